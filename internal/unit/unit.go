@@ -1,0 +1,99 @@
+// Package unit prints quantities as people read them: three significant digits
+// and a prefix, the same everywhere.
+package unit
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Digits3 returns x with three significant digits and no exponent: 13.8, 0.0214.
+func Digits3(x float64) string {
+	if x == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
+		return strconv.FormatFloat(x, 'g', 3, 64)
+	}
+	r, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'e', 2, 64), 64) // rounding may add a digit
+	return strconv.FormatFloat(r, 'f', max(0, 2-int(math.Floor(math.Log10(math.Abs(r))))), 64)
+}
+
+// scaled divides x by the largest of the prefixes' powers of base that fits.
+func scaled(x, base float64, prefixes []string) string {
+	i := 0
+	for i+1 < len(prefixes) && math.Abs(x) >= base*(1-0.0005) {
+		x /= base
+		i++
+	}
+	return Digits3(x) + " " + prefixes[i]
+}
+
+// Rate returns a speed in FLOP/s with its prefix: "13.8 TFLOP/s".
+func Rate(flops float64) string {
+	return scaled(flops, 1000, []string{"", "k", "M", "G", "T", "P", "E"}) + "FLOP/s"
+}
+
+// TFLOPS returns a speed in FLOP/s as a number of TFLOP/s: "13.8".
+func TFLOPS(flops float64) string { return Digits3(flops / 1e12) }
+
+// Bytes returns a size in decimal units, as memory is sold: "17.2 GB".
+func Bytes(n float64) string {
+	return scaled(n, 1000, []string{"", "k", "M", "G", "T", "P", "E"}) + "B"
+}
+
+// Seconds returns a duration: "2.14 s", "63.0 ms", "410 µs", "3.00 ns".
+func Seconds(d time.Duration) string {
+	switch s := d.Seconds(); {
+	case s == 0 || s >= 0.9995:
+		return Digits3(s) + " s"
+	case s >= 0.9995e-3:
+		return Digits3(s*1e3) + " ms"
+	case s >= 0.9995e-6:
+		return Digits3(s*1e6) + " µs"
+	default:
+		return Digits3(s*1e9) + " ns"
+	}
+}
+
+// Times returns a ratio with two significant digits below 10 and whole numbers
+// above: "3.8", "25"; with three around 1, where they matter: "1.08".
+func Times(x float64) string {
+	switch {
+	case x >= 9.95:
+		return strconv.FormatFloat(x, 'f', 0, 64)
+	case x < 1.995:
+		return strconv.FormatFloat(x, 'f', 2, 64)
+	}
+	return strconv.FormatFloat(x, 'f', 1, 64)
+}
+
+// Percent returns a share: "0.4 %", "12 %".
+func Percent(share float64) string {
+	p := share * 100
+	if math.Abs(p) >= 9.95 {
+		return fmt.Sprintf("%.0f %%", p)
+	}
+	return fmt.Sprintf("%.1f %%", p)
+}
+
+// Cube returns the dimensions of a product: "4096³" or "5×4096×4096".
+func Cube(m, n, k int) string {
+	if m == n && n == k {
+		return fmt.Sprintf("%d³", m)
+	}
+	return fmt.Sprintf("%d×%d×%d", m, n, k)
+}
+
+// ParseSize accepts a count as people write it: 8192, 8k (8·1024).
+func ParseSize(s string) (int, error) {
+	digits, factor := s, 1
+	if d, ok := strings.CutSuffix(strings.ToLower(s), "k"); ok {
+		digits, factor = d, 1024
+	}
+	n, err := strconv.Atoi(digits)
+	if err != nil || n > math.MaxInt/factor || n < math.MinInt/factor {
+		return 0, fmt.Errorf("%q is not a size: write a whole number such as 8192 or 8k", s)
+	}
+	return n * factor, nil
+}
