@@ -1,0 +1,245 @@
+package matrix
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+	"sync"
+)
+
+// A Problem is a product C = op(A)·op(B) of seeded operands: A is m×k, or k×m in
+// memory when TransA is set, B k×n or n×k.
+type Problem struct {
+	M, N, K        int
+	In             DType
+	TransA, TransB bool
+	Seed           uint64
+}
+
+// A Reference is what a right C must do to a few vectors, computed in float64
+// without computing C: C·x = A·(B·x) costs m·k + k·n steps instead of m·n·k
+// (Freivalds, Probabilistic Machines Can Use Less Running Time, IFIP 1977).
+type Reference struct {
+	p       Problem
+	vectors [][]float64
+	want    [][]float64
+	scale   [][]float64
+}
+
+// NewReference computes the reference for p on all cores. Its vectors are one of
+// random signs, by which every element of C counts, and one that picks a column
+// of C, so that m entries are compared one by one. It ends early with the
+// context's error.
+func NewReference(ctx context.Context, p Problem) (*Reference, error) {
+	r := &Reference{p: p}
+	signs, column := make([]float64, p.N), make([]float64, p.N)
+	key := mix(p.Seed ^ golden)
+	for j := range signs {
+		signs[j] = 1 - 2*float64(mix(key+uint64(j)*golden)>>63)
+	}
+	column[key%uint64(p.N)] = 1
+	r.vectors = [][]float64{signs, column}
+
+	// One row of op(B) gives an element of B·x and of the sum of squares that the
+	// error of row i scales with: Σj (aip·bpj·xj)².
+	b := NewStream(p.Seed, B, p.In)
+	bx, bxx := grid(len(r.vectors), p.K), grid(len(r.vectors), p.K)
+	err := parallel(ctx, p.K, func(l int) {
+		i, step := l*p.N, 1
+		if p.TransB {
+			i, step = l, p.K
+		}
+		var sum, squares, at, at2 float64
+		for j := range p.N {
+			v := b.At(i)
+			i += step
+			sum += v * signs[j]
+			squares += v * v
+			at += v * column[j]
+			at2 += v * v * column[j]
+		}
+		bx[0][l], bxx[0][l], bx[1][l], bxx[1][l] = sum, squares, at, at2
+	})
+	if err != nil {
+		return nil, err
+	}
+	a := NewStream(p.Seed, A, p.In)
+	r.want, r.scale = grid(len(r.vectors), p.M), grid(len(r.vectors), p.M)
+	err = parallel(ctx, p.M, func(row int) {
+		i, step := row*p.K, 1
+		if p.TransA {
+			i, step = row, p.M
+		}
+		var y0, s0, y1, s1 float64
+		for l := range p.K {
+			v := a.At(i)
+			i += step
+			y0 += v * bx[0][l]
+			s0 += v * v * bxx[0][l]
+			y1 += v * bx[1][l]
+			s1 += v * v * bxx[1][l]
+		}
+		r.want[0][row], r.scale[0][row] = y0, math.Sqrt(s0)
+		r.want[1][row], r.scale[1][row] = y1, math.Sqrt(s1)
+	})
+	return r, err
+}
+
+func grid(rows, cols int) [][]float64 {
+	g := make([][]float64, rows)
+	for i := range g {
+		g[i] = make([]float64, cols)
+	}
+	return g
+}
+
+// parallel calls fn(0) … fn(n-1) on all cores.
+func parallel(ctx context.Context, n int, fn func(i int)) error {
+	var wg sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for w := range workers {
+		wg.Go(func() {
+			for i := w; i < n && ctx.Err() == nil; i += workers {
+				fn(i)
+			}
+		})
+	}
+	wg.Wait()
+	return ctx.Err()
+}
+
+// Vectors returns the vectors to multiply C by; each has n elements.
+func (r *Reference) Vectors() [][]float64 { return r.vectors }
+
+// A Check is the verdict on a product.
+type Check struct {
+	Passed bool `json:"passed"`
+	// Error is the largest deviation from float64, in units of the root of the
+	// sum of squares of what was added up; nil when C held something that is no
+	// number.
+	Error *float64 `json:"error"`
+	// Bound is what Error may reach with the arithmetic that was asked for.
+	Bound float64 `json:"bound"`
+	// Arithmetic is the one asked for when the check passed. Otherwise it is the
+	// short cut that explains the errors, or empty when none does: the product is
+	// wrong.
+	Arithmetic string `json:"arithmetic"`
+}
+
+// deviations is how many standard deviations an honest result may be off. The
+// chance that one of a million rows exceeds eight is below 10⁻⁷ by Hoeffding's
+// inequality.
+const deviations = 8
+
+// bound returns what the error of sums of k products may reach, in the same unit
+// as Check.Error. Every rounding error is at most u times the partial sum at
+// hand. For operands that are random with mean zero, partial sums stay within
+// the root of the sum of squares in the mean square, and k independent errors
+// add up as √k (Higham and Mary, A New Approach to Probabilistic Rounding Error
+// Analysis, SIAM J. Sci. Comput. 2019): u·√k. Rounding C adds its type's u once.
+// Cutting both operands to a narrower type costs each product √2 times that
+// type's u, twice that if the rest is dropped instead of rounded. The last term
+// is the reference's and the comparison's own float64 error.
+func (p Problem) bound(a arithmetic) float64 {
+	k, n := math.Sqrt(float64(p.K)), math.Sqrt(float64(p.N))
+	return deviations * (a.acc.Unit()*k + a.out.Unit() + 2*math.Sqrt2*a.operand + 2*Float64.Unit()*(k+n))
+}
+
+// Check compares y[i], which must be C·Vectors()[i], with the reference. acc and
+// out are the types that the sums and C were asked to have.
+func (r *Reference) Check(y [][]float64, acc, out DType) (Check, error) {
+	if len(y) != len(r.vectors) {
+		return Check{}, fmt.Errorf("check: %d vectors instead of %d", len(y), len(r.vectors))
+	}
+	asked := arithmetic{name: string(acc), acc: acc, out: out}
+	if acc == TF32 {
+		asked.acc, asked.operand = Float32, TF32.Unit()
+	}
+	c := Check{Bound: r.p.bound(asked)}
+	// Below the smallest step of a narrow type an error is no longer relative.
+	slack := deviations / 2 * out.smallest() * math.Sqrt(float64(r.p.N))
+	var errors []float64
+	worst := 0.0
+	for v := range y {
+		if len(y[v]) != r.p.M {
+			return Check{}, fmt.Errorf("check: C·x has %d elements instead of %d", len(y[v]), r.p.M)
+		}
+		for i, got := range y[v] {
+			off := math.Abs(got - r.want[v][i])
+			if math.IsNaN(off) || math.IsInf(off, 0) {
+				return c, nil
+			}
+			e := 0.0
+			if off > slack {
+				e = (off - slack) / r.scale[v][i]
+			}
+			worst = max(worst, e)
+			errors = append(errors, e)
+		}
+	}
+	c.Error = &worst
+	if c.Passed = worst <= c.Bound; c.Passed {
+		c.Arithmetic = asked.name
+		return c, nil
+	}
+	c.Arithmetic = r.p.shortCut(asked, worst, middle(errors))
+	return c, nil
+}
+
+// shortCut names the arithmetic whose usual error is nearest to the one in the
+// middle of those seen, if it explains the worst one too. A short cut harms every
+// row alike: a product that is mostly right and has wrong elements fits none.
+func (p Problem) shortCut(asked arithmetic, worst, middle float64) string {
+	name, nearest := "", math.Log(8) // neighbours differ by factors of eight
+	for _, s := range shortCuts {
+		if asked.out.Unit() > s.out.Unit() {
+			s.out = asked.out
+		}
+		far := math.Abs(math.Log(middle / p.typical(s)))
+		if far < nearest && p.typical(s) > p.typical(asked) && worst <= p.bound(s) {
+			name, nearest = s.name, far
+		}
+	}
+	return name
+}
+
+// middle returns the median, as a root mean square that nothing but outliers
+// would change: half of normal errors are below 0.67 standard deviations.
+func middle(errors []float64) float64 {
+	slices.Sort(errors)
+	return errors[len(errors)/2] / 0.67
+}
+
+// smallest returns the smallest positive number of the type.
+func (d DType) smallest() float64 {
+	bits, _, emin := d.mantissa()
+	return math.Ldexp(1, emin+1-bits)
+}
+
+// typical returns the root mean square that Check's errors have with honest
+// arithmetic: rounding a random number is off by 0.42 u in the root mean square,
+// and partial sums grow, so that the last ones count most.
+func (p Problem) typical(a arithmetic) float64 {
+	sums := 0.42 / math.Sqrt2 * a.acc.Unit() * math.Sqrt(float64(p.K))
+	return math.Hypot(math.Hypot(sums, 0.42*a.out.Unit()), 0.42*math.Sqrt2*a.operand)
+}
+
+// An arithmetic is a way to compute a product: the type of the sums and of C, and
+// the unit roundoff of the type that operands are cut to first, 0 for none.
+type arithmetic struct {
+	name     string
+	acc, out DType
+	operand  float64
+}
+
+// shortCuts are the ways in which libraries are known to compute less than they
+// were asked for, from the most precise on.
+var shortCuts = []arithmetic{
+	{"float32", Float32, Float32, 0},
+	{"tf32", Float32, Float32, TF32.Unit()},
+	{"bfloat16", Float32, Float32, BFloat16.Unit()},
+	{"float16 sums", Float16, Float16, 0},
+	{"bfloat16 sums", BFloat16, BFloat16, 0},
+}

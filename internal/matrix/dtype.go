@@ -1,0 +1,159 @@
+// Package matrix holds what every engine must agree on about matrices: element
+// types and how they round, inputs that both sides of a process border can make
+// for themselves from a seed, and the check of a product against float64.
+//
+// It computes no fast product; package gemm does.
+package matrix
+
+import (
+	"fmt"
+	"math"
+)
+
+// A DType is an element type or, for sums, the arithmetic that adds them up.
+type DType string
+
+// The element types, by the names that frameworks give them. TF32 is float32 in
+// memory, multiplied with 10 bits of its mantissa.
+const (
+	Float64  DType = "float64"
+	Float32  DType = "float32"
+	TF32     DType = "tf32"
+	Float16  DType = "float16"
+	BFloat16 DType = "bfloat16"
+)
+
+// DTypes are all of them, the most precise first.
+var DTypes = []DType{Float64, Float32, TF32, Float16, BFloat16}
+
+var aliases = map[string]DType{
+	"f64": Float64, "fp64": Float64, "double": Float64,
+	"f32": Float32, "fp32": Float32, "float": Float32,
+	"f16": Float16, "fp16": Float16, "half": Float16,
+	"bf16": BFloat16,
+}
+
+// ParseDType accepts the full names and the usual short ones: f32, fp32, bf16, half.
+func ParseDType(s string) (DType, error) {
+	for _, d := range DTypes {
+		if s == string(d) {
+			return d, nil
+		}
+	}
+	if d, ok := aliases[s]; ok {
+		return d, nil
+	}
+	return "", fmt.Errorf("unknown dtype %q", s)
+}
+
+// Size returns the bytes that one element takes in memory.
+func (d DType) Size() int {
+	switch d {
+	case Float64:
+		return 8
+	case Float32, TF32:
+		return 4
+	case Float16, BFloat16:
+		return 2
+	}
+	panic("matrix: size of dtype " + string(d))
+}
+
+// mantissa returns the bits of d's significand, the implicit one included, and
+// the exponents of its largest and smallest normal number.
+func (d DType) mantissa() (bits, emax, emin int) {
+	switch d {
+	case Float64:
+		return 53, 1023, -1022
+	case Float32:
+		return 24, 127, -126
+	case TF32:
+		return 11, 127, -126
+	case Float16:
+		return 11, 15, -14
+	case BFloat16:
+		return 8, 127, -126
+	}
+	panic("matrix: mantissa of dtype " + string(d))
+}
+
+// Unit returns d's unit roundoff: half the distance from 1 to the next number.
+func (d DType) Unit() float64 {
+	bits, _, _ := d.mantissa()
+	return math.Ldexp(1, -bits)
+}
+
+// Round returns the number of type d nearest to x, ties to even, as IEEE 754
+// has it: subnormal numbers are kept and what is too large becomes infinite.
+func (d DType) Round(x float64) float64 {
+	bits, emax, emin := d.mantissa()
+	if d == Float64 || math.IsNaN(x) || math.IsInf(x, 0) {
+		return x
+	}
+	if math.Abs(x) < math.Ldexp(1, emin) { // subnormal: a whole number of smallest steps
+		step := math.Ldexp(1, emin+1-bits)
+		return math.Copysign(math.RoundToEven(x/step)*step, x)
+	}
+	// Add just under half of the last place, one more if that place is odd, and
+	// cut: a carry runs into the exponent, as it should.
+	drop := 53 - bits
+	b := math.Float64bits(x)
+	b += 1<<(drop-1) - 1 + b>>drop&1
+	r := math.Float64frombits(b &^ (1<<drop - 1))
+	if math.Abs(r) >= math.Ldexp(1, emax+1) {
+		return math.Inf(int(math.Copysign(1, x)))
+	}
+	return r
+}
+
+// Bits16 returns the bit pattern of x rounded to Float16 or BFloat16.
+func (d DType) Bits16(x float64) uint16 {
+	x = d.Round(x)
+	switch d {
+	case BFloat16:
+		if math.IsNaN(x) {
+			return 0x7fc0
+		}
+		return uint16(math.Float32bits(float32(x)) >> 16)
+	case Float16:
+		sign := uint16(math.Float64bits(x)>>48) & 0x8000
+		x = math.Abs(x)
+		switch {
+		case math.IsNaN(x):
+			return 0x7e00
+		case math.IsInf(x, 0):
+			return sign | 0x7c00
+		case x < 0x1p-14: // subnormal: counts of 2^-24
+			return sign | uint16(x*0x1p24)
+		}
+		b := math.Float64bits(x)
+		return sign | uint16(b>>52-1023+15)<<10 | uint16(b>>42)&0x3ff
+	}
+	panic("matrix: 16 bits of dtype " + string(d))
+}
+
+// From16 returns the number whose Float16 or BFloat16 bit pattern is b.
+func (d DType) From16(b uint16) float64 {
+	switch d {
+	case BFloat16:
+		return float64(math.Float32frombits(uint32(b) << 16))
+	case Float16:
+		mant, exp := float64(b&0x3ff), int(b>>10&31)
+		var x float64
+		switch {
+		case exp == 31 && mant != 0:
+			return math.NaN()
+		case exp == 31:
+			x = math.Inf(1)
+		case exp == 0:
+			x = mant * 0x1p-24
+		default:
+			x = math.Ldexp(1024+mant, exp-25)
+		}
+		if b&0x8000 != 0 {
+			x = -x
+		}
+		return x
+	}
+	panic("matrix: 16 bits of dtype " + string(d))
+}
