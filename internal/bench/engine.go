@@ -1,0 +1,135 @@
+// Package bench is the domain: engines with devices, a GEMM prepared on one of
+// them, samples of its run time, and the runner that warms up, interleaves,
+// checks and stops. It imports no engine; whoever calls it brings them.
+package bench
+
+import (
+	"context"
+	"time"
+
+	"gpuplay/internal/matrix"
+)
+
+// A Kind says what a device is. SoftwareGPU is a GPU interface that a CPU
+// serves, such as llvmpipe: it proves that a program is right and never enters
+// a comparison.
+type Kind string
+
+const (
+	CPU         Kind = "cpu"
+	GPU         Kind = "gpu"
+	SoftwareGPU Kind = "software-gpu"
+)
+
+// A Device is a piece of hardware as one library reaches it.
+type Device struct {
+	ID       string            `json:"id"`                 // stable and unique within its engine, never an index where anything better exists
+	Name     string            `json:"name"`               // the hardware, as its maker writes it
+	Kind     Kind              `json:"kind"`               //
+	API      string            `json:"api"`                // what --device calls it: cpu, cuda, mps, openblas
+	Library  string            `json:"library"`            // what computes, as its maker writes it: PyTorch, OpenBLAS
+	Version  string            `json:"version"`            // of the library
+	Detail   string            `json:"detail,omitempty"`   // what else tells it from its neighbours: the instruction set
+	Versions map[string]string `json:"versions,omitempty"` // of all else that matters: python, cuda, driver
+	PCI      string            `json:"pci,omitempty"`      // domain:bus:device.function, joins a device to its telemetry
+	Memory   *int64            `json:"memory,omitempty"`   // bytes; nil when not known
+}
+
+// A Missing device is one that an engine looked for and did not find.
+type Missing struct {
+	API    string `json:"api"`
+	Reason string `json:"reason"`
+	Fix    string `json:"fix,omitempty"`
+}
+
+// An Inventory is what an engine found on this machine.
+type Inventory struct {
+	Devices []Device  `json:"devices"`
+	Missing []Missing `json:"missing,omitempty"`
+}
+
+// A GEMM specifies C = op(A)·op(B): row-major, alpha 1, beta 0, no padding
+// between rows. A is m×k in memory, or k×m when TransA is set; B likewise.
+type GEMM struct {
+	M      int          `json:"m"`
+	N      int          `json:"n"`
+	K      int          `json:"k"`
+	In     matrix.DType `json:"in"`  // of A and B
+	Acc    matrix.DType `json:"acc"` // of the sums; TF32 here means float32 operands cut to TF32
+	Out    matrix.DType `json:"out"` // of C
+	TransA bool         `json:"trans_a,omitempty"`
+	TransB bool         `json:"trans_b,omitempty"`
+	Sum    bool         `json:"sum,omitempty"` // after each product its elements are added up and the sum is brought to the host, as (a@b).sum().item() does
+}
+
+// Square returns the n×n×n product that people mean by "float16 matmul": C has
+// the type of the operands, and 16-bit types are summed in float32.
+func Square(n int, d matrix.DType) GEMM {
+	g := GEMM{M: n, N: n, K: n, In: d, Acc: d, Out: d}
+	switch d {
+	case matrix.Float16, matrix.BFloat16:
+		g.Acc = matrix.Float32
+	case matrix.TF32:
+		g.In, g.Out = matrix.Float32, matrix.Float32
+	}
+	return g
+}
+
+// FLOP returns the floating-point operations of one product: 2·m·n·k.
+func (g GEMM) FLOP() float64 { return 2 * float64(g.M) * float64(g.N) * float64(g.K) }
+
+// Bytes returns the memory that A, B and C take together. It is a float64
+// because a size that somebody mistyped can exceed every integer.
+func (g GEMM) Bytes() float64 {
+	m, n, k := float64(g.M), float64(g.N), float64(g.K)
+	return (m*k+k*n)*float64(g.In.Size()) + m*n*float64(g.Out.Size())
+}
+
+// An Engine computes GEMMs on the devices that it reaches.
+//
+// Its errors are told apart by errors.Is with the codes of this package:
+// ErrUnavailable from Devices when the engine cannot work here at all,
+// ErrUnsupported from Prepare for a GEMM that it has no code for, ErrInvalid for
+// one that makes no sense, ErrOutOfMemory.
+type Engine interface {
+	// Name is what --engine calls it: lower case, one word.
+	Name() string
+	// Devices finds what there is to compute on.
+	Devices(ctx context.Context) (Inventory, error)
+	// Prepare puts a GEMM on a device: operands filled from the seed as
+	// matrix.Stream says, code compiled, algorithm chosen. None of it is timed. The
+	// task outlives ctx, which ends with the call.
+	Prepare(ctx context.Context, d Device, g GEMM, seed uint64) (Task, error)
+}
+
+// A Task is a GEMM resident on one device. Its methods are called one at a time.
+type Task interface {
+	// Facts says what preparing found out.
+	Facts() Facts
+	// Run computes C n times back to back, waits until the device has finished,
+	// and returns when none of the engine's threads is busy any more. A cancelled
+	// context ends it early with the context's error.
+	Run(ctx context.Context, n int) (Sample, error)
+	// MulVec returns C·x in float64 for the C of the latest Run, of which there has
+	// been one: n numbers in, m out.
+	MulVec(ctx context.Context, x []float64) ([]float64, error)
+	// Close frees what Prepare took; a second call does nothing.
+	Close() error
+}
+
+// Facts are what an engine knows of a task once it is prepared.
+type Facts struct {
+	Threads int      `json:"threads,omitempty"` // CPU threads that compute; 0 when not known or not a CPU
+	Peak    *float64 `json:"peak,omitempty"`    // FLOP/s that the device can reach with this arithmetic, measured; nil when not known
+	Notes   []string `json:"notes,omitempty"`   // what a reader must know to read the figure right
+}
+
+// A Sample is one timing: n products back to back and one synchronisation.
+type Sample struct {
+	Iters  int            `json:"iters"`
+	Wall   time.Duration  `json:"wall_ns"`
+	Device *time.Duration `json:"device_ns,omitempty"` // by the device's own clock; nil when it has none
+}
+
+// Seconds returns the wall time of one product.
+func (s Sample) Seconds() float64 { return s.Wall.Seconds() / float64(s.Iters) }

@@ -1,0 +1,329 @@
+package bench_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/engine/fake"
+	"gpuplay/internal/matrix"
+)
+
+// A device of 20 ms products makes run 1 while it is prepared, runs 2 to 26 to
+// warm up, and its samples from run 27 on; of its four MulVec two come before
+// and two after them.
+const each = 20 * ms
+
+// stages are calls at which something can happen.
+var stages = []struct {
+	stage   fake.Stage
+	call    int
+	phase   bench.Phase
+	samples int // taken by then
+}{
+	{fake.Prepare, 1, bench.Preparing, 0},
+	{fake.Run, 1, bench.Preparing, 0},
+	{fake.MulVec, 1, bench.Checking, 0},
+	{fake.MulVec, 2, bench.Checking, 0},
+	{fake.Run, 2, bench.WarmingUp, 0},
+	{fake.Run, 26, bench.WarmingUp, 0},
+	{fake.Run, 27, bench.Sampling, 0},
+	{fake.Run, 30, bench.Sampling, 3},
+	{fake.MulVec, 3, bench.Checking, 25},
+}
+
+// A lane that fails says where and why, keeps its samples, and leaves the others
+// alone.
+func TestFailureStaysInItsLane(t *testing.T) {
+	for _, tt := range stages {
+		for _, err := range []error{
+			&bench.Error{Code: bench.ErrOutOfMemory, Message: "full"},
+			fmt.Errorf("call: %w", &bench.Error{Code: bench.ErrCrashed, Message: "gone"}),
+			errors.New("what nobody thought of"),
+		} {
+			t.Run(fmt.Sprintf("%s %d %v", tt.stage, tt.call, err), func(t *testing.T) {
+				bad := gpu("B", each)
+				bad.Hook = fake.FailAt(tt.stage, tt.call, err)
+				r := newRig(gpu("A", each), bad, gpu("C", each))
+				results := r.race(t, budget)
+				verified(t, results[0])
+				verified(t, results[2])
+				want := bench.ErrInternal
+				if e := (*bench.Error)(nil); errors.As(err, &e) {
+					want = e.Code
+				}
+				failed(t, results[1], want, tt.phase, tt.samples)
+				if !strings.Contains(err.Error(), results[1].Error.Message) {
+					t.Errorf("error %q became %q", err, results[1].Error)
+				}
+				checkEvents(t, r, results)
+			})
+		}
+	}
+}
+
+// A user who ends it keeps what was measured so far.
+func TestCancel(t *testing.T) {
+	for _, tt := range stages {
+		t.Run(fmt.Sprintf("%s %d", tt.stage, tt.call), func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			ends := gpu("B", each)
+			ends.Hook = func(_ context.Context, s fake.Stage, k int) error {
+				if s == tt.stage && k == tt.call {
+					cancel()
+				}
+				return nil
+			}
+			r := newRig(gpu("A", each), ends, gpu("C", each))
+			results := r.Race(ctx, r.lanes, 1, budget)
+			for _, result := range results {
+				if len(result.Samples) == 0 {
+					if result.Error == nil {
+						t.Errorf("%s has neither samples nor an error", result.Device.ID)
+					} else if !errors.Is(result.Error, bench.ErrInterrupted) {
+						t.Errorf("%s: error %q", result.Device.ID, result.Error)
+					}
+					continue
+				}
+				if codes(result) != "interrupted" || !result.Verified() {
+					t.Errorf("%s: %d samples, error %v, warnings %v", result.Device.ID, len(result.Samples), result.Error, result.Warnings)
+				}
+			}
+			if b := results[1]; len(b.Samples) != tt.samples || tt.samples == 0 && b.Stage != tt.phase {
+				t.Errorf("%d samples, ended while %s; want %d, %s", len(b.Samples), b.Stage, tt.samples, tt.phase)
+			}
+			checkEvents(t, r, results)
+		})
+	}
+}
+
+func TestStepLimit(t *testing.T) {
+	for _, tt := range stages {
+		if tt.samples == 0 && tt.call == 2 {
+			continue
+		}
+		t.Run(fmt.Sprintf("%s %d", tt.stage, tt.call), func(t *testing.T) {
+			t.Parallel()
+			hangs := gpu("B", each)
+			hangs.Hook = fake.HangAt(tt.stage, tt.call)
+			r := newRig(gpu("A", each), hangs)
+			r.StepLimit = 200 * ms
+			results := r.race(t, budget)
+			verified(t, results[0])
+			failed(t, results[1], bench.ErrTimeout, tt.phase, tt.samples)
+			if got, want := results[1].Error.Message, "no answer within 200 ms"; got != want {
+				t.Errorf("error %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestWrongProduct(t *testing.T) {
+	tests := []struct {
+		name    string
+		wrong   fake.Wrong
+		samples int
+		message string
+	}{
+		{"one element", fake.Wrong{Row: 3, Col: 5, Add: 8}, 0, "wrong result: error 1.5e+00 where at most 2.4e-06 is expected"},
+		{"NaN", fake.Wrong{Add: math.NaN()}, 0, "wrong result: values that are no numbers where at most 2.4e-06 is expected"},
+		{"in the end", fake.Wrong{Row: 3, Col: 5, Add: 8, From: 40}, 25, "wrong result: error 1.5e+00 where at most 2.4e-06 is expected"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			bad := gpu("A", each)
+			bad.Wrong = &tt.wrong
+			r := newRig(bad, gpu("B", each))
+			results := r.race(t, budget)
+			failed(t, results[0], bench.ErrWrong, bench.Checking, tt.samples)
+			verified(t, results[1])
+			if results[0].Error.Message != tt.message || results[0].Check.Passed {
+				t.Errorf("error %q, want %q; check %+v", results[0].Error, tt.message, results[0].Check)
+			}
+			if c := bench.Compare(results[0], results[1]); !slices.Contains(c.Differs, "Library A is not verified") {
+				t.Errorf("a wrong result can be compared: %+v", c)
+			}
+		})
+	}
+}
+
+// A short cut that was seen once is not forgotten because a later product is
+// right.
+func TestShortCutIsMeasuredAndNotCompared(t *testing.T) {
+	cut := gpu("A", each)
+	cut.Operand = matrix.TF32
+	r := newRig(cut, gpu("B", each))
+	results := r.race(t, budget)
+	a := results[0]
+	if a.Error != nil || len(a.Samples) != 25 || a.Check.Arithmetic != "tf32" || codes(a) != "arithmetic" || a.Verified() {
+		t.Errorf("result %+v, check %+v", a, a.Check)
+	}
+	if c := bench.Compare(a, results[1]); len(c.Differs) != 1 {
+		t.Errorf("a short cut can be compared: %+v", c)
+	}
+
+	r = newRig(gpu("A", each))
+	r.lanes[0].Engine = improving{r.lanes[0].Engine}
+	if a := r.race(t, budget)[0]; codes(a) != "arithmetic" || a.Verified() {
+		t.Errorf("result %+v, check %+v", a, a.Check)
+	}
+}
+
+// improving is an engine whose first C is a little off.
+type improving struct{ bench.Engine }
+
+func (e improving) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+	task, err := e.Engine.Prepare(ctx, d, g, seed)
+	return &improved{Task: task}, err
+}
+
+type improved struct {
+	bench.Task
+	calls int
+}
+
+func (t *improved) MulVec(ctx context.Context, x []float64) ([]float64, error) {
+	y, err := t.Task.MulVec(ctx, x)
+	if t.calls++; t.calls <= 2 {
+		for i := range y {
+			y[i] += 2e-4
+		}
+	}
+	return y, err
+}
+
+func TestMemory(t *testing.T) {
+	has := func(n int64) *int64 { return &n }
+	free := func(n int64) func() int64 { return func() int64 { return n } }
+	tests := []struct {
+		name   string
+		kind   bench.Kind
+		memory *int64
+		free   func() int64
+		n      int
+		dtype  matrix.DType
+		want   string // message: hint
+	}{
+		{"GPU", bench.GPU, has(1e9), nil, 16384, matrix.Float32, "too big: 16384³ in float32 needs 3.22 GB of memory, 1.00 GB can be had: the largest size that fits: --size 8960"},
+		{"half as big elements", bench.GPU, has(1e9), nil, 16384, matrix.Float16, "too big: 16384³ in float16 needs 1.61 GB of memory, 1.00 GB can be had: the largest size that fits: --size 12800"},
+		{"CPU", bench.CPU, nil, free(1e9), 16384, matrix.Float64, "too big: 16384³ in float64 needs 6.44 GB of memory, 1.00 GB can be had: the largest size that fits: --size 6400"},
+		{"software GPU", bench.SoftwareGPU, has(1 << 40), free(1e9), 16384, matrix.Float64, "too big: 16384³ in float64 needs 6.44 GB of memory, 1.00 GB can be had: the largest size that fits: --size 6400"},
+		{"overflow", bench.GPU, has(1e12), nil, 1e9, matrix.Float32, "too big: 1000000000³ in float32 needs 12.0 EB of memory, 1.00 TB can be had: the largest size that fits: --size 288512"},
+		{"nothing fits", bench.GPU, has(1000), nil, 16, matrix.Float32, "too big: 16³ in float32 needs 3.07 kB of memory, 1.00 kB can be had: "},
+		{"GPU beside a full host", bench.GPU, nil, free(1), 16, matrix.Float32, ""},
+		{"memory not known", bench.CPU, nil, free(0), 16, matrix.Float32, ""},
+		{"just fits", bench.GPU, has(3072), nil, 16, matrix.Float32, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := gpu("A", each)
+			d.Kind, d.Memory = tt.kind, tt.memory
+			r := newRig(d)
+			r.Free = tt.free
+			r.lanes[0].GEMM = bench.Square(tt.n, tt.dtype)
+			result := r.race(t, bench.Stop{Repeat: 1})[0]
+			if tt.want == "" {
+				if result.Error != nil {
+					t.Error(result.Error)
+				}
+				return
+			}
+			failed(t, result, bench.ErrOutOfMemory, bench.Preparing, 0)
+			if got := result.Error.Message + ": " + result.Error.Hint; got != tt.want {
+				t.Errorf("error\n%s, want\n%s", got, tt.want)
+			}
+			if len(r.runs) > 0 {
+				t.Error("it ran all the same")
+			}
+		})
+	}
+}
+
+func TestErrorsHaveCodes(t *testing.T) {
+	var err error = &bench.Error{Code: bench.ErrTimeout, Message: "m"}
+	wrapped := fmt.Errorf("w: %w", err)
+	if !errors.Is(wrapped, bench.ErrTimeout) || errors.Is(wrapped, bench.ErrCrashed) || errors.Is(wrapped, context.Canceled) {
+		t.Errorf("%v is not told apart", wrapped)
+	}
+	if err.Error() != "m" || bench.ErrTimeout.Error() != "timeout" {
+		t.Errorf("texts %q, %q", err, bench.ErrTimeout)
+	}
+}
+
+// checkEvents fails the test unless an observer could follow every lane: phases
+// in order, samples counted up to a total, and a result in the end, once, that
+// does not change any more.
+func checkEvents(t *testing.T, r *rig, results []*bench.Result) {
+	t.Helper()
+	order := []bench.Phase{bench.Preparing, bench.Checking, bench.WarmingUp, bench.Sampling, bench.Checking, bench.Finished}
+	for lane, result := range results {
+		at, done, total, finished := 0, 0, 0, 0
+		for _, e := range r.events {
+			if e.Lane != lane {
+				continue
+			}
+			next := slices.Index(order[at:], e.Phase)
+			if next < 0 {
+				t.Errorf("lane %d is %s after %s", lane, e.Phase, order[at])
+				return
+			}
+			at += next
+			switch e.Phase {
+			case bench.Sampling:
+				if e.Total < e.Done || e.Done > 0 && (e.Done != done+1 || e.Speed <= 0) {
+					t.Errorf("lane %d: event %+v after sample %d", lane, e, done)
+				}
+				done, total = e.Done, e.Total
+			case bench.Finished:
+				if finished++; finished > 1 || e.Result != result {
+					t.Errorf("lane %d: finished %d times, result %p of %p", lane, finished, e.Result, result)
+				}
+			}
+		}
+		if done != total && result.Error == nil && !result.Has(bench.WarnInterrupted) && result.Protocol == bench.Steady {
+			t.Errorf("lane %d ended with %d of %d samples", lane, done, total)
+		}
+		if finished != 1 || result.Protocol == bench.Steady && done != len(result.Samples) {
+			t.Errorf("lane %d: finished %d times, saw %d of %d samples", lane, finished, done, len(result.Samples))
+		}
+	}
+}
+
+func TestEvents(t *testing.T) {
+	wrong := gpu("B", each)
+	wrong.Wrong = &fake.Wrong{Add: 1}
+	r := newRig(gpu("A", each), wrong, gpu("C", time.Minute), scripted("D", fake.Fixed(each).Jitter(0.3, 1)), gpu("E", 3*ms))
+	// A reader may take a result for final when it is told of it.
+	told := map[int]string{}
+	observe := r.Observe
+	r.Observe = func(e bench.Event) {
+		observe(e)
+		if e.Phase == bench.Finished {
+			told[e.Lane] = toJSON(t, e.Result)
+		}
+	}
+	results := r.race(t, bench.Stop{Budget: 5 * time.Second})
+	checkEvents(t, r, results)
+	for i, result := range results {
+		if now := toJSON(t, result); now != told[i] {
+			t.Errorf("lane %d changed after it had finished:\n%s\n%s", i, told[i], now)
+		}
+	}
+}
+
+func toJSON(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

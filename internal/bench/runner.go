@@ -1,0 +1,495 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"gpuplay/internal/matrix"
+	"gpuplay/internal/stats"
+	"gpuplay/internal/unit"
+)
+
+// A Lane is one contender of a measurement.
+type Lane struct {
+	Engine Engine
+	Device Device
+	GEMM   GEMM
+	Start  time.Duration // what the engine took to start; goes into the result
+}
+
+// A Phase is what a lane is doing.
+type Phase string
+
+const (
+	Preparing Phase = "preparing"
+	Checking  Phase = "checking"
+	WarmingUp Phase = "warming up"
+	Sampling  Phase = "measuring"
+	Finished  Phase = "finished"
+)
+
+// An Event tells an observer what goes on. It is sent between samples, never
+// inside one.
+type Event struct {
+	Lane        int // index of the lane in what Race was given
+	Phase       Phase
+	Done, Total int     // samples, while Sampling; Total is an estimate
+	Speed       float64 // median FLOP/s so far; 0 before the first sample
+	Result      *Result // set when Finished
+}
+
+// Stop says when a lane has enough samples.
+type Stop struct {
+	// Repeat asks for exactly so many samples of one product each; 0 leaves it to
+	// the noise: at least 10 samples and 0.5 s, until the median's interval is
+	// within 1 %.
+	Repeat int
+	// Budget limits the time that all lanes spend in samples together, unless
+	// Repeat is set. A lane always gets one sample.
+	Budget time.Duration
+}
+
+// A Runner measures. The zero value works.
+type Runner struct {
+	// Observe is told what goes on; it must return at once.
+	Observe func(Event)
+	// Free returns the bytes of memory that can be had; nil or 0: not known.
+	Free func() int64
+	// StepLimit ends a lane that takes longer for one step: preparing, one
+	// sample, one check. 0 means no limit.
+	StepLimit time.Duration
+	// Now replaces time.Now in tests.
+	Now func() time.Time
+}
+
+const (
+	sampleTime = 20 * time.Millisecond  // long enough to bury a synchronisation
+	leastTime  = 500 * time.Millisecond // of all samples of a lane
+	precise    = 0.01                   // the interval's half width at which a lane has enough
+	maxSamples = 32                     // more would not make a noisy series precise
+)
+
+// warmTime is how long a device takes to reach the clock that it can hold. A
+// GPU ramps up in steps (llama.cpp pull request 21282 shows big swings without
+// a warm-up); a CPU is there within some tens of milliseconds.
+func warmTime(k Kind) time.Duration {
+	if k == CPU {
+		return 200 * time.Millisecond
+	}
+	return 500 * time.Millisecond
+}
+
+// entry is a lane while it is measured.
+type entry struct {
+	Lane
+	index  int
+	task   Task
+	result *Result
+	single Sample // the latest run of one product
+	iters  int    // products in a sample
+	spent  time.Duration
+	done   bool
+}
+
+// Race measures the lanes: prepares them one after the other, checks their
+// products, warms them up and takes their samples in turns, forwards and
+// backwards, so that heat, clocks and neighbours are shared. It returns a result
+// a lane, in the lanes' order, whatever happened: a lane that fails says so and
+// the others go on; when ctx is cancelled, what was measured so far is kept.
+func (r *Runner) Race(ctx context.Context, lanes []Lane, seed uint64, stop Stop) []*Result {
+	entries, results := r.enter(ctx, lanes, seed, Steady)
+	defer closeAll(entries)
+	refs := references{}
+	racing := r.checkAll(ctx, running(entries), refs)
+	if len(racing) > 0 {
+		share := stop.Budget / time.Duration(len(racing))
+		for _, e := range racing {
+			r.warmUp(ctx, e, stop, share)
+		}
+		racing = running(racing)
+		r.sample(ctx, racing, stop)
+		racing = r.checkAll(ctx, running(racing), refs) // the last product must be as right as the first
+	}
+	largest := GEMM{}
+	for _, e := range racing {
+		if e.GEMM.FLOP() > largest.FLOP() {
+			largest = e.GEMM
+		}
+	}
+	for _, e := range racing {
+		r.finish(ctx, e, stop.Repeat, largest)
+	}
+	return results
+}
+
+// Classic times repeat products in one sample of every lane, one lane after the
+// other, after 3 products to warm up.
+func (r *Runner) Classic(ctx context.Context, lanes []Lane, seed uint64, repeat int) []*Result {
+	entries, results := r.enter(ctx, lanes, seed, Classic)
+	defer closeAll(entries)
+	for _, e := range r.checkAll(ctx, running(entries), references{}) {
+		r.emit(Event{Lane: e.index, Phase: WarmingUp})
+		_, err := r.run(ctx, e, 3)
+		if err != nil {
+			r.fail(ctx, e, WarmingUp, err)
+			continue
+		}
+		r.emit(Event{Lane: e.index, Phase: Sampling, Total: 1})
+		s, err := r.run(ctx, e, repeat)
+		if err != nil {
+			r.fail(ctx, e, Sampling, err)
+			continue
+		}
+		e.result.Samples = []Sample{s}
+	}
+	for _, e := range running(entries) {
+		r.finish(ctx, e, repeat, GEMM{})
+	}
+	return results
+}
+
+// enter prepares the lanes.
+func (r *Runner) enter(ctx context.Context, lanes []Lane, seed uint64, p Protocol) ([]*entry, []*Result) {
+	entries, results := make([]*entry, len(lanes)), make([]*Result, len(lanes))
+	for i, l := range lanes {
+		results[i] = &Result{Engine: l.Engine.Name(), Device: l.Device, GEMM: l.GEMM, Seed: seed, Protocol: p, Start: l.Start, Samples: []Sample{}}
+		entries[i] = &entry{Lane: l, index: i, result: results[i]}
+	}
+	for _, e := range entries {
+		r.prepare(ctx, e, seed)
+	}
+	return entries, results
+}
+
+func closeAll(entries []*entry) {
+	for _, e := range entries {
+		if e.task != nil {
+			e.task.Close()
+		}
+	}
+}
+
+// references are what products are checked against; lanes share them.
+type references map[matrix.Problem]*matrix.Reference
+
+// checkAll checks the lanes' latest products and returns those that may go on.
+func (r *Runner) checkAll(ctx context.Context, entries []*entry, refs references) []*entry {
+	for _, e := range entries {
+		if ctx.Err() != nil {
+			break
+		}
+		r.emit(Event{Lane: e.index, Phase: Checking})
+		g := e.GEMM
+		p := matrix.Problem{M: g.M, N: g.N, K: g.K, In: g.In, TransA: g.TransA, TransB: g.TransB, Seed: e.result.Seed}
+		if refs[p] == nil {
+			ref, err := matrix.NewReference(ctx, p)
+			if err != nil { // cancelled
+				break
+			}
+			refs[p] = ref
+		}
+		r.check(ctx, e, refs[p])
+	}
+	return running(entries)
+}
+
+func running(entries []*entry) []*entry {
+	var left []*entry
+	for _, e := range entries {
+		if e.result.Error == nil {
+			left = append(left, e)
+		}
+	}
+	return left
+}
+
+// finish closes the result of a lane that did not fail.
+func (r *Runner) finish(ctx context.Context, e *entry, asked int, largest GEMM) {
+	if err := ctx.Err(); err != nil {
+		if len(e.result.Samples) == 0 { // its turn never came
+			r.fail(ctx, e, Sampling, err)
+			return
+		}
+		e.result.warn(WarnInterrupted, "interrupted")
+	}
+	e.result.judge(asked, largest)
+	r.emit(Event{Lane: e.index, Phase: Finished, Result: e.result})
+}
+
+func (r *Runner) emit(e Event) {
+	if r.Observe != nil {
+		r.Observe(e)
+	}
+}
+
+func (r *Runner) now() time.Time {
+	if r.Now != nil {
+		return r.Now()
+	}
+	return time.Now()
+}
+
+// step returns ctx with the runner's limit for one step.
+func (r *Runner) step(ctx context.Context) (context.Context, context.CancelFunc) {
+	if r.StepLimit == 0 {
+		return context.WithCancel(ctx)
+	}
+	cause := &Error{Code: ErrTimeout, Message: fmt.Sprintf("no answer within %s", unit.Seconds(r.StepLimit)), Hint: "--timeout gives it longer"}
+	return context.WithTimeoutCause(ctx, r.StepLimit, cause)
+}
+
+// fail closes a lane's result with what went wrong, unless the user ended it
+// and there are samples, which stand.
+func (r *Runner) fail(ctx context.Context, e *entry, stage Phase, err error) {
+	if ctx.Err() != nil {
+		if len(e.result.Samples) > 0 {
+			return
+		}
+		err = &Error{Code: ErrInterrupted, Message: "interrupted"}
+	}
+	e.result.Stage, e.result.Error = stage, asError(err)
+	r.emit(Event{Lane: e.index, Phase: Finished, Result: e.result})
+}
+
+// asError returns err as this package's type.
+func asError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Code: ErrInternal, Message: err.Error()}
+}
+
+// run takes one sample within the step's limit.
+func (r *Runner) run(ctx context.Context, e *entry, n int) (Sample, error) {
+	ctx, cancel := r.step(ctx)
+	defer cancel()
+	s, err := e.task.Run(ctx, n)
+	if err == nil && (s.Iters != n || s.Wall < 0) {
+		err = &Error{Code: ErrInternal, Message: fmt.Sprintf("engine %s says it did %s in %s when asked for %d", e.Engine.Name(), plural(s.Iters, "product"), s.Wall, n)}
+	}
+	return s, because(ctx, err)
+}
+
+// because returns why ctx ended if that is what err says.
+func because(ctx context.Context, err error) error {
+	if err != nil && errors.Is(err, ctx.Err()) {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func (r *Runner) prepare(ctx context.Context, e *entry, seed uint64) {
+	r.emit(Event{Lane: e.index, Phase: Preparing})
+	if err := r.fits(e.Device, e.GEMM); err != nil {
+		r.fail(ctx, e, Preparing, err)
+		return
+	}
+	start := r.now()
+	step, cancel := r.step(ctx)
+	defer cancel()
+	task, err := e.Engine.Prepare(step, e.Device, e.GEMM, seed)
+	if err != nil {
+		r.fail(ctx, e, Preparing, because(step, err))
+		return
+	}
+	e.task, e.result.Facts = task, task.Facts()
+	e.result.Prepare = r.now().Sub(start)
+	if e.single, err = r.run(ctx, e, 1); err != nil {
+		r.fail(ctx, e, Preparing, err)
+		return
+	}
+	e.result.First = e.single.Wall
+}
+
+// fits reports whether g's matrices fit into the memory that can be had.
+func (r *Runner) fits(d Device, g GEMM) error {
+	var limit float64
+	switch {
+	case d.Kind == GPU && d.Memory != nil:
+		limit = float64(*d.Memory)
+	case d.Kind != GPU && r.Free != nil:
+		limit = float64(r.Free())
+	}
+	need := g.Bytes()
+	if limit == 0 || need <= limit {
+		return nil
+	}
+	// The matrices of a square product grow with the square of its size.
+	largest := int(math.Sqrt(limit/float64(2*g.In.Size()+g.Out.Size()))) / 256 * 256
+	err := &Error{
+		Code:    ErrOutOfMemory,
+		Message: fmt.Sprintf("too big: %s in %s needs %s of memory, %s can be had", unit.Cube(g.M, g.N, g.K), g.In, unit.Bytes(need), unit.Bytes(limit)),
+	}
+	if largest > 0 {
+		err.Hint = fmt.Sprintf("the largest size that fits: --size %d", largest)
+	}
+	return err
+}
+
+func (r *Runner) check(ctx context.Context, e *entry, ref *matrix.Reference) {
+	step, cancel := r.step(ctx)
+	defer cancel()
+	var y [][]float64
+	for _, x := range ref.Vectors() {
+		v, err := e.task.MulVec(step, x)
+		if err != nil {
+			r.fail(ctx, e, Checking, because(step, err))
+			return
+		}
+		y = append(y, v)
+	}
+	g := e.result.GEMM
+	c, err := ref.Check(y, g.Acc, g.Out)
+	if err != nil {
+		r.fail(ctx, e, Checking, err)
+		return
+	}
+	if first := e.result.Check; first == nil || first.Passed { // a failed check is not made good
+		e.result.Check = &c
+	}
+	switch {
+	case c.Passed:
+	case c.Arithmetic == "":
+		saw := "values that are no numbers"
+		if c.Error != nil {
+			saw = fmt.Sprintf("error %.1e", *c.Error)
+		}
+		r.fail(ctx, e, Checking, &Error{Code: ErrWrong, Message: fmt.Sprintf("wrong result: %s where at most %.1e is expected", saw, c.Bound)})
+	case !e.result.Has(WarnArithmetic):
+		e.result.warn(WarnArithmetic, "computed as %s, not %s: error %.1e where at most %.1e is expected", c.Arithmetic, g.Acc, *c.Error, c.Bound)
+	}
+}
+
+// slow reports whether a lane's share of the time holds no more than a few
+// products: then nothing is spent on warming it up.
+func (e *entry) slow(stop Stop, share time.Duration) bool {
+	return stop.Repeat == 0 && 4*e.single.Wall > share
+}
+
+// warmUp runs until the speed has settled and finds how many products make a
+// sample long enough.
+func (r *Runner) warmUp(ctx context.Context, e *entry, stop Stop, share time.Duration) {
+	e.iters = 1
+	r.emit(Event{Lane: e.index, Phase: WarmingUp})
+	if e.slow(stop, share) && e.single.Wall < stop.Budget { // unless its first product was slow to load only
+		var err error
+		if e.single, err = r.run(ctx, e, 1); err != nil {
+			r.fail(ctx, e, WarmingUp, err)
+			return
+		}
+	}
+	if e.slow(stop, share) {
+		if 2*e.single.Wall > share { // it is all there is time for
+			r.keep(e, e.single, stop, share)
+		}
+		return
+	}
+	warm := warmTime(e.Device.Kind)
+	var spent time.Duration
+	for last, runs := 0.0, 0; ; {
+		s, err := r.run(ctx, e, e.iters)
+		if err != nil {
+			r.fail(ctx, e, WarmingUp, err)
+			return
+		}
+		spent += s.Wall
+		runs += s.Iters
+		settled := math.Abs(s.Seconds()/last-1) < 0.05
+		last = s.Seconds()
+		// A run too short for the clock says little: grow in steps.
+		e.iters = max(1, int(math.Ceil(min(sampleTime.Seconds()/last, 100*float64(e.iters)))))
+		if runs >= 3 && spent >= warm && (settled || spent >= 3*warm) {
+			break
+		}
+	}
+	if stop.Repeat > 0 {
+		e.iters = 1
+	}
+}
+
+// sample takes the lanes' samples in turns until each has enough. What lanes
+// leave of the time is shared by those that need more.
+func (r *Runner) sample(ctx context.Context, entries []*entry, stop Stop) {
+	for forwards := true; ; forwards = !forwards {
+		left := 0
+		for i, e := range entries {
+			if !forwards {
+				e = entries[len(entries)-1-i]
+			}
+			if e.done || ctx.Err() != nil {
+				continue
+			}
+			s, err := r.run(ctx, e, e.iters)
+			if err != nil {
+				e.done = true
+				r.fail(ctx, e, Sampling, err)
+				continue
+			}
+			r.keep(e, s, stop, e.share(entries, stop.Budget))
+			if !e.done {
+				left++
+			}
+		}
+		if left == 0 {
+			return
+		}
+	}
+}
+
+// share returns the time that e's samples may take, those that it has included:
+// an equal part of what is left for the lanes that are not done. A lane whose one
+// product took longer than its part has not taken that from the others.
+func (e *entry) share(entries []*entry, budget time.Duration) time.Duration {
+	left, active := budget, time.Duration(0)
+	for _, other := range entries {
+		spent := other.spent
+		if len(other.result.Samples) == 1 {
+			spent = min(spent, budget/time.Duration(len(entries)))
+		}
+		left -= spent
+		if !other.done {
+			active++
+		}
+	}
+	return e.spent + left/active
+}
+
+// keep adds a sample to a lane's result.
+func (r *Runner) keep(e *entry, s Sample, stop Stop, share time.Duration) {
+	e.result.Samples = append(e.result.Samples, s)
+	e.spent += s.Wall
+	e.done = e.enough(stop, share)
+	speed := e.GEMM.FLOP() / stats.Median(e.result.Seconds()) // an interval would take long between samples
+	r.emit(Event{Lane: e.index, Phase: Sampling, Done: len(e.result.Samples), Total: e.total(stop, share), Speed: speed})
+}
+
+// enough reports whether the lane has all the samples it needs or may have.
+func (e *entry) enough(stop Stop, share time.Duration) bool {
+	n := len(e.result.Samples)
+	if stop.Repeat > 0 {
+		return n >= stop.Repeat
+	}
+	if e.spent+e.spent/time.Duration(n) > share { // another one would not fit
+		return true
+	}
+	speed, _ := e.result.Speed()
+	return n >= minSamples && e.spent >= leastTime && (n >= maxSamples || speed.Spread() <= precise)
+}
+
+// total estimates how many samples the lane will have.
+func (e *entry) total(stop Stop, share time.Duration) int {
+	n := len(e.result.Samples)
+	if stop.Repeat > 0 {
+		return stop.Repeat
+	}
+	if e.done {
+		return n
+	}
+	each := max(1, e.spent/time.Duration(n))
+	want := max(minSamples, int(leastTime/each)+1, n+1)
+	return min(want, max(1, int(share/each)))
+}

@@ -1,0 +1,291 @@
+package bench_test
+
+import (
+	"context"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/engine/fake"
+	"gpuplay/internal/matrix"
+)
+
+const ms = time.Millisecond
+
+func TestSamplesAreInterleaved(t *testing.T) {
+	r := newRig(gpu("A", ms), gpu("B", 2*ms), gpu("C", 3*ms))
+	r.race(t, bench.Stop{Repeat: 4})
+	if got, want := r.order(12), "ABCCBAABCCBA"; got != want {
+		t.Errorf("samples taken in the order %s, want %s", got, want)
+	}
+}
+
+func TestResultSaysWhereItComesFrom(t *testing.T) {
+	d := scripted("A", fake.Fixed(ms).First(time.Second))
+	d.PrepareTime = 3 * time.Second
+	d.Facts = bench.Facts{Threads: 7, Notes: []string{"a note"}}
+	r := newRig(d)
+	r.lanes[0].Start = 2 * time.Second
+	got := r.Race(t.Context(), r.lanes, 42, bench.Stop{Repeat: 1})[0]
+	want := &bench.Result{
+		Engine: "fake", Device: d.Device, GEMM: small, Seed: 42, Protocol: bench.Steady, Facts: d.Facts,
+		Start: 2 * time.Second, Prepare: 3 * time.Second, First: time.Second + ms,
+		Samples: []bench.Sample{{Iters: 1, Wall: ms}},
+		Check:   got.Check,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if got.Ready() != 6*time.Second+ms {
+		t.Errorf("ready after %v", got.Ready())
+	}
+}
+
+// warmUp returns the products and their time in the runs between the first product
+// and the samples.
+func warmUp(r *rig, samples int, each time.Duration) (runs int, wall time.Duration) {
+	calls := r.runsOf("A")
+	for _, n := range calls[1 : len(calls)-samples] {
+		runs += n
+		wall += time.Duration(n) * each
+	}
+	return runs, wall
+}
+
+func TestWarmUp(t *testing.T) {
+	tests := []struct {
+		name     string
+		kind     bench.Kind
+		each     time.Duration
+		min, max time.Duration
+	}{
+		{"GPU", bench.GPU, ms, 500 * ms, 530 * ms},
+		{"CPU", bench.CPU, ms, 200 * ms, 230 * ms},
+		{"software GPU", bench.SoftwareGPU, ms, 500 * ms, 530 * ms},
+		{"three at least", bench.CPU, 2 * time.Second, 6 * time.Second, 6 * time.Second},
+		{"short products", bench.GPU, time.Microsecond, 500 * ms, 530 * ms},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := gpu("A", tt.each)
+			d.Kind = tt.kind
+			r := newRig(d)
+			result := r.race(t, budget)[0]
+			runs, wall := warmUp(r, len(result.Samples), tt.each)
+			if runs < 3 || wall < tt.min || wall > tt.max {
+				t.Errorf("warmed up by %d products in %v, want between %v and %v", runs, wall, tt.min, tt.max)
+			}
+			for i, s := range result.Samples {
+				if s.Wall < 20*ms || s.Wall > max(21*ms, tt.each) {
+					t.Errorf("sample %d: %d products in %v", i, s.Iters, s.Wall)
+				}
+			}
+		})
+	}
+}
+
+// What has not settled is warmed up for longer, but not forever.
+func TestWarmUpSettles(t *testing.T) {
+	faster := func(by float64, runs int) fake.Timing {
+		return func(_ bench.GEMM, run int) time.Duration {
+			return time.Duration(float64(100*ms) * math.Pow(by, float64(min(run, runs))))
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		time fake.Timing
+		runs int // in all
+	}{
+		{"settled", fake.Fixed(100 * ms), 1 + 5 + 10},
+		{"settles with its run 12", faster(0.94, 11), 1 + 11 + 10},
+		{"never settles", func(_ bench.GEMM, run int) time.Duration { return 100*ms + time.Duration(run%2)*100*ms }, 1 + 10 + 32},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(scripted("A", tt.time))
+			r.race(t, budget)
+			if len(r.runs) != tt.runs {
+				t.Errorf("%d runs, want %d", len(r.runs), tt.runs)
+			}
+		})
+	}
+}
+
+func TestStop(t *testing.T) {
+	tests := []struct {
+		name    string
+		time    fake.Timing
+		stop    bench.Stop
+		samples int
+		iters   int
+		codes   string
+	}{
+		{"quiet, half a second", fake.Fixed(ms), budget, 25, 20, ""},
+		{"quiet, ten samples", fake.Fixed(100 * ms), budget, 10, 1, ""},
+		{"noisy", fake.Fixed(100*ms).Jitter(0.06, 1), budget, 32, 1, ""},
+		{"very noisy", fake.Fixed(100*ms).Jitter(0.3, 1), budget, 32, 1, "noise"},
+		{"budget", fake.Fixed(100 * ms), bench.Stop{Budget: 650 * ms}, 6, 1, "few_samples"},
+		{"budget of a few products", fake.Fixed(300 * ms), bench.Stop{Budget: time.Second}, 3, 1, "few_samples"},
+		{"budget of one product", fake.Fixed(300 * ms), bench.Stop{Budget: 500 * ms}, 1, 1, "few_samples"},
+		{"no budget", fake.Fixed(300 * ms), bench.Stop{}, 1, 1, "few_samples"},
+		{"slow to load only", fake.Fixed(ms).First(5 * time.Second), bench.Stop{Budget: 6 * time.Second}, 25, 20, ""},
+		{"repeat", fake.Fixed(ms), bench.Stop{Repeat: 77}, 77, 1, ""},
+		{"repeat once", fake.Fixed(ms), bench.Stop{Repeat: 1}, 1, 1, ""},
+		{"repeat beyond budget", fake.Fixed(time.Second), bench.Stop{Repeat: 3, Budget: ms}, 3, 1, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(scripted("A", tt.time))
+			result := r.race(t, tt.stop)[0]
+			if len(result.Samples) != tt.samples || codes(result) != tt.codes || !result.Verified() {
+				t.Fatalf("%d samples, warnings %v, error %v; want %d, %q", len(result.Samples), result.Warnings, result.Error, tt.samples, tt.codes)
+			}
+			for i, s := range result.Samples {
+				if s.Iters != tt.iters || s.Wall > 2*time.Duration(tt.iters)*tt.time(small, 2) {
+					t.Errorf("sample %d: %d products in %v, want %d", i, s.Iters, s.Wall, tt.iters)
+				}
+			}
+		})
+	}
+}
+
+// Every lane has its share of the budget and of what others leave, and a slow one
+// costs the others none.
+func TestBudgetIsShared(t *testing.T) {
+	r := newRig(gpu("A", 100*ms), gpu("B", 5*time.Second), gpu("C", 50*ms))
+	results := r.race(t, bench.Stop{Budget: 3 * 650 * ms})
+	for i, want := range []int{8, 1, 10} {
+		if got := len(results[i].Samples); got != want {
+			t.Errorf("%s has %d samples, want %d", results[i].Device.ID, got, want)
+		}
+	}
+	if diff := cmp.Diff([]int{1}, r.runsOf("B")); diff != "" {
+		t.Errorf("the slow lane ran\n%s", diff)
+	}
+}
+
+// A lane with time for a few products spends them on samples.
+func TestSlowLaneIsNotWarmedUp(t *testing.T) {
+	r := newRig(gpu("A", 300*ms))
+	r.race(t, bench.Stop{Budget: time.Second})
+	if diff := cmp.Diff([]int{1, 1, 1, 1, 1}, r.runsOf("A")); diff != "" { // load, look again, three samples
+		t.Error(diff)
+	}
+}
+
+// coarse is an engine whose clock ticks once a microsecond.
+type coarse struct{ bench.Engine }
+
+func (e coarse) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+	task, err := e.Engine.Prepare(ctx, d, g, seed)
+	return reporting{task, func(s *bench.Sample) { s.Wall = s.Wall.Truncate(time.Microsecond) }}, err
+}
+
+// reporting changes what a task says of its runs.
+type reporting struct {
+	bench.Task
+	change func(*bench.Sample)
+}
+
+func (t reporting) Run(ctx context.Context, n int) (bench.Sample, error) {
+	s, err := t.Task.Run(ctx, n)
+	t.change(&s)
+	return s, err
+}
+
+func TestProductsShorterThanTheClock(t *testing.T) {
+	r := newRig(gpu("A", 100*time.Nanosecond))
+	r.lanes[0].Engine = coarse{r.lanes[0].Engine}
+	result := r.race(t, budget)[0]
+	verified(t, result)
+	if s := result.Samples[0]; s.Wall < 20*ms {
+		t.Errorf("samples of %v", s.Wall)
+	}
+}
+
+// lying is an engine that reports other runs than it did.
+type lying struct {
+	bench.Engine
+	change func(*bench.Sample)
+}
+
+func (e lying) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+	task, err := e.Engine.Prepare(ctx, d, g, seed)
+	return reporting{task, e.change}, err
+}
+
+func TestSamplesThatMakeNoSense(t *testing.T) {
+	for name, change := range map[string]func(*bench.Sample){
+		"no products":      func(s *bench.Sample) { s.Iters = 0 },
+		"more products":    func(s *bench.Sample) { s.Iters++ },
+		"time before zero": func(s *bench.Sample) { s.Wall = -s.Wall },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(gpu("A", ms), gpu("B", ms))
+			r.lanes[0].Engine = lying{r.lanes[0].Engine, change}
+			results := r.race(t, budget)
+			failed(t, results[0], bench.ErrInternal, bench.Preparing, 0)
+			verified(t, results[1])
+		})
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	peak := small.FLOP() / (100 * ms).Seconds()
+	lower, bit := peak/1.2, peak/1.05
+	tests := []struct {
+		name   string
+		change func(d *fake.Device)
+		want   string
+	}{
+		{"none", func(*fake.Device) {}, ""},
+		{"above peak", func(d *fake.Device) { d.Facts.Peak = &lower }, "above_peak"},
+		{"at its peak", func(d *fake.Device) { d.Facts.Peak = &bit }, ""},
+		{"slower", func(d *fake.Device) { d.Time = d.Time.Drift(0.007) }, "drift"},
+		{"faster", func(d *fake.Device) { d.Time = d.Time.Drift(-0.005) }, "drift"},
+		{"hardly slower", func(d *fake.Device) { d.Time = d.Time.Drift(0.002) }, ""},
+		{"outlier", func(d *fake.Device) { d.Time = d.Time.At(10, 3) }, "outliers"},
+		{"noise", func(d *fake.Device) { d.Time = d.Time.Jitter(0.3, 1) }, "noise"},
+		{"software GPU", func(d *fake.Device) { d.Kind = bench.SoftwareGPU }, "software_gpu"},
+		{"short cut", func(d *fake.Device) { d.Operand = matrix.TF32 }, "arithmetic"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d := gpu("A", 100*ms)
+			tt.change(&d)
+			result := newRig(d).race(t, budget)[0]
+			if got := codes(result); got != tt.want {
+				t.Errorf("warnings %v, want %q", result.Warnings, tt.want)
+			}
+			if result.Error != nil || len(result.Samples) < 10 {
+				t.Errorf("%d samples, error %v", len(result.Samples), result.Error)
+			}
+		})
+	}
+}
+
+func TestClassic(t *testing.T) {
+	bad := gpu("B", ms)
+	bad.Hook = fake.FailAt(fake.Run, 2, &bench.Error{Code: bench.ErrOutOfMemory, Message: "no"})
+	worse := gpu("C", ms)
+	worse.Hook = fake.FailAt(fake.Run, 3, &bench.Error{Code: bench.ErrCrashed, Message: "no"})
+	wrong := gpu("D", ms)
+	wrong.Wrong = &fake.Wrong{Add: 1}
+	r := newRig(gpu("A", ms), bad, worse, wrong)
+	results := r.Classic(t.Context(), r.lanes, 1, 10)
+	if diff := cmp.Diff([]bench.Sample{{Iters: 10, Wall: 10 * ms}}, results[0].Samples); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]int{1, 3, 10}, r.runsOf("A")); diff != "" {
+		t.Error(diff)
+	}
+	if a := results[0]; !a.Verified() || a.Protocol != bench.Classic || len(a.Warnings) > 0 {
+		t.Errorf("result %+v", a)
+	}
+	failed(t, results[1], bench.ErrOutOfMemory, bench.WarmingUp, 0)
+	failed(t, results[2], bench.ErrCrashed, bench.Sampling, 0)
+	failed(t, results[3], bench.ErrWrong, bench.Checking, 0)
+	checkEvents(t, r, results)
+}

@@ -1,0 +1,195 @@
+// Package fake is a bench.Engine that follows a script, on a clock that only it
+// moves: tests of the runner, the worker protocol and the reports use it to see
+// slow, noisy, wrong, hanging and crashing devices within milliseconds, the same
+// way every time. It does compute its products, so that checks pass for honest
+// reasons; how long they take is made up. It is for tests alone and never
+// appears in the program's list of engines.
+package fake
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/matrix"
+)
+
+// A Clock stands still until it is advanced. Give its Now to the runner.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// Now returns the time on the clock.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Advance moves the clock on.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// A Stage is a call that a Hook can spoil.
+type Stage string
+
+const (
+	Devices Stage = "devices"
+	Prepare Stage = "prepare"
+	Run     Stage = "run"
+	MulVec  Stage = "mulvec"
+	Close   Stage = "close"
+)
+
+// A Hook is called before each call is served: number k from 1 on, counted per
+// device for Prepare and per task for the stages after it. Its error is
+// returned; it may also panic, end the process, or print garbage.
+type Hook func(ctx context.Context, s Stage, k int) error
+
+// FailAt returns a hook that returns err at call k of a stage.
+func FailAt(s Stage, k int, err error) Hook {
+	return func(_ context.Context, at Stage, n int) error {
+		if at == s && n == k {
+			return err
+		}
+		return nil
+	}
+}
+
+// HangAt returns a hook that hangs at call k of a stage until the context ends.
+func HangAt(s Stage, k int) Hook {
+	return func(ctx context.Context, at Stage, n int) error {
+		if at == s && n == k {
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	}
+}
+
+// A Wrong element of C is off by Add, which may be NaN, from run From on.
+type Wrong struct {
+	Row, Col int
+	Add      float64
+	From     int
+}
+
+// A Device is scripted. The zero value of every field but the first two is a
+// device that behaves.
+type Device struct {
+	bench.Device
+	Time        Timing
+	PrepareTime time.Duration
+	DTypes      []matrix.DType // what it supports, as bench.Square's argument; nil: all
+	Facts       bench.Facts
+	DeviceClock bool // samples carry the device's own time
+	Hook        Hook
+	Wrong       *Wrong
+	// What it computes with when that is not what it is asked for: the type that
+	// operands are cut to and that of the sums. Big products have exact sums.
+	Operand, Acc matrix.DType
+}
+
+// NewDevice returns a device that behaves, with a speed in FLOP/s.
+func NewDevice(id string, kind bench.Kind, speed float64) Device {
+	return Device{
+		Device: bench.Device{ID: id, Name: "Fake " + id, Kind: kind, API: "fake", Library: "Library " + id, Version: "1"},
+		Time:   Speed(speed),
+	}
+}
+
+// Engine is a bench.Engine.
+type Engine struct {
+	name    string
+	clock   *Clock
+	devices []Device
+	hook    Hook
+
+	mu    sync.Mutex
+	calls map[string]int // of Devices under "", of Prepare under the device's ID
+}
+
+// New returns an engine with these devices. hook may spoil Devices; nil does not.
+func New(name string, clock *Clock, hook Hook, devices ...Device) *Engine {
+	return &Engine{name: name, clock: clock, devices: devices, hook: hook, calls: map[string]int{}}
+}
+
+// Name returns the name that New was given.
+func (e *Engine) Name() string { return e.name }
+
+func (e *Engine) call(ctx context.Context, h Hook, s Stage, of string) error {
+	e.mu.Lock()
+	e.calls[of]++
+	k := e.calls[of]
+	e.mu.Unlock()
+	return call(ctx, h, s, k)
+}
+
+func call(ctx context.Context, h Hook, s Stage, k int) error {
+	if h != nil {
+		if err := h(ctx, s, k); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// Devices lists the scripted devices.
+func (e *Engine) Devices(ctx context.Context) (bench.Inventory, error) {
+	if err := e.call(ctx, e.hook, Devices, ""); err != nil {
+		return bench.Inventory{}, err
+	}
+	var found bench.Inventory
+	for _, d := range e.devices {
+		found.Devices = append(found.Devices, d.Device)
+	}
+	return found, nil
+}
+
+// defaultMemory is what a device has that does not say; nothing is allocated.
+const defaultMemory = 1 << 40
+
+// Prepare refuses what a real engine would refuse.
+func (e *Engine) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+	i := slices.IndexFunc(e.devices, func(x Device) bool { return x.ID == d.ID })
+	if i < 0 {
+		return nil, &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("fake: no device %q", d.ID)}
+	}
+	device := &e.devices[i]
+	if err := e.call(ctx, device.Hook, Prepare, d.ID); err != nil {
+		return nil, err
+	}
+	if g.M < 1 || g.N < 1 || g.K < 1 {
+		return nil, &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("fake: %d×%d×%d is no product", g.M, g.N, g.K)}
+	}
+	if !device.supports(g) {
+		return nil, &bench.Error{Code: bench.ErrUnsupported, Message: fmt.Sprintf("fake: no %s with sums in %s to %s", g.In, g.Acc, g.Out)}
+	}
+	memory := int64(defaultMemory)
+	if device.Memory != nil {
+		memory = *device.Memory
+	}
+	if g.Bytes() > float64(memory) {
+		return nil, &bench.Error{Code: bench.ErrOutOfMemory, Message: "fake: out of memory"}
+	}
+	e.clock.Advance(device.PrepareTime)
+	return &task{device: device, clock: e.clock, g: g, seed: seed, calls: map[Stage]int{}}, nil
+}
+
+func (d *Device) supports(g bench.GEMM) bool {
+	known := d.DTypes
+	if known == nil {
+		known = matrix.DTypes
+	}
+	return slices.ContainsFunc(known, func(t matrix.DType) bool {
+		s := bench.Square(1, t)
+		return s.In == g.In && s.Acc == g.Acc && s.Out == g.Out
+	})
+}

@@ -1,0 +1,170 @@
+package fake
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/matrix"
+)
+
+// task is a product on a scripted device. C is computed when it is first asked
+// for, and only if it is small: running costs nothing.
+type task struct {
+	device *Device
+	clock  *Clock
+	g      bench.GEMM
+	seed   uint64
+	calls  map[Stage]int
+	c      []float64
+	closed bool
+}
+
+// small is the number of multiplications up to which C is computed element by
+// element.
+const small = 1 << 21
+
+func (t *task) Facts() bench.Facts { return t.device.Facts }
+
+// call is the common beginning of every call on the task.
+func (t *task) call(ctx context.Context, s Stage) error {
+	if t.closed {
+		return &bench.Error{Code: bench.ErrInvalid, Message: "fake: the task is closed"}
+	}
+	t.calls[s]++
+	return call(ctx, t.device.Hook, s, t.calls[s])
+}
+
+func (t *task) Run(ctx context.Context, n int) (bench.Sample, error) {
+	if n < 1 {
+		return bench.Sample{}, &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("fake: %d products", n)}
+	}
+	if err := t.call(ctx, Run); err != nil {
+		return bench.Sample{}, err
+	}
+	each := t.device.Time(t.g, t.calls[Run])
+	for i := range n {
+		if err := ctx.Err(); err != nil {
+			t.clock.Advance(time.Duration(i) * each)
+			return bench.Sample{}, err
+		}
+	}
+	s := bench.Sample{Iters: n, Wall: time.Duration(n) * each}
+	t.clock.Advance(s.Wall)
+	if t.device.DeviceClock {
+		s.Device = &s.Wall
+	}
+	return s, nil
+}
+
+func (t *task) MulVec(ctx context.Context, x []float64) ([]float64, error) {
+	if err := t.call(ctx, MulVec); err != nil {
+		return nil, err
+	}
+	if len(x) != t.g.N || t.calls[Run] == 0 {
+		return nil, &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("fake: %d elements after %d runs", len(x), t.calls[Run])}
+	}
+	g := t.g
+	var y []float64
+	if g.M*g.N*g.K <= small {
+		if t.c == nil {
+			t.c = t.product()
+		}
+		y = times(g.M, g.N, func(i, j int) float64 { return t.c[i*g.N+j] }, x)
+	} else { // C·x = A·(B·x)
+		a, b := t.operands()
+		y = times(g.M, g.K, a, times(g.K, g.N, b, x))
+	}
+	if w := t.device.Wrong; w != nil && t.calls[Run] >= w.From && w.Row < g.M && w.Col < g.N {
+		y[w.Row] += w.Add * x[w.Col]
+	}
+	return y, nil
+}
+
+func (t *task) Close() error {
+	if t.closed {
+		return nil
+	}
+	err := t.call(context.Background(), Close)
+	t.closed = true
+	return err
+}
+
+// operands returns the elements of op(A) and op(B), cut to what is multiplied.
+func (t *task) operands() (a, b func(i, j int) float64) {
+	cut := t.device.Operand
+	switch {
+	case cut != "":
+	case t.g.Acc == matrix.TF32:
+		cut = matrix.TF32
+	default:
+		cut = t.g.In
+	}
+	element := func(o matrix.Operand, rows, cols int, trans bool) func(i, j int) float64 {
+		s := matrix.NewStream(t.seed, o, t.g.In)
+		if trans {
+			return func(i, j int) float64 { return cut.Round(s.At(j*rows + i)) }
+		}
+		return func(i, j int) float64 { return cut.Round(s.At(i*cols + j)) }
+	}
+	return element(matrix.A, t.g.M, t.g.K, t.g.TransA), element(matrix.B, t.g.K, t.g.N, t.g.TransB)
+}
+
+// product returns C, every step of a sum rounded.
+func (t *task) product() []float64 {
+	acc := t.g.Acc
+	if acc == matrix.TF32 {
+		acc = matrix.Float32
+	}
+	if t.device.Acc != "" {
+		acc = t.device.Acc
+	}
+	round := acc.Round
+	switch acc {
+	case matrix.Float32:
+		round = func(x float64) float64 { return float64(float32(x)) } // the same, faster
+	case matrix.Float64:
+		round = func(x float64) float64 { return x }
+	}
+	m, n, k := t.g.M, t.g.N, t.g.K
+	at, bt := t.operands()
+	b := dense(k, n, bt)
+	c := make([]float64, 0, m*n)
+	for i := range m {
+		row := make([]float64, n)
+		for l := range k {
+			ail, bl := at(i, l), b[l*n:][:n]
+			for j := range row {
+				row[j] = round(row[j] + ail*bl[j])
+			}
+		}
+		c = append(c, row...)
+	}
+	for i, sum := range c {
+		c[i] = t.g.Out.Round(sum)
+	}
+	return c
+}
+
+// dense returns the rows×cols elements of a matrix.
+func dense(rows, cols int, at func(i, j int) float64) []float64 {
+	x := make([]float64, 0, rows*cols)
+	for i := range rows {
+		for j := range cols {
+			x = append(x, at(i, j))
+		}
+	}
+	return x
+}
+
+// times returns the product of a rows×cols matrix and x.
+func times(rows, cols int, at func(i, j int) float64, x []float64) []float64 {
+	y := make([]float64, rows)
+	for i := range rows {
+		for j := range cols {
+			y[i] += at(i, j) * x[j]
+		}
+	}
+	return y
+}
