@@ -1,0 +1,78 @@
+// Package host says what machine this is: what every result carries along, and
+// how much memory a measurement may take.
+package host
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/klauspost/cpuid/v2"
+	"github.com/shirou/gopsutil/v4/cpu"
+	"github.com/shirou/gopsutil/v4/host"
+	"github.com/shirou/gopsutil/v4/mem"
+)
+
+// A Machine is what a result was measured on. What could not be found out is
+// empty or absent.
+type Machine struct {
+	OS       string   `json:"os"`                 // linux, darwin, windows
+	Arch     string   `json:"arch"`               // amd64, arm64
+	System   string   `json:"system,omitempty"`   // "debian 12.5", "darwin 15.1"
+	Kernel   string   `json:"kernel,omitempty"`   //
+	CPU      string   `json:"cpu"`                // as its maker writes it
+	Cores    int      `json:"cores"`              // logical CPUs that this process may use
+	Features []string `json:"features,omitempty"` // the CPU's instruction sets that matter for matrix products
+	Memory   *uint64  `json:"memory,omitempty"`   // bytes
+	Virtual  string   `json:"virtual,omitempty"`  // "kvm", "docker": another system below shares the machine
+}
+
+// features are the instruction sets worth recording.
+var features = []cpuid.FeatureID{
+	cpuid.AVX, cpuid.AVX2, cpuid.FMA3, cpuid.F16C, cpuid.AVX512F, cpuid.AVX512BF16, cpuid.AVX512FP16, cpuid.AVX512VNNI,
+	cpuid.AVXVNNI, cpuid.AMXBF16, cpuid.AMXINT8, cpuid.ASIMD, cpuid.ASIMDHP, cpuid.ASIMDDP, cpuid.SVE,
+}
+
+// Describe asks the system; it takes some milliseconds.
+func Describe(ctx context.Context) Machine {
+	m := Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: CPU(), Cores: runtime.GOMAXPROCS(0)}
+	for _, f := range features {
+		if cpuid.CPU.Supports(f) {
+			m.Features = append(m.Features, strings.ToLower(f.String()))
+		}
+	}
+	slices.Sort(m.Features)
+	if info, err := host.InfoWithContext(ctx); err == nil {
+		m.System = strings.TrimSpace(info.Platform + " " + info.PlatformVersion)
+		m.Kernel = info.KernelVersion
+		if info.VirtualizationRole == "guest" {
+			m.Virtual = info.VirtualizationSystem
+		}
+	}
+	if v, err := mem.VirtualMemoryWithContext(ctx); err == nil {
+		m.Memory = &v.Total
+	}
+	return m
+}
+
+// CPU returns the CPU's name as its maker writes it.
+func CPU() string {
+	if name := strings.TrimSpace(cpuid.CPU.BrandName); name != "" {
+		return name
+	}
+	if info, err := cpu.Info(); err == nil && len(info) > 0 && info[0].ModelName != "" {
+		return strings.TrimSpace(info[0].ModelName)
+	}
+	return runtime.GOARCH + " CPU"
+}
+
+// Free returns the bytes of memory that can be had without swapping, 0 when the
+// system does not say.
+func Free() int64 {
+	v, err := mem.VirtualMemory()
+	if err != nil {
+		return 0
+	}
+	return int64(v.Available)
+}

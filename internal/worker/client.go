@@ -1,0 +1,241 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"gpuplay/internal/bench"
+)
+
+// A Client is an engine whose work is done by child processes, one for each task
+// that is open at a time.
+type Client struct {
+	// Engine is the engine's name, which the worker must have too.
+	Engine string
+	// Path is the program that is a worker, Args its arguments, the program's own
+	// name first.
+	Path string
+	Args []string
+	// Env is the child's environment.
+	Env []string
+	// Source is written to the child's stdin before the first request: the program
+	// of an interpreter that takes it from there.
+	Source []byte
+	// Hello tells the worker what it must know; its Protocol is filled in.
+	Hello Hello
+	// Trace, if not nil, gets a copy of all that is said and of the child's log.
+	Trace io.Writer
+
+	mu    sync.Mutex
+	found *bench.Inventory
+	idle  []*child
+	all   map[*child]bool
+}
+
+// Name returns the engine's name.
+func (c *Client) Name() string { return c.Engine }
+
+// Devices starts a worker unless one has told its devices before.
+func (c *Client) Devices(ctx context.Context) (bench.Inventory, error) {
+	c.mu.Lock()
+	found := c.found
+	c.mu.Unlock()
+	if found != nil {
+		return *found, nil
+	}
+	ch, err := c.start(ctx)
+	if err != nil {
+		return bench.Inventory{}, err
+	}
+	c.release(ch)
+	return *c.found, nil
+}
+
+// Reserve starts workers until n are idle, side by side, so that as many tasks
+// can be prepared without waiting for one to start.
+func (c *Client) Reserve(ctx context.Context, n int) error {
+	c.mu.Lock()
+	n -= len(c.idle)
+	c.mu.Unlock()
+	errs := make([]error, max(0, n))
+	var wg sync.WaitGroup
+	for i := range errs {
+		wg.Go(func() {
+			ch, err := c.start(ctx)
+			if errs[i] = err; err == nil {
+				c.release(ch)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Close ends all workers.
+func (c *Client) Close() {
+	c.mu.Lock()
+	all := c.all
+	c.all, c.idle = nil, nil
+	c.mu.Unlock()
+	var wg sync.WaitGroup
+	for ch := range all {
+		wg.Go(ch.end)
+	}
+	wg.Wait()
+}
+
+// start starts a worker and says hello.
+func (c *Client) start(ctx context.Context) (*child, error) {
+	ch, err := startChild(c)
+	if err != nil {
+		return nil, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("worker did not start: %v", err)}
+	}
+	c.mu.Lock()
+	if c.all == nil {
+		c.all = map[*child]bool{}
+	}
+	c.all[ch] = true
+	c.mu.Unlock()
+	hello := c.Hello
+	hello.Protocol = Protocol
+	var w welcome
+	err = ch.call(ctx, request{Op: "hello", Hello: &hello}, &w)
+	switch {
+	case err != nil:
+	case w.Protocol != Protocol:
+		err = &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("worker speaks protocol %d, this gpuplay speaks %d", w.Protocol, Protocol), Hint: "use the worker that comes with this version"}
+	case w.Engine != c.Engine:
+		err = &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("worker is engine %q, not %q", w.Engine, c.Engine)}
+	}
+	if err != nil {
+		c.drop(ch)
+		return nil, err
+	}
+	c.mu.Lock()
+	c.found = &w.Inventory
+	c.mu.Unlock()
+	return ch, nil
+}
+
+// take returns an idle worker, or a new one.
+func (c *Client) take(ctx context.Context) (*child, error) {
+	for {
+		c.mu.Lock()
+		n := len(c.idle)
+		if n == 0 {
+			c.mu.Unlock()
+			return c.start(ctx)
+		}
+		ch := c.idle[n-1]
+		c.idle = c.idle[:n-1]
+		c.mu.Unlock()
+		if ch.alive() {
+			return ch, nil
+		}
+		c.drop(ch)
+	}
+}
+
+// release makes a worker idle.
+func (c *Client) release(ch *child) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.all[ch] {
+		c.idle = append(c.idle, ch)
+	}
+}
+
+// drop ends a worker that is of no use any more.
+func (c *Client) drop(ch *child) {
+	c.mu.Lock()
+	delete(c.all, ch)
+	c.mu.Unlock()
+	ch.kill()
+}
+
+// Prepare prepares g in an idle worker, or in a new one.
+func (c *Client) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ch, err := c.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t := &task{client: c, child: ch, gemm: g}
+	if err := ch.call(ctx, request{Op: "prepare", Device: d.ID, GEMM: &g, Seed: seed}, &t.facts); err != nil {
+		t.finish()
+		return nil, err
+	}
+	return t, nil
+}
+
+// task is a task in a worker.
+type task struct {
+	client *Client
+	child  *child // nil once closed
+	gemm   bench.GEMM
+	facts  bench.Facts
+}
+
+var errClosed = &bench.Error{Code: bench.ErrInvalid, Message: "the task is closed"}
+
+func (t *task) Facts() bench.Facts { return t.facts }
+
+func (t *task) Run(ctx context.Context, n int) (s bench.Sample, err error) {
+	if t.child == nil {
+		return s, errClosed
+	}
+	if err := t.child.call(ctx, request{Op: "run", N: &n}, &s); err != nil {
+		return s, err
+	}
+	if s.Iters != n || s.Wall <= 0 {
+		return s, &bench.Error{Code: bench.ErrInternal, Message: fmt.Sprintf("worker reports %d products in %v where %d were asked for", s.Iters, s.Wall, n)}
+	}
+	return s, nil
+}
+
+func (t *task) MulVec(ctx context.Context, x []float64) ([]float64, error) {
+	if t.child == nil {
+		return nil, errClosed
+	}
+	var p product
+	if err := t.child.call(ctx, request{Op: "mulvec", X: x}, &p); err != nil {
+		return nil, err
+	}
+	if len(p.Y) != t.gemm.M {
+		return nil, &bench.Error{Code: bench.ErrInternal, Message: fmt.Sprintf("worker's C·x has %d elements instead of %d", len(p.Y), t.gemm.M)}
+	}
+	return p.Y, nil
+}
+
+// Close frees the worker for the next task.
+func (t *task) Close() error {
+	if t.child == nil {
+		return nil
+	}
+	var none struct{}
+	ctx, cancel := context.WithTimeout(context.Background(), endLimit)
+	defer cancel()
+	err := t.child.call(ctx, request{Op: "close"}, &none)
+	if err != nil {
+		t.client.drop(t.child)
+		t.child = nil
+		return err
+	}
+	t.finish()
+	return nil
+}
+
+// finish gives a worker without an open task back, if it lives.
+func (t *task) finish() {
+	if t.child.alive() {
+		t.client.release(t.child)
+	} else {
+		t.client.drop(t.child)
+	}
+	t.child = nil
+}
