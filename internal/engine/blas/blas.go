@@ -1,0 +1,151 @@
+// Package blas is an engine over the BLAS libraries that a machine has for its
+// CPU: OpenBLAS, Intel MKL, oneDNN, BLIS and Apple's Accelerate, found and
+// loaded at run time.
+//
+// It multiplies float32 and float64, whose interface all of them share, and
+// refuses the 16-bit types, which few have and none with a 16-bit result. It
+// works around no library's choice of code for a CPU. Loading a library may
+// start threads and change the process, so it belongs in a process of its own.
+package blas
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/host"
+	"gpuplay/internal/matrix"
+	"gpuplay/internal/unit"
+)
+
+// Options say where an engine looks for libraries and how they run.
+type Options struct {
+	Dirs      []string // folders searched before the system's: lib and site-packages of Python environments
+	Libraries []string // exact files, before all others
+	Threads   int      // of every library; 0 leaves the number to the library
+}
+
+// An Engine is a bench.Engine with one device for each BLAS library. It calls
+// them all from one thread, one product at a time.
+type Engine struct {
+	options Options
+	thread  thread
+
+	// Known to the thread only.
+	inventory *bench.Inventory
+	libraries map[string]*library // by device ID
+}
+
+// New returns an engine that has not looked for libraries yet.
+func New(o Options) *Engine {
+	return &Engine{options: o, thread: newThread(), libraries: map[string]*library{}}
+}
+
+// Name is "blas".
+func (e *Engine) Name() string { return "blas" }
+
+// Devices loads every library it can find. The order is fixed: by kind, then
+// Libraries, Dirs, the system's folders. The first OpenBLAS has the ID
+// "openblas", the second "openblas-2". A file that is no library or lacks what
+// it should have is reported as missing; with no library at all the error is
+// ErrUnavailable, and the inventory still says why.
+func (e *Engine) Devices(ctx context.Context) (bench.Inventory, error) {
+	var inv bench.Inventory
+	err := e.thread.do(ctx, func() error {
+		inv = e.load()
+		return nil
+	})
+	if err == nil && len(inv.Devices) == 0 {
+		err = unavailable(inv.Missing)
+	}
+	return inv, err
+}
+
+// load finds and loads the libraries once.
+func (e *Engine) load() bench.Inventory {
+	if e.inventory != nil {
+		return *e.inventory
+	}
+	found, missing := find(e.options)
+	inv := bench.Inventory{Missing: missing}
+	name := host.CPU()
+	count := map[string]int{}
+	for _, l := range found {
+		d := &l.device
+		d.ID, d.Name, d.Kind, d.API, d.Library = l.kind.api, name, bench.CPU, l.kind.api, l.kind.library
+		if count[d.API]++; count[d.API] > 1 {
+			d.ID = fmt.Sprintf("%s-%d", d.API, count[d.API])
+		}
+		e.libraries[d.ID] = l
+		inv.Devices = append(inv.Devices, *d)
+	}
+	e.inventory = &inv
+	return inv
+}
+
+func unavailable(missing []bench.Missing) error {
+	var why []string
+	for _, m := range missing {
+		why = append(why, m.Reason)
+	}
+	return &bench.Error{
+		Code:    bench.ErrUnavailable,
+		Message: "no BLAS library for the CPU: " + strings.Join(why, "; "),
+		Hint:    fixes["openblas"],
+	}
+}
+
+// Prepare fills A and B for one product of a library. Everything but float32
+// and float64 throughout is ErrUnsupported, float64 with oneDNN too.
+func (e *Engine) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+	var lib *library
+	err := e.thread.do(ctx, func() error {
+		inv := e.load()
+		if lib = e.libraries[d.ID]; lib != nil {
+			return nil
+		}
+		if len(inv.Devices) == 0 {
+			return unavailable(inv.Missing)
+		}
+		var has []string
+		for _, d := range inv.Devices {
+			has = append(has, d.ID)
+		}
+		return &bench.Error{Code: bench.ErrInvalid,
+			Message: fmt.Sprintf("no BLAS library %q on this machine: it has %s", d.ID, strings.Join(has, ", "))}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := check(lib, g); err != nil {
+		return nil, err
+	}
+	if g.In == matrix.Float64 {
+		return prepare[float64](ctx, e.thread, lib, g, seed)
+	}
+	return prepare[float32](ctx, e.thread, lib, g, seed)
+}
+
+// check says whether lib can compute g here.
+func check(lib *library, g bench.GEMM) error {
+	if lib.products[g.In] == nil || g.Acc != g.In || g.Out != g.In {
+		return &bench.Error{Code: bench.ErrUnsupported,
+			Message: fmt.Sprintf("%s multiplies %s, not %s summed in %s to %s",
+				lib.kind.library, lib.types(), g.In, g.Acc, g.Out)}
+	}
+	for _, n := range []int{g.M, g.N, g.K} {
+		if n < 1 || n > math.MaxInt32 { // most builds count in 32 bits
+			return &bench.Error{Code: bench.ErrInvalid,
+				Message: fmt.Sprintf("product of %d×%d and %d×%d: sizes must be from 1 to %d", g.M, g.K, g.K, g.N, math.MaxInt32)}
+		}
+	}
+	// Asked before allocating, because Go cannot survive a refusal.
+	if need, free := g.Bytes(), float64(host.Free()); free > 0 && need > free {
+		return &bench.Error{Code: bench.ErrOutOfMemory,
+			Message: fmt.Sprintf("three matrices of %s take %s: %s of memory is free", g.In, unit.Bytes(need), unit.Bytes(free)),
+			Hint:    "a smaller --size"}
+	}
+	return nil
+}

@@ -1,0 +1,323 @@
+package blas
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/matrix"
+)
+
+// options lead to the libraries to test with: those in the folders of
+// GPUPLAY_TEST_BLAS_DIRS, or of the checkout's virtual environment for BLAS,
+// and the system's.
+func options() Options {
+	threads := min(2, runtime.GOMAXPROCS(0))
+	if dirs := os.Getenv("GPUPLAY_TEST_BLAS_DIRS"); dirs != "" {
+		return Options{Dirs: filepath.SplitList(dirs), Threads: threads}
+	}
+	dirs := []string{"../../../.venv-blas/lib", "../../../.venv-blas/Library/bin"}
+	packages, _ := filepath.Glob("../../../.venv-blas/lib/python3*/site-packages")
+	return Options{Dirs: append(dirs, packages...), Threads: threads}
+}
+
+// shared is one engine for all tests, since a process loads a library once.
+var shared = sync.OnceValue(func() *Engine { return New(options()) })
+
+// devices returns what there is to test. Kinds that GPUPLAY_REQUIRE names must
+// be there.
+func devices(t testing.TB) []bench.Device {
+	t.Helper()
+	inv, err := shared().Devices(t.Context())
+	for _, want := range strings.Split(os.Getenv("GPUPLAY_REQUIRE"), ",") {
+		known := slices.ContainsFunc(kinds, func(k *kind) bool { return k.api == want })
+		if known && !slices.ContainsFunc(inv.Devices, func(d bench.Device) bool { return d.API == want }) {
+			t.Fatalf("GPUPLAY_REQUIRE names %s, but: %+v", want, inv.Missing)
+		}
+	}
+	if errors.Is(err, bench.ErrUnavailable) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return inv.Devices
+}
+
+// each runs a test on every library.
+func each(t *testing.T, f func(t *testing.T, d bench.Device)) {
+	for _, d := range devices(t) {
+		t.Run(d.ID, func(t *testing.T) { f(t, d) })
+	}
+}
+
+func TestDevices(t *testing.T) {
+	ids := map[string]bool{}
+	each(t, func(t *testing.T, d bench.Device) {
+		t.Logf("%+v", d)
+		if ids[d.ID] {
+			t.Errorf("ID %s twice", d.ID)
+		}
+		ids[d.ID] = true
+		if d.Name == "" || d.Kind != bench.CPU || d.API == "" || d.Library == "" {
+			t.Errorf("incomplete: %+v", d)
+		}
+		if d.Version == "" || strings.Trim(d.Version, "0123456789.") != "" && d.API != "accelerate" {
+			t.Errorf("version %q is no version", d.Version)
+		}
+	})
+}
+
+// TestProducts compares every element with the sum in float64.
+func TestProducts(t *testing.T) {
+	each(t, func(t *testing.T, d bench.Device) {
+		for _, dtype := range []matrix.DType{matrix.Float32, matrix.Float64} {
+			if shared().libraries[d.ID].products[dtype] == nil {
+				continue
+			}
+			for _, s := range [][3]int{{1, 1, 1}, {1, 7, 3}, {5, 1, 9}, {3, 4, 1}, {17, 33, 65}, {130, 70, 200}} {
+				for trans := range 4 {
+					g := bench.Square(0, dtype)
+					g.M, g.N, g.K = s[0], s[1], s[2]
+					g.TransA, g.TransB = trans&1 != 0, trans&2 != 0
+					if err := compare(t.Context(), d, g); err != nil {
+						t.Errorf("%+v: %v", g, err)
+					}
+				}
+			}
+		}
+	})
+}
+
+// compare computes g over a C full of NaN, which must not shine through.
+func compare(ctx context.Context, d bench.Device, g bench.GEMM) error {
+	const seed = 7
+	task, err := shared().Prepare(ctx, d, g, seed)
+	if err != nil {
+		return err
+	}
+	defer task.Close()
+	switch t := task.(type) {
+	case *task32:
+		fillNaN(t.c)
+	case *task64:
+		fillNaN(t.c)
+	}
+	if _, err := task.Run(ctx, 2); err != nil {
+		return err
+	}
+	a, b := matrix.NewStream(seed, matrix.A, g.In), matrix.NewStream(seed, matrix.B, g.In)
+	for j := range g.N { // column j of C is C·e, with e all zeros but for a 1 at j
+		e := make([]float64, g.N)
+		e[j] = 1
+		y, err := task.MulVec(ctx, e)
+		if err != nil {
+			return err
+		}
+		for i, got := range y {
+			var want float64
+			for k := range g.K {
+				at, bt := i*g.K+k, k*g.N+j
+				if g.TransA {
+					at = k*g.M + i
+				}
+				if g.TransB {
+					bt = j*g.K + k
+				}
+				want += a.At(at) * b.At(bt)
+			}
+			if bound := float64(g.K+1) * g.In.Unit(); !(math.Abs(got-want) <= bound) {
+				return fmt.Errorf("C[%d,%d] = %v, want %v ± %v", i, j, got, want, bound)
+			}
+		}
+	}
+	return nil
+}
+
+type (
+	task32 = task[float32]
+	task64 = task[float64]
+)
+
+func fillNaN[T element](s []T) {
+	for i := range s {
+		s[i] = T(math.NaN())
+	}
+}
+
+func TestThreads(t *testing.T) {
+	want := shared().options.Threads
+	each(t, func(t *testing.T, d bench.Device) {
+		task, err := shared().Prepare(t.Context(), d, bench.Square(8, matrix.Float32), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer task.Close()
+		if f := task.Facts(); f.Threads != want && len(f.Notes) == 0 {
+			t.Errorf("%d threads without a note, want %d", f.Threads, want)
+		}
+	})
+}
+
+func TestRefusals(t *testing.T) {
+	g := func(m, n, k int, in, acc, out matrix.DType) bench.GEMM {
+		return bench.GEMM{M: m, N: n, K: k, In: in, Acc: acc, Out: out}
+	}
+	const f32 = matrix.Float32
+	each(t, func(t *testing.T, d bench.Device) {
+		for _, c := range []struct {
+			gemm bench.GEMM
+			want bench.Code
+			says string
+		}{
+			{bench.Square(8, matrix.Float16), bench.ErrUnsupported, "float16"},
+			{bench.Square(8, matrix.BFloat16), bench.ErrUnsupported, "bfloat16"},
+			{bench.Square(8, matrix.TF32), bench.ErrUnsupported, "tf32"},
+			{g(8, 8, 8, f32, f32, matrix.Float64), bench.ErrUnsupported, "float64"},
+			{g(8, 8, 8, "int3", "int3", "int3"), bench.ErrUnsupported, "int3"},
+			{g(0, 8, 8, f32, f32, f32), bench.ErrInvalid, "0×8"},
+			{g(8, 8, -1, f32, f32, f32), bench.ErrInvalid, "8×-1"},
+			{g(1<<31, 1, 1, f32, f32, f32), bench.ErrInvalid, "2147483647"},
+			{g(math.MaxInt32, math.MaxInt32, math.MaxInt32, f32, f32, f32), bench.ErrOutOfMemory, "is free"},
+			{g(1<<20, 1<<20, 1, f32, f32, f32), bench.ErrOutOfMemory, "is free"},
+		} {
+			_, err := shared().Prepare(t.Context(), d, c.gemm, 1)
+			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%+v: error %v, want %v that says %q", c.gemm, err, c.want, c.says)
+			}
+		}
+	})
+	devices(t) // skips where there are none
+	_, err := shared().Prepare(t.Context(), bench.Device{ID: "cray"}, bench.Square(8, f32), 1)
+	if !errors.Is(err, bench.ErrInvalid) || !strings.Contains(err.Error(), "cray") {
+		t.Errorf("unknown device: error %v", err)
+	}
+}
+
+func TestLifeOfATask(t *testing.T) {
+	d := devices(t)[0]
+	ctx, cancel := context.WithCancel(t.Context())
+	task, err := shared().Prepare(ctx, d, bench.Square(8, matrix.Float32), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := make([]float64, 8)
+	expect := func(what string, err error, want error) {
+		t.Helper()
+		if !errors.Is(err, want) {
+			t.Errorf("%s: error %v, want %v", what, err, want)
+		}
+	}
+	_, err = task.MulVec(ctx, x)
+	expect("MulVec before Run", err, bench.ErrInvalid)
+	_, err = task.Run(ctx, 0)
+	expect("no runs", err, bench.ErrInvalid)
+	s, err := task.Run(ctx, 3)
+	expect("Run", err, nil)
+	if s.Iters != 3 || s.Wall <= 0 {
+		t.Errorf("sample %+v", s)
+	}
+	_, err = task.MulVec(ctx, x[1:])
+	expect("MulVec with a short x", err, bench.ErrInvalid)
+	cancel()
+	_, err = task.Run(ctx, 1)
+	expect("Run cancelled", err, context.Canceled)
+	_, err = shared().Prepare(ctx, d, bench.Square(8, matrix.Float32), 1)
+	expect("Prepare cancelled", err, context.Canceled)
+	expect("Close", task.Close(), nil)
+	expect("second Close", task.Close(), nil)
+	_, err = task.Run(t.Context(), 1)
+	expect("Run after Close", err, bench.ErrInvalid)
+	_, err = task.MulVec(t.Context(), x)
+	expect("MulVec after Close", err, bench.ErrInvalid)
+}
+
+// TestTogether has tasks of all libraries at work at once.
+func TestTogether(t *testing.T) {
+	var wg sync.WaitGroup
+	for _, d := range devices(t) {
+		for size := 20; size < 24; size++ {
+			wg.Go(func() {
+				if err := compare(t.Context(), d, bench.Square(size, matrix.Float32)); err != nil {
+					t.Errorf("%s: %v", d.ID, err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+}
+
+func TestRunDoesNotAllocate(t *testing.T) {
+	for _, d := range devices(t) {
+		if d.API == "onednn" {
+			continue // takes floating-point arguments, which purego passes through reflect
+		}
+		task, err := shared().Prepare(t.Context(), d, bench.Square(4, matrix.Float32), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		multiply := task.(*task32).multiply
+		if n := testing.AllocsPerRun(100, func() { _ = multiply() }); n != 0 {
+			t.Errorf("%s: %v allocations in a product", d.ID, n)
+		}
+		task.Close()
+	}
+}
+
+func TestAligned(t *testing.T) {
+	for n := 1; n < 100; n++ {
+		s := aligned[float32](n)
+		if len(s) != n || cap(s) != n || address(s)%64 != 0 {
+			t.Errorf("%d elements: %d at %#x", n, len(s), address(s))
+		}
+	}
+}
+
+func TestFill(t *testing.T) {
+	s := matrix.NewStream(3, matrix.B, matrix.Float64)
+	for _, n := range []int{1, 2, 7, 1000} {
+		got := make([]float64, n)
+		fill(got, s)
+		for i := range got {
+			if got[i] != s.At(i) {
+				t.Fatalf("element %d of %d is %v, want %v", i, n, got[i], s.At(i))
+			}
+		}
+	}
+}
+
+// BenchmarkProduct reports the speed of every library with two threads; -cpu 1
+// makes it one.
+func BenchmarkProduct(b *testing.B) {
+	for _, d := range devices(b) {
+		for _, dtype := range []matrix.DType{matrix.Float32, matrix.Float64} {
+			for _, size := range []int{64, 1024, 2048} {
+				b.Run(fmt.Sprintf("%s/%s/%d", d.ID, dtype, size), func(b *testing.B) {
+					g := bench.Square(size, dtype)
+					task, err := shared().Prepare(b.Context(), d, g, 1)
+					if err != nil {
+						b.Skip(err)
+					}
+					defer task.Close()
+					if _, err := task.Run(b.Context(), 3); err != nil {
+						b.Fatal(err)
+					}
+					s, err := task.Run(b.Context(), b.N)
+					if err != nil {
+						b.Fatal(err)
+					}
+					b.ReportMetric(g.FLOP()/s.Seconds()/1e9, "GFLOP/s")
+				})
+			}
+		}
+	}
+}

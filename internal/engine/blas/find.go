@@ -1,0 +1,172 @@
+package blas
+
+import (
+	"debug/elf"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/ffi/dl"
+)
+
+// Three things differ by system and lie in system_*.go: files, the names that
+// each kind's libraries go by; folders, where package managers put them beyond
+// the loader's own search; fixes, how to install them. Names are patterns,
+// relative to a folder; those without a slash or a star are also looked up by
+// the system's loader.
+
+// A finder collects the libraries of one search.
+type finder struct {
+	threads int
+	found   map[*kind][]*library
+	missing []bench.Missing
+	tried   map[string]bool  // files, since patterns overlap
+	seen    map[uintptr]bool // libraries by the address of a function, since one file has many names
+}
+
+// find loads every library that the options and the system lead to.
+func find(o Options) ([]*library, []bench.Missing) {
+	f := finder{
+		threads: o.Threads,
+		found:   map[*kind][]*library{},
+		tried:   map[string]bool{},
+		seen:    map[uintptr]bool{},
+	}
+	for _, file := range o.Libraries {
+		f.file("blas", file)
+	}
+	for _, k := range kinds {
+		for _, dir := range append(o.Dirs[:len(o.Dirs):len(o.Dirs)], folders...) {
+			for _, pattern := range files[k.api] {
+				paths, _ := filepath.Glob(filepath.Join(escape(dir), pattern)) // the patterns are well formed
+				for _, path := range paths {
+					f.file(k.api, path)
+				}
+			}
+		}
+	}
+	var all []*library
+	for _, k := range kinds {
+		f.system(k)
+		all = append(all, f.found[k]...)
+	}
+	return all, f.missing
+}
+
+// escape keeps the stars and brackets of a folder's name from being a pattern.
+func escape(dir string) string {
+	if filepath.Separator == '\\' { // where Glob knows no escape
+		return dir
+	}
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
+}
+
+// file adds the library in that file, or says why not.
+func (f *finder) file(api, path string) {
+	path, err := filepath.Abs(path)
+	if f.tried[path] {
+		return
+	}
+	f.tried[path] = true
+	if err == nil {
+		preload(path, map[string]bool{})
+		err = f.open(path)
+	}
+	if err != nil { // whose words may name the file with its folder, or only what it depends on
+		reason := strings.ReplaceAll(err.Error(), filepath.Dir(path)+string(filepath.Separator), "")
+		if name := filepath.Base(path); !strings.HasPrefix(reason, name) {
+			reason = name + ": " + reason
+		}
+		f.missing = append(f.missing, bench.Missing{API: api, Reason: reason, Fix: fixes[api]})
+	}
+}
+
+// system adds what the system's loader finds of a kind. The kind is missing if
+// that is nothing and no file of it was seen before.
+func (f *finder) system(k *kind) {
+	var names []string
+	var errs []error
+	for _, name := range files[k.api] {
+		if strings.ContainsAny(name, "/*") && !filepath.IsAbs(name) {
+			continue
+		}
+		names = append(names, name)
+		if err := f.open(name); err != nil && !absent(name, err) {
+			errs = append(errs, err)
+		}
+	}
+	known := slices.ContainsFunc(f.missing, func(m bench.Missing) bool { return m.API == k.api })
+	if len(f.found[k]) > 0 || known || len(names) == 0 {
+		return
+	}
+	m := bench.Missing{API: k.api, Reason: "no " + strings.Join(names, ", "), Fix: fixes[k.api]}
+	if len(errs) > 0 {
+		m.Reason = errors.Join(errs...).Error()
+	}
+	f.missing = append(f.missing, m)
+}
+
+// open adds the library of that name, unless it is known already.
+func (f *finder) open(name string) error {
+	l, err := dl.Open(name)
+	if err != nil {
+		return err
+	}
+	for _, k := range kinds {
+		mark := k.mark(l)
+		if mark == 0 {
+			continue
+		}
+		if f.seen[mark] {
+			return nil
+		}
+		f.seen[mark] = true
+		lib, err := k.bind(l, f.threads)
+		if err != nil {
+			return fmt.Errorf("%s: %w", k.library, err)
+		}
+		lib.kind = k
+		if lib.threads > 0 && f.threads > 0 && lib.threads != f.threads {
+			lib.notes = append(lib.notes, fmt.Sprintf("%s was asked for %d threads and has %d", k.library, f.threads, lib.threads))
+		}
+		f.found[k] = append(f.found[k], lib)
+		return nil
+	}
+	return fmt.Errorf("%s: no BLAS that this engine knows", name)
+}
+
+// absent reports whether err, from opening a library by name, says no more than
+// that there is none. Each system has its own words for it; here they are those
+// for a library that surely is not there.
+func absent(name string, err error) bool {
+	const nowhere = "gpuplay-no-such-library"
+	_, want := dl.Open(nowhere)
+	return want != nil && err.Error() == strings.ReplaceAll(want.Error(), nowhere, name)
+}
+
+// preload loads the libraries beside an ELF file that it depends on, before the
+// file itself. Wheels put the parts of a library into one folder and count on
+// LD_LIBRARY_PATH, which the loader reads only when a process starts; but it
+// takes any part that is loaded already. What fails here fails again, with
+// words, when the file is loaded.
+func preload(path string, seen map[string]bool) {
+	file, err := elf.Open(path)
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	needed, _ := file.ImportedLibraries()
+	for _, name := range needed {
+		part := filepath.Join(filepath.Dir(path), name)
+		if _, err := os.Stat(part); err != nil || seen[part] {
+			continue
+		}
+		seen[part] = true
+		preload(part, seen)
+		_, _ = dl.Open(part)
+	}
+}

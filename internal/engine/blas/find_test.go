@@ -1,0 +1,86 @@
+package blas
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"gpuplay/internal/bench"
+)
+
+func address[T element](s []T) uintptr { return uintptr(unsafe.Pointer(&s[0])) }
+
+// write makes a file that is no library under the first name of OpenBLAS's.
+func write(t *testing.T, dir string) (name string) {
+	t.Helper()
+	name = files["openblas"][0]
+	if err := os.WriteFile(filepath.Join(dir, name), []byte("not a library"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func TestBrokenFile(t *testing.T) {
+	for _, dir := range []string{t.TempDir(), filepath.Join(t.TempDir(), "[odd] *")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Skip(err) // a name that this system does not allow
+		}
+		name := write(t, dir)
+		_, missing := find(Options{Dirs: []string{dir}})
+		if len(missing) == 0 || missing[0].API != "openblas" || !strings.Contains(missing[0].Reason, name) {
+			t.Errorf("missing %+v, want %s first", missing, name)
+		}
+		if len(missing) > 0 && strings.Contains(missing[0].Reason, dir) {
+			t.Errorf("reason %q tells of the folder", missing[0].Reason)
+		}
+	}
+}
+
+func TestOtherLibrary(t *testing.T) {
+	_, missing := find(Options{Libraries: []string{"no-such-library.so"}})
+	if len(missing) == 0 || missing[0].API != "blas" || !strings.Contains(missing[0].Reason, "no-such-library.so") {
+		t.Errorf("missing %+v, want no-such-library.so first", missing)
+	}
+}
+
+// TestNothing hides every name that a library goes by.
+func TestNothing(t *testing.T) {
+	old, oldFolders := files, folders
+	defer func() { files, folders = old, oldFolders }()
+	folders = nil
+	files = map[string][]string{"openblas": {"gpuplay-no-openblas.so"}, "mkl": {"gpuplay-no-mkl.so", "python/lib/*"}}
+
+	dir := t.TempDir()
+	broken := write(t, dir)
+	files["openblas"] = append(files["openblas"], broken+"*") // in a folder only
+	e := New(Options{Dirs: []string{dir}})
+	inv, err := e.Devices(t.Context())
+	var be *bench.Error
+	if !errors.As(err, &be) || be.Code != bench.ErrUnavailable || be.Hint != fixes["openblas"] {
+		t.Fatalf("error %#v, want ErrUnavailable with a hint", err)
+	}
+	if !strings.Contains(err.Error(), broken) || !strings.Contains(err.Error(), "gpuplay-no-mkl.so") {
+		t.Errorf("%q does not name what was looked for", err)
+	}
+	if len(inv.Devices) != 0 || len(inv.Missing) != 2 {
+		t.Errorf("inventory %+v, want two missing", inv)
+	}
+	if _, err := e.Prepare(t.Context(), bench.Device{ID: "openblas"}, bench.Square(1, "float32"), 1); !errors.Is(err, bench.ErrUnavailable) {
+		t.Errorf("Prepare: error %v, want ErrUnavailable", err)
+	}
+}
+
+func TestVersionOfMKL(t *testing.T) {
+	for in, want := range map[string]string{
+		"Intel(R) oneAPI Math Kernel Library Version 2026.2-Product Build 20260915 for Intel(R) 64 architecture applications\x00": "2026.2",
+		"Intel(R) Math Kernel Library Version 2019.0.4 Product Build 20190411\x00":                                                "2019.0.4",
+		"\x00": "",
+	} {
+		if got := mklVersion(in); got != want {
+			t.Errorf("%q: version %q, want %q", in, got, want)
+		}
+	}
+}

@@ -1,0 +1,36 @@
+package blas
+
+import "fmt"
+
+// Wheels of MKL and oneDNN install into Library\bin of an environment.
+var files = map[string][]string{
+	"openblas": {
+		"libopenblas.dll", "openblas.dll",
+		"scipy_openblas32/lib/libscipy_openblas.dll", "libscipy_openblas.dll",
+		"scipy_openblas64/lib/libscipy_openblas64_.dll", "libscipy_openblas64_.dll",
+		"numpy.libs/libscipy_openblas*.dll", "scipy.libs/libscipy_openblas*.dll",
+	},
+	"mkl":    {"mkl_rt.3.dll", "mkl_rt.2.dll"},
+	"onednn": {"dnnl.dll"},
+	"blis":   {"libblis.dll", "AOCL-LibBlis-Win-MT-dll.dll"},
+}
+
+var folders []string
+
+var fixes = map[string]string{
+	"openblas": "pip install scipy-openblas32",
+	"mkl":      "pip install mkl",
+	"onednn":   "pip install onednn",
+	"blis":     "https://www.amd.com/en/developer/aocl.html",
+}
+
+const (
+	intelOpenMP = "libiomp5md.dll"
+	gnuOpenMP   = "libgomp-1.dll"
+)
+
+func systemVersion() string { return "" }
+
+func confined(n int, _ func(int)) error {
+	return fmt.Errorf("TBB cannot be told to use %d threads on Windows: leave --threads out", n)
+}

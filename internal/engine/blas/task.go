@@ -1,0 +1,155 @@
+package blas
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+	"unsafe"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/matrix"
+)
+
+type element interface{ float32 | float64 }
+
+// A task is a GEMM of one library with its operands.
+type task[T element] struct {
+	thread   thread
+	lib      *library
+	gemm     bench.GEMM
+	a, b, c  []T
+	pin      runtime.Pinner // of the operands, whose addresses multiply holds
+	multiply func() error   // nil when closed
+	computed bool
+}
+
+func prepare[T element](ctx context.Context, th thread, lib *library, g bench.GEMM, seed uint64) (*task[T], error) {
+	t := &task[T]{
+		thread: th, lib: lib, gemm: g,
+		a: aligned[T](g.M * g.K), b: aligned[T](g.K * g.N), c: aligned[T](g.M * g.N),
+	}
+	fill(t.a, matrix.NewStream(seed, matrix.A, g.In))
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	fill(t.b, matrix.NewStream(seed, matrix.B, g.In))
+	t.pin.Pin(&t.a[0])
+	t.pin.Pin(&t.b[0])
+	t.pin.Pin(&t.c[0])
+	t.multiply = lib.products[g.In](g, unsafe.Pointer(&t.a[0]), unsafe.Pointer(&t.b[0]), unsafe.Pointer(&t.c[0]))
+	return t, nil
+}
+
+// aligned returns n zeros that begin at a cache line, as the widest vectors
+// like it.
+func aligned[T element](n int) []T {
+	const line = 64
+	size := int(unsafe.Sizeof(T(0)))
+	s := make([]T, n+line/size)
+	skip := (line - int(uintptr(unsafe.Pointer(&s[0]))%line)) % line / size
+	return s[skip:][:n:n]
+}
+
+// fill writes the elements of a stream with all CPUs.
+func fill[T element](dst []T, s matrix.Stream) {
+	workers := runtime.GOMAXPROCS(0)
+	var wg sync.WaitGroup
+	for w := range workers {
+		from, to := len(dst)/workers*w, len(dst)/workers*(w+1)
+		if w == workers-1 {
+			to = len(dst)
+		}
+		wg.Go(func() {
+			switch part := any(dst[from:to]).(type) {
+			case []float32:
+				s.Fill32(part, from)
+			case []float64:
+				s.Fill64(part, from)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// Facts tells the library's threads.
+func (t *task[T]) Facts() bench.Facts {
+	return bench.Facts{Threads: t.lib.threads, Notes: t.lib.notes}
+}
+
+// Run computes C n times. A product that has begun cannot be cancelled.
+func (t *task[T]) Run(ctx context.Context, n int) (bench.Sample, error) {
+	if n < 1 {
+		return bench.Sample{}, &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("%d runs: must be 1 or more", n)}
+	}
+	var wall time.Duration
+	err := t.do(ctx, func() error {
+		start := time.Now()
+		for range n {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := t.multiply(); err != nil {
+				return err
+			}
+		}
+		wall = time.Since(start)
+		t.computed = true
+		return nil
+	})
+	if err != nil {
+		return bench.Sample{}, err
+	}
+	return bench.Sample{Iters: n, Wall: wall}, nil
+}
+
+// MulVec returns C·x.
+func (t *task[T]) MulVec(ctx context.Context, x []float64) ([]float64, error) {
+	if len(x) != t.gemm.N {
+		return nil, &bench.Error{Code: bench.ErrInvalid,
+			Message: fmt.Sprintf("C·x: x has %d elements, C %d columns", len(x), t.gemm.N)}
+	}
+	y := make([]float64, t.gemm.M)
+	err := t.do(ctx, func() error {
+		if !t.computed {
+			return &bench.Error{Code: bench.ErrInvalid, Message: "C·x: C has not been computed yet"}
+		}
+		for i := range y {
+			var sum float64
+			for j, c := range t.c[i*len(x):][:len(x)] {
+				sum += float64(c) * x[j]
+			}
+			y[i] = sum
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return y, nil
+}
+
+// do runs f on the engine's thread, unless the task is closed.
+func (t *task[T]) do(ctx context.Context, f func() error) error {
+	return t.thread.do(ctx, func() error {
+		if t.multiply == nil {
+			return &bench.Error{Code: bench.ErrInvalid, Message: "the task is closed"}
+		}
+		return f()
+	})
+}
+
+// Close frees the operands. Closing again does nothing.
+func (t *task[T]) Close() error {
+	return t.thread.do(context.Background(), func() error {
+		if t.multiply == nil {
+			return nil
+		}
+		t.pin.Unpin()
+		t.a, t.b, t.c, t.multiply = nil, nil, nil, nil
+		debug.FreeOSMemory() // so that the next task finds it free
+		return nil
+	})
+}

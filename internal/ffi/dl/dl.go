@@ -1,0 +1,93 @@
+// Package dl loads shared libraries at run time and calls their C functions.
+//
+// It is the only importer of purego. What purego answers with a panic, such as
+// a missing symbol, is an error here. Libraries are never unloaded: many start
+// threads, and few survive the loss of their code.
+package dl
+
+import (
+	"fmt"
+
+	"github.com/ebitengine/purego"
+)
+
+// A Library is a loaded shared library. The zero Library is not one.
+type Library struct {
+	handle uintptr
+	name   string
+}
+
+// Open loads the library of that name: a path, or a file name that the system
+// looks up in its own folders. All of its symbols are bound at once, and none
+// is seen by other libraries. A second Open of the same file gives the same
+// library under another name. The error is in the system's own words, which
+// name the file.
+func Open(name string) (Library, error) {
+	handle, err := open(name)
+	if err != nil {
+		return Library{}, err
+	}
+	return Library{handle, name}, nil
+}
+
+// Name returns what the library was opened as.
+func (l Library) Name() string { return l.name }
+
+// Sym returns the address of a function or variable. On Linux and macOS the
+// libraries that l depends on are searched after l itself.
+func (l Library) Sym(symbol string) (uintptr, error) {
+	addr, err := lookup(l.handle, symbol)
+	if err != nil { // the system's words are of no more use, and name the library only on some
+		return 0, fmt.Errorf("%s: no symbol %s", l.name, symbol)
+	}
+	return addr, nil
+}
+
+// Path returns the file that holds the symbol, as the system names it. It is
+// empty when the system cannot say.
+func (l Library) Path(symbol string) string {
+	addr, err := l.Sym(symbol)
+	if err != nil {
+		return ""
+	}
+	return path(l.handle, addr)
+}
+
+// Has reports whether the library has all of the symbols.
+func (l Library) Has(symbols ...string) bool {
+	for _, s := range symbols {
+		if _, err := l.Sym(s); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// Register points the function variable at fptr to a C function, as
+// purego.RegisterFunc does: the variable's type must match the C declaration.
+// On error the variable is left as it was.
+func (l Library) Register(fptr any, symbol string) (err error) {
+	addr, err := l.Sym(symbol)
+	if err != nil {
+		return err
+	}
+	defer func() { // purego panics on types that it cannot pass
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s: %s as %T: %v", l.name, symbol, fptr, p)
+		}
+	}()
+	purego.RegisterFunc(fptr, addr)
+	return nil
+}
+
+// Call calls the C function at address fn with up to 32 integers or pointers,
+// in about 0.1 µs where a function made by Register takes 1 to 2 µs. Functions
+// that take or return floating-point numbers need Register.
+//
+// A pointer converted to uintptr in the call itself stays valid during the call.
+//
+//go:uintptrescapes
+func Call(fn uintptr, args ...uintptr) uintptr {
+	r, _, _ := purego.SyscallN(fn, args...)
+	return r
+}

@@ -1,0 +1,111 @@
+package dl
+
+import (
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// always returns the names of libraries that every machine has: C and its mathematics.
+func always(t *testing.T) (libc, libm string) {
+	t.Helper()
+	switch runtime.GOOS {
+	case "darwin":
+		return "/usr/lib/libSystem.B.dylib", "/usr/lib/libSystem.B.dylib"
+	case "windows":
+		return "ucrtbase.dll", "ucrtbase.dll"
+	}
+	return "libc.so.6", "libm.so.6"
+}
+
+func open1(t *testing.T, name string) Library {
+	t.Helper()
+	l, err := Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func TestCall(t *testing.T) {
+	libc, libm := always(t)
+
+	abs, err := open1(t, libc).Sym("labs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := Call(abs, 42); got != 42 {
+		t.Errorf("labs(42) = %d", got)
+	}
+
+	var cos func(float64) float64
+	if err := open1(t, libm).Register(&cos, "cos"); err != nil {
+		t.Fatal(err)
+	}
+	if got := cos(1); math.Abs(got-math.Cos(1)) > 1e-15 {
+		t.Errorf("cos(1) = %v, want %v", got, math.Cos(1))
+	}
+}
+
+func TestPath(t *testing.T) {
+	libc, _ := always(t)
+	l := open1(t, libc)
+	if got := filepath.Base(l.Path("labs")); runtime.GOOS == "linux" && got != libc {
+		t.Errorf("Path(labs) = %q, want a file named %s", l.Path("labs"), libc)
+	} else if !filepath.IsAbs(l.Path("labs")) {
+		t.Errorf("Path(labs) = %q, want an absolute path", l.Path("labs"))
+	}
+	if got := l.Path("gpuplay_no_such_symbol"); got != "" {
+		t.Errorf("Path of a missing symbol = %q", got)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	libc, _ := always(t)
+	l := open1(t, libc)
+	fn := func() {}
+	var number int
+	broken := filepath.Join(t.TempDir(), "broken.so")
+	if err := os.WriteFile(broken, []byte("not a library"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, missingFile := Open("gpuplay-no-such-library")
+	_, brokenFile := Open(broken)
+	_, missingSymbol := l.Sym("gpuplay_no_such_symbol")
+	for _, c := range []struct {
+		name, names string // names must be part of the message
+		err         error
+	}{
+		{"missing file", "gpuplay-no-such-library", missingFile},
+		{"broken file", "broken.so", brokenFile},
+		{"missing symbol", libc, missingSymbol},
+		{"register missing symbol", libc, l.Register(&fn, "gpuplay_no_such_symbol")},
+		{"register what is no function", "*int", l.Register(&number, "labs")},
+	} {
+		if c.err == nil || !strings.Contains(c.err.Error(), c.names) {
+			t.Errorf("%s: error %v, want one that names %s", c.name, c.err, c.names)
+		}
+	}
+	if !l.Has("labs") || l.Has("labs", "gpuplay_no_such_symbol") {
+		t.Error("Has is wrong about libc")
+	}
+}
+
+func BenchmarkCall(b *testing.B) {
+	l, err := Open("libc.so.6")
+	if err != nil {
+		b.Skip(err)
+	}
+	abs, err := l.Sym("labs")
+	if err != nil {
+		b.Fatal(err)
+	}
+	args := [15]uintptr{42}
+	b.ReportAllocs()
+	for b.Loop() {
+		Call(abs, args[:]...)
+	}
+}
