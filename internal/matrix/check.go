@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"runtime"
 	"slices"
-	"sync"
 )
 
 // A Problem is a product C = op(A)·op(B) of seeded operands: A is m×k, or k×m in
@@ -93,21 +91,6 @@ func grid(rows, cols int) [][]float64 {
 		g[i] = make([]float64, cols)
 	}
 	return g
-}
-
-// parallel calls fn(0) … fn(n-1) on all cores.
-func parallel(ctx context.Context, n int, fn func(i int)) error {
-	var wg sync.WaitGroup
-	workers := runtime.GOMAXPROCS(0)
-	for w := range workers {
-		wg.Go(func() {
-			for i := w; i < n && ctx.Err() == nil; i += workers {
-				fn(i)
-			}
-		})
-	}
-	wg.Wait()
-	return ctx.Err()
 }
 
 // Vectors returns the vectors to multiply C by; each has n elements.

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"gpuplay/internal/bench"
+	"gpuplay/internal/engine/enginetest"
 	"gpuplay/internal/matrix"
 )
 
@@ -203,42 +204,14 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestLifeOfATask(t *testing.T) {
-	d := devices(t)[0]
-	ctx, cancel := context.WithCancel(t.Context())
-	task, err := shared().Prepare(ctx, d, bench.Square(8, matrix.Float32), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	x := make([]float64, 8)
-	expect := func(what string, err error, want error) {
-		t.Helper()
-		if !errors.Is(err, want) {
-			t.Errorf("%s: error %v, want %v", what, err, want)
+func TestConforms(t *testing.T) {
+	devices(t)
+	enginetest.Run(t, shared(), enginetest.Want{DTypes: func(d bench.Device) []matrix.DType {
+		if d.API == "onednn" {
+			return []matrix.DType{matrix.Float32}
 		}
-	}
-	_, err = task.MulVec(ctx, x)
-	expect("MulVec before Run", err, bench.ErrInvalid)
-	_, err = task.Run(ctx, 0)
-	expect("no runs", err, bench.ErrInvalid)
-	s, err := task.Run(ctx, 3)
-	expect("Run", err, nil)
-	if s.Iters != 3 || s.Wall <= 0 {
-		t.Errorf("sample %+v", s)
-	}
-	_, err = task.MulVec(ctx, x[1:])
-	expect("MulVec with a short x", err, bench.ErrInvalid)
-	cancel()
-	_, err = task.Run(ctx, 1)
-	expect("Run cancelled", err, context.Canceled)
-	_, err = shared().Prepare(ctx, d, bench.Square(8, matrix.Float32), 1)
-	expect("Prepare cancelled", err, context.Canceled)
-	expect("Close", task.Close(), nil)
-	expect("second Close", task.Close(), nil)
-	_, err = task.Run(t.Context(), 1)
-	expect("Run after Close", err, bench.ErrInvalid)
-	_, err = task.MulVec(t.Context(), x)
-	expect("MulVec after Close", err, bench.ErrInvalid)
+		return []matrix.DType{matrix.Float32, matrix.Float64}
+	}})
 }
 
 // TestTogether has tasks of all libraries at work at once.
@@ -284,9 +257,11 @@ func TestAligned(t *testing.T) {
 
 func TestFill(t *testing.T) {
 	s := matrix.NewStream(3, matrix.B, matrix.Float64)
-	for _, n := range []int{1, 2, 7, 1000} {
+	for _, n := range []int{1, 2, 7, 200_000} {
 		got := make([]float64, n)
-		fill(got, s)
+		if err := fill(t.Context(), got, s); err != nil {
+			t.Fatal(err)
+		}
 		for i := range got {
 			if got[i] != s.At(i) {
 				t.Fatalf("element %d of %d is %v, want %v", i, n, got[i], s.At(i))

@@ -81,7 +81,7 @@ func (f *finder) file(api, path string) {
 		if name := filepath.Base(path); !strings.HasPrefix(reason, name) {
 			reason = name + ": " + reason
 		}
-		f.missing = append(f.missing, bench.Missing{API: api, Reason: reason, Fix: fixes[api]})
+		f.missing = append(f.missing, bench.Missing{API: api, Kind: bench.CPU, Reason: reason, Fix: fixes[api]})
 	}
 }
 
@@ -103,7 +103,7 @@ func (f *finder) system(k *kind) {
 	if len(f.found[k]) > 0 || known || len(names) == 0 {
 		return
 	}
-	m := bench.Missing{API: k.api, Reason: "no " + strings.Join(names, ", "), Fix: fixes[k.api]}
+	m := bench.Missing{API: k.api, Kind: bench.CPU, Reason: "no " + strings.Join(names, ", "), Fix: fixes[k.api]}
 	if len(errs) > 0 {
 		m.Reason = errors.Join(errs...).Error()
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
-	"sync"
 	"time"
 	"unsafe"
 
@@ -31,11 +30,12 @@ func prepare[T element](ctx context.Context, th thread, lib *library, g bench.GE
 		thread: th, lib: lib, gemm: g,
 		a: aligned[T](g.M * g.K), b: aligned[T](g.K * g.N), c: aligned[T](g.M * g.N),
 	}
-	fill(t.a, matrix.NewStream(seed, matrix.A, g.In))
-	if err := ctx.Err(); err != nil {
+	if err := fill(ctx, t.a, matrix.NewStream(seed, matrix.A, g.In)); err != nil {
 		return nil, err
 	}
-	fill(t.b, matrix.NewStream(seed, matrix.B, g.In))
+	if err := fill(ctx, t.b, matrix.NewStream(seed, matrix.B, g.In)); err != nil {
+		return nil, err
+	}
 	t.pin.Pin(&t.a[0])
 	t.pin.Pin(&t.b[0])
 	t.pin.Pin(&t.c[0])
@@ -53,25 +53,16 @@ func aligned[T element](n int) []T {
 	return s[skip:][:n:n]
 }
 
-// fill writes the elements of a stream with all CPUs.
-func fill[T element](dst []T, s matrix.Stream) {
-	workers := runtime.GOMAXPROCS(0)
-	var wg sync.WaitGroup
-	for w := range workers {
-		from, to := len(dst)/workers*w, len(dst)/workers*(w+1)
-		if w == workers-1 {
-			to = len(dst)
+// fill writes the elements of a stream.
+func fill[T element](ctx context.Context, dst []T, s matrix.Stream) error {
+	return matrix.Fill(ctx, dst, func(part []T, from int) {
+		switch part := any(part).(type) {
+		case []float32:
+			s.Fill32(part, from)
+		case []float64:
+			s.Fill64(part, from)
 		}
-		wg.Go(func() {
-			switch part := any(dst[from:to]).(type) {
-			case []float32:
-				s.Fill32(part, from)
-			case []float64:
-				s.Fill64(part, from)
-			}
-		})
-	}
-	wg.Wait()
+	})
 }
 
 // Facts tells the library's threads.
@@ -94,6 +85,12 @@ func (t *task[T]) Run(ctx context.Context, n int) (bench.Sample, error) {
 			if err := t.multiply(); err != nil {
 				return err
 			}
+			if !t.gemm.Sum {
+				continue
+			}
+			if _, err := matrix.Sum(ctx, t.c, wide); err != nil {
+				return err
+			}
 		}
 		wall = time.Since(start)
 		t.computed = true
@@ -111,25 +108,18 @@ func (t *task[T]) MulVec(ctx context.Context, x []float64) ([]float64, error) {
 		return nil, &bench.Error{Code: bench.ErrInvalid,
 			Message: fmt.Sprintf("C·x: x has %d elements, C %d columns", len(x), t.gemm.N)}
 	}
-	y := make([]float64, t.gemm.M)
-	err := t.do(ctx, func() error {
+	var y []float64
+	err := t.do(ctx, func() (err error) {
 		if !t.computed {
 			return &bench.Error{Code: bench.ErrInvalid, Message: "C·x: C has not been computed yet"}
 		}
-		for i := range y {
-			var sum float64
-			for j, c := range t.c[i*len(x):][:len(x)] {
-				sum += float64(c) * x[j]
-			}
-			y[i] = sum
-		}
-		return nil
+		y, err = matrix.MulVec(ctx, t.c, x, wide)
+		return err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return y, nil
+	return y, err
 }
+
+func wide[T element](x T) float64 { return float64(x) }
 
 // do runs f on the engine's thread, unless the task is closed.
 func (t *task[T]) do(ctx context.Context, f func() error) error {

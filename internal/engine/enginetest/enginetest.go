@@ -127,8 +127,8 @@ func list(ctx context.Context, e bench.Engine) ([]bench.Device, error) {
 		}
 	}
 	for _, m := range found.Missing {
-		if m.API == "" || m.Reason == "" {
-			return nil, fmt.Errorf("missing device lacks an API or a reason: %+v", m)
+		if m.API == "" || m.Kind == "" || m.Reason == "" {
+			return nil, fmt.Errorf("missing device lacks an API, a kind or a reason: %+v", m)
 		}
 	}
 	return found.Devices, nil

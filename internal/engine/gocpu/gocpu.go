@@ -1,0 +1,153 @@
+// Package gocpu is the engine that is always there: the CPU, computing with
+// gpuplay's own package gemm. It needs no library and no driver.
+//
+// It computes float64 and float32, and float16 and bfloat16 with sums in
+// float32. It refuses operands and results of different types, and TF32, which
+// no CPU has.
+package gocpu
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/gemm"
+	"gpuplay/internal/host"
+	"gpuplay/internal/matrix"
+	"gpuplay/internal/unit"
+)
+
+// Options choose how to compute. The zero value is the best that there is.
+type Options struct {
+	ISA     string // instruction set: avx512, avx2, neon or portable; empty for the CPU's best
+	Threads int    // 0 for every CPU that the process may use
+}
+
+// An Engine computes on the CPU. Its tasks share one pool of threads and wait
+// for each other.
+type Engine struct {
+	pool  *gemm.Pool
+	mu    sync.Mutex
+	peaks map[int]float64 // FLOP/s by bits
+}
+
+var _ bench.Engine = (*Engine)(nil)
+
+// New returns the engine and starts its threads, which sleep until there is work.
+// Its error is bench.ErrInvalid: options that this CPU cannot follow.
+func New(opts Options) (*Engine, error) {
+	isa, err := gemm.ParseISA(opts.ISA)
+	if err != nil {
+		return nil, invalid("gocpu: %w", err)
+	}
+	pool, err := gemm.NewPool(isa, opts.Threads)
+	if err != nil {
+		return nil, invalid("gocpu: %w", err)
+	}
+	return &Engine{pool: pool, peaks: map[int]float64{}}, nil
+}
+
+// Close ends the engine's threads. Its tasks then return errors.
+func (e *Engine) Close() error {
+	e.pool.Close()
+	return nil
+}
+
+// Name returns "gocpu".
+func (e *Engine) Name() string { return "gocpu" }
+
+const deviceID = "cpu"
+
+// Devices returns the CPU.
+func (e *Engine) Devices(ctx context.Context) (bench.Inventory, error) {
+	if err := ctx.Err(); err != nil {
+		return bench.Inventory{}, err
+	}
+	return bench.Inventory{Devices: []bench.Device{{
+		ID: deviceID, Name: host.CPU(), Kind: bench.CPU, API: "cpu",
+		Library: "gpuplay", Detail: "built in, " + e.pool.ISA().String(),
+	}}}, nil
+}
+
+// Prepare fills A and B from the seed, and C with numbers that are none, so that
+// a C that was not computed cannot pass for one that was.
+func (e *Engine) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+	if d.ID != deviceID {
+		return nil, invalid("gocpu: no device %q: there is only %q", d.ID, deviceID)
+	}
+	if err := check(g, host.Free()); err != nil {
+		return nil, err
+	}
+	facts := e.facts(g.In)
+	switch g.In {
+	case matrix.Float64:
+		return prepare(ctx, g, seed, facts, e.pool.Float64, storage[float64]{
+			stream: g.In, fill: matrix.Stream.Fill64, from: func(x float64) float64 { return x }, nan: nan})
+	case matrix.Float32:
+		return prepare(ctx, g, seed, facts, e.pool.Float32, storage[float32]{
+			stream: g.In, fill: matrix.Stream.Fill32, from: func(x float32) float64 { return float64(x) }, nan: float32(nan)})
+	case matrix.Float16:
+		return prepare(ctx, g, seed, facts, e.pool.Float16, bits16(g.In, gemm.NarrowFloat16))
+	default:
+		return prepare(ctx, g, seed, facts, e.pool.BFloat16, bits16(g.In, gemm.NarrowBFloat16))
+	}
+}
+
+// check refuses what there is no code for, what makes no sense, and what cannot
+// fit into the free memory: Go ends the process when it is refused memory.
+func check(g bench.GEMM, free int64) error {
+	switch g.In {
+	case matrix.Float64, matrix.Float32, matrix.Float16, matrix.BFloat16:
+	default:
+		return &bench.Error{Code: bench.ErrUnsupported,
+			Message: fmt.Sprintf("gocpu: no code for %q operands", string(g.In)),
+			Hint:    "use float64, float32, float16 or bfloat16"}
+	}
+	want := bench.Square(1, g.In)
+	if g.Acc != want.Acc || g.Out != want.Out {
+		return &bench.Error{Code: bench.ErrUnsupported,
+			Message: fmt.Sprintf("gocpu: no code for %s operands with sums in %q and results in %q", g.In, string(g.Acc), string(g.Out)),
+			Hint:    fmt.Sprintf("use sums in %s and results in %s", want.Acc, want.Out)}
+	}
+	if g.M < 1 || g.N < 1 || g.K < 1 {
+		return invalid("gocpu: %d×%d×%d: each size must be at least 1", g.M, g.N, g.K)
+	}
+	limit := float64(free)
+	if free == 0 { // not known
+		limit = 1 << 40
+	}
+	if need := g.Bytes(); need > limit {
+		return &bench.Error{Code: bench.ErrOutOfMemory,
+			Message: fmt.Sprintf("gocpu: %s in %s takes %s of memory, %s can be had", unit.Cube(g.M, g.N, g.K), g.In, unit.Bytes(need), unit.Bytes(limit)),
+			Hint:    "use a smaller --size"}
+	}
+	return nil
+}
+
+// facts measures the pool's peak. The best of all times counts: a neighbour on
+// this machine can only make it smaller.
+func (e *Engine) facts(d matrix.DType) bench.Facts {
+	facts := bench.Facts{Threads: e.pool.Threads()}
+	bits := 32
+	switch d {
+	case matrix.Float64:
+		bits = 64
+	case matrix.Float16, matrix.BFloat16:
+		facts.Notes = []string{"converted to float32 while packing"}
+	}
+	flops, ok := e.pool.Peak(bits)
+	if !ok {
+		return facts
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	flops = max(flops, e.peaks[bits])
+	e.peaks[bits] = flops
+	facts.Peak = &flops
+	return facts
+}
+
+func invalid(format string, args ...any) error {
+	return &bench.Error{Code: bench.ErrInvalid, Message: fmt.Errorf(format, args...).Error()}
+}

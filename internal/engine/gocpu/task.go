@@ -1,0 +1,140 @@
+package gocpu
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync"
+	"time"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/gemm"
+	"gpuplay/internal/matrix"
+)
+
+var nan = math.NaN()
+
+// A storage says how elements lie in memory as S.
+type storage[S any] struct {
+	stream matrix.DType // of the streams that fill reads
+	fill   func(s matrix.Stream, dst []S, from int)
+	from   func(S) float64
+	nan    S
+}
+
+// bits16 is the storage of a 16-bit type. Its streams are float32 numbers, which
+// narrow rounds: Fill16's numbers, many times faster.
+func bits16(d matrix.DType, narrow func([]uint16, []float32)) storage[uint16] {
+	return storage[uint16]{from: d.From16, nan: d.Bits16(nan), stream: matrix.Float32, fill: func(s matrix.Stream, dst []uint16, from int) {
+		var wide [512]float32
+		for len(dst) > 0 {
+			some := min(len(wide), len(dst))
+			s.Fill32(wide[:some], from)
+			narrow(dst[:some], wide[:some])
+			dst, from = dst[some:], from+some
+		}
+	}}
+}
+
+// A task is a product with its matrices in memory.
+type task[S any] struct {
+	facts   bench.Facts
+	shape   gemm.Problem
+	sum     bool
+	from    func(S) float64
+	product func(ctx context.Context, times int, g gemm.Problem, a, b, c []S) error
+
+	mu      sync.Mutex // held while the matrices are in use
+	a, b, c []S        // nil after Close
+}
+
+func prepare[S any](ctx context.Context, g bench.GEMM, seed uint64, facts bench.Facts,
+	product func(context.Context, int, gemm.Problem, []S, []S, []S) error, s storage[S]) (bench.Task, error) {
+	t := &task[S]{
+		facts: facts, product: product, from: s.from, sum: g.Sum,
+		shape: gemm.Problem{M: g.M, N: g.N, K: g.K, TransA: g.TransA, TransB: g.TransB},
+		a:     make([]S, g.M*g.K), b: make([]S, g.K*g.N), c: make([]S, g.M*g.N),
+	}
+	streamA, streamB := matrix.NewStream(seed, matrix.A, s.stream), matrix.NewStream(seed, matrix.B, s.stream)
+	for _, fill := range []struct {
+		dst  []S
+		fill func(dst []S, from int)
+	}{
+		{t.a, func(dst []S, from int) { s.fill(streamA, dst, from) }},
+		{t.b, func(dst []S, from int) { s.fill(streamB, dst, from) }},
+		{t.c, func(dst []S, _ int) {
+			for i := range dst {
+				dst[i] = s.nan
+			}
+		}},
+	} {
+		if err := matrix.Fill(ctx, fill.dst, fill.fill); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+func (t *task[S]) Facts() bench.Facts { return t.facts }
+
+// Run computes C n times and times all of it by the monotonic clock. Where other
+// tasks of the engine run at once, the time includes waiting for them.
+func (t *task[S]) Run(ctx context.Context, n int) (bench.Sample, error) {
+	if n < 1 {
+		return bench.Sample{}, invalid("gocpu: %d runs: it must be at least 1", n)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.c == nil {
+		return bench.Sample{}, errClosed
+	}
+	start := time.Now()
+	err := t.products(ctx, n)
+	wall := time.Since(start)
+	switch {
+	case errors.Is(err, gemm.ErrClosed):
+		return bench.Sample{}, invalid("gocpu: the engine is closed")
+	case err != nil:
+		return bench.Sample{}, err
+	}
+	return bench.Sample{Iters: n, Wall: wall}, nil
+}
+
+// products computes C n times, each time with the sum of its elements if asked.
+func (t *task[S]) products(ctx context.Context, n int) error {
+	if !t.sum {
+		return t.product(ctx, n, t.shape, t.a, t.b, t.c)
+	}
+	for range n {
+		if err := t.product(ctx, 1, t.shape, t.a, t.b, t.c); err != nil {
+			return err
+		}
+		if _, err := matrix.Sum(ctx, t.c, t.from); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errClosed = invalid("gocpu: the task is closed")
+
+// MulVec returns C·x.
+func (t *task[S]) MulVec(ctx context.Context, x []float64) ([]float64, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.c == nil {
+		return nil, errClosed
+	}
+	if len(x) != t.shape.N {
+		return nil, invalid("gocpu: the vector has %d elements: C has %d columns", len(x), t.shape.N)
+	}
+	return matrix.MulVec(ctx, t.c, x, t.from)
+}
+
+// Close frees the matrices. Closing twice does nothing.
+func (t *task[S]) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.a, t.b, t.c = nil, nil, nil
+	return nil
+}

@@ -1,0 +1,343 @@
+package gemm
+
+import (
+	"context"
+	"errors"
+	"math"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// TestShapes goes over the shapes around the tile's size, so that every edge of
+// every kernel is met.
+func TestShapes(t *testing.T) {
+	eachISA(t, func(t *testing.T, isa ISA) {
+		for _, small := range []bool{false, true} {
+			p := newPool(t, isa, 2, small)
+			for i := range lanes {
+				mr, nr := p.set.float32s.mr, p.set.float32s.nr
+				if lanes[i].name == "float64" {
+					mr, nr = p.set.float64s.mr, p.set.float64s.nr
+				}
+				ms := []int{1, mr - 1, mr, mr + 1, 4*mr + 3}
+				ns := []int{1, nr - 1, nr, nr + 1, 2*nr + 3}
+				ks := []int{1, 2, 3, 4, 16, 33}
+				if testing.Short() {
+					ms, ns, ks = ms[1:4], ns[1:4], []int{1, 4, 17}
+				}
+				for _, m := range ms {
+					for _, n := range ns {
+						for _, k := range ks {
+							for _, g := range transposes {
+								g.M, g.N, g.K = m, n, k
+								testExact(t, p, &lanes[i], g)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestOdd has shapes that take other ways through the loops: thin, long, with
+// gaps between rows, with several blocks and spans.
+func TestOdd(t *testing.T) {
+	shapes := []Problem{
+		{M: 1, N: 700, K: 40}, {M: 700, N: 1, K: 40}, {M: 1, N: 1, K: 1500}, {M: 3, N: 5, K: 900},
+		{M: 500, N: 3, K: 2}, {M: 2, N: 600, K: 300}, {M: 127, N: 129, K: 65},
+		{M: 37, N: 41, K: 43, LDA: 101, LDB: 103, LDC: 107}, {M: 256, N: 64, K: 64, LDC: 65},
+	}
+	eachISA(t, func(t *testing.T, isa ISA) {
+		for _, threads := range []int{1, 2} {
+			for _, small := range []bool{false, true} {
+				p := newPool(t, isa, threads, small)
+				for i := range lanes {
+					for _, g := range shapes {
+						if testing.Short() && (threads == 1 || g.M*g.N*g.K > 30_000) {
+							continue
+						}
+						for _, trans := range transposes {
+							g.TransA, g.TransB = trans.TransA, trans.TransB
+							testExact(t, p, &lanes[i], g)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestRounding has full mantissas, so that sums are not exact, and blocks as
+// they are, with more than one of k.
+func TestRounding(t *testing.T) {
+	eachISA(t, func(t *testing.T, isa ISA) {
+		p := newPool(t, isa, 2, false)
+		for _, l := range lanes {
+			for _, g := range transposes {
+				g.M, g.N, g.K = 31, 37, 500
+				a, b := noise(g.M*g.K, 3), noise(g.K*g.N, 4)
+				for _, xs := range [][]float64{a, b} {
+					for i, x := range xs {
+						xs[i] = l.round(x)
+					}
+				}
+				got, err := l.product(p, g, a, b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want, size := reference(g, a, b)
+				for i := range want {
+					bound := 2 * float64(g.K) * l.unit * size[i]
+					if got[i] < l.round(want[i]-bound) || got[i] > l.round(want[i]+bound) || math.IsNaN(got[i]) {
+						t.Fatalf("%s %+v: element %d is %v, not %v ± %.2g", l.name, g, i, got[i], want[i], bound)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestRoundedOnce sums to numbers between two of float16: rounding each block's
+// sum, or towards zero, would show.
+func TestRoundedOnce(t *testing.T) {
+	for _, isa := range ISAs() {
+		p := newPool(t, isa, 1, true)
+		for _, tt := range []struct{ terms, float16, bfloat16 float64 }{
+			{2049, 2048, 2048}, {2051, 2052, 2048}, {257, 257, 256}, {259, 259, 260}, {4097, 4096, 4096},
+		} {
+			k := int(tt.terms)
+			ones := make([]float64, k)
+			for i := range ones {
+				ones[i] = 1
+			}
+			for i, want := range map[int]float64{2: tt.float16, 3: tt.bfloat16} {
+				if got, err := lanes[i].product(p, Problem{M: 1, N: 1, K: k}, ones, ones); err != nil || got[0] != want {
+					t.Errorf("%v: %d ones summed in %s are %v, not %v (%v)", isa, k, lanes[i].name, got, want, err)
+				}
+			}
+		}
+	}
+}
+
+func TestSpecialValues(t *testing.T) {
+	inf, nan, negative := math.Inf(1), math.NaN(), math.Copysign(0, -1)
+	tiny := map[string]float64{"float64": 0x1p-1074, "float32": 0x1p-149, "float16": 0x1p-24, "bfloat16": 0x1p-133}
+	eachISA(t, func(t *testing.T, isa ISA) {
+		p := newPool(t, isa, 1, false)
+		for _, l := range lanes {
+			least := tiny[l.name]
+			for _, tt := range []struct{ a, b, want float64 }{
+				{nan, 0, nan}, {0, nan, nan}, {inf, 0, nan}, {inf, -1, -inf}, {inf, inf, inf}, {0, 1, 0}, {negative, 1, 0},
+				{least, 1, least}, {-3 * least, 1, -3 * least}, {least, 0.5, 0},
+			} {
+				if tt.b == 0.5 && (l.name == "float16" || l.name == "bfloat16") {
+					tt.want = l.round(least / 2) // exact in float32 before it is rounded
+				}
+				// A row of a's with one of them special, times an identity of b's.
+				const size = 35
+				a, b := make([]float64, size*size), make([]float64, size*size)
+				a[17*size+5], b[5*size+33] = tt.a, tt.b
+				got, err := l.product(p, Problem{M: size, N: size, K: size}, a, b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want, _ := reference(Problem{M: size, N: size, K: size}, a, b)
+				want[17*size+33] = tt.want
+				for i := range want {
+					if math.Float64bits(got[i]) != math.Float64bits(want[i]) && !(math.IsNaN(got[i]) && math.IsNaN(want[i])) {
+						t.Fatalf("%s: %v times %v: C[%d,%d] is %v, not %v", l.name, tt.a, tt.b, i/size, i%size, got[i], want[i])
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestSameBits also says that the number of threads makes no difference.
+func TestSameBits(t *testing.T) {
+	eachISA(t, func(t *testing.T, isa ISA) {
+		g := Problem{M: 70, N: 80, K: 600}
+		a, b := singles(noise(g.M*g.K, 5)), singles(noise(g.K*g.N, 6))
+		var first []float32
+		for _, threads := range []int{1, 2, 3, 2} {
+			p := newPool(t, isa, threads, false)
+			for range 3 {
+				c := make([]float32, g.M*g.N)
+				if err := p.Float32(context.Background(), 2, g, a, b, c); err != nil {
+					t.Fatal(err)
+				}
+				if first == nil {
+					first = c
+				}
+				if !slices.Equal(c, first) {
+					t.Fatalf("%d threads give other bits", threads)
+				}
+			}
+		}
+	})
+}
+
+// TestCollector runs collections in the middle of products, while other
+// goroutines wait for the same pool.
+func TestCollector(t *testing.T) {
+	p := newPool(t, "", 2, true)
+	stop := make(chan struct{})
+	var collector, products sync.WaitGroup
+	collector.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				runtime.GC()
+			}
+		}
+	})
+	for range 2 {
+		products.Go(func() {
+			for range 5 {
+				for i := range lanes {
+					g := Problem{M: 90, N: 110, K: 70, TransB: true}
+					got, err := lanes[i].product(p, g, wholes(g.M*g.K, 1), wholes(g.K*g.N, 2))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					want, _ := reference(g, wholes(g.M*g.K, 1), wholes(g.K*g.N, 2))
+					for j := range want {
+						if got[j] != lanes[i].round(want[j]) {
+							t.Errorf("%s: element %d is %v, not %v", lanes[i].name, j, got[j], want[j])
+							return
+						}
+					}
+				}
+			}
+		})
+	}
+	products.Wait()
+	close(stop)
+	collector.Wait()
+}
+
+// TestCallerIsFree checks that the caller's thread may run where it could before.
+func TestCallerIsFree(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before := usableCPUs()
+	p := newPool(t, "", 2, false)
+	testExact(t, p, &lanes[0], Problem{M: 50, N: 50, K: 50})
+	p.Close()
+	if after := usableCPUs(); !slices.Equal(before, after) {
+		t.Errorf("the caller's CPUs were %v and are %v", before, after)
+	}
+}
+
+func TestNoAllocation(t *testing.T) {
+	p := newPool(t, "", 0, false)
+	g := Problem{M: 65, N: 66, K: 67, TransA: true, TransB: true}
+	a, b, c := make([]float32, g.M*g.K), make([]float32, g.K*g.N), make([]float32, g.M*g.N)
+	half := make([]uint16, 67*67)
+	multiply := func() {
+		if err := errors.Join(p.Float32(context.Background(), 1, g, a, b, c), p.Float16(context.Background(), 1, g, half, half, half)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	multiply()
+	if n := testing.AllocsPerRun(10, multiply); n > 0 {
+		t.Errorf("a product allocates %v times", n)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	p := newPool(t, "", 1, false)
+	ten := make([]float32, 10)
+	for _, tt := range []struct {
+		times int
+		g     Problem
+		want  string
+	}{
+		{0, Problem{M: 1, N: 1, K: 1}, "0 products"},
+		{1, Problem{M: 0, N: 1, K: 1}, "m is 0"},
+		{1, Problem{M: 1, N: -2, K: 1}, "n is -2"},
+		{1, Problem{M: 1, N: 1}, "k is 0"},
+		{1, Problem{M: 3, N: 1, K: 4}, "a has 10 elements"},
+		{1, Problem{M: 1, N: 4, K: 3}, "b has 10 elements"},
+		{1, Problem{M: 4, N: 3, K: 1}, "c has 10 elements"},
+		{1, Problem{M: 2, N: 1, K: 3, LDA: 2}, "stride of a is 2"},
+		{1, Problem{M: 2, N: 1, K: 3, LDA: -1}, "stride of a is -1"},
+		{1, Problem{M: 2, N: 1, K: 3, LDA: math.MaxInt}, "a has 10 elements"},
+		{1, Problem{M: math.MaxInt, N: 1, K: math.MaxInt}, "a has 10 elements"},
+	} {
+		err := p.Float32(context.Background(), tt.times, tt.g, ten, ten, ten)
+		if err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%+v: got %v, want it to say %q", tt.g, err, tt.want)
+		}
+	}
+	if _, err := ParseISA("sse9"); err == nil || !strings.Contains(err.Error(), "portable") {
+		t.Errorf("an unknown instruction set: got %v, want what there is", err)
+	}
+	if isa, err := ParseISA(""); err != nil || isa != ISAs()[0] {
+		t.Errorf("the best instruction set is %v (%v)", isa, err)
+	}
+	if _, err := NewPool(Portable, -1); err == nil {
+		t.Error("-1 threads were accepted")
+	}
+}
+
+func TestStop(t *testing.T) {
+	p := newPool(t, "", 2, false)
+	one := []float64{1}
+	g := Problem{M: 1, N: 1, K: 1}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := p.Float64(ctx, 1, g, one, one, []float64{0}); !errors.Is(err, context.Canceled) {
+		t.Errorf("an ended context: got %v", err)
+	}
+	if err := p.Float64(context.Background(), 1, g, one, one, []float64{0}); err != nil {
+		t.Errorf("after an ended context: got %v", err)
+	}
+	ctx, cancel = context.WithCancel(context.Background())
+	go cancel()
+	if err := p.Float64(ctx, math.MaxInt, g, one, one, []float64{0}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a context that ended on the way: got %v", err)
+	}
+	p.Close()
+	p.Close()
+	if err := p.Float64(context.Background(), 1, g, one, one, []float64{0}); !errors.Is(err, ErrClosed) {
+		t.Errorf("a closed pool: got %v", err)
+	}
+	if _, ok := p.Peak(64); ok {
+		t.Error("a closed pool has a peak")
+	}
+}
+
+func TestPeak(t *testing.T) {
+	eachISA(t, func(t *testing.T, isa ISA) {
+		p := newPool(t, isa, 2, false)
+		for _, bits := range []int{32, 64} {
+			if flops, ok := p.Peak(bits); ok != (isa != Portable) || ok != (flops > 1e8) {
+				t.Errorf("%d bits: got %v, %v", bits, flops, ok)
+			}
+		}
+		if _, ok := p.Peak(16); ok {
+			t.Error("16 bits have a peak, but are computed in 32")
+		}
+	})
+}
+
+func FuzzGEMM(f *testing.F) {
+	f.Add(uint8(3), uint8(4), uint8(5), uint8(0), uint8(1), uint8(2), uint8(3))
+	f.Add(uint8(29), uint8(65), uint8(17), uint8(5), uint8(0), uint8(0), uint8(12))
+	f.Fuzz(func(t *testing.T, m, n, k, gapA, gapB, gapC, choice uint8) {
+		isas := ISAs()
+		p := newPool(t, isas[int(choice>>4)%len(isas)], 1+int(choice>>7), true)
+		g := transposes[choice>>2&3]
+		g.M, g.N, g.K = 1+int(m), 1+int(n), 1+int(k)
+		g.LDA, g.LDB, g.LDC = max(g.M, g.K)+int(gapA), max(g.K, g.N)+int(gapB), g.N+int(gapC)
+		testExact(t, p, &lanes[choice&3], g)
+	})
+}

@@ -1,0 +1,214 @@
+package gemm
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"testing"
+)
+
+// A lane is one element type under test. Its product takes and returns float64,
+// so that one reference serves all types.
+type lane struct {
+	name    string
+	unit    float64 // roundoff of the sums
+	round   func(float64) float64
+	product func(p *Pool, g Problem, a, b []float64) ([]float64, error)
+}
+
+var lanes = []lane{
+	{"float64", 0x1p-53, func(x float64) float64 { return x }, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
+		return guarded(g, a, b, math.NaN(), -77, p.Float64, func(x float64) float64 { return x }, func(x float64) float64 { return x })
+	}},
+	{"float32", 0x1p-24, func(x float64) float64 { return float64(float32(x)) }, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
+		return guarded(g, a, b, float32(math.NaN()), -77, p.Float32,
+			func(x float64) float32 { return float32(x) }, func(x float32) float64 { return float64(x) })
+	}},
+	{"float16", 0x1p-24, func(x float64) float64 { return roundTo(x, 11, 15) }, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
+		return guarded(g, a, b, 0x7e01, 0xabcd, p.Float16, toFloat16, fromFloat16)
+	}},
+	{"bfloat16", 0x1p-24, func(x float64) float64 { return roundTo(x, 8, 127) }, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
+		return guarded(g, a, b, 0x7fc1, 0xabcd, p.BFloat16, toBFloat16, fromBFloat16)
+	}},
+}
+
+// roundTo rounds to a format with so many bits of significand, ties to even, by
+// arithmetic: independent of the bit tricks under test.
+func roundTo(x float64, bits, emax int) float64 {
+	if x == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
+		return x
+	}
+	_, e := math.Frexp(x)
+	ulp := math.Ldexp(1, max(e, 2-emax)-bits)
+	x = math.RoundToEven(x/ulp) * ulp
+	if math.Abs(x) >= math.Ldexp(1, emax+1) {
+		return math.Copysign(math.Inf(1), x)
+	}
+	return x
+}
+
+func toFloat16(x float64) uint16 {
+	sign := uint16(math.Float64bits(x)>>48) & 0x8000
+	x = math.Abs(roundTo(x, 11, 15))
+	switch {
+	case math.IsNaN(x):
+		return 0x7e00
+	case math.IsInf(x, 0):
+		return sign | 0x7c00
+	case x < 0x1p-14:
+		return sign | uint16(x*0x1p24)
+	}
+	return sign | uint16(math.Float64bits(x)>>42-(1023-15)<<10)
+}
+
+func fromFloat16(h uint16) float64 {
+	x := math.Ldexp(float64(h&0x3ff), -24)
+	switch exp := int(h >> 10 & 31); {
+	case exp == 31 && h&0x3ff != 0:
+		return math.NaN()
+	case exp == 31:
+		x = math.Inf(1)
+	case exp > 0:
+		x = math.Ldexp(float64(h&0x3ff|0x400), exp-25)
+	}
+	return math.Copysign(x, float64(int16(h)|1))
+}
+
+func toBFloat16(x float64) uint16 {
+	if math.IsNaN(x) {
+		return 0x7fc0
+	}
+	return uint16(math.Float32bits(float32(roundTo(x, 8, 127))) >> 16)
+}
+
+func fromBFloat16(h uint16) float64 { return float64(math.Float32frombits(uint32(h) << 16)) }
+
+// guarded lays a and b out with g's strides, every gap and both surroundings
+// filled with not-a-number, and C among sentinels; it computes the product and
+// reports a sentinel that was written to.
+func guarded[S comparable](g Problem, a, b []float64, nan, sentinel S, product func(context.Context, int, Problem, []S, []S, []S) error,
+	to func(float64) S, from func(S) float64) ([]float64, error) {
+	rowsA, rowsB := g.M, g.K
+	if g.TransA {
+		rowsA = g.K
+	}
+	if g.TransB {
+		rowsB = g.N
+	}
+	_, viewA := layout(a, rowsA, g.LDA, nan, to)
+	_, viewB := layout(b, rowsB, g.LDB, nan, to)
+	all, view := layout(make([]float64, g.M*g.N), g.M, g.LDC, sentinel, func(float64) S { return nan })
+	if err := product(context.Background(), 1, g, viewA, viewB, view); err != nil {
+		return nil, err
+	}
+	stride := max(g.LDC, g.N)
+	var c []float64
+	for i := range g.M {
+		for j := range g.N {
+			at := guard + i*stride + j
+			c = append(c, from(all[at]))
+			all[at] = sentinel
+		}
+	}
+	for at, x := range all {
+		if x != sentinel {
+			return nil, fmt.Errorf("element %d outside of C was overwritten with %v", at-guard, x)
+		}
+	}
+	return c, nil
+}
+
+const guard = 67
+
+// layout returns a matrix of so many rows within a larger slice, and alone.
+func layout[S any](xs []float64, rows, stride int, fill S, to func(float64) S) (all, view []S) {
+	cols := len(xs) / rows
+	stride = max(stride, cols)
+	size := (rows-1)*stride + cols
+	all = make([]S, guard+size+guard)
+	for i := range all {
+		all[i] = fill
+	}
+	view = all[guard : guard+size]
+	for i, x := range xs {
+		view[i/cols*stride+i%cols] = to(x)
+	}
+	return all, view
+}
+
+// reference returns C and the sums of absolute products, which bound C's error.
+func reference(g Problem, a, b []float64) (c, size []float64) {
+	c, size = make([]float64, g.M*g.N), make([]float64, g.M*g.N)
+	for i := range g.M {
+		for j := range g.N {
+			var sum, abs float64
+			for p := range g.K {
+				at, bt := i*g.K+p, p*g.N+j
+				if g.TransA {
+					at = p*g.M + i
+				}
+				if g.TransB {
+					bt = j*g.K + p
+				}
+				x := a[at] * b[bt]
+				sum, abs = sum+x, abs+math.Abs(x)
+			}
+			c[i*g.N+j], size[i*g.N+j] = sum, abs
+		}
+	}
+	return c, size
+}
+
+// wholes returns whole numbers from -4 to 4: their products are exact in every
+// type, so that a term too many or too few shows.
+func wholes(n int, seed uint64) []float64 {
+	numbers := noise(n, seed)
+	for i, x := range numbers {
+		numbers[i] = math.Round(4 * x)
+	}
+	return numbers
+}
+
+// testExact compares a product of whole numbers with the reference. k must be
+// small enough for the sums to be exact.
+func testExact(t *testing.T, p *Pool, l *lane, g Problem) {
+	t.Helper()
+	a, b := wholes(g.M*g.K, 1), wholes(g.K*g.N, 2)
+	got, err := l.product(p, g, a, b)
+	if err != nil {
+		t.Fatalf("%s %v %+v: %v", l.name, p.ISA(), g, err)
+	}
+	want, _ := reference(g, a, b)
+	for i := range want {
+		if w := l.round(want[i]); got[i] != w {
+			t.Fatalf("%s %v %+v: C[%d,%d] is %v, not %v", l.name, p.ISA(), g, i/g.N, i%g.N, got[i], w)
+		}
+	}
+}
+
+// newPool returns a pool that ends with the test. With small set, blocks are so
+// small that every loop turns.
+func newPool(t testing.TB, isa ISA, threads int, small bool) *Pool {
+	t.Helper()
+	p, err := NewPool(isa, threads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	if small {
+		shrink(&p.float64s.blocking)
+		shrink(&p.float32s.blocking)
+	}
+	return p
+}
+
+func shrink(b *blocking) { b.mc, b.kc, b.nc = 2*b.mr, 7, 2*b.nr }
+
+var transposes = []Problem{{}, {TransA: true}, {TransB: true}, {TransA: true, TransB: true}}
+
+// eachISA runs a test for every instruction set that this CPU has.
+func eachISA(t *testing.T, test func(t *testing.T, isa ISA)) {
+	for _, isa := range ISAs() {
+		t.Run(string(isa), func(t *testing.T) { test(t, isa) })
+	}
+}
