@@ -38,6 +38,7 @@ type Device struct {
 // A Missing device is one that an engine looked for and did not find.
 type Missing struct {
 	API    string `json:"api"`
+	Kind   Kind   `json:"kind"` // what it would be
 	Reason string `json:"reason"`
 	Fix    string `json:"fix,omitempty"`
 }

@@ -1,0 +1,147 @@
+// Package python starts the workers that are written in Python: it holds their
+// source, one file a framework beside worker.py, and finds the interpreter that
+// a user's framework is installed in.
+package python
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+//go:embed *.py
+var files embed.FS
+
+// boot reads the program from stdin, so that no file is left anywhere and a
+// traceback still has names and lines. The current folder leaves the search
+// path: a file called torch.py in it is not what the user means.
+const boot = `import sys
+sys.path[:] = [p for p in sys.path if p]
+n, engine = int(sys.argv[1]), sys.argv[2]
+parts = sys.stdin.buffer.read(n).split(b"\0")
+space = {"__name__": "gpuplay"}
+for name, part in zip(("worker.py", engine + ".py"), parts):
+    exec(compile(part, name, "exec"), space)
+space["serve"](engine, space, sys.stdin.buffer)`
+
+// Worker returns the arguments, its own name first, that make interpreter a
+// worker for the framework of that name, and the program to write to its stdin
+// before the first request.
+func Worker(interpreter, framework string) (args []string, source []byte, err error) {
+	for _, name := range []string{"worker.py", framework + ".py"} {
+		text, err := files.ReadFile(name)
+		if err != nil {
+			return nil, nil, fmt.Errorf("no Python worker for %q: %w", framework, err)
+		}
+		if len(source) > 0 {
+			source = append(source, 0)
+		}
+		source = append(source, text...)
+	}
+	return []string{interpreter, "-u", "-c", boot, strconv.Itoa(len(source)), framework}, source, nil
+}
+
+// A Search says where to look for a framework's interpreter. Empty fields are
+// skipped.
+type Search struct {
+	Flag       string // --python: nothing else is tried
+	Variable   string // GPUPLAY_TORCH_PYTHON: likewise
+	Folder     string // the working folder, for .venv-torch and .venv in it
+	Own        string // the folder of gpuplay's own environments, one a framework
+	VirtualEnv string // VIRTUAL_ENV: an active environment
+	// LookPath finds a program: exec.LookPath.
+	LookPath func(file string) (string, error)
+	// Has reports whether an interpreter finds a module: HasModule.
+	Has func(ctx context.Context, interpreter, module string) bool
+}
+
+// An Interpreter with the reason it was chosen.
+type Interpreter struct {
+	Path string
+	Why  string // "--python", ".venv-torch", "PATH"
+}
+
+// Find returns the interpreter to use for the framework, which is also the name
+// of its module: the first in the order of Search's fields that has it, or else
+// the first that there is, whose worker will say what is missing.
+func (s Search) Find(ctx context.Context, framework string) (Interpreter, error) {
+	for _, explicit := range []Interpreter{{s.Flag, "--python"}, {s.Variable, Variable(framework)}} {
+		if explicit.Path == "" {
+			continue
+		}
+		path := explicit.Path
+		if info, err := os.Stat(path); err == nil && info.IsDir() { // an environment's folder will do
+			path = inEnvironment(path)
+		}
+		found, err := s.LookPath(path)
+		if err != nil {
+			return Interpreter{}, fmt.Errorf("%s names %s, which is no program: %w", explicit.Why, explicit.Path, err)
+		}
+		return Interpreter{found, explicit.Why}, nil
+	}
+	there := s.candidates(framework)
+	for _, i := range there {
+		if s.Has(ctx, i.Path, framework) {
+			return i, nil
+		}
+	}
+	if len(there) > 0 {
+		return there[0], nil
+	}
+	return Interpreter{}, fmt.Errorf("no Python was found: looked for .venv-%s and .venv here, an active environment and python3 on PATH", framework)
+}
+
+// candidates returns the interpreters that there are, in order.
+func (s Search) candidates(framework string) []Interpreter {
+	var there []Interpreter
+	for _, e := range []Interpreter{
+		{filepath.Join(s.Folder, ".venv-"+framework), ".venv-" + framework},
+		{filepath.Join(s.Folder, ".venv"), ".venv"},
+		{filepath.Join(s.Own, framework), "made by gpuplay"},
+		{s.VirtualEnv, "VIRTUAL_ENV"},
+	} {
+		path := inEnvironment(e.Path)
+		if _, err := os.Stat(path); err == nil && e.Path != "" {
+			there = append(there, Interpreter{path, e.Why})
+		}
+	}
+	for _, name := range []string{"python3", "python"} {
+		if path, err := s.LookPath(name); err == nil {
+			return append(there, Interpreter{path, "PATH"})
+		}
+	}
+	return there
+}
+
+// HasModule reports whether interpreter would find the module, without importing
+// it.
+func HasModule(ctx context.Context, interpreter, module string) bool {
+	const ask = `import sys
+sys.path[:] = [p for p in sys.path if p]
+from importlib.util import find_spec
+sys.exit(find_spec(sys.argv[1]) is None)`
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return exec.CommandContext(ctx, interpreter, "-c", ask, module).Run() == nil
+}
+
+// Variable returns the name of the environment variable that names a framework's
+// interpreter.
+func Variable(framework string) string {
+	return "GPUPLAY_" + strings.ToUpper(framework) + "_PYTHON"
+}
+
+// inEnvironment returns the interpreter of a virtual environment.
+func inEnvironment(folder string) string {
+	if runtime.GOOS == "windows" {
+		return filepath.Join(folder, "Scripts", "python.exe")
+	}
+	return filepath.Join(folder, "bin", "python")
+}

@@ -1,0 +1,311 @@
+package python
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shirou/gopsutil/v4/process"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/engine/enginetest"
+	"gpuplay/internal/matrix"
+	"gpuplay/internal/worker"
+)
+
+func limit(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// client makes interpreter a worker.
+func client(t *testing.T, interpreter, framework string) *worker.Client {
+	t.Helper()
+	args, source, err := Worker(interpreter, framework)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &worker.Client{Engine: framework, Path: interpreter, Args: args, Source: source, Env: os.Environ(), Hello: worker.Hello{CPU: "a CPU"}}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// frameworkPython returns the interpreter that has the framework: where a user's
+// would be found from the repository's root.
+func frameworkPython(t *testing.T, framework string) string {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := Search{Variable: os.Getenv(Variable(framework)), Folder: root, VirtualEnv: os.Getenv("VIRTUAL_ENV"), LookPath: exec.LookPath, Has: HasModule}
+	found, err := s.Find(limit(t), framework)
+	if err != nil || !HasModule(limit(t), found.Path, framework) {
+		enginetest.Require(t, framework, "no Python with "+framework+" was found: pip install "+framework+" into .venv-"+framework)
+	}
+	return found.Path
+}
+
+func python3(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("python3")
+	if err != nil {
+		enginetest.Require(t, "python", "python3 is not on PATH")
+	}
+	return path
+}
+
+func TestTorchConforms(t *testing.T) {
+	c := client(t, frameworkPython(t, "torch"), "torch")
+	enginetest.Run(t, c, enginetest.Want{
+		DTypes: func(d bench.Device) []matrix.DType {
+			if d.API == "mps" {
+				return []matrix.DType{matrix.Float32, matrix.Float16, matrix.BFloat16}
+			}
+			return []matrix.DType{matrix.Float64, matrix.Float32, matrix.Float16, matrix.BFloat16}
+		},
+		InUse: childrenMemory(t),
+	})
+}
+
+// childrenMemory returns the resident memory of this process's children.
+func childrenMemory(t *testing.T) func() uint64 {
+	return func() uint64 {
+		self, err := process.NewProcess(int32(os.Getpid()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		children, err := self.Children()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sum uint64
+		for _, c := range children {
+			if m, err := c.MemoryInfo(); err == nil {
+				sum += m.RSS
+			}
+		}
+		return sum
+	}
+}
+
+func TestTorchSays(t *testing.T) {
+	c := client(t, frameworkPython(t, "torch"), "torch")
+	found, err := c.Devices(limit(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := found.Devices[0]
+	if d.ID != "cpu" || d.Name != "a CPU" || d.Library != "PyTorch" || d.Version == "" || d.Versions["python"] == "" {
+		t.Errorf("first device is %+v", d)
+	}
+	if len(found.Devices) == 1 && len(found.Missing) == 0 {
+		t.Error("no GPU, and nothing says why")
+	}
+}
+
+func TestThreadsReachTorch(t *testing.T) {
+	c := client(t, frameworkPython(t, "torch"), "torch")
+	c.Hello.Threads = 1
+	task, err := c.Prepare(limit(t), bench.Device{ID: "cpu"}, bench.Square(8, matrix.Float32), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer task.Close()
+	if got := task.Facts().Threads; got != 1 {
+		t.Errorf("torch computes with %d threads, want 1", got)
+	}
+}
+
+func TestMissingFramework(t *testing.T) {
+	venv := filepath.Join(t.TempDir(), "empty")
+	if out, err := exec.Command(python3(t), "-m", "venv", "--without-pip", venv).CombinedOutput(); err != nil {
+		t.Skipf("python3 -m venv: %v: %s", err, out)
+	}
+	_, err := client(t, inEnvironment(venv), "torch").Devices(limit(t))
+	var e *bench.Error
+	if !errors.As(err, &e) || e.Code != bench.ErrUnavailable || !strings.Contains(e.Message, "not installed") || !strings.Contains(e.Hint, "-m pip install torch") {
+		t.Errorf("error %#v, want unavailable with the command that installs it", err)
+	}
+}
+
+// stub writes a module torch.py and returns a client that will import it.
+func stub(t *testing.T, module string) *worker.Client {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "torch.py"), []byte(module), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := client(t, python3(t), "torch")
+	c.Env = append(c.Env, "PYTHONPATH="+dir)
+	return c
+}
+
+func TestBrokenFrameworks(t *testing.T) {
+	tests := []struct {
+		name, module string
+		code         bench.Code
+		says, hint   string
+	}{
+		{"too old", "__version__ = '1.13.1'", bench.ErrUnavailable, "PyTorch 1.13.1 is too old: 2.0 or newer is needed", "install --upgrade torch"},
+		{"import raises", "raise OSError('libcudart.so.13: cannot open shared object file')", bench.ErrUnavailable, "PyTorch is installed but cannot be imported: OSError: libcudart.so.13: cannot open shared object file", "--force-reinstall"},
+		{"a part is missing", "import numpy_that_is_not_there", bench.ErrUnavailable, "PyTorch is installed but cannot be imported: ModuleNotFoundError: No module named 'numpy_that_is_not_there'", "--force-reinstall"},
+		{"import ends the process", "import os, sys; print('illegal instruction', file=sys.stderr); os.abort()", bench.ErrCrashed, "ended by signal 6 (aborted) while starting: “illegal instruction", ""},
+		{"import exits", "raise SystemExit('license expired')", bench.ErrCrashed, "ended with exit code 1 while starting: “license expired”", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if runtime.GOOS == "windows" && strings.Contains(tt.says, "signal") {
+				t.Skip("Windows has no signals")
+			}
+			_, err := stub(t, tt.module).Devices(limit(t))
+			var e *bench.Error
+			if !errors.As(err, &e) || e.Code != tt.code || !strings.HasPrefix(e.Message, tt.says) || !strings.Contains(e.Hint, tt.hint) {
+				t.Errorf("error %#v, want %s: %s (%s)", err, tt.code, tt.says, tt.hint)
+			}
+		})
+	}
+}
+
+// A program that is no Python ends as a lane, not as a hang.
+func TestNotPython(t *testing.T) {
+	path, err := exec.LookPath("true")
+	if err != nil {
+		t.Skip("no program called true")
+	}
+	if _, err := client(t, path, "torch").Devices(limit(t)); !errors.Is(err, bench.ErrCrashed) {
+		t.Errorf("error %v, want a crash", err)
+	}
+}
+
+// A worker ends when its stdin does, also while it computes.
+func TestWorkerEndsWithItsInput(t *testing.T) {
+	args, source, err := Worker(python3(t), "torch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(args[0], args[1:]...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// An inventory that never returns stands for a long product.
+	hang := strings.Replace(string(source), "class Task:", "import threading\ndef inventory(cpu, threads):\n    threading.Event().wait()\nclass Task:", 1)
+	if hang == string(source) {
+		t.Fatal("the framework's file has no class Task")
+	}
+	cmd.Args[4] = strconv.Itoa(len(hang))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(in, hang+`{"id":1,"op":"hello","protocol":1}`+"\n")
+	in.Close()
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Errorf("the worker ended with %v", err)
+		}
+	case <-limit(t).Done():
+		cmd.Process.Kill()
+		t.Error("the worker did not end")
+	}
+}
+
+func TestWorkerNeedsAFramework(t *testing.T) {
+	if _, _, err := Worker("python3", "abacus"); err == nil {
+		t.Error("there is a worker for abacus")
+	}
+}
+
+func TestFind(t *testing.T) {
+	folder := t.TempDir()
+	environment := func(name string) string {
+		path := inEnvironment(filepath.Join(folder, name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	own, framework, plain := environment("own/torch"), environment(".venv-torch"), environment(".venv")
+	active := environment("active")
+	onPath := func(name string) (string, error) {
+		if strings.Contains(name, "no-such") {
+			return "", exec.ErrNotFound
+		}
+		if strings.ContainsRune(name, filepath.Separator) {
+			return name, nil
+		}
+		return "/usr/bin/" + name, nil
+	}
+	full := Search{Folder: folder, Own: filepath.Join(folder, "own"), VirtualEnv: filepath.Join(folder, "active"), LookPath: onPath}
+	with := func(change func(*Search)) Search {
+		s := full
+		change(&s)
+		return s
+	}
+	tests := []struct {
+		name   string
+		search Search
+		has    []string // interpreters with the module
+		path   string
+		why    string
+		fails  string
+	}{
+		{"the flag first", with(func(s *Search) { s.Flag, s.Variable = "/x/python", "/y/python" }), nil, "/x/python", "--python", ""},
+		{"then the variable", with(func(s *Search) { s.Variable = "/y/python" }), nil, "/y/python", "GPUPLAY_TORCH_PYTHON", ""},
+		{"an environment's folder", with(func(s *Search) { s.Flag = filepath.Join(folder, ".venv") }), nil, plain, "--python", ""},
+		{"a flag that leads nowhere", with(func(s *Search) { s.Flag = "/no-such/python" }), nil, "", "", "--python names /no-such/python, which is no program"},
+		{"nothing has it", full, nil, framework, ".venv-torch", ""},
+		{"all have it", full, []string{framework, plain, own, active, "/usr/bin/python3"}, framework, ".venv-torch", ""},
+		{"not the first", full, []string{plain, own, active}, plain, ".venv", ""},
+		{"gpuplay's own", full, []string{own, active, "/usr/bin/python3"}, own, "made by gpuplay", ""},
+		{"the active one", full, []string{active, "/usr/bin/python3"}, active, "VIRTUAL_ENV", ""},
+		{"the path", full, []string{"/usr/bin/python3"}, "/usr/bin/python3", "PATH", ""},
+		{"no Python", Search{Folder: t.TempDir(), LookPath: func(string) (string, error) { return "", exec.ErrNotFound }}, nil, "", "", "no Python was found"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.search.Has = func(_ context.Context, interpreter, module string) bool {
+				if module != "torch" {
+					t.Errorf("asked for module %q", module)
+				}
+				for _, h := range tt.has {
+					if h == interpreter {
+						return true
+					}
+				}
+				return false
+			}
+			got, err := tt.search.Find(context.Background(), "torch")
+			if tt.fails != "" {
+				if err == nil || !strings.HasPrefix(err.Error(), tt.fails) {
+					t.Errorf("error %v, want %s", err, tt.fails)
+				}
+				return
+			}
+			if err != nil || got != (Interpreter{tt.path, tt.why}) {
+				t.Errorf("found %+v, %v, want %s by %s", got, err, tt.path, tt.why)
+			}
+		})
+	}
+}
+
+func TestHasModule(t *testing.T) {
+	p := python3(t)
+	if !HasModule(limit(t), p, "json") || HasModule(limit(t), p, "no_such_module") || HasModule(limit(t), "/no/such/python", "json") {
+		t.Error("HasModule is wrong about json, no_such_module or a missing interpreter")
+	}
+}

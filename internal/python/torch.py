@@ -1,0 +1,177 @@
+"""PyTorch: CPU, CUDA, MPS and XPU devices as torch itself reports them."""
+
+torch = None  # imported by inventory
+
+OLDEST = (2, 0)
+
+
+def version_of(text):
+    return tuple(int(part) for part in text.split("+")[0].split(".")[:2])
+
+
+def inventory(cpu, threads):
+    global torch
+    torch = load("torch", "PyTorch", "torch numpy")
+    version = torch.__version__
+    if version_of(version) < OLDEST:
+        raise Failure("unavailable", f"PyTorch {version} is too old: {OLDEST[0]}.{OLDEST[1]} or newer is needed", f"{sys.executable} -m pip install --upgrade torch")
+    torch.set_grad_enabled(False)
+    if threads:
+        torch.set_num_threads(threads)
+
+    def device(**fields):
+        return {"library": "PyTorch", "version": version.split("+")[0], "versions": versions, **fields}
+
+    versions = {"python": sys.version.split()[0], "torch": version}
+    devices = [device(id="cpu", name=cpu, kind="cpu", api="cpu")]
+    missing = []
+    if torch.cuda.is_available():
+        runtime = {"cuda": torch.version.cuda} if torch.version.cuda else {"rocm": torch.version.hip}
+        for i in range(torch.cuda.device_count()):
+            p = torch.cuda.get_device_properties(i)
+            uuid = getattr(p, "uuid", None)
+            devices.append(device(
+                id=f"cuda:GPU-{uuid}" if uuid else f"cuda:{i}", name=p.name, kind="gpu", api="cuda", memory=p.total_memory,
+                **pci(p), versions={**versions, **runtime, "compute capability": f"{p.major}.{p.minor}"}))
+    elif torch.version.cuda or getattr(torch.version, "hip", None):
+        missing.append({"api": "cuda", "kind": "gpu", "reason": f"PyTorch {version} is built for CUDA and sees no GPU that it can use", "fix": "nvidia-smi shows whether the driver sees one"})
+    elif sys.platform != "darwin":
+        missing.append({"api": "cuda", "kind": "gpu", "reason": f"PyTorch {version} is a CPU-only build", "fix": "where there is an NVIDIA GPU: pip install --force-reinstall torch"})
+    if sys.platform == "darwin":
+        mps = torch.backends.mps
+        if mps.is_available():
+            devices.append(device(id="mps:0", name=cpu + " GPU", kind="gpu", api="mps", memory=torch.mps.recommended_max_memory()))
+        elif mps.is_built():
+            missing.append({"api": "mps", "kind": "gpu", "reason": "PyTorch is built with MPS, this macOS has no use for it", "fix": "update macOS: 14 or newer on Apple silicon"})
+        else:
+            missing.append({"api": "mps", "kind": "gpu", "reason": f"PyTorch {version} is built without MPS", "fix": "use a native arm64 Python and: pip install --force-reinstall torch"})
+    xpu = getattr(torch, "xpu", None)
+    if xpu and xpu.is_available():
+        for i in range(xpu.device_count()):
+            p = xpu.get_device_properties(i)
+            devices.append(device(id=f"xpu:{i}", name=p.name, kind="gpu", api="xpu", memory=p.total_memory))
+    return {"devices": devices, "missing": missing}
+
+
+def pci(properties):
+    try:
+        p = properties
+        return {"pci": f"{p.pci_domain_id:04x}:{p.pci_bus_id:02x}:{p.pci_device_id:02x}.0"}
+    except AttributeError:  # before PyTorch 2.2
+        return {}
+
+
+def torch_device(device_id):
+    """The device by its index: ids with a UUID are found again by it."""
+    api, _, rest_of_id = device_id.partition(":")
+    if rest_of_id.startswith("GPU-"):
+        for i in range(torch.cuda.device_count()):
+            if f"GPU-{torch.cuda.get_device_properties(i).uuid}" == rest_of_id:
+                return torch.device("cuda", i)
+    return torch.device(api, int(rest_of_id)) if rest_of_id else torch.device(api)
+
+
+def signed(z):
+    """A 64-bit pattern as int64, the type that has wrapping multiplication."""
+    return z - (1 << 64) if z >= 1 << 63 else z
+
+
+def fill(seed, operand, shape, dtype):
+    """A seeded operand in main memory, as matrix.Stream makes it."""
+    count = shape[0] * shape[1]
+    bits = 53 if dtype == torch.float64 else 24
+    out = torch.empty(count, dtype=dtype)
+    key, chunk = stream_key(seed, operand), 1 << 18
+    steps = torch.arange(1, min(chunk, count) + 1).mul_(signed(0x9E3779B97F4A7C15))
+    z, shifted = torch.empty_like(steps), torch.empty_like(steps)
+
+    def xor_shift(by):  # >> keeps the sign: the mask makes it a logical shift
+        torch.bitwise_right_shift(z, by, out=shifted)
+        z.bitwise_xor_(shifted.bitwise_and_((1 << (64 - by)) - 1))
+
+    for at in range(0, count, chunk):
+        offset = signed((key + at * 0x9E3779B97F4A7C15) & ((1 << 64) - 1))
+        torch.add(steps, offset, out=z)
+        xor_shift(30)
+        z.mul_(signed(0xBF58476D1CE4E5B9))
+        xor_shift(27)
+        z.mul_(signed(0x94D049BB133111EB))
+        xor_shift(31)
+        torch.bitwise_right_shift(z, 64 - bits, out=shifted)
+        shifted.bitwise_and_((1 << bits) - 1)
+        part = out[at:at + chunk]
+        part.copy_(shifted[:len(part)].to(torch.float64 if bits == 53 else torch.float32).mul_(2.0 ** (1 - bits)).sub_(1.0))
+    return out.view(shape)
+
+
+class Task:
+    def __init__(self, device_id, gemm, seed):
+        self.device = torch_device(device_id)
+        self.m, self.n = gemm["m"], gemm["n"]
+        kinds = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+        dtype = element_type(gemm, f"PyTorch on {self.device.type}", kinds, tf32=self.device.type == "cuda")
+        if dtype == torch.float64 and self.device.type == "mps":
+            raise Failure("unsupported", "MPS has no float64", "--dtype float32")
+        self.sum = gemm.get("sum", False)
+        # "highest" is float32, also where oneDNN or cuBLAS would take less.
+        torch.set_float32_matmul_precision("high" if gemm["acc"] == "tf32" else "highest")
+        self.notes = ["PyTorch runs eagerly, operation by operation"]
+        if dtype == torch.float32:
+            self.notes += switch_notes({"cpu": FP32_ON_CPU, "cuda": FP32_ON_CUDA_TORCH}.get(self.device.type, {}), os.environ)
+        if self.device.type == "mps" and os.environ.get("PYTORCH_ENABLE_MPS_FALLBACK") == "1":
+            self.notes.append("PYTORCH_ENABLE_MPS_FALLBACK=1 is set: what MPS lacks runs on the CPU")
+        if self.device.type == "cpu" and dtype == torch.float16:
+            self.notes.append("float16 is slow in PyTorch on CPUs without float16 arithmetic")
+        shape_a, shape_b = shapes(gemm)
+        self.a = fill(seed, 0, shape_a, dtype).to(self.device)
+        self.b = fill(seed, 1, shape_b, dtype).to(self.device)
+        self.left = self.a.t() if gemm.get("trans_a") else self.a
+        self.right = self.b.t() if gemm.get("trans_b") else self.b
+        self.c = torch.empty(self.m, self.n, dtype=dtype, device=self.device)
+        self.synchronize()
+
+    def facts(self):
+        facts = {"notes": self.notes}
+        if self.device.type == "cpu":
+            facts["threads"] = torch.get_num_threads()
+        return facts
+
+    def synchronize(self):
+        if self.device.type != "cpu":
+            getattr(torch, self.device.type).synchronize()
+
+    def run(self, n):
+        if self.sum:
+            for _ in range(n):
+                self.c = self.left @ self.right
+                self.c.sum().item()
+            return None
+        if self.device.type != "cuda":
+            for _ in range(n):
+                torch.mm(self.left, self.right, out=self.c)
+            self.synchronize()
+            return None
+        before, after = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        with torch.cuda.device(self.device):
+            before.record()
+            for _ in range(n):
+                torch.mm(self.left, self.right, out=self.c)
+            after.record()
+            self.synchronize()
+        return int(before.elapsed_time(after) * 1e6)
+
+    def mulvec(self, x):
+        if self.c.device.type != self.device.type:
+            raise Failure("internal", f"the product is on {self.c.device}, not on {self.device}")
+        x = torch.frombuffer(x, dtype=torch.float64)
+        rows = max(1, (1 << 22) // self.n)  # at a time, to keep the float64 copy small
+        y = array.array("d")
+        for i in range(0, self.m, rows):
+            y.extend((self.c[i:i + rows].to("cpu").to(torch.float64) @ x).tolist())
+        return y
+
+    def close(self):
+        self.a = self.b = self.c = self.left = self.right = None
+        gc.collect()
+        if self.device.type in ("cuda", "mps", "xpu"):
+            getattr(torch, self.device.type).empty_cache()

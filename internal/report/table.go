@@ -1,0 +1,442 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+
+	"charm.land/lipgloss/v2"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/stats"
+	"gpuplay/internal/unit"
+)
+
+// A Style says what the reader's terminal can show.
+type Style struct {
+	Width   int  // columns
+	Color   bool // bold, dim and red; they carry no meaning alone
+	Unicode bool // else plain ASCII
+}
+
+func (s Style) render(on lipgloss.Style, text string) string {
+	if !s.Color || text == "" {
+		return text
+	}
+	return on.Render(text)
+}
+
+func (s Style) bold(t string) string { return s.render(lipgloss.NewStyle().Bold(true), t) }
+func (s Style) dim(t string) string  { return s.render(lipgloss.NewStyle().Faint(true), t) }
+func (s Style) red(t string) string {
+	return s.render(lipgloss.NewStyle().Foreground(lipgloss.Red), t)
+}
+
+// plain replaces what a terminal without UTF-8 cannot show.
+func (s Style) plain(t string) string {
+	if s.Unicode {
+		return t
+	}
+	return strings.NewReplacer("×", "x", "–", "-", "±", "+-", "³", "^3", "·", "-", "µ", "u", "“", "\"", "”", "\"", "…", "...", "█", "#").Replace(t)
+}
+
+// Label names what computes, short enough for a table: "OpenBLAS 0.3.34",
+// "PyTorch 2.15 cpu", "gpuplay (built in, AVX-512)".
+func Label(d bench.Device) string {
+	if d.Version == "" {
+		return fmt.Sprintf("%s (%s)", d.Library, d.Detail)
+	}
+	label := d.Library + " " + shortVersion(d.Version)
+	if !strings.EqualFold(d.API, d.Library) {
+		label += " " + d.API
+	}
+	return label
+}
+
+// shortVersion keeps three parts of a version, two when the third is 0.
+func shortVersion(v string) string {
+	parts := strings.SplitN(v, ".", 4)
+	parts = parts[:min(3, len(parts))]
+	if len(parts) == 3 && parts[2] == "0" {
+		parts = parts[:2]
+	}
+	return strings.Join(parts, ".")
+}
+
+// scaleOf returns the unit in which the results' speeds are easy to read.
+func scaleOf(results []*bench.Result) (scale float64, name string) {
+	top := 0.0
+	for _, r := range results {
+		top = max(top, speed(r))
+	}
+	if top >= 1e12 {
+		return 1e12, "TFLOP/s"
+	}
+	return 1e9, "GFLOP/s"
+}
+
+// spread returns an interval's half width as a share; a dash where the samples
+// are too few for one.
+func spread(s stats.Interval) string {
+	if !s.Firm() {
+		return "–"
+	}
+	return unit.Percent(s.Spread())
+}
+
+func ofPeak(r *bench.Result) string {
+	if r.Facts.Peak == nil {
+		return "–"
+	}
+	return unit.Percent(speed(r) / *r.Facts.Peak)
+}
+
+// row is a lane as the table shows it.
+type row struct {
+	name, marks                 string // marks lead to notes
+	figure, spread, peak, ready string
+	bar                         float64 // share of the widest
+	failure                     string  // in place of the figures
+	notes                       []string
+	best                        bool
+}
+
+// group is the lanes of one piece of hardware.
+type group struct {
+	name string
+	kind bench.Kind
+	rows []row
+}
+
+// Table writes the results, a group for each piece of hardware, and what they
+// mean in a sentence.
+func Table(w io.Writer, d *Document, s Style) error {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("%s", headline(d, s))
+	scale, unitName := scaleOf(d.Results)
+	groups := groupByDevice(d, scale)
+	notes := number(groups, s)
+	c := columnsFor(groups, s)
+	for i, g := range groups {
+		line("")
+		head := fit(s.plain("  "+g.name), c.lead())
+		if i == 0 {
+			head = pad(head, c.lead()) + s.dim(c.head(unitName, s))
+		}
+		line("%s", strings.TrimRight(head, " "))
+		for _, r := range g.rows {
+			line("%s", c.row(r, s))
+		}
+	}
+	if len(notes) > 0 {
+		line("")
+		for _, n := range notes {
+			for _, l := range wrap(s.plain(n), s.Width-4) {
+				line("  %s", s.dim(l))
+			}
+		}
+	}
+	for i, t := range sentences(d) {
+		line("")
+		for _, l := range wrap(s.plain(t), s.Width-4) {
+			if i == 0 {
+				l = s.bold(l)
+			}
+			line("  %s", l)
+		}
+	}
+	if t := notRaced(d); t != "" {
+		line("")
+		for _, l := range wrap(s.plain(t), s.Width-4) {
+			line("  %s", s.dim(l))
+		}
+	}
+	if d.Next != "" {
+		line("")
+		for _, l := range wrap(s.plain("Next: "+d.Next), s.Width-4) {
+			line("  %s", l)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// headline says what was measured and how.
+func headline(d *Document, s Style) string {
+	parts := []string{"AI GPU Playground"}
+	if len(d.Results) > 0 {
+		r := largest(d.Results)
+		g := r.GEMM
+		what := "matrix multiply " + unit.Cube(g.M, g.N, g.K)
+		switch {
+		case g.TransA && g.TransB:
+			what += " (Aᵀ·Bᵀ)"
+		case g.TransA:
+			what += " (Aᵀ·B)"
+		case g.TransB:
+			what += " (A·Bᵀ)"
+		}
+		parts = append(parts, what, string(dtype(g)), fmt.Sprintf("random inputs, seed %d", r.Seed))
+		parts = append(parts, "every result checked")
+	}
+	lines := []string{parts[0]}
+	for _, p := range parts[1:] {
+		last := &lines[len(lines)-1]
+		if lipgloss.Width(*last+" · "+p) > s.Width {
+			lines = append(lines, p)
+			continue
+		}
+		*last += " · " + p
+	}
+	text := s.plain(strings.Join(lines, "\n"))
+	return strings.Replace(text, "AI GPU Playground", s.bold("AI GPU Playground"), 1)
+}
+
+// largest returns the result with the largest product.
+func largest(results []*bench.Result) *bench.Result {
+	return slices.MaxFunc(results, func(a, b *bench.Result) int { return cmp.Compare(a.GEMM.FLOP(), b.GEMM.FLOP()) })
+}
+
+// groupByDevice puts CPUs first and, within a device, verified lanes by speed.
+func groupByDevice(d *Document, scale float64) []group {
+	sorted := slices.Clone(d.Results)
+	rank := map[bench.Kind]int{bench.CPU: 0, bench.GPU: 1, bench.SoftwareGPU: 2}
+	slices.SortStableFunc(sorted, func(a, b *bench.Result) int {
+		return cmp.Or(
+			cmp.Compare(rank[a.Device.Kind], rank[b.Device.Kind]),
+			cmp.Compare(a.Device.Name, b.Device.Name),
+			cmp.Compare(truth(b), truth(a)),
+			cmp.Compare(speed(b), speed(a)))
+	})
+	top := 0.0
+	for _, r := range d.Results {
+		if len(r.Samples) > 0 {
+			top = max(top, speed(r))
+		}
+	}
+	var groups []group
+	for _, r := range sorted {
+		name := r.Device.Name
+		if r.Device.Kind == bench.CPU && d.Machine.Cores > 0 {
+			name += fmt.Sprintf(", %d cores", d.Machine.Cores)
+		}
+		if n := len(groups); n == 0 || groups[n-1].name != name || groups[n-1].kind != r.Device.Kind {
+			groups = append(groups, group{name: name, kind: r.Device.Kind})
+		}
+		g := &groups[len(groups)-1]
+		x := row{name: Label(r.Device), best: r == d.best(r.Device.Kind), notes: slices.Clone(r.Facts.Notes)}
+		if r.Protocol == bench.Classic {
+			x.notes = append(x.notes, "classic loop: (a@b).sum().item() inside the clock")
+		}
+		for _, w := range r.Warnings {
+			x.notes = append(x.notes, w.Text)
+		}
+		if s, ok := r.Speed(); ok {
+			x.figure, x.spread, x.peak = unit.Digits3(s.Value/scale), spread(s), ofPeak(r)
+			x.bar, x.ready = s.Value/top, unit.Seconds(r.Ready())
+			if r.Error != nil {
+				x.notes = append(x.notes, "incomplete: "+withHint(r.Error))
+			}
+		} else if r.Error != nil {
+			x.failure = failed(r)
+			x.notes = nil
+		} else {
+			x.failure = "not measured"
+		}
+		g.rows = append(g.rows, x)
+	}
+	return groups
+}
+
+// truth ranks lanes by how much their figure is worth.
+func truth(r *bench.Result) int {
+	switch {
+	case r.Verified():
+		return 2
+	case len(r.Samples) > 0:
+		return 1
+	}
+	return 0
+}
+
+func failed(r *bench.Result) string {
+	text := withHint(r.Error)
+	if r.Error.Code == bench.ErrWrong {
+		text += "; left out of the comparison"
+	}
+	return text
+}
+
+func withHint(e *bench.Error) string {
+	if e.Hint == "" {
+		return e.Message
+	}
+	return e.Message + " (" + e.Hint + ")"
+}
+
+// number marks the rows that have notes and returns the notes; the same note has
+// one number.
+func number(groups []group, s Style) []string {
+	var notes []string
+	for gi := range groups {
+		for ri := range groups[gi].rows {
+			r := &groups[gi].rows[ri]
+			for _, n := range r.notes {
+				at := slices.IndexFunc(notes, func(have string) bool { return strings.HasSuffix(have, " "+n) })
+				if at < 0 {
+					at = len(notes)
+					notes = append(notes, marker(at, s)+" "+n)
+				}
+				r.marks += " " + marker(at, s)
+			}
+		}
+	}
+	return notes
+}
+
+func marker(i int, s Style) string {
+	superscripts := []string{"¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"}
+	if s.Unicode && i < len(superscripts) {
+		return superscripts[i]
+	}
+	return fmt.Sprintf("[%d]", i+1)
+}
+
+// columns is the table's layout.
+type columns struct {
+	name, bar, whole, decimals int // widths; 0: the column is dropped
+	peak, ready                bool
+}
+
+const (
+	spreadWidth = 8
+	peakWidth   = 10
+	readyWidth  = 11
+	maxBar      = 24
+	minBar      = 6
+)
+
+// columnsFor fits the table into the terminal: it gives up the bar first, then
+// "ready in", then "of its peak".
+func columnsFor(groups []group, s Style) columns {
+	c := columns{peak: true, ready: true}
+	for _, g := range groups {
+		for _, r := range g.rows {
+			c.name = max(c.name, lipgloss.Width(s.plain(r.name)+r.marks))
+			whole, part, _ := strings.Cut(r.figure, ".")
+			c.whole, c.decimals = max(c.whole, len(whole)), max(c.decimals, len(part))
+		}
+	}
+	fixed := func() int {
+		w := 4 + c.name + 2 + c.figureWidth() + spreadWidth
+		if c.peak {
+			w += peakWidth
+		}
+		if c.ready {
+			w += readyWidth
+		}
+		return w
+	}
+	if room := s.Width - fixed() - 2; s.Width >= 72 && room >= minBar {
+		c.bar = min(room, maxBar)
+	}
+	c.ready = fixed() <= s.Width
+	c.peak = fixed() <= s.Width
+	if over := fixed() - s.Width; over > 0 {
+		c.name = max(12, c.name-over)
+	}
+	return c
+}
+
+// figureWidth is the width of the speeds, whose head is 7 wide.
+func (c columns) figureWidth() int { return max(7, c.whole+1+c.decimals) + 1 }
+
+// lead is the width of what comes before the figures.
+func (c columns) lead() int {
+	w := 4 + c.name + 2
+	if c.bar > 0 {
+		w += c.bar + 2
+	}
+	return w
+}
+
+func (c columns) head(unitName string, s Style) string {
+	h := right(unitName, c.figureWidth()) + right(s.plain("±95 %"), spreadWidth)
+	if c.peak {
+		h += right("of peak", peakWidth)
+	}
+	if c.ready {
+		h += right("ready in", readyWidth)
+	}
+	return h
+}
+
+func (c columns) row(r row, s Style) string {
+	name := fit(s.plain(r.name), c.name-lipgloss.Width(r.marks)) + r.marks
+	out := "    " + pad(name, c.name) + "  "
+	if r.best {
+		out = "    " + s.bold(pad(name, c.name)) + "  "
+	}
+	if r.failure != "" {
+		lines := wrap(s.plain(r.failure), max(20, s.Width-6-c.name))
+		for i, l := range lines {
+			lines[i] = s.red(l)
+		}
+		return out + strings.Join(lines, "\n"+strings.Repeat(" ", 6+c.name))
+	}
+	if c.bar > 0 {
+		filled := max(1, int(math.Round(r.bar*float64(c.bar))))
+		block := s.plain("█")
+		out += pad(strings.Repeat(block, filled), c.bar) + "  "
+	}
+	whole, part, dot := strings.Cut(r.figure, ".")
+	figure := fmt.Sprintf("%*s", c.whole, whole)
+	if dot {
+		figure += "." + part
+	}
+	figure = pad(figure, c.whole+1+c.decimals)
+	if c.decimals == 0 {
+		figure = figure[:c.whole]
+	}
+	figure = fmt.Sprintf("%*s", c.figureWidth(), figure)
+	if r.best {
+		figure = s.bold(figure)
+	}
+	out += figure + s.dim(right(s.plain(r.spread), spreadWidth))
+	if c.peak {
+		out += right(s.plain(r.peak), peakWidth)
+	}
+	if c.ready {
+		out += s.dim(right(s.plain(r.ready), readyWidth))
+	}
+	return out
+}
+
+func pad(t string, width int) string {
+	return t + strings.Repeat(" ", max(0, width-lipgloss.Width(t)))
+}
+
+func right(t string, width int) string {
+	return strings.Repeat(" ", max(0, width-lipgloss.Width(t))) + t
+}
+
+// fit shortens a text to width.
+func fit(t string, width int) string {
+	if lipgloss.Width(t) <= width {
+		return t
+	}
+	runes := []rune(t)
+	for len(runes) > 0 && lipgloss.Width(string(runes)) > width-1 {
+		runes = runes[:len(runes)-1]
+	}
+	return string(runes) + "~"
+}
+
+// wrap breaks a text between words.
+func wrap(t string, width int) []string {
+	return strings.Split(lipgloss.Wrap(t, max(20, width), " "), "\n")
+}
