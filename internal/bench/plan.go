@@ -51,7 +51,7 @@ func (r *Runner) Plan(ctx context.Context, lanes []Lane, of func(n int) GEMM, se
 	}
 }
 
-// probeTime is spent on a product to get past what the first ones load.
+// probeTime is about what is spent on a product to find its speed.
 const probeTime = 30 * time.Millisecond
 
 // left reports whether a lane is too slow to race beside the fastest of its kind.
@@ -100,20 +100,18 @@ func (r *Runner) probe(ctx context.Context, l Lane, of func(n int) GEMM, seed ui
 		if e.task == nil {
 			return rate
 		}
-		best := e.single.Seconds()
-		for spent := time.Duration(0); spent < probeTime && e.result.Error == nil; {
-			s, err := quiet.run(ctx, e, 1)
-			if err != nil {
-				break
-			}
-			best = min(best, s.Seconds())
-			spent += s.Wall
+		// The first product may have been slow to load, so another one or more count.
+		again := max(1, int(probeTime/max(1, e.single.Wall)))
+		var s Sample
+		var err error
+		if e.result.Error == nil {
+			s, err = quiet.run(ctx, e, again)
 		}
 		e.task.Close()
-		if e.result.Error != nil {
+		if e.result.Error != nil || err != nil {
 			return rate
 		}
-		rate = l.GEMM.FLOP() / best
+		rate = l.GEMM.FLOP() / min(e.single.Seconds(), s.Seconds())
 		if of(1024).FLOP()/rate > 1 { // slow enough to know
 			break
 		}

@@ -139,9 +139,9 @@ func (r *Result) judge(asked int, largest GEMM) {
 		r.warn(WarnOutliers, "some samples are far from the others: something else ran at times")
 	}
 	if change, certain := stats.Drift(seconds); certain && change > drifting {
-		r.warn(WarnDrift, "became %s slower while it was measured: it may be throttled", unit.Percent(1-1/(1+change)))
+		r.warn(WarnDrift, "became slower while it was measured: it is throttled, or something else began to run")
 	} else if certain && change < -drifting {
-		r.warn(WarnDrift, "became %s faster while it was measured: it was not warm yet", unit.Percent(1/(1+change)-1))
+		r.warn(WarnDrift, "became faster while it was measured: it was not warm yet, or something else ended")
 	}
 	if p := r.Facts.Peak; p != nil && speed.Value > *p*(1+peakMargin) {
 		r.warn(WarnAbovePeak, "%s is above this device's peak of %s: not believed", unit.Rate(speed.Value), unit.Rate(*p))

@@ -78,7 +78,7 @@ func (s Search) Find(ctx context.Context, framework string) (Interpreter, error)
 		}
 		path := explicit.Path
 		if info, err := os.Stat(path); err == nil && info.IsDir() { // an environment's folder will do
-			path = inEnvironment(path)
+			path = In(path)
 		}
 		found, err := s.LookPath(path)
 		if err != nil {
@@ -107,8 +107,8 @@ func (s Search) candidates(framework string) []Interpreter {
 		{filepath.Join(s.Own, framework), "made by gpuplay"},
 		{s.VirtualEnv, "VIRTUAL_ENV"},
 	} {
-		path := inEnvironment(e.Path)
-		if _, err := os.Stat(path); err == nil && e.Path != "" {
+		path := In(e.Path)
+		if e.Path != "" && exists(path) && !exists(filepath.Join(e.Path, Incomplete)) {
 			there = append(there, Interpreter{path, e.Why})
 		}
 	}
@@ -118,6 +118,15 @@ func (s Search) candidates(framework string) []Interpreter {
 		}
 	}
 	return there
+}
+
+// Incomplete is the file that an environment has while gpuplay makes it. Whoever
+// finds it leaves the environment alone.
+const Incomplete = ".incomplete"
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // HasModule reports whether interpreter would find the module, without importing
@@ -138,8 +147,8 @@ func Variable(framework string) string {
 	return "GPUPLAY_" + strings.ToUpper(framework) + "_PYTHON"
 }
 
-// inEnvironment returns the interpreter of a virtual environment.
-func inEnvironment(folder string) string {
+// In returns the interpreter of the virtual environment in a folder.
+func In(folder string) string {
 	if runtime.GOOS == "windows" {
 		return filepath.Join(folder, "Scripts", "python.exe")
 	}

@@ -39,7 +39,7 @@ type Program struct {
 // NotRaced is an engine or a device that is not there, why, and the way to it.
 type NotRaced struct {
 	Engine string     `json:"engine"`
-	API    string     `json:"api,omitempty"` // the device that the engine looked for; empty: the engine itself is missing
+	API    string     `json:"api,omitempty"`  // the device that the engine looked for; empty: the engine itself is missing
 	Kind   bench.Kind `json:"kind,omitempty"` // of that device
 	Code   bench.Code `json:"code"`
 	Reason string     `json:"reason"`

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gpuplay/internal/bench"
+	"gpuplay/internal/process"
 )
 
 // endLimit is how long a worker may take to end when asked to.
@@ -41,7 +42,7 @@ func startChild(c *Client) (*child, error) {
 	}
 	ch.cmd.Stderr = ch.log
 	ch.cmd.WaitDelay = endLimit // for what a dead child's own children keep open
-	detach(ch.cmd)
+	process.Detach(ch.cmd)
 	in, err := ch.cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -190,7 +191,7 @@ func (ch *child) obituary(op string) error {
 // kill ends the child and what it has started, at once.
 func (ch *child) kill() {
 	if ch.alive() {
-		killGroup(ch.cmd.Process)
+		process.Kill(ch.cmd.Process)
 	}
 }
 

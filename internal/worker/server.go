@@ -133,7 +133,6 @@ func (h *responder) prepare(ctx context.Context, req request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		rest()
 		h.task = task
 		return task.Facts(), nil
 	}

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/klauspost/cpuid/v2"
+
 	"gpuplay/internal/bench"
 	"gpuplay/internal/ffi/dl"
 )
@@ -40,12 +42,19 @@ func bindOpenBLAS(l dl.Library, threads int) (*library, error) {
 	}
 	// The configuration reads "OpenBLAS 0.3.34 DYNAMIC_ARCH NO_AFFINITY Zen MAX_THREADS=64".
 	version := strings.Fields(text(l, a.symbol("openblas_get_config")) + " ? ?")[1]
-	return &library{
-		device: bench.Device{
-			Version: version,
-			Detail:  text(l, a.symbol("openblas_get_corename")) + " kernels",
-		},
+	core := text(l, a.symbol("openblas_get_corename"))
+	lib := &library{
+		device:   bench.Device{Version: version, Detail: core + " kernels"},
 		threads:  int(int32(dl.Call(get))),
 		products: products,
-	}, nil
+	}
+	if cpuid.CPU.Supports(cpuid.AVX512F) && slices.Contains(narrow, core) {
+		lib.notes = append(lib.notes, core+" kernels, for narrower vectors than this CPU has: OpenBLAS does not know it, or OPENBLAS_CORETYPE says so")
+	}
+	return lib, nil
 }
+
+// narrow are the kernels of x86 cores without AVX-512, by openblas_get_corename.
+//
+// https://github.com/OpenMathLib/OpenBLAS/blob/develop/driver/others/dynamic.c
+var narrow = []string{"Prescott", "Core2", "Penryn", "Dunnington", "Nehalem", "Sandybridge", "Haswell", "Barcelona", "Bulldozer", "Piledriver", "Steamroller", "Excavator", "Zen"}

@@ -2,21 +2,11 @@ package worker
 
 import (
 	"os"
-	"os/exec"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/windows"
 )
-
-// detach keeps a Ctrl-C on the console from the child: it is the parent's to
-// handle.
-func detach(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.CREATE_NEW_PROCESS_GROUP}
-}
-
-// killGroup ends the child. What it has started sees its own stdin end.
-func killGroup(p *os.Process) { p.Kill() }
 
 // cpuTime returns the CPU time that this process has used.
 func cpuTime() (time.Duration, bool) {

@@ -4,17 +4,9 @@ package worker
 
 import (
 	"os"
-	"os/exec"
 	"syscall"
 	"time"
 )
-
-// detach puts the child into a process group of its own: a Ctrl-C on the
-// terminal is the parent's to handle, and killing the group takes along what the
-// child has started.
-func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
-
-func killGroup(p *os.Process) { syscall.Kill(-p.Pid, syscall.SIGKILL) }
 
 // cpuTime returns the CPU time that this process has used.
 func cpuTime() (time.Duration, bool) {

@@ -1,0 +1,62 @@
+package process
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shirou/gopsutil/v4/process"
+)
+
+// Kill takes along what the process has started.
+func TestKillEndsTheGroup(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no sh on Windows")
+	}
+	cmd := exec.Command("sh", "-c", "sleep 1000 & echo $!; wait")
+	Detach(cmd)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	grandchild, err := strconv.Atoi(strings.TrimSpace(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Kill(cmd.Process); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	p, err := os.FindProcess(grandchild)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Kill()
+	for deadline := time.Now().Add(10 * time.Second); running(grandchild); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatalf("process %d, started by the one that was killed, lives", grandchild)
+		}
+	}
+}
+
+// running reports whether a process exists and is no zombie.
+func running(pid int) bool {
+	p, err := process.NewProcess(int32(pid))
+	if err != nil {
+		return false
+	}
+	status, err := p.Status()
+	return err == nil && len(status) > 0 && status[0] != process.Zombie
+}

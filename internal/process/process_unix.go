@@ -1,0 +1,18 @@
+//go:build unix
+
+package process
+
+import (
+	"os"
+	"os/exec"
+	"syscall"
+)
+
+// Detach puts the command, not started yet, into a process group of its own.
+func Detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+
+// Interrupt asks the group of a detached process to end, as Ctrl-C does.
+func Interrupt(p *os.Process) error { return syscall.Kill(-p.Pid, syscall.SIGINT) }
+
+// Kill ends the group of a detached process.
+func Kill(p *os.Process) error { return syscall.Kill(-p.Pid, syscall.SIGKILL) }
