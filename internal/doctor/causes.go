@@ -1,0 +1,219 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/matrix"
+	"gpuplay/internal/report"
+	"gpuplay/internal/stats"
+	"gpuplay/internal/unit"
+)
+
+// causes are all that is looked for in a slow lane. Each returns nothing unless the
+// file holds evidence.
+var causes = []func(*Result, *bench.Result) []Cause{
+	software, notOnGPU, classic, emulated, threads, kernels, small, memoryBound, throttled, noise, fullPrecision, fewSamples, notes,
+}
+
+func seconds(s float64) string { return unit.Seconds(time.Duration(s * float64(time.Second))) }
+
+// software: a CPU behind a GPU's interface.
+func software(_ *Result, l *bench.Result) []Cause {
+	if l.Device.Kind != bench.SoftwareGPU {
+		return nil
+	}
+	return []Cause{{Code: "software_gpu", Claim: "a CPU does the work behind this GPU's interface",
+		Evidence: "the device is " + l.Device.Name, Fix: "gpuplay doctor", Factor: 1000}}
+}
+
+// notOnGPU: a GPU lane as slow as its engine's CPU lane looks like a GPU that does
+// nothing.
+func notOnGPU(r *Result, l *bench.Result) []Cause {
+	if l.Device.Kind != bench.GPU {
+		return nil
+	}
+	for _, o := range r.Lanes {
+		if o.Engine != l.Engine || o.Device.Kind != bench.CPU || o.GEMM != l.GEMM || len(o.Samples) == 0 {
+			continue
+		}
+		if ratio := rate(l) / rate(o); ratio > 0.7 && ratio < 1.4 {
+			return []Cause{{Code: "not_on_gpu", Claim: "it may not run on the GPU at all",
+				Evidence: fmt.Sprintf("%s, and the same engine's CPU lane %s", unit.Rate(rate(l)), unit.Rate(rate(o))),
+				Fix:      "gpuplay doctor --deep", Factor: 20}}
+		}
+	}
+	return nil
+}
+
+// classic: the tutorial's loop times more than products.
+func classic(r *Result, l *bench.Result) []Cause {
+	if l.Protocol != bench.Classic {
+		return nil
+	}
+	c := Cause{Code: "classic_loop", Claim: "the classic loop also times the sum of C, its way to the host and a wait after every product",
+		Evidence: "protocol classic", Fix: "--protocol steady", Factor: 1.2}
+	for _, o := range r.Lanes {
+		if o.Engine == l.Engine && o.Device.ID == l.Device.ID && o.Protocol == bench.Steady && len(o.Samples) > 0 {
+			c.Factor = rate(o) / rate(l)
+			c.Evidence = fmt.Sprintf("steady: %s, classic: %s", unit.Rate(rate(o)), unit.Rate(rate(l)))
+		}
+	}
+	return []Cause{c}
+}
+
+// emulated: a CPU without arithmetic for a 16-bit type converts it or computes it
+// in software. Whether an Arm CPU has bfloat16 is not recorded.
+func emulated(r *Result, l *bench.Result) []Cause {
+	need := map[matrix.DType][]string{
+		matrix.Float16:  {"avx512fp16", "asimdhp"},
+		matrix.BFloat16: {"avx512bf16", "amxbf16"},
+	}[l.GEMM.In]
+	if l.Device.Kind != bench.CPU || need == nil || len(r.Machine.Features) == 0 || r.Machine.Arch != "amd64" && l.GEMM.In == matrix.BFloat16 {
+		return nil
+	}
+	if slices.ContainsFunc(need, func(f string) bool { return slices.Contains(r.Machine.Features, f) }) {
+		return nil
+	}
+	return []Cause{{Code: "emulated", Claim: fmt.Sprintf("this CPU has no %s arithmetic: it is converted or emulated", l.GEMM.In),
+		Evidence: fmt.Sprintf("neither %s is among its instruction sets (%s)", strings.Join(need, " nor "), strings.Join(r.Machine.Features, ", ")),
+		Fix:      "--dtype float32", Factor: 10}}
+}
+
+// threads: fewer than there are cores.
+func threads(r *Result, l *bench.Result) []Cause {
+	n := l.Facts.Threads
+	if l.Device.Kind != bench.CPU || n == 0 || n >= r.Machine.Cores {
+		return nil
+	}
+	return []Cause{{Code: "threads", Claim: "it does not use all cores", Evidence: fmt.Sprintf("%s on %s", count(n, "thread"), count(r.Machine.Cores, "core")),
+		Fix: fmt.Sprintf("--threads %d, and see gpuplay doctor for OMP_NUM_THREADS and its like", r.Machine.Cores), Factor: float64(r.Machine.Cores) / float64(n)}}
+}
+
+// kernels: a library that chose code for an older CPU.
+func kernels(r *Result, l *bench.Result) []Cause {
+	old := []string{"Haswell", "Zen", "Excavator", "Sandybridge", "Nehalem", "Prescott", "AVX2", "SSE"}
+	if l.Device.Kind != bench.CPU || !slices.Contains(r.Machine.Features, "avx512f") {
+		return nil
+	}
+	for _, name := range old {
+		if strings.HasPrefix(l.Device.Detail, name) {
+			return []Cause{{Code: "old_kernels", Claim: "the library runs kernels for an older CPU: half the width",
+				Evidence: fmt.Sprintf("%s, on a CPU with avx512f", l.Device.Detail), Fix: "unset OPENBLAS_CORETYPE if it is set, or update the library", Factor: 2}}
+		}
+	}
+	return nil
+}
+
+// What starting a product costs, roughly: a kernel launch through a framework, or
+// waking a CPU's threads.
+var overhead = map[bench.Kind]time.Duration{bench.GPU: 20 * time.Microsecond, bench.CPU: 10 * time.Microsecond}
+
+// small: a product that is over before the device is busy. A GPU's kernels give a
+// tile of 128×128 to a multiprocessor, and large GPUs have over 100 of those.
+func small(_ *Result, l *bench.Result) []Cause {
+	const tile, multiprocessors = 128, 100
+	g := l.GEMM
+	each := stats.Median(l.Seconds())
+	cost := overhead[l.Device.Kind].Seconds()
+	share := cost / each
+	tiles := ((g.M + tile - 1) / tile) * ((g.N + tile - 1) / tile)
+	evidence := fmt.Sprintf("one product is %s FLOP and takes %s; starting one costs about %s", short(g.FLOP()), seconds(each), seconds(cost))
+	factor := 0.0
+	if share > 0.02 {
+		factor = 1 / (1 - min(share, 0.9))
+	}
+	if l.Device.Kind == bench.GPU && tiles < multiprocessors {
+		factor = max(factor, float64(multiprocessors)/float64(tiles))
+		evidence += fmt.Sprintf("; C is %s of %d×%d where a large GPU has over %d multiprocessors", count(tiles, "tile"), tile, tile, multiprocessors)
+	}
+	if factor == 0 {
+		return nil
+	}
+	return []Cause{{Code: "too_small", Claim: "the product is too small to fill the device", Evidence: evidence,
+		Fix: fmt.Sprintf("--size %d", max(4096, 2*max(g.M, g.N, g.K))), Factor: factor}}
+}
+
+func short(x float64) string {
+	return strings.TrimSuffix(unit.Rate(x), "FLOP/s")
+}
+
+// balance is, roughly, how many float32 operations a device can do while it loads a
+// byte: a CPU does 0.5–2 TFLOP/s at 50–200 GB/s, a GPU 5–70 at 0.1–5 TB/s.
+var balance = map[bench.Kind]float64{bench.CPU: 10, bench.GPU: 20}
+
+// memoryBound: a product that has too little arithmetic for what it loads, such as
+// a matrix by a vector.
+func memoryBound(_ *Result, l *bench.Result) []Cause {
+	g := l.GEMM
+	need := balance[l.Device.Kind] * 4 / float64(g.In.Size()) // narrower types compute as much faster
+	intensity := g.FLOP() / g.Bytes()
+	if need == 0 || intensity >= need {
+		return nil
+	}
+	return []Cause{{Code: "memory_bound", Claim: "memory, not arithmetic, sets the pace",
+		Evidence: fmt.Sprintf("%s FLOP for each byte of A, B and C, about %s are needed to keep the device busy; at this speed it moves %s/s",
+			unit.Digits3(intensity), unit.Digits3(need), unit.Bytes(g.Bytes()/stats.Median(l.Seconds()))),
+		Fix: "a larger smallest dimension: batch more rows into one product", Factor: need / intensity}}
+}
+
+// throttled: it became slower, or was not warm.
+func throttled(_ *Result, l *bench.Result) []Cause {
+	s := l.Seconds()
+	change, certain := stats.Drift(s)
+	n := len(s) / 3
+	if !certain || change < 0.03 && change > -0.03 {
+		return nil
+	}
+	evidence := fmt.Sprintf("a product took %s in the first third of the samples and %s in the last", seconds(stats.Median(s[:n])), seconds(stats.Median(s[len(s)-n:])))
+	if change > 0 {
+		return []Cause{{Code: "throttled", Claim: fmt.Sprintf("it became %s slower while it was measured: heat, or a power limit", unit.Percent(1-1/(1+change))),
+			Evidence: evidence, Fix: "let it cool, plug it in, and see gpuplay doctor", Factor: 1 + change}}
+	}
+	return []Cause{{Code: "not_warm", Claim: "it became faster while it was measured: it was not warm", Evidence: evidence, Fix: "--time 30s", Factor: 1 / (1 + change)}}
+}
+
+// noise: something else ran.
+func noise(_ *Result, l *bench.Result) []Cause {
+	speed, _ := l.Speed()
+	if !speed.Firm() || speed.Spread() <= 0.05 {
+		return nil
+	}
+	s := l.Seconds()
+	fastest := l.GEMM.FLOP() / slices.Min(s)
+	return []Cause{{Code: "noise", Claim: "it is noisy: something else ran, or the clock changed",
+		Evidence: fmt.Sprintf("%s ± %s; the fastest of %d samples reached %s", unit.Rate(speed.Value), unit.Percent(speed.Spread()), len(s), unit.Rate(fastest)),
+		Fix:      "end other programs and measure again", Factor: fastest / speed.Value}}
+}
+
+// fullPrecision: CUDA's float32 without TF32 leaves the tensor cores out.
+func fullPrecision(_ *Result, l *bench.Result) []Cause {
+	if l.Device.API != "cuda" || l.GEMM.In != matrix.Float32 || l.GEMM.Acc != matrix.Float32 {
+		return nil
+	}
+	evidence := "sums in float32 were asked for"
+	if c := l.Check; c != nil && c.Error != nil {
+		evidence += fmt.Sprintf(", and the result's error of %.1e shows them", *c.Error)
+	}
+	return []Cause{{Code: "tf32_off", Claim: "TF32 is off: float32 does not use the tensor cores", Evidence: evidence, Fix: "--dtype tf32, where 10 bits of mantissa do", Factor: 1.1}}
+}
+
+// fewSamples: too few to believe a difference.
+func fewSamples(_ *Result, l *bench.Result) []Cause {
+	if !l.Has(bench.WarnFewSamples) {
+		return nil
+	}
+	return []Cause{{Code: "few_samples", Claim: "the figure itself is uncertain", Evidence: count(len(l.Samples), "sample") + " only", Fix: "--time 60s", Factor: 1}}
+}
+
+// notes: what the engine itself said about this product, a converted type above all.
+func notes(_ *Result, l *bench.Result) []Cause {
+	var list []Cause
+	for _, n := range l.Facts.Notes {
+		list = append(list, Cause{Code: "engine_note", Claim: report.Label(l.Device) + " says so itself", Evidence: n, Factor: 1.5})
+	}
+	return list
+}

@@ -1,0 +1,209 @@
+package doctor
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/report"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// facts reads a record.
+func facts(t *testing.T, name string) Facts {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f Facts
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&f); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	if f.Source == "" {
+		t.Errorf("%s does not say where it comes from", name)
+	}
+	return f
+}
+
+// golden compares a text with a file, or rewrites that.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got); d != "" {
+		t.Errorf("%s (rewrite it with -update):\n%s", file, d)
+	}
+}
+
+var records = []string{"container", "h200", "mac", "rosetta", "laptop", "volta", "windows"}
+
+func TestPrint(t *testing.T) {
+	for _, name := range records {
+		list := Examine(facts(t, name))
+		for ending, s := range map[string]report.Style{".txt": {Width: 80, Unicode: true}, ".ascii.txt": {Width: 80}} {
+			var b strings.Builder
+			if err := Print(&b, list, s, ending == ".ascii.txt"); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, name+ending, b.String())
+			if ending == ".ascii.txt" {
+				if i := strings.IndexFunc(b.String(), func(r rune) bool { return r > '~' }); i >= 0 {
+					t.Errorf("%s: %q is not ASCII", name, b.String()[i:i+4])
+				}
+			}
+		}
+	}
+}
+
+// The verdicts that must not change by rewriting golden files.
+func TestExamine(t *testing.T) {
+	want := map[string]string{ // the checks that are not in order
+		"container": "MLX:warning Variable:warning",
+		"h200":      "",
+		"mac":       "Xcode tools:warning Memory:warning Power:warning Heat:warning TensorFlow:failed MLX:failed JAX:failed Variable:warning",
+		"rosetta":   "System:warning gpuplay:failed Python:warning PyTorch:failed TensorFlow:failed",
+		"laptop":    "Power:warning CPU clock:warning Heat:warning NVIDIA:failed Vulkan:warning Python:failed PyTorch:warning MLX:failed JAX:failed Variable:warning Variable:warning",
+		"volta":     "NVIDIA:warning PyTorch:failed TensorFlow:warning JAX:warning",
+		"windows":   "PyTorch:warning TensorFlow:warning",
+	}
+	for _, name := range records {
+		var got []string
+		for _, c := range Examine(facts(t, name)) {
+			if c.Status == Warning || c.Status == Failed {
+				got = append(got, c.Name+":"+string(c.Status))
+				if c.Why == "" {
+					t.Errorf("%s: %s says not why it matters", name, c.Name)
+				}
+			}
+			if c.Seen == "" {
+				t.Errorf("%s: %s saw nothing", name, c.Name)
+			}
+		}
+		if d := cmp.Diff(want[name], strings.Join(got, " ")); d != "" {
+			t.Errorf("%s:\n%s", name, d)
+		}
+	}
+}
+
+// Single facts changed, and what becomes of the check.
+func TestRules(t *testing.T) {
+	gpu := func(f *Facts) { f.NVIDIA = &NVIDIA{Driver: "580.65", GPUs: []GPU{{Name: "H100", Capability: "9.0"}}} }
+	for _, test := range []struct {
+		what, record string
+		change       func(*Facts)
+		check        string
+		want         Status
+		why          string // a part of what is said
+	}{
+		{"a container without its GPU", "container", func(f *Facts) { f.NVIDIA.Driver = "580.65" }, "NVIDIA", Failed, "every lane runs on the CPU"},
+		{"driver updated under a running one", "volta", func(f *Facts) {
+			f.NVIDIA = &NVIDIA{Driver: "580.65", Nodes: true, Error: "Failed to initialize NVML: Driver/library version mismatch"}
+		}, "NVIDIA", Failed, "updated"},
+		{"old driver", "h200", func(f *Facts) { f.NVIDIA.Driver = "535.183.01" }, "PyTorch", Failed, "needs 580 or newer"},
+		{"driver just new enough", "h200", func(f *Facts) { f.NVIDIA.Driver = "580.65.06" }, "PyTorch", OK, ""},
+		{"CUDA 12 on Volta", "volta", func(f *Facts) { f.Frameworks[0].CUDA = "12.6" }, "PyTorch", OK, ""},
+		{"tensorflow-metal with 2.19", "mac", func(f *Facts) { f.Frameworks[1].Packages["tensorflow"] = "2.19.1" }, "TensorFlow", OK, ""},
+		{"tensorflow-metal 1.1 with 2.18", "mac", func(f *Facts) {
+			f.Frameworks[1].Packages = map[string]string{"tensorflow": "2.18.0", "tensorflow-metal": "1.1.0"}
+		}, "TensorFlow", Failed, "2.18"},
+		{"TensorFlow without metal", "mac", func(f *Facts) { delete(f.Frameworks[1].Packages, "tensorflow-metal") }, "TensorFlow", Warning, "no GPU lane"},
+		{"jax-metal with 0.5.0", "mac", func(f *Facts) { f.Frameworks[3].Packages["jaxlib"] = "0.5.0" }, "JAX", OK, ""},
+		{"PyTorch 2.9 on macOS 13", "rosetta", func(f *Facts) {
+			f.Frameworks[0].Python.Machine, f.Frameworks[0].Packages["torch"] = "arm64", "2.9.1"
+		}, "PyTorch", OK, ""},
+		{"PyTorch 2.10 on macOS 13", "rosetta", func(f *Facts) { f.Frameworks[0].Python.Machine = "arm64" }, "PyTorch", Failed, "macOS 14"},
+		{"CPU-only PyTorch beside a GPU", "container", func(f *Facts) { gpu(f); f.Frameworks[0].CUDA = "" }, "PyTorch", Warning, "CPU-only"},
+		{"tensorflow-cpu beside a GPU", "container", gpu, "TensorFlow", Warning, "tensorflow-cpu"},
+		{"mlx[cpu] beside a GPU", "container", gpu, "MLX", Warning, "no GPU lane"},
+		{"jax without jaxlib", "container", func(f *Facts) { delete(f.Frameworks[3].Packages, "jaxlib") }, "JAX", Failed, "jaxlib"},
+		{"a framework that sees no GPU", "mac", func(f *Facts) {
+			e := f.engine("torch")
+			e.Found.Devices = e.Found.Devices[:1]
+			e.Found.Missing = append(e.Found.Missing, bench.Missing{API: "mps", Reason: "built without MPS"})
+		}, "PyTorch", Warning, "built without MPS"},
+		{"powersave of intel_pstate", "volta", func(f *Facts) { f.Clock.Preference = "power" }, "CPU clock", Warning, "slow to raise"},
+		{"no turbo", "volta", func(f *Facts) { f.Clock.NoTurbo = true }, "CPU clock", Warning, "highest"},
+		{"an Intel Mac", "mac", func(f *Facts) { f.Apple.Silicon = false }, "Metal", Warning, "Apple silicon"},
+		{"a virtual Mac", "mac", func(f *Facts) { f.Virtual = true }, "Metal", Warning, "MPS"},
+		{"nothing known of memory", "mac", func(f *Facts) { f.Memory = nil }, "Memory", Unknown, ""},
+		{"no engine at all", "container", func(f *Facts) { f.Engines = nil }, "Race", Failed, "nothing to race"},
+		{"no Python", "container", func(f *Facts) { f.Frameworks = nil }, "Python", Absent, "taken from it"},
+		{"software Vulkan without a GPU", "container", func(f *Facts) { f.Vulkan.Drivers = []string{"lvp_icd.x86_64"} }, "Vulkan", Absent, "never for a comparison"},
+		{"hidden GPUs", "h200", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": ""} }, "Variable", Warning, "hides"},
+		{"hidden GPUs where there are none", "container", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": ""} }, "Variables", OK, ""},
+		{"strict oneDNN", "container", func(f *Facts) { f.Variables = map[string]string{"ONEDNN_DEFAULT_FPMATH_MODE": "STRICT"} }, "Variables", OK, ""},
+	} {
+		f := facts(t, test.record)
+		test.change(&f)
+		found := false
+		for _, c := range Examine(f) {
+			if c.Name != test.check {
+				continue
+			}
+			found = true
+			if c.Status != test.want || !strings.Contains(c.Why, test.why) {
+				t.Errorf("%s: %s is %s: %s: %s; want %s: …%s…", test.what, c.Name, c.Status, c.Seen, c.Why, test.want, test.why)
+			}
+		}
+		if !found {
+			t.Errorf("%s: no check %s", test.what, test.check)
+		}
+	}
+}
+
+// Nothing known must not be an accident.
+func TestNothingKnown(t *testing.T) {
+	for _, os := range []string{"linux", "darwin", "windows"} {
+		list := Examine(Facts{OS: os, Engines: facts(t, "container").Engines})
+		if n := Count(list, Failed) + Count(list, Warning); n > 0 {
+			t.Errorf("%s: %d complaints about a machine that nothing is known of: %+v", os, n, list)
+		}
+	}
+}
+
+func TestOlder(t *testing.T) {
+	for _, test := range []struct {
+		version, than string
+		want          bool
+	}{
+		{"2.9.1", "2.10", true}, {"2.10.0", "2.10", false}, {"2.10", "2.10", false}, {"2.15.0+cu132", "2.15", false},
+		{"2.10.0rc1", "2.9", false}, {"", "1", false}, {"unknown", "1", false}, {"535.183.01", "580", true}, {"15.1", "14", false}, {"9.0", "7.5", false},
+	} {
+		if got := older(test.version, test.than); got != test.want {
+			t.Errorf("older(%q, %q) = %v", test.version, test.than, got)
+		}
+	}
+}
+
+func TestJSON(t *testing.T) {
+	var b bytes.Buffer
+	if err := JSON(&b, Examine(facts(t, "mac"))); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Ready  bool
+		Checks []Check
+	}
+	if err := json.Unmarshal(b.Bytes(), &got); err != nil || got.Ready || len(got.Checks) == 0 {
+		t.Errorf("%v: %s", err, b.String())
+	}
+}

@@ -1,0 +1,132 @@
+// Package doctor says what stands in the way of measuring on a machine, and why
+// a measured result is slow. Gather describes the machine as plain data, Examine
+// judges such a description, and Explain reads a result: the last two are pure, so
+// that machines which are not here can be tested from records.
+//
+// It imports no framework, changes nothing and mends nothing; it names the command
+// that does.
+package doctor
+
+import (
+	"time"
+
+	"gpuplay/internal/bench"
+)
+
+// Facts describe a machine. What could not be found out is nil or empty, never a
+// guess.
+type Facts struct {
+	Source     string            `json:"source,omitempty"` // of a record: where it comes from
+	OS         string            `json:"os"`               // linux, darwin, windows
+	Arch       string            `json:"arch"`             // of this process: amd64, arm64
+	System     string            `json:"system"`           // "debian 12.11", "macOS 15.1"
+	Version    string            `json:"version"`          // of the system: "12.11"
+	CPU        string            `json:"cpu"`
+	Cores      int               `json:"cores"`     // logical CPUs that this process may use
+	Container  string            `json:"container"` // docker, podman, kubernetes, lxc; empty: none that shows
+	Virtual    bool              `json:"virtual"`   // a hypervisor is below
+	Apple      *Apple            `json:"apple,omitempty"`
+	Memory     *Memory           `json:"memory,omitempty"`
+	Power      *Power            `json:"power,omitempty"`
+	Clock      *Clock            `json:"clock,omitempty"`
+	Heat       *Heat             `json:"heat,omitempty"`
+	Cards      []Card            `json:"cards"` // on the PCI bus; null when not known
+	NVIDIA     *NVIDIA           `json:"nvidia,omitempty"`
+	Vulkan     *Vulkan           `json:"vulkan,omitempty"`
+	Engines    []Engine          `json:"engines,omitempty"` // those that were started
+	Frameworks []Framework       `json:"frameworks,omitempty"`
+	Variables  map[string]string `json:"variables,omitempty"` // of the environment, those in Variables that are set
+}
+
+// Apple is what only Macs have.
+type Apple struct {
+	Silicon    bool    `json:"silicon"`
+	Translated bool    `json:"translated"`      // this process runs under Rosetta
+	Tools      *string `json:"tools,omitempty"` // folder of the command line tools; "" when not installed
+}
+
+// Memory is main memory, in bytes.
+type Memory struct {
+	Total     uint64 `json:"total"`
+	Available uint64 `json:"available"` // without swapping
+	SwapUsed  uint64 `json:"swap_used"`
+}
+
+// Power is where the power comes from.
+type Power struct {
+	Battery bool `json:"battery"` // running on it
+	Charge  *int `json:"charge,omitempty"`
+	Saving  bool `json:"saving"` // low-power mode, battery saver
+}
+
+// Clock is Linux's cpufreq policy of the first CPU.
+type Clock struct {
+	Driver     string `json:"driver"`
+	Governor   string `json:"governor"`
+	Preference string `json:"preference,omitempty"` // energy_performance_preference
+	NoTurbo    bool   `json:"no_turbo,omitempty"`
+}
+
+// Heat is how close the CPU is to being slowed down.
+type Heat struct {
+	SpeedLimit *int     `json:"speed_limit,omitempty"` // percent, macOS
+	Celsius    *float64 `json:"celsius,omitempty"`     // of the zone nearest to its limit
+	Limit      *float64 `json:"limit,omitempty"`       // at which that zone is cooled by slowing down
+}
+
+// Card is a display or compute device on the PCI bus.
+type Card struct {
+	Vendor string `json:"vendor"` // hexadecimal: 10de NVIDIA, 1002 AMD, 8086 Intel
+	Device string `json:"device"`
+}
+
+// NVIDIA is what NVIDIA's driver says.
+type NVIDIA struct {
+	Driver string `json:"driver,omitempty"` // version; empty when none is loaded
+	Nodes  bool   `json:"nodes"`            // the device files are there
+	GPUs   []GPU  `json:"gpus,omitempty"`
+	Error  string `json:"error,omitempty"` // why nvidia-smi shows none
+}
+
+// GPU is a line of nvidia-smi.
+type GPU struct {
+	Name       string `json:"name"`
+	Capability string `json:"capability"` // "9.0"
+	MiB        int    `json:"mib"`
+	Busy       int    `json:"busy"` // percent
+}
+
+// Vulkan is the drivers whose manifests are installed.
+type Vulkan struct {
+	Drivers []string `json:"drivers"` // file names without .json: radeon_icd.x86_64
+}
+
+// Engine is what became of starting one.
+type Engine struct {
+	Name    string          `json:"name"`
+	BuiltIn bool            `json:"built_in"`
+	Start   time.Duration   `json:"start_ns"`
+	Found   bench.Inventory `json:"found"`
+	Error   *bench.Error    `json:"error,omitempty"`
+}
+
+// Framework is where a Python framework would be taken from, and what is there by
+// its packages' metadata.
+type Framework struct {
+	Name      string            `json:"name"` // of its module
+	Python    Python            `json:"python"`
+	Installed bool              `json:"installed"`
+	Packages  map[string]string `json:"packages,omitempty"` // versions of those that matter
+	CUDA      string            `json:"cuda,omitempty"`     // that it is built for: "13.2"
+	ROCm      string            `json:"rocm,omitempty"`
+	Error     string            `json:"error,omitempty"` // why no interpreter could be chosen
+}
+
+// Python is an interpreter.
+type Python struct {
+	Path    string `json:"path"`
+	Why     string `json:"why"`               // it was chosen: ".venv-torch", "PATH"
+	Version string `json:"version,omitempty"` // "3.11.7"
+	Machine string `json:"machine,omitempty"` // "arm64", "x86_64"
+	Error   string `json:"error,omitempty"`   // why it does not run
+}

@@ -1,0 +1,126 @@
+package doctor
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+var platform = []func(context.Context, *Facts){gatherContainer, gatherPower, gatherClock, gatherHeat, gatherCards, gatherVulkan, gatherNVIDIA}
+
+// stub reports why an interpreter must not be started; only macOS has such.
+func stub(context.Context, string) error { return nil }
+
+// read returns a file's text without the space around it, "" if there is none.
+func read(path ...string) string {
+	text, _ := os.ReadFile(filepath.Join(path...))
+	return strings.TrimSpace(string(text))
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func gatherContainer(_ context.Context, f *Facts) {
+	f.Container = container(read("/proc/1/cgroup"), exists)
+	f.Virtual = f.Virtual || strings.Contains(read("/proc/cpuinfo"), " hypervisor ")
+}
+
+func gatherPower(_ context.Context, f *Facts) {
+	const root = "/sys/class/power_supply"
+	supplies, err := os.ReadDir(root)
+	profile := read("/sys/firmware/acpi/platform_profile")
+	if err != nil || len(supplies) == 0 && profile == "" {
+		return
+	}
+	p := Power{Saving: profile == "low-power"}
+	for _, s := range supplies {
+		dir := filepath.Join(root, s.Name())
+		if read(dir, "type") != "Battery" || read(dir, "scope") == "Device" { // a mouse's
+			continue
+		}
+		if read(dir, "status") == "Discharging" {
+			p.Battery = true
+		}
+		if n, err := strconv.Atoi(read(dir, "capacity")); err == nil {
+			p.Charge = &n
+		}
+	}
+	f.Power = &p
+}
+
+func gatherClock(_ context.Context, f *Facts) {
+	const dir = "/sys/devices/system/cpu/cpu0/cpufreq"
+	c := Clock{
+		Driver:     read(dir, "scaling_driver"),
+		Governor:   read(dir, "scaling_governor"),
+		Preference: read(dir, "energy_performance_preference"),
+		NoTurbo:    read("/sys/devices/system/cpu/intel_pstate/no_turbo") == "1",
+	}
+	if c.Governor != "" {
+		f.Clock = &c
+	}
+}
+
+// gatherHeat finds the thermal zone nearest to the point where the kernel cools
+// it by slowing the CPU down (docs.kernel.org/driver-api/thermal/sysfs-api.html).
+func gatherHeat(_ context.Context, f *Facts) {
+	zones, _ := filepath.Glob("/sys/class/thermal/thermal_zone*")
+	for _, zone := range zones {
+		now, ok := degrees(zone, "temp")
+		if !ok {
+			continue
+		}
+		trips, _ := filepath.Glob(filepath.Join(zone, "trip_point_*_type"))
+		for _, trip := range trips {
+			kind := read(trip)
+			limit, ok := degrees(strings.TrimSuffix(trip, "type") + "temp")
+			if !ok || limit <= 0 || kind != "passive" && kind != "hot" && kind != "critical" {
+				continue
+			}
+			if f.Heat == nil || limit-now < *f.Heat.Limit-*f.Heat.Celsius {
+				f.Heat = &Heat{Celsius: &now, Limit: &limit}
+			}
+		}
+	}
+}
+
+func degrees(path ...string) (float64, bool) {
+	n, err := strconv.Atoi(read(path...))
+	return float64(n) / 1000, err == nil
+}
+
+// gatherCards lists display controllers (class 03) and accelerators (class 12).
+func gatherCards(_ context.Context, f *Facts) {
+	const root = "/sys/bus/pci/devices"
+	devices, err := os.ReadDir(root)
+	if err != nil {
+		return
+	}
+	f.Cards = []Card{}
+	for _, d := range devices {
+		class := read(root, d.Name(), "class")
+		if strings.HasPrefix(class, "0x03") || strings.HasPrefix(class, "0x12") {
+			f.Cards = append(f.Cards, Card{
+				Vendor: strings.TrimPrefix(read(root, d.Name(), "vendor"), "0x"),
+				Device: strings.TrimPrefix(read(root, d.Name(), "device"), "0x"),
+			})
+		}
+	}
+}
+
+// gatherVulkan lists the driver manifests in the loader's system folders
+// (github.com/KhronosGroup/Vulkan-Loader/blob/main/docs/LoaderDriverInterface.md).
+func gatherVulkan(_ context.Context, f *Facts) {
+	v := Vulkan{Drivers: []string{}}
+	for _, dir := range []string{"/etc/vulkan/icd.d", "/usr/local/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d", "/usr/share/vulkan/icd.d"} {
+		found, _ := filepath.Glob(filepath.Join(dir, "*.json"))
+		for _, file := range found {
+			v.Drivers = append(v.Drivers, strings.TrimSuffix(filepath.Base(file), ".json"))
+		}
+	}
+	f.Vulkan = &v
+}

@@ -1,0 +1,51 @@
+package doctor
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/windows"
+	"golang.org/x/sys/windows/registry"
+)
+
+var platform = []func(context.Context, *Facts){gatherPower, gatherVulkan, gatherNVIDIA}
+
+// stub reports why an interpreter must not be started; only macOS has such.
+func stub(context.Context, string) error { return nil }
+
+// powerStatus is SYSTEM_POWER_STATUS of winbase.h.
+type powerStatus struct {
+	acLine, batteryFlag, batteryPercent, systemFlag uint8
+	batteryLife, batteryFullLife                    uint32
+}
+
+func gatherPower(_ context.Context, f *Facts) {
+	var s powerStatus
+	ok, _, _ := windows.NewLazySystemDLL("kernel32.dll").NewProc("GetSystemPowerStatus").Call(uintptr(unsafe.Pointer(&s)))
+	if ok == 0 || s.acLine > 1 { // 255: not known
+		return
+	}
+	p := Power{Battery: s.acLine == 0, Saving: s.systemFlag == 1}
+	if charge := int(s.batteryPercent); charge <= 100 {
+		p.Charge = &charge
+	}
+	f.Power = &p
+}
+
+// gatherVulkan lists the manifests that are registered; the names of the values are
+// their files.
+func gatherVulkan(_ context.Context, f *Facts) {
+	v := Vulkan{Drivers: []string{}}
+	f.Vulkan = &v
+	k, err := registry.OpenKey(registry.LOCAL_MACHINE, `SOFTWARE\Khronos\Vulkan\Drivers`, registry.QUERY_VALUE)
+	if err != nil {
+		return
+	}
+	defer k.Close()
+	files, _ := k.ReadValueNames(0)
+	for _, file := range files {
+		v.Drivers = append(v.Drivers, strings.TrimSuffix(filepath.Base(file), ".json"))
+	}
+}

@@ -1,0 +1,270 @@
+package doctor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/python"
+)
+
+// Frameworks are the Python frameworks that are looked for, by their modules.
+var Frameworks = []string{"torch", "tensorflow", "mlx", "jax"}
+
+// pythons judges the interpreters that frameworks would be taken from.
+func pythons(f Facts) []Check {
+	var list []Check
+	var good, seen []string
+	for _, w := range f.Frameworks {
+		p := w.Python
+		if p.Path == "" || slices.Contains(seen, p.Path) {
+			continue
+		}
+		seen = append(seen, p.Path)
+		switch {
+		case p.Error != "":
+			list = append(list, Check{Name: "Python", Status: Failed, Seen: fmt.Sprintf("%s (%s) does not run: %s", p.Path, p.Why, p.Error),
+				Why: "no framework can be started with it", Fix: setup(w.Name)})
+		case f.translated(p):
+			list = append(list, Check{Name: "Python", Status: Warning, Seen: fmt.Sprintf("%s (%s) is an Intel build", p.Version, p.Why),
+				Why: "Rosetta translates it, and the frameworks' wheels for Apple's GPU do not fit it", Fix: "install an arm64 Python: https://www.python.org/downloads/macos/"})
+		case older(p.Version, "3.10"):
+			list = append(list, Check{Name: "Python", Status: Warning, Seen: fmt.Sprintf("%s (%s)", p.Version, p.Why),
+				Why: "current PyTorch, TensorFlow, MLX and JAX need 3.10 or newer", Fix: "uv python install 3.12"})
+		case p.Version != "":
+			if i := slices.IndexFunc(good, func(g string) bool { return strings.HasPrefix(g, p.Version+" ") }); i >= 0 {
+				good[i] = strings.TrimSuffix(good[i], ")") + ", " + p.Why + ")"
+			} else {
+				good = append(good, fmt.Sprintf("%s (%s)", p.Version, p.Why))
+			}
+		default:
+			list = append(list, unknown("Python")...)
+		}
+	}
+	if len(good) > 0 {
+		list = append(one("Python", OK, strings.Join(good, "; "), "", ""), list...)
+	}
+	if list == nil {
+		return one("Python", Absent, "none found", "PyTorch, TensorFlow, MLX and JAX are taken from it", pythonFix(f.OS))
+	}
+	return list
+}
+
+func pythonFix(os string) string {
+	return map[string]string{"darwin": "xcode-select --install", "linux": "sudo apt install python3-venv", "windows": "winget install Python.Python.3.12"}[os]
+}
+
+// translated reports whether a Python runs under Rosetta.
+func (f Facts) translated(p Python) bool {
+	return f.Apple != nil && f.Apple.Silicon && p.Machine == "x86_64"
+}
+
+func setup(framework string) string { return "gpuplay setup " + framework }
+
+// pip is the command that installs packages for a framework's interpreter.
+func (w Framework) pip(packages string) string {
+	return w.Python.Path + " -m pip install " + packages
+}
+
+// framework returns what is known of one.
+func (f Facts) framework(name string) Framework {
+	for _, w := range f.Frameworks {
+		if w.Name == name {
+			return w
+		}
+	}
+	return Framework{Name: name}
+}
+
+// engine returns what became of starting one, nil if it was not started.
+func (f Facts) engine(name string) *Engine {
+	for i := range f.Engines {
+		if f.Engines[i].Name == name {
+			return &f.Engines[i]
+		}
+	}
+	return nil
+}
+
+// trouble is what is wrong with a framework, the worst first.
+type trouble struct {
+	status   Status
+	why, fix string
+}
+
+// judge makes a framework's check of its facts and of what its own rules found.
+func judge(f Facts, w Framework, name, version string, found ...trouble) []Check {
+	switch {
+	case w.Error != "":
+		return one(name, Failed, w.Error, "it was asked for by name", "unset "+python.Variable(w.Name)+", or name an interpreter that is there")
+	case w.Python.Error != "":
+		return unknown(name)
+	case !w.Installed:
+		return one(name, Absent, "not installed", "", setup(w.Name))
+	case version == "":
+		version = "version not known"
+	}
+	c := Check{Name: name, Status: OK, Seen: version}
+	if w.CUDA != "" {
+		c.Seen += " for CUDA " + w.CUDA
+	}
+	if w.ROCm != "" {
+		c.Seen += " for ROCm " + w.ROCm
+	}
+	c.Seen += " (" + w.Python.Why + ")"
+	if e := f.engine(w.Name); e != nil {
+		switch {
+		case e.Error != nil:
+			found = append([]trouble{{Failed, "it does not start: " + e.Error.Message, e.Error.Hint}}, found...)
+		default:
+			c.Seen += ", sees " + strings.Join(apis(e.Found.Devices), ", ")
+			if m := e.Found.Missing; len(m) > 0 && f.hasGPU() && !slices.ContainsFunc(e.Found.Devices, isGPU) {
+				found = append(found, trouble{Warning, "it does not see the GPU: " + m[0].Reason, m[0].Fix})
+			}
+		}
+	}
+	for _, s := range []Status{Failed, Warning} {
+		if i := slices.IndexFunc(found, func(t trouble) bool { return t.status == s }); i >= 0 {
+			c.Status, c.Why, c.Fix = s, found[i].why, found[i].fix
+			break
+		}
+	}
+	return []Check{c}
+}
+
+func isGPU(d bench.Device) bool { return d.Kind == bench.GPU }
+
+func apis(devices []bench.Device) []string {
+	var list []string
+	for _, d := range devices {
+		if !slices.Contains(list, d.API) {
+			list = append(list, d.API)
+		}
+	}
+	return list
+}
+
+// torch: MPS needs macOS 14 from PyTorch 2.10 on (github.com/pytorch/pytorch/pull/163515),
+// and PyPI's wheels for Linux have CUDA in them, those of a CPU-only index do not.
+func torch(f Facts) []Check {
+	w := f.framework("torch")
+	var t []trouble
+	version := w.Packages["torch"]
+	if f.translated(w.Python) {
+		t = append(t, trouble{Failed, "an Intel Python has no MPS wheel: the GPU lane is impossible", setup("torch")})
+	}
+	if f.OS == "darwin" && older(f.Version, "14") && !older(version, "2.10") {
+		t = append(t, trouble{Failed, "its MPS needs macOS 14 or newer, this is " + f.Version, w.pip("'torch<2.10'") + "   (or update macOS)"})
+	}
+	if why := cudaMisfit(f, w.CUDA); why != "" {
+		fix := driverFix(f.System)
+		if strings.Contains(why, "no code") {
+			fix = w.pip("'torch<2.15' --index-url https://download.pytorch.org/whl/cu126")
+		}
+		t = append(t, trouble{Failed, why, fix})
+	}
+	if f.hasNVIDIA() && w.CUDA == "" && w.ROCm == "" {
+		t = append(t, trouble{Warning, "a CPU-only build on a machine with an NVIDIA GPU: there is no GPU lane", setup("torch") + " --gpu"})
+	}
+	return judge(f, w, "PyTorch", version, t...)
+}
+
+// tensorflow: Apple's plug-in tensorflow-metal 1.2.0 is the last; with TensorFlow
+// 2.20 and newer it keeps TensorFlow itself from being imported, and 1.1.0 does so
+// from 2.18 on (github.com/tensorflow/tensorflow/issues/84167). On Windows the GPU
+// left with 2.11 (tensorflow.org/install/pip).
+func tensorflow(f Facts) []Check {
+	w := f.framework("tensorflow")
+	var t []trouble
+	version := ""
+	for _, name := range []string{"tensorflow", "tensorflow-cpu", "tensorflow-macos", "tensorflow-intel"} {
+		if version = w.Packages[name]; version != "" {
+			break
+		}
+	}
+	metal := w.Packages["tensorflow-metal"]
+	limit := "2.20"
+	if older(metal, "1.2") {
+		limit = "2.18"
+	}
+	gpu := f.Apple != nil && f.Apple.Silicon && !f.Virtual
+	_, cpuOnly := w.Packages["tensorflow-cpu"]
+	switch {
+	case metal != "" && !older(version, limit):
+		t = append(t, trouble{Failed, fmt.Sprintf("with tensorflow-metal %s, TensorFlow %s and newer cannot even be imported", metal, limit), setup("tensorflow")})
+	case f.translated(w.Python):
+		t = append(t, trouble{Failed, "an Intel Python under Rosetta: TensorFlow needs AVX there and ends with an illegal instruction", setup("tensorflow")})
+	case gpu && metal == "":
+		t = append(t, trouble{Warning, "without tensorflow-metal there is no GPU lane; it works with TensorFlow 2.18 and 2.19 on Python up to 3.12", setup("tensorflow")})
+	case f.OS == "windows" && f.hasNVIDIA() && !older(version, "2.11"):
+		t = append(t, trouble{Warning, "TensorFlow uses no GPU on Windows since 2.11", "wsl --install, and there: " + setup("tensorflow")})
+	case f.hasNVIDIA() && cpuOnly:
+		t = append(t, trouble{Warning, "tensorflow-cpu on a machine with an NVIDIA GPU: there is no GPU lane", setup("tensorflow") + " --gpu"})
+	case f.hasNVIDIA() && w.CUDA == "":
+		t = append(t, trouble{Warning, "installed without CUDA's libraries: it finds the GPU only if the system has them", w.pip("'tensorflow[and-cuda]'")})
+	}
+	if why := cudaMisfit(f, w.CUDA); why != "" {
+		t = append(t, trouble{Failed, why, driverFix(f.System)})
+	}
+	if metal != "" {
+		version += " with tensorflow-metal " + metal
+	}
+	return judge(f, w, "TensorFlow", version, t...)
+}
+
+// mlx: the wheels are for macOS 14 and newer on Apple silicon and for native
+// Pythons from 3.10 on; on Linux the package alone has no library, which comes with
+// the extra cpu or cuda (github.com/ml-explore/mlx/issues/2390).
+func mlx(f Facts) []Check {
+	w := f.framework("mlx")
+	if !w.Installed && f.OS == "darwin" && f.Apple != nil && !f.Apple.Silicon {
+		return one("MLX", Absent, "not for Intel Macs", "", "")
+	}
+	var t []trouble
+	backends := 0
+	for name := range w.Packages {
+		if strings.HasPrefix(name, "mlx-c") { // mlx-cpu, mlx-cuda, mlx-cuda-13
+			backends++
+		}
+	}
+	_, cpuOnly := w.Packages["mlx-cpu"]
+	switch {
+	case f.translated(w.Python):
+		t = append(t, trouble{Failed, "MLX needs a native arm64 Python, this one is translated by Rosetta", setup("mlx")})
+	case f.OS == "darwin" && older(f.Version, "14"):
+		t = append(t, trouble{Failed, "it needs macOS 14 or newer, this is " + f.Version, "update macOS"})
+	case older(w.Python.Version, "3.10"):
+		t = append(t, trouble{Failed, "it needs Python 3.10 or newer", setup("mlx")})
+	case f.OS == "linux" && backends == 0 && !older(w.Packages["mlx"], "0.28"):
+		t = append(t, trouble{Failed, "the package without its library: import fails with libmlx.so", setup("mlx")})
+	case f.OS == "linux" && f.hasNVIDIA() && cpuOnly:
+		t = append(t, trouble{Warning, "the CPU build on a machine with an NVIDIA GPU: there is no GPU lane", w.pip("'mlx[cuda13]'")})
+	case f.OS == "linux" && cpuOnly:
+		t = append(t, trouble{Warning, "its Linux CPU wheel has no optimised BLAS: some GFLOP/s, which says nothing about MLX on a Mac", ""})
+	}
+	if why := cudaMisfit(f, w.CUDA); why != "" {
+		t = append(t, trouble{Failed, why, driverFix(f.System)})
+	}
+	return judge(f, w, "MLX", w.Packages["mlx"], t...)
+}
+
+// jax: GPUs are reached through plug-ins. Apple's jax-metal 0.1.1 is the last and
+// fails with jaxlib above 0.5.0 (github.com/jax-ml/jax/issues/27062).
+func jax(f Facts) []Check {
+	w := f.framework("jax")
+	var t []trouble
+	metal, lib := w.Packages["jax-metal"], w.Packages["jaxlib"]
+	switch {
+	case w.Installed && w.Packages["jax"] != "" && lib == "":
+		t = append(t, trouble{Failed, "jax without jaxlib: it cannot be imported", setup("jax")})
+	case metal != "" && !older(lib, "0.5.1"):
+		t = append(t, trouble{Failed, fmt.Sprintf("jax-metal %s fails with jaxlib %s: default_memory_space is not supported", metal, lib), w.pip("'jax==0.5.0' 'jaxlib==0.5.0'") + "   (or uninstall jax-metal)"})
+	case f.hasNVIDIA() && w.CUDA == "":
+		t = append(t, trouble{Warning, "no CUDA plug-in on a machine with an NVIDIA GPU: there is no GPU lane", setup("jax") + " --gpu"})
+	}
+	if why := cudaMisfit(f, w.CUDA); why != "" {
+		t = append(t, trouble{Failed, why, driverFix(f.System)})
+	}
+	return judge(f, w, "JAX", w.Packages["jax"], t...)
+}

@@ -1,0 +1,81 @@
+package doctor
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A variable of the environment that changes what is measured.
+type variable struct {
+	name string
+	// applies reports whether the value, which is set, changes results here.
+	applies func(value string, f Facts) bool
+	why     string
+}
+
+func is(values ...string) func(string, Facts) bool {
+	return func(v string, _ Facts) bool { return slices.Contains(values, strings.ToLower(v)) }
+}
+
+func isNot(values ...string) func(string, Facts) bool {
+	return func(v string, f Facts) bool { return !is(values...)(v, f) }
+}
+
+func always(string, Facts) bool { return true }
+
+// fewer reports whether the value is a number of threads below the cores.
+func fewer(v string, f Facts) bool {
+	n, err := strconv.Atoi(v)
+	return err != nil || n < f.Cores
+}
+
+var table = []variable{
+	{"PYTORCH_ENABLE_MPS_FALLBACK", is("1"), "what MPS lacks runs on the CPU, silently"},
+	{"PYTORCH_MPS_HIGH_WATERMARK_RATIO", always, "lets MPS take more or less memory than is good: above it the Mac swaps"},
+	{"NVIDIA_TF32_OVERRIDE", always, "forces TF32 on or off in all of NVIDIA's libraries, whatever a program asks for"},
+	{"TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", is("1"), "PyTorch computes float32 as TF32: 10 bits of mantissa instead of 23"},
+	{"ONEDNN_DEFAULT_FPMATH_MODE", isNot("strict"), "oneDNN may compute float32 with fewer bits"},
+	{"TF_ENABLE_ONEDNN_OPTS", is("0"), "TensorFlow leaves its faster CPU kernels out"},
+	{"MLX_ENABLE_TF32", is("1"), "MLX computes float32 as TF32 where the GPU can"},
+	{"OMP_NUM_THREADS", fewer, "CPU lanes that use OpenMP get fewer threads than there are cores"},
+	{"MKL_NUM_THREADS", fewer, "MKL gets fewer threads than there are cores"},
+	{"OPENBLAS_NUM_THREADS", fewer, "OpenBLAS gets fewer threads than there are cores"},
+	{"VECLIB_MAXIMUM_THREADS", fewer, "Accelerate gets fewer threads than there are cores"},
+	{"OPENBLAS_CORETYPE", always, "OpenBLAS uses that CPU's kernels, not the ones made for this CPU"},
+	{"MKL_DEBUG_CPU_TYPE", always, "MKL uses another CPU's kernels"},
+	{"CUDA_VISIBLE_DEVICES", func(v string, f Facts) bool { return f.hasNVIDIA() && (v == "" || strings.HasPrefix(v, "-")) }, "it hides every NVIDIA GPU"},
+	{"XLA_FLAGS", always, "changes how JAX and TensorFlow compile"},
+	{"KMP_DUPLICATE_LIB_OK", is("1", "true"), "hides that two OpenMP libraries fight in one process: slow at best, wrong at worst"},
+}
+
+// Variables are the names of all that is looked at.
+func Variables() []string {
+	names := make([]string, len(table))
+	for i, v := range table {
+		names[i] = v.name
+	}
+	return names
+}
+
+// variables lists those that change results, and says when there are none.
+func variables(f Facts) []Check {
+	var list []Check
+	for _, v := range table {
+		value, set := f.Variables[v.name]
+		if !set || !v.applies(value, f) {
+			continue
+		}
+		fix := "unset " + v.name
+		if f.OS == "windows" {
+			fix = "Remove-Item Env:" + v.name
+		}
+		list = append(list, Check{Name: "Variable", Status: Warning, Seen: fmt.Sprintf("%s=%s", v.name, cmp.Or(value, `""`)), Why: v.why, Fix: fix})
+	}
+	if list == nil {
+		return one("Variables", OK, "none is set that changes results", "", "")
+	}
+	return list
+}

@@ -1,0 +1,181 @@
+package doctor
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/host"
+	"gpuplay/internal/matrix"
+	"gpuplay/internal/report"
+)
+
+// lane returns a verified lane whose samples, of one product each, took so long.
+func lane(engine string, kind bench.Kind, api string, g bench.GEMM, took ...time.Duration) *bench.Result {
+	l := &bench.Result{
+		Engine: engine, GEMM: g, Protocol: bench.Steady, Check: &matrix.Check{Passed: true},
+		Device: bench.Device{ID: api, Name: "a " + string(kind), Kind: kind, API: api, Library: engine, Version: "1"},
+	}
+	for _, d := range took {
+		l.Samples = append(l.Samples, bench.Sample{Iters: 1, Wall: d})
+	}
+	return l
+}
+
+// steady returns n equal times.
+func steady(n int, d time.Duration) []time.Duration {
+	list := make([]time.Duration, n)
+	for i := range list {
+		list[i] = d
+	}
+	return list
+}
+
+func with(l *bench.Result, change func(*bench.Result)) *bench.Result {
+	change(l)
+	return l
+}
+
+func TestExplain(t *testing.T) {
+	const ms, us = time.Millisecond, time.Microsecond
+	large, little := bench.Square(4096, matrix.Float32), bench.Square(512, matrix.Float32)
+	half := bench.Square(4096, matrix.Float16)
+	vector := bench.GEMM{M: 1, N: 4096, K: 4096, In: matrix.Float32, Acc: matrix.Float32, Out: matrix.Float32}
+	peak := func(flops float64) func(*bench.Result) {
+		return func(l *bench.Result) { l.Facts.Peak = &flops }
+	}
+	fast := func(g bench.GEMM, d time.Duration) *bench.Result {
+		return lane("fast", bench.CPU, "cpu", g, steady(10, d)...)
+	}
+	slower := append(steady(6, 400*ms), steady(6, 800*ms)...)
+	faster := append(steady(6, 800*ms), steady(6, 400*ms)...)
+	for _, test := range []struct {
+		what  string
+		lanes []*bench.Result // the first is judged
+		slow  bool
+		want  string // codes, the most likely first
+	}{
+		{"at its peak", []*bench.Result{with(fast(large, 100*ms), peak(1.4e12))}, false, ""},
+		{"as good as its neighbour", []*bench.Result{fast(large, 100*ms), fast(large, 90*ms)}, false, ""},
+		{"slow and nothing shows", []*bench.Result{fast(large, 400*ms), fast(large, 100*ms)}, true, ""},
+		{"one thread", []*bench.Result{with(fast(large, 400*ms), func(l *bench.Result) { l.Facts.Threads = 1 }), fast(large, 100*ms)}, true, "threads"},
+		{"throttled", []*bench.Result{lane("x", bench.CPU, "cpu", large, slower...), fast(large, 100*ms)}, true, "throttled noise"},
+		{"cold", []*bench.Result{lane("x", bench.CPU, "cpu", large, faster...), fast(large, 100*ms)}, true, "not_warm noise"},
+		{"old kernels", []*bench.Result{with(fast(large, 400*ms), func(l *bench.Result) { l.Device.Detail = "Haswell kernels" }), fast(large, 100*ms)}, true, "old_kernels"},
+		{"float16 on a CPU", []*bench.Result{with(fast(half, 9*time.Second), func(l *bench.Result) { l.Facts.Notes = []string{"converted to float32 while packing"} }), fast(half, 100*ms)}, true, "emulated engine_note"},
+		{"memory bound", []*bench.Result{with(fast(vector, 3*ms), peak(5e11))}, true, "memory_bound"},
+		{"too small for a GPU", []*bench.Result{lane("x", bench.GPU, "mps", little, steady(10, 60*us)...), lane("y", bench.GPU, "metal", little, steady(10, 30*us)...)}, true, "too_small"},
+		{"slower than the CPU", []*bench.Result{lane("x", bench.GPU, "cuda", little, steady(10, 900*us)...), fast(little, 300*us)}, true, "too_small tf32_off"},
+		{"not on the GPU", []*bench.Result{lane("x", bench.GPU, "mps", large, steady(10, 100*ms)...), lane("x", bench.CPU, "cpu", large, steady(10, 100*ms)...), lane("y", bench.GPU, "metal", large, steady(10, 10*ms)...)}, true, "not_on_gpu"},
+		{"software", []*bench.Result{lane("x", bench.SoftwareGPU, "vulkan", large, steady(10, 900*ms)...), fast(large, 100*ms)}, true, "software_gpu"},
+		{"full precision", []*bench.Result{with(lane("x", bench.GPU, "cuda", large, steady(10, 3*ms)...), peak(4e14))}, true, "tf32_off"},
+		{"classic beside steady", []*bench.Result{
+			with(lane("x", bench.GPU, "mps", large, 20*ms), func(l *bench.Result) { l.Protocol = bench.Classic; peak(1.4e13)(l) }), lane("x", bench.GPU, "mps", large, steady(10, 10*ms)...),
+		}, true, "classic_loop"},
+		{"alone", []*bench.Result{lane("x", bench.GPU, "metal", large, steady(10, 10*ms)...)}, true, ""},
+	} {
+		r := &Result{Machine: host.Machine{Arch: "amd64", Cores: 8, CPU: "a cpu", Features: []string{"avx2", "avx512f"}}, Lanes: test.lanes}
+		v := Explain(r).Lanes[0]
+		var codes []string
+		for _, c := range v.Causes {
+			codes = append(codes, c.Code)
+			if c.Evidence == "" {
+				t.Errorf("%s: no evidence for %s", test.what, c.Code)
+			}
+		}
+		if got := strings.Join(codes, " "); v.Slow != test.slow || got != test.want {
+			t.Errorf("%s: slow %v: %s (%s); want %v: %s", test.what, v.Slow, got, v.Standing, test.slow, test.want)
+		}
+	}
+}
+
+func TestPrintExplanation(t *testing.T) {
+	r, err := ReadResult(filepath.Join("testdata", "race.result.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := lane("mlx", bench.GPU, "metal", r.Lanes[0].GEMM)
+	failed.Error = &bench.Error{Code: bench.ErrWrong, Message: "wrong result: error 3.1e-02 where at most 6.0e-06 is expected"}
+	r.Lanes = append(r.Lanes, failed)
+	for name, s := range map[string]report.Style{"race.txt": {Width: 80, Unicode: true}, "race.ascii.txt": {Width: 80}} {
+		var b strings.Builder
+		if err := PrintExplanation(&b, Explain(r), s); err != nil {
+			t.Fatal(err)
+		}
+		golden(t, name, b.String())
+	}
+	var b bytes.Buffer
+	if err := ExplainJSON(&b, Explain(r)); err != nil || !json.Valid(b.Bytes()) {
+		t.Errorf("%v: %s", err, b.String())
+	}
+}
+
+func TestReadResultRefuses(t *testing.T) {
+	const head = `{"schema": "gpuplay/result/v1", "results": `
+	const gemm = `"gemm": {"m": 8, "n": 8, "k": 8, "in": "float32", "out": "float32"}`
+	dir := t.TempDir()
+	for text, want := range map[string]string{
+		"":                             "is not JSON",
+		"engine,device\n":              "is not JSON",
+		`{"a": 1}` + "\n" + `{"a": 2}`: "jsonl",
+		`{}`:                           "has no schema",
+		`[]`:                           "has no schema",
+		`{"schema": "gpuplay/llm/v1"}`: `schema "gpuplay/llm/v1", this gpuplay reads gpuplay/result/v1`,
+		head + `[]}`:                   "holds no results",
+		head + `3}`:                    "cannot unmarshal number",
+		head + `[null]}`:               "result 1 is null",
+		head + `[{}]}`:                 "result 1 is a product of 0³",
+		head + `[{"gemm": {"m": 1, "n": 1, "k": 1, "in": "int3", "out": "float32"}}]}`: `unknown dtype "int3"`,
+		head + `[{` + gemm + `, "samples": [{"iters": 0, "wall_ns": 5}]}]}`:            "sample of 0 products",
+	} {
+		file := filepath.Join(dir, "result.json")
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, file, want)
+	}
+	refused(t, filepath.Join(dir, "none.json"), "no such file")
+	refused(t, dir, "is a directory")
+}
+
+func refused(t *testing.T, file, want string) {
+	t.Helper()
+	_, err := ReadResult(file)
+	var e *bench.Error
+	if !errors.As(err, &e) || !strings.Contains(e.Message, want) || !strings.HasPrefix(e.Message, file) || e.Hint == "" {
+		t.Errorf("got %v, want …%s…", err, want)
+	}
+}
+
+// A file with hostile numbers explains nothing, and does not crash.
+func FuzzExplain(f *testing.F) {
+	f.Add([]byte(`{"schema": "gpuplay/result/v1", "results": [{"gemm": {"m": 8, "n": 8, "k": 8, "in": "float16", "out": "float16"}, "device": {"kind": "cpu"}, "facts": {"threads": 1}, "samples": [{"iters": 3, "wall_ns": 5}]}]}`))
+	f.Add([]byte(`{"schema": "gpuplay/result/v1", "results": [{"gemm": {"m": 1, "n": 9223372036854775807, "k": 1, "in": "tf32", "out": "float64"}, "device": {"kind": "gpu"}, "facts": {"peak": 0}, "samples": [{"iters": 1, "wall_ns": 1}]}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		file := filepath.Join(t.TempDir(), "x.json")
+		if err := os.WriteFile(file, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		r, err := ReadResult(file)
+		if err != nil {
+			return
+		}
+		var b strings.Builder
+		if err := PrintExplanation(&b, Explain(r), report.Style{Width: 80}); err != nil {
+			t.Error(err)
+		}
+		var again strings.Builder
+		PrintExplanation(&again, Explain(r), report.Style{Width: 80})
+		if d := cmp.Diff(b.String(), again.String()); d != "" {
+			t.Errorf("not the same twice:\n%s", d)
+		}
+	})
+}

@@ -1,0 +1,193 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"gpuplay/internal/python"
+	"gpuplay/internal/unit"
+)
+
+// A Builder carries plans out.
+type Builder struct {
+	Machine  Machine
+	Exec     Exec                                // Run
+	LookPath func(file string) (string, error)   // exec.LookPath
+	Free     func(folder string) (uint64, error) // Free
+	Env      []string                            // what the installers inherit
+	Log      io.Writer                           // gets their words while they work
+}
+
+// A Job is a plan with its place and its Python.
+type Job struct {
+	Plan   *Plan
+	Folder string
+	Made   bool        // the environment is there already; Make checks it
+	Python Interpreter // the base; without a path uv brings its own. Empty when Made
+	Free   uint64      // bytes, on the disk of the folder
+	remove bool        // what is there
+}
+
+// Prepare looks whether the plan can be carried out in the folder and changes
+// nothing. asked is the Python to use, if any; clear gives up the environment
+// that is there.
+func (b *Builder) Prepare(ctx context.Context, p *Plan, folder, asked string, clear bool) (*Job, error) {
+	j := &Job{Plan: p, Folder: folder}
+	there, err := inspect(folder)
+	if err != nil {
+		return nil, err
+	}
+	j.remove = there == unfinished || there == present && clear
+	if there == present && !clear {
+		const again = "--clear removes it and makes it anew, --dir names another place"
+		if _, err := b.examine(ctx, python.In(folder)); err != nil {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			return nil, fail(again, "%s: its Python does not work: %v", folder, err)
+		}
+		if !p.same(folder) {
+			return nil, fail(again, "%s was made with other packages or from another source than %s from %s", folder, p.Packages, p.Sources[0].Name)
+		}
+		j.Made = true
+		return j, nil
+	}
+	if j.Python, err = b.interpreter(ctx, p, asked); err != nil {
+		return nil, err
+	}
+	if err := writable(nearest(folder)); err != nil {
+		return nil, fail("name another place with --dir", "%s cannot be made: %v", folder, err)
+	}
+	if j.Free, err = b.Free(nearest(folder)); err != nil {
+		return nil, fmt.Errorf("asking for the free space of %s: %w", nearest(folder), err)
+	}
+	return j, b.fits(j, p.Sources[0])
+}
+
+// fits reports whether there is space for what a source has. pip needs space for
+// the wheels beside what it unpacks.
+func (b *Builder) fits(j *Job, s Source) error {
+	need := s.Disk
+	if b.Machine.UV == "" {
+		need += s.Download
+	}
+	if j.Free >= uint64(need) {
+		return nil
+	}
+	return fail("free some space, or name a folder on another disk with --dir", "%s from %s needs about %s in %s, %s is free",
+		j.Plan.Framework, s.Name, unit.Bytes(float64(need)), nearest(j.Folder), unit.Bytes(float64(j.Free)))
+}
+
+// Commands returns what Make runs when the source can be reached.
+func (b *Builder) Commands(j *Job, s Source) [][]string {
+	interpreter := python.In(j.Folder)
+	if uv := b.Machine.UV; uv != "" {
+		base := []string{"--python", j.Python.Path}
+		if j.Python.Path == "" {
+			base = []string{"--managed-python", "--python", fmt.Sprintf("3.%d", j.Python.Minor)}
+		}
+		return [][]string{
+			slices.Concat([]string{uv, "venv", "--allow-existing", "--seed"}, base, []string{j.Folder}),
+			slices.Concat([]string{uv, "pip", "install", "--python", interpreter}, s.Args, j.Plan.Packages),
+		}
+	}
+	return [][]string{
+		{j.Python.Path, "-I", "-m", "venv", j.Folder},
+		slices.Concat([]string{interpreter, "-I", "-m", "pip", "install"}, s.Args, j.Plan.Packages),
+	}
+}
+
+// Make makes the environment, unless it is there, and returns what its framework
+// says of itself, as Check does.
+//
+// It is made in place, not beside and renamed: the scripts of an environment and
+// its interpreter's configuration hold its path, and pip has no other way. So a
+// mark, Incomplete, is written before all else and renamed when the framework has
+// been imported; an environment that carries it is not used, is removed when
+// anything fails, and by the next Make when not even that could be done. Wheels
+// stay in the installer's cache, so that trying again is no second download. The
+// installer's words are kept beside the folder when it fails.
+func (b *Builder) Make(ctx context.Context, j *Job) (facts []string, err error) {
+	if j.Made {
+		facts, err = b.Check(ctx, j.Folder, j.Plan.Framework)
+		if err != nil && ctx.Err() == nil {
+			err = fail("--clear removes the environment and makes it anew", "%s is there, but %v", j.Folder, err)
+		}
+		return facts, err
+	}
+	if j.remove {
+		if err := remove(j.Folder); err != nil {
+			return nil, err
+		}
+	}
+	if err := claim(j.Folder, j.Plan.record()); err != nil {
+		return nil, fmt.Errorf("making %s: %w", j.Folder, err)
+	}
+	name := j.Folder + ".log"
+	log, err := os.Create(name)
+	if err != nil {
+		return nil, errors.Join(err, remove(j.Folder))
+	}
+	defer func() {
+		err = errors.Join(err, log.Close())
+		switch {
+		case err == nil:
+			err = os.Remove(name)
+		case ctx.Err() != nil:
+			err = errors.Join(ctx.Err(), remove(j.Folder), os.Remove(name))
+		default:
+			facts, err = nil, fail("try again when it is mended: what was downloaded is kept; all the installer said is in "+name, "%v", errors.Join(err, remove(j.Folder)))
+		}
+	}()
+	if err := b.install(ctx, j, &transcript{to: io.MultiWriter(log, b.Log)}); err != nil {
+		return nil, err
+	}
+	if facts, err = b.Check(ctx, j.Folder, j.Plan.Framework); err != nil {
+		return nil, err
+	}
+	return facts, os.Rename(filepath.Join(j.Folder, python.Incomplete), filepath.Join(j.Folder, made))
+}
+
+// install fills a claimed folder from the first source that serves it.
+func (b *Builder) install(ctx context.Context, j *Job, out *transcript) (err error) {
+	temp := filepath.Join(j.Folder, ".tmp") // wheels need more than /tmp may have
+	if err := os.Mkdir(temp, 0o755); err != nil {
+		return err
+	}
+	env := append(slices.Clone(b.Env), "TMPDIR="+temp, "TMP="+temp, "TEMP="+temp, "PIP_NO_INPUT=1", "PIP_PROGRESS_BAR=off", "PIP_DISABLE_PIP_VERSION_CHECK=1", "NO_COLOR=1")
+	run := func(args []string) error {
+		out.forget()
+		err := b.Exec(ctx, Command{Args: args, Env: env, Stdout: out, Stderr: out})
+		if err != nil && ctx.Err() == nil {
+			return said(fmt.Errorf("%s: %w", filepath.Base(args[0]), err), string(out.end))
+		}
+		return err
+	}
+	for i, s := range j.Plan.Sources {
+		if i > 0 {
+			fmt.Fprintf(out, "gpuplay: %s does not serve it, trying %s: about %s to download, %s on disk\n",
+				j.Plan.Sources[i-1].Name, s.Name, unit.Bytes(float64(s.Download)), unit.Bytes(float64(s.Disk)))
+			if err := b.fits(j, s); err != nil {
+				return err
+			}
+		}
+		commands := b.Commands(j, s)
+		if i == 0 {
+			if err := run(commands[0]); err != nil {
+				return err
+			}
+		}
+		if err = run(commands[1]); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return os.RemoveAll(temp)
+}

@@ -1,0 +1,342 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/python"
+)
+
+// A desk stands for the programs of a machine: it answers as a Python does,
+// makes environments with nothing in them and notes what was run.
+type desk struct {
+	t       *testing.T
+	pythons map[string]Interpreter // by path
+	fails   map[string]string      // a word of a command to the installer's last words
+	before  func(line string)      // is called before a command does its work
+	ran     []string
+}
+
+func (d *desk) run(ctx context.Context, c Command) error {
+	line := strings.Join(c.Args, " ")
+	if !strings.Contains(line, probe) {
+		d.ran = append(d.ran, line)
+		if d.before != nil {
+			d.before(line)
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	for word, last := range d.fails {
+		if strings.Contains(line, word) {
+			fmt.Fprintln(c.Stderr, last)
+			return errors.New("exit status 1")
+		}
+	}
+	switch {
+	case strings.Contains(line, probe):
+		i, ok := d.pythons[c.Args[0]]
+		if inside := exists(filepath.Join(filepath.Dir(filepath.Dir(c.Args[0])), "pyvenv.cfg")); !ok && !inside {
+			return errors.New("no such file or directory")
+		}
+		fmt.Fprintf(c.Stdout, "welcome\n{\"path\": %q, \"minor\": %d, \"arch\": %q, \"seeded\": %t}\n", c.Args[0], i.Minor, i.Arch, i.Seeded)
+	case strings.Contains(line, "venv "):
+		return os.WriteFile(filepath.Join(c.Args[len(c.Args)-1], "pyvenv.cfg"), nil, 0o644)
+	case strings.Contains(line, "answer"):
+		fmt.Fprintln(c.Stdout, "mlx: 0.32.4\ndefault device: Device(cpu, 0)")
+	}
+	return nil
+}
+
+// desk returns a machine with uv and a good Python, and its builder.
+func newDesk(t *testing.T) (*desk, *Builder) {
+	d := &desk{t: t, pythons: map[string]Interpreter{"/usr/bin/python3": {Minor: 11, Arch: "amd64", Seeded: true}}}
+	return d, &Builder{
+		Machine: linux,
+		Exec:    d.run,
+		LookPath: func(name string) (string, error) {
+			for path := range d.pythons {
+				if path == name || filepath.Base(path) == name {
+					return path, nil
+				}
+			}
+			return "", exec.ErrNotFound
+		},
+		Free: func(string) (uint64, error) { return 100e9, nil },
+		Log:  io.Discard,
+	}
+}
+
+// build prepares and makes an environment.
+func build(ctx context.Context, b *Builder, framework, folder string, clear bool) ([]string, error) {
+	p, err := New(framework, b.Machine, Options{})
+	if err != nil {
+		return nil, err
+	}
+	j, err := b.Prepare(ctx, p, folder, "", clear)
+	if err != nil {
+		return nil, err
+	}
+	return b.Make(ctx, j)
+}
+
+// nothing fails the test when anything is left where an environment was to be.
+func nothing(t *testing.T, folder string, but ...string) {
+	t.Helper()
+	entries, _ := os.ReadDir(filepath.Dir(folder))
+	for _, e := range entries {
+		if !slices.Contains(but, e.Name()) {
+			t.Errorf("%s is left", e.Name())
+		}
+	}
+}
+
+func TestMake(t *testing.T) {
+	d, b := newDesk(t)
+	folder := filepath.Join(t.TempDir(), "deep", "mlx")
+	d.before = func(string) {
+		if !exists(filepath.Join(folder, python.Incomplete)) {
+			t.Error("something runs before the environment is marked as incomplete, or after")
+		}
+	}
+	facts, err := build(t.Context(), b, "mlx", folder, false)
+	if err != nil || len(facts) != 2 || facts[0] != "mlx: 0.32.4" {
+		t.Fatalf("Make = %q, %v", facts, err)
+	}
+	want := []string{
+		"uv venv --allow-existing --seed --python /usr/bin/python3 " + folder,
+		"uv pip install --python " + python.In(folder) + " mlx[cpu] mlx-lm",
+	}
+	if diff := cmp.Diff(want, d.ran[:2]); diff != "" {
+		t.Error(diff)
+	}
+	if exists(filepath.Join(folder, python.Incomplete)) || exists(filepath.Join(folder, ".tmp")) || exists(folder+".log") {
+		t.Error("a mark, temporary files or a log is left in an environment that is complete")
+	}
+
+	d.before, d.ran = nil, nil
+	if _, err := build(t.Context(), b, "mlx", folder, false); err != nil || len(d.ran) != 1 || !strings.Contains(d.ran[0], "answer") {
+		t.Errorf("a repeat ran %q, %v; want the check only", d.ran, err)
+	}
+	b.Machine = nvidia13
+	if _, err := build(t.Context(), b, "mlx", folder, false); err == nil || !strings.Contains(err.Error(), "was made with other packages") {
+		t.Errorf("other packages: error %v", err)
+	}
+	if _, err := build(t.Context(), b, "mlx", folder, true); err != nil {
+		t.Errorf("other packages with clear: %v", err)
+	}
+	d.fails = map[string]string{"answer": "ImportError: libcudart.so.13: cannot open shared object file"}
+	if _, err := build(t.Context(), b, "mlx", folder, false); err == nil || !strings.Contains(err.Error(), "is there, but mlx cannot be imported in mlx: exit status 1: “ImportError: libcudart.so.13") {
+		t.Errorf("a broken environment: error %v", err)
+	}
+	d.fails = map[string]string{probe: "no such file or directory"}
+	if _, err := build(t.Context(), b, "mlx", folder, false); err == nil || !strings.Contains(err.Error(), "its Python does not work") {
+		t.Errorf("a dangling interpreter: error %v", err)
+	}
+}
+
+func TestCommandsWithPip(t *testing.T) {
+	_, b := newDesk(t)
+	b.Machine = linuxPip
+	p, _ := New("torch", linuxPip, Options{})
+	got := b.Commands(&Job{Plan: p, Folder: "env", Python: Interpreter{Path: "/usr/bin/python3"}}, p.Sources[0])
+	want := [][]string{
+		{"/usr/bin/python3", "-I", "-m", "venv", "env"},
+		{python.In("env"), "-I", "-m", "pip", "install", "--index-url", "https://download.pytorch.org/whl/cpu", "torch", "numpy"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestFallsBackToPyPI(t *testing.T) {
+	d, b := newDesk(t)
+	var log strings.Builder
+	b.Log = &log
+	d.fails = map[string]string{"--torch-backend": "error: Failed to fetch: https://download.pytorch.org/whl/cpu/torch/"}
+	if _, err := build(t.Context(), b, "torch", filepath.Join(t.TempDir(), "torch"), false); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "https://download.pytorch.org/whl/cpu does not serve it, trying PyPI: about 3.02 GB") {
+		t.Errorf("nothing says so in %q", log.String())
+	}
+	b.Free = func(string) (uint64, error) { return 2e9, nil } // enough for the CPU's wheel
+	if _, err := build(t.Context(), b, "torch", filepath.Join(t.TempDir(), "torch"), false); err == nil || !strings.Contains(err.Error(), "torch from PyPI needs about 5.51 GB") {
+		t.Errorf("error %v, want too little space for PyPI's wheel", err)
+	}
+}
+
+func TestInstallerFails(t *testing.T) {
+	d, b := newDesk(t)
+	d.fails = map[string]string{"pip install": "Resolved\nerror: Request failed after 3 retries\n  cause: dns error\n"}
+	folder := filepath.Join(t.TempDir(), "mlx")
+	_, err := build(t.Context(), b, "mlx", folder, false)
+	if err == nil || err.Error() != "uv: exit status 1: “error: Request failed after 3 retries / cause: dns error”" {
+		t.Errorf("error %v, want the installer's last words", err)
+	}
+	if e := (*bench.Error)(nil); !errors.As(err, &e) || !strings.Contains(e.Hint, folder+".log") {
+		t.Errorf("hint of %#v does not name the log", err)
+	}
+	if text, _ := os.ReadFile(folder + ".log"); !strings.HasPrefix(string(text), "Resolved\n") {
+		t.Errorf("the log has %q", text)
+	}
+	nothing(t, folder, "mlx.log")
+
+	d.fails = nil
+	if _, err := build(t.Context(), b, "mlx", folder, false); err != nil {
+		t.Errorf("trying again: %v", err)
+	}
+	nothing(t, folder, "mlx")
+}
+
+func TestBrokenWheelLeavesNothing(t *testing.T) {
+	d, b := newDesk(t)
+	d.fails = map[string]string{"answer": "Illegal instruction"}
+	folder := filepath.Join(t.TempDir(), "mlx")
+	if _, err := build(t.Context(), b, "mlx", folder, false); err == nil || !strings.Contains(err.Error(), "mlx cannot be imported in mlx: exit status 1: “Illegal instruction”") {
+		t.Errorf("error %v", err)
+	}
+	nothing(t, folder, "mlx.log")
+}
+
+func TestInterruptedLeavesNothing(t *testing.T) {
+	for _, at := range []string{"venv", "pip install", "answer"} {
+		t.Run(at, func(t *testing.T) {
+			d, b := newDesk(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			d.before = func(line string) {
+				if strings.Contains(line, at) {
+					cancel()
+				}
+			}
+			folder := filepath.Join(t.TempDir(), "mlx")
+			if _, err := build(ctx, b, "mlx", folder, false); !errors.Is(err, context.Canceled) {
+				t.Errorf("error %v, want canceled", err)
+			}
+			nothing(t, folder)
+		})
+	}
+}
+
+// What was cut off so hard that it could not clean up is removed the next time.
+func TestUnfinishedIsMadeAnew(t *testing.T) {
+	for _, mark := range []string{`{"pid":2147483646}`, `{"pi`, ""} {
+		_, b := newDesk(t)
+		folder := filepath.Join(t.TempDir(), "mlx")
+		write(t, filepath.Join(folder, python.Incomplete), mark)
+		write(t, filepath.Join(folder, "pyvenv.cfg"), "")
+		write(t, filepath.Join(folder, "lib", "half"), "")
+		if _, err := build(t.Context(), b, "mlx", folder, false); err != nil {
+			t.Fatal(err)
+		}
+		if exists(filepath.Join(folder, "lib", "half")) || exists(filepath.Join(folder, python.Incomplete)) {
+			t.Errorf("with mark %q the unfinished environment was not removed", mark)
+		}
+	}
+}
+
+func TestFolderIsTaken(t *testing.T) {
+	tests := []struct {
+		name   string
+		folder func(t *testing.T, path string)
+		free   uint64
+		says   string
+	}{
+		{"a file", func(t *testing.T, path string) { write(t, path, "") }, 1e12, "is a file, not an environment's folder"},
+		{"something else", func(t *testing.T, path string) { write(t, filepath.Join(path, "thesis.txt"), "") }, 1e12, "is a folder with files in it, but no virtual environment"},
+		{"below a file", func(t *testing.T, path string) { write(t, filepath.Dir(path), "") }, 1e12, "not a directory"},
+		{"another gpuplay", func(t *testing.T, path string) {
+			write(t, filepath.Join(path, python.Incomplete), fmt.Sprintf(`{"pid":%d}`, os.Getppid()))
+		}, 1e12, "is being made by another gpuplay"},
+		{"a small disk", func(*testing.T, string) {}, 100e6, "mlx from PyPI needs about 206 MB"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if runtime.GOOS == "windows" && tt.name == "below a file" {
+				t.Skip("Windows says it in other words")
+			}
+			d, b := newDesk(t)
+			b.Free = func(string) (uint64, error) { return tt.free, nil }
+			folder := filepath.Join(t.TempDir(), "here", "mlx")
+			tt.folder(t, folder)
+			for _, clear := range []bool{false, true} {
+				if _, err := build(t.Context(), b, "mlx", folder, clear); err == nil || !strings.Contains(err.Error(), tt.says) {
+					t.Errorf("clear %t: error %v, want %s", clear, err, tt.says)
+				}
+			}
+			if len(d.ran) > 0 {
+				t.Errorf("%q was run", d.ran)
+			}
+		})
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestInterpreter(t *testing.T) {
+	good := Interpreter{Minor: 11, Arch: "amd64", Seeded: true}
+	tooNew := Interpreter{Minor: 14, Arch: "amd64", Seeded: true}
+	debian := Interpreter{Minor: 11, Arch: "amd64"}
+	translated := Interpreter{Minor: 12, Arch: "arm64", Seeded: true}
+	tests := []struct {
+		name    string
+		pythons map[string]Interpreter
+		uv      string
+		asked   string
+		path    string
+		fails   string
+		hint    string
+	}{
+		{"the usual one", map[string]Interpreter{"/usr/bin/python3": good}, "", "", "/usr/bin/python3", "", ""},
+		{"too new, an older one beside it", map[string]Interpreter{"/usr/bin/python3": tooNew, "/opt/python3.12": {Minor: 12, Arch: "amd64", Seeded: true}}, "", "", "/opt/python3.12", "", ""},
+		{"too new", map[string]Interpreter{"/usr/bin/python3": tooNew}, "", "", "", "no Python here will do: /usr/bin/python3: is Python 3.14, tensorflow needs 3.10 to 3.13", "uv, which brings its own"},
+		{"too new, but uv", map[string]Interpreter{"/usr/bin/python3": tooNew}, "uv", "", "", "", ""},
+		{"none, but uv", nil, "uv", "", "", "", ""},
+		{"none", nil, "", "", "", "no Python was found", "uv"},
+		{"Debian without python3-venv", map[string]Interpreter{"/usr/bin/python3": debian}, "", "", "", "/usr/bin/python3: has no venv and ensurepip", "apt install python3.11-venv"},
+		{"which uv does not need", map[string]Interpreter{"/usr/bin/python3": debian}, "uv", "", "/usr/bin/python3", "", ""},
+		{"for another processor", map[string]Interpreter{"/usr/bin/python3": translated}, "", "", "", "is built for arm64, tensorflow needs amd64", "install"},
+		{"asked for", map[string]Interpreter{"/usr/bin/python3": good, "/opt/python": good}, "", "/opt/python", "/opt/python", "", ""},
+		{"asked for, too new", map[string]Interpreter{"/opt/python": tooNew}, "uv", "/opt/python", "", "--python /opt/python: is Python 3.14", "install"},
+		{"asked for, not there", map[string]Interpreter{"/usr/bin/python3": good}, "", "/opt/python", "", "--python /opt/python is no program", "name"},
+	}
+	p, err := New("tensorflow", linux, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d, b := newDesk(t)
+			d.pythons, b.Machine.UV = tt.pythons, tt.uv
+			i, err := b.interpreter(t.Context(), p, tt.asked)
+			if tt.fails == "" {
+				if err != nil || i.Path != tt.path {
+					t.Errorf("chose %q, %v, want %q", i.Path, err, tt.path)
+				}
+				return
+			}
+			var e *bench.Error
+			if !errors.As(err, &e) || !strings.Contains(e.Message, tt.fails) || !strings.Contains(e.Hint, tt.hint) {
+				t.Errorf("error %#v, want %s (%s)", err, tt.fails, tt.hint)
+			}
+		})
+	}
+}
