@@ -1,0 +1,156 @@
+// Package gpuplay holds the rules of the architecture as tests.
+package gpuplay
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+type goPackage struct {
+	ImportPath, Name, Dir, Doc string
+	GoFiles                    []string
+	Imports                    []string
+	TestImports, XTestImports  []string
+}
+
+// packages lists the module as the go command sees it on a system.
+func packages(t *testing.T, goos, goarch string) []goPackage {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json=ImportPath,Name,Dir,Doc,GoFiles,Imports,TestImports,XTestImports", "./...")
+	cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []goPackage
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return list
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, p)
+	}
+}
+
+const internal = "gpuplay/internal/"
+
+// rules say what a package may not import.
+var rules = []struct {
+	rule      string
+	packages  func(path string) bool
+	forbidden func(path, imported string) bool
+}{
+	{"nothing imports cmd", all, func(_, imported string) bool { return strings.HasPrefix(imported, "gpuplay/cmd/") }},
+	{"bench imports no engine, store, telemetry, web or worker", is("bench"), func(_, imported string) bool {
+		return within(imported, "engine", "store", "telemetry", "web", "worker", "python", "ffi")
+	}},
+	{"engines never import one another", func(path string) bool { return within(path, "engine") }, func(path, imported string) bool {
+		return within(imported, "engine") && imported != path
+	}},
+	{"only ffi/dl imports purego", not(is("ffi/dl")), func(_, imported string) bool {
+		return strings.HasPrefix(imported, "github.com/ebitengine/purego")
+	}},
+	{"units, statistics and matrices stand on the standard library", is("unit", "stats", "matrix"), func(_, imported string) bool {
+		first, _, _ := strings.Cut(imported, "/")
+		return strings.Contains(first, ".") || strings.HasPrefix(imported, "gpuplay/")
+	}},
+	{"gemm knows nothing of gpuplay", is("gemm"), func(_, imported string) bool { return strings.HasPrefix(imported, "gpuplay/") }},
+	{"reports measure nothing", is("report"), func(_, imported string) bool { return within(imported, "engine", "worker", "gemm", "ffi", "python") }},
+}
+
+func all(string) bool { return true }
+
+func is(names ...string) func(string) bool {
+	return func(path string) bool { return slices.Contains(names, strings.TrimPrefix(path, internal)) }
+}
+
+func not(f func(string) bool) func(string) bool { return func(path string) bool { return !f(path) } }
+
+// within reports whether a package is one of those or below it.
+func within(path string, names ...string) bool {
+	rest, ours := strings.CutPrefix(path, internal)
+	return ours && slices.ContainsFunc(names, func(n string) bool { return rest == n || strings.HasPrefix(rest, n+"/") })
+}
+
+func TestImports(t *testing.T) {
+	for _, system := range [][2]string{{"linux", "amd64"}, {"darwin", "arm64"}, {"windows", "amd64"}} {
+		for _, p := range packages(t, system[0], system[1]) {
+			for _, r := range rules {
+				if !r.packages(p.ImportPath) {
+					continue
+				}
+				for _, imported := range p.Imports {
+					if r.forbidden(p.ImportPath, imported) {
+						t.Errorf("%s on %s imports %s: %s", p.ImportPath, system[0], imported, r.rule)
+					}
+				}
+			}
+		}
+	}
+}
+
+// The program's list of engines must not hold the fake one, nor any package but
+// tests use what is made for tests.
+func TestOnlyTestsUseTestPackages(t *testing.T) {
+	for _, p := range packages(t, "linux", "amd64") {
+		for _, imported := range p.Imports {
+			if within(imported, "engine/fake", "engine/enginetest") && !within(p.ImportPath, "engine/fake", "engine/enginetest") {
+				t.Errorf("%s imports %s outside its tests", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
+// Every engine passes the one conformance suite.
+func TestEveryEngineConforms(t *testing.T) {
+	for _, p := range packages(t, "linux", "amd64") {
+		if !within(p.ImportPath, "engine") || within(p.ImportPath, "engine/fake", "engine/enginetest") {
+			continue
+		}
+		if !slices.Contains(slices.Concat(p.TestImports, p.XTestImports), internal+"engine/enginetest") {
+			t.Errorf("%s does not run enginetest", p.ImportPath)
+		}
+	}
+}
+
+var readsEnvironment = regexp.MustCompile(`\bos\.(Getenv|LookupEnv|Environ|ExpandEnv)\b`)
+
+// Only cmd reads the environment, so that what a package does follows from its
+// arguments.
+func TestOnlyCmdReadsTheEnvironment(t *testing.T) {
+	for _, system := range []string{"linux", "darwin", "windows"} {
+		for _, p := range packages(t, system, "amd64") {
+			if strings.HasPrefix(p.ImportPath, "gpuplay/cmd/") || within(p.ImportPath, "engine/enginetest") { // which tests use
+				continue
+			}
+			for _, name := range p.GoFiles {
+				text, err := os.ReadFile(filepath.Join(p.Dir, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if found := readsEnvironment.Find(text); found != nil {
+					t.Errorf("%s/%s has %s", p.ImportPath, name, found)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryPackageHasADoc(t *testing.T) {
+	for _, p := range packages(t, "linux", "amd64") {
+		if p.Doc == "" && len(p.GoFiles) > 0 {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/report"
+	"gpuplay/internal/unit"
+)
+
+func newEngines(a *app) *cobra.Command {
+	var f laneFlags
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "engines",
+		Short: "Show which engines and devices are here, and the way to those that are not",
+		Example: `  gpuplay engines
+  gpuplay engines --json`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.showEngines(c.Context(), f, asJSON)
+		},
+	}
+	fl := c.Flags()
+	fl.StringVar(&f.python, "python", "", "Python interpreter or environment with the framework in it")
+	fl.DurationVar(&f.timeout, "timeout", time.Minute, "how long an engine may take to start")
+	fl.BoolVar(&asJSON, "json", false, "the same as JSON")
+	return c
+}
+
+// engineJSON is an engine as --json shows it.
+type engineJSON struct {
+	Engine  string          `json:"engine"`
+	About   string          `json:"about"`
+	Start   time.Duration   `json:"start_ns"`
+	Devices []bench.Device  `json:"devices"`
+	Missing []bench.Missing `json:"missing,omitempty"`
+	Error   *bench.Error    `json:"error,omitempty"`
+}
+
+func (a *app) showEngines(ctx context.Context, f laneFlags, asJSON bool) error {
+	found := a.discover(ctx, engines, f, f.timeout, func(contender) {})
+	defer closeClients(found)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if asJSON {
+		list := []engineJSON{}
+		for _, c := range found {
+			e := engineJSON{Engine: c.engine.name, About: c.engine.about, Start: c.start, Devices: c.found.Devices, Missing: c.found.Missing}
+			for _, m := range missing([]contender{{engine: c.engine, err: c.err}}) {
+				e.Error = &bench.Error{Code: m.Code, Message: m.Reason, Hint: m.Fix}
+			}
+			list = append(list, e)
+		}
+		enc := json.NewEncoder(a.stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(list)
+	}
+	for _, c := range found {
+		fmt.Fprintf(a.stdout, "%-8s %s\n", c.engine.name, c.engine.about)
+		for _, d := range c.found.Devices {
+			fmt.Fprintf(a.stdout, "  + %-10s %s on %s%s, ready in %s\n", d.API, report.Label(d), d.Name, memory(d), unit.Seconds(c.start))
+		}
+		for _, m := range missing([]contender{c}) {
+			what := m.API
+			if what == "" {
+				what = "-"
+			}
+			fmt.Fprintf(a.stdout, "  - %-10s %s\n", strings.TrimPrefix(what, "-"), m.Reason)
+			if m.Fix != "" {
+				fmt.Fprintf(a.stdout, "    %-10s %s\n", "", m.Fix)
+			}
+		}
+	}
+	return nil
+}
+
+func memory(d bench.Device) string {
+	if d.Memory == nil {
+		return ""
+	}
+	return ", " + unit.Bytes(float64(*d.Memory))
+}

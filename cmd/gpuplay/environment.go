@@ -1,0 +1,95 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"golang.org/x/term"
+
+	"gpuplay/internal/doctor"
+	"gpuplay/internal/report"
+)
+
+// environment is what the program takes from its surroundings. It is read here
+// and nowhere else.
+type environment struct {
+	folder     string            // the working folder
+	own        string            // where gpuplay's own Python environments are
+	virtualEnv string            // an active Python environment
+	pythons    map[string]string // GPUPLAY_TORCH_PYTHON and its like, by variable
+	blas       []string          // GPUPLAY_BLAS: library files
+	doctor     map[string]string // variables of others that change results
+	trace      bool              // GPUPLAY_DEBUG=worker
+	color      bool              // neither NO_COLOR nor TERM=dumb
+	unicode    bool              // the locale can show it
+	children   []string          // what child processes inherit
+}
+
+func readEnvironment() environment {
+	e := environment{
+		virtualEnv: os.Getenv("VIRTUAL_ENV"),
+		pythons:    map[string]string{},
+		blas:       filepath.SplitList(os.Getenv("GPUPLAY_BLAS")),
+		doctor:     map[string]string{},
+		color:      os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		unicode:    utf8Locale(),
+		children:   os.Environ(),
+	}
+	e.folder, _ = os.Getwd()
+	if data, err := os.UserCacheDir(); err == nil {
+		e.own = filepath.Join(data, "gpuplay", "python")
+	}
+	for _, pair := range e.children {
+		name, value, _ := strings.Cut(pair, "=")
+		if strings.HasPrefix(name, "GPUPLAY_") && strings.HasSuffix(name, "_PYTHON") {
+			e.pythons[name] = value
+		}
+		if slices.Contains(doctor.Variables(), name) {
+			e.doctor[name] = value
+		}
+	}
+	for what := range strings.SplitSeq(os.Getenv("GPUPLAY_DEBUG"), ",") {
+		e.trace = e.trace || what == "worker"
+	}
+	return e
+}
+
+// utf8Locale reports whether the terminal shows UTF-8, by the variables in
+// their order of precedence. Windows consoles and Macs do.
+func utf8Locale() bool {
+	if runtime.GOOS != "linux" {
+		return true
+	}
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := strings.ToLower(os.Getenv(name)); v != "" {
+			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
+		}
+	}
+	return false
+}
+
+// style says what w can show.
+func (e environment) style(w io.Writer) report.Style {
+	s := report.Style{Width: 80, Unicode: e.unicode}
+	if width, ok := terminal(w); ok {
+		s.Width, s.Color = width, e.color
+	}
+	return s
+}
+
+// terminal returns the columns of the terminal behind w, if there is one.
+func terminal(w io.Writer) (width int, ok bool) {
+	f, isFile := w.(*os.File)
+	if !isFile || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		width = 80
+	}
+	return width, true
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/matrix"
+	"gpuplay/internal/unit"
+)
+
+// laneFlags say how engines are started.
+type laneFlags struct {
+	threads int
+	python  string
+	timeout time.Duration
+}
+
+// measureFlags are what every command that measures a product has.
+type measureFlags struct {
+	laneFlags
+	outputFlags
+	size   size
+	dtype  string
+	repeat int
+	budget time.Duration
+	seed   uint64
+}
+
+func (f *measureFlags) add(c *cobra.Command, timeout time.Duration) {
+	fl := c.Flags()
+	fl.SortFlags = false
+	fl.Var(&f.size, "size", "n of an n×n×n product: 8192, 8k")
+	fl.StringVar(&f.dtype, "dtype", "float32", "float64, float32, tf32, float16 or bfloat16")
+	fl.IntVar(&f.repeat, "repeat", 0, "exactly so many timed runs, instead of as many as the noise asks for")
+	fl.DurationVar(&f.budget, "time", 10*time.Second, "about how long to measure")
+	fl.Uint64Var(&f.seed, "seed", 1, "seed of the random inputs")
+	fl.IntVar(&f.threads, "threads", 0, "CPU threads (default: the engine's own choice)")
+	fl.StringVar(&f.python, "python", "", "Python interpreter or environment with the framework in it")
+	fl.DurationVar(&f.timeout, "timeout", timeout, "how long one step of an engine may take: starting, preparing, one sample")
+	f.outputFlags.add(fl)
+}
+
+// check looks for mistakes that need no engine.
+func (f *measureFlags) check(fl *pflag.FlagSet) (matrix.DType, error) {
+	if fl.Changed("repeat") && f.repeat < 1 {
+		return "", usagef("leave it out to let the noise decide", "--repeat %d: at least 1 run is needed", f.repeat)
+	}
+	if f.threads < 0 {
+		return "", usagef("leave it out to use what the engine chooses", "--threads %d: at least 1 thread is needed", f.threads)
+	}
+	for name, d := range map[string]time.Duration{"time": f.budget, "timeout": f.timeout} {
+		if d <= 0 {
+			return "", usagef("for example --"+name+" 30s", "--%s %s: must be more than 0", name, d)
+		}
+	}
+	if err := f.outputFlags.check(); err != nil {
+		return "", err
+	}
+	d, err := matrix.ParseDType(f.dtype)
+	if err != nil {
+		var names []string
+		for _, d := range matrix.DTypes {
+			names = append(names, string(d))
+		}
+		return "", usagef(hintNear(f.dtype, names), "unknown dtype %q", f.dtype)
+	}
+	return d, nil
+}
+
+// size is a flag for a dimension, at least 1; 0 when not given.
+type size int
+
+func (s *size) String() string {
+	if *s == 0 {
+		return ""
+	}
+	return strconv.Itoa(int(*s))
+}
+
+func (s *size) Set(text string) error {
+	n, err := unit.ParseSize(text)
+	if err != nil {
+		return err
+	}
+	if n < 1 {
+		return usagef("", "%d is no size: at least 1 is needed", n)
+	}
+	*s = size(n)
+	return nil
+}
+
+func (s *size) Type() string { return "n" }
+
+// runner returns a runner with the flags' limits.
+func (f *measureFlags) runner(free func() int64, observe func(bench.Event)) *bench.Runner {
+	return &bench.Runner{Observe: observe, Free: free, StepLimit: f.timeout}
+}
+
+func (f *measureFlags) stop() bench.Stop {
+	return bench.Stop{Repeat: f.repeat, Budget: f.budget}
+}
+
+// oneOf returns word if it is among the options, or a usage error for the flag.
+func oneOf(flag, word string, options []string) error {
+	if slices.Contains(options, word) {
+		return nil
+	}
+	return usagef(hintNear(word, options), "--%s %s: unknown %s", flag, word, strings.TrimSuffix(flag, "s"))
+}

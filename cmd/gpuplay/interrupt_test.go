@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shirou/gopsutil/v4/process"
+)
+
+// Ctrl-C keeps what was measured, ends every child and exits with 130.
+func TestInterrupt(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process cannot be sent Ctrl-C on Windows")
+	}
+	tests := []struct {
+		name string
+		args []string
+		when string // the line on stderr at which to interrupt
+		want string // in the output
+	}{
+		{"while it starts", []string{"race", "--engines", "gocpu"}, "starting gocpu", ""},
+		{"in mid-race", []string{"race", "--engines", "gocpu", "--size", "512", "--time", "10m", "--repeat", "1000000"}, "measuring 512³", "GFLOP/s"},
+		{"in one lane", []string{"matmul", "--size", "512", "--repeat", "1000000", "--output", "r.json"}, "measuring", `"interrupted": true`},
+		{"in a long product", []string{"matmul", "--size", "12000", "--threads", "1", "--dtype", "float64", "--format", "line"}, "measuring", "interrupted"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			self, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out strings.Builder
+			cmd := &exec.Cmd{Path: self, Args: append([]string{"gpuplay"}, tt.args...), Dir: t.TempDir(), Stdout: &out}
+			stderr, err := cmd.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }).Stop()
+			var children []*process.Process
+			said := bufio.NewScanner(stderr)
+			for said.Scan() {
+				if strings.HasPrefix(said.Text(), tt.when) {
+					if p, err := process.NewProcess(int32(cmd.Process.Pid)); err == nil {
+						children, _ = p.Children()
+					}
+					cmd.Process.Signal(os.Interrupt)
+				}
+			}
+			err = cmd.Wait()
+			var exit *exec.ExitError
+			if !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
+				t.Errorf("ended with %v, want exit code %d", err, exitInterrupted)
+			}
+			text := out.String()
+			if file, err := os.ReadFile(cmd.Dir + "/r.json"); err == nil {
+				text += string(file)
+			}
+			if !strings.Contains(text, tt.want) {
+				t.Errorf("printed %q, want %q", text, tt.want)
+			}
+			for _, c := range children {
+				if alive, _ := c.IsRunning(); alive {
+					t.Errorf("child %d is left behind", c.Pid)
+				}
+			}
+		})
+	}
+}

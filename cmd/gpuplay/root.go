@@ -1,0 +1,80 @@
+package main
+
+import (
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"gpuplay/internal/report"
+)
+
+const version = "0.1.0"
+
+func newRoot(a *app) *cobra.Command {
+	race := newRace(a)
+	root := &cobra.Command{
+		Use:   "gpuplay",
+		Short: "Measure and feel what a GPU does for AI on this machine",
+		Long: `gpuplay races the CPU against every GPU it finds on the same matrix multiply,
+checks every result, and says in a sentence how much faster the GPU is.`,
+		Example: `  gpuplay                                             the race, on whatever is here
+  gpuplay race --dtype bfloat16 --size 4096           another type, another size
+  gpuplay matmul --engine torch --device gpu --size 8192 --dtype float16`,
+		Args:          noArgs,
+		RunE:          race.RunE,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       version,
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef(c.CommandPath()+" --help lists the flags", "%s", strings.TrimPrefix(err.Error(), "pflag: "))
+	})
+	root.Flags().AddFlagSet(race.Flags())
+	root.AddCommand(race, newMatmul(a), newEngines(a), newSetup(a), newDoctor(a), newWorker(a))
+	return root
+}
+
+// noArgs refuses words that are no flags, with the nearest command.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, sub := range c.Commands() {
+		if !sub.Hidden && sub.Name() != "help" {
+			names = append(names, sub.Name())
+		}
+	}
+	if len(names) == 0 {
+		return usagef(c.CommandPath()+" --help shows how it is used", "%s takes no argument %q", c.CommandPath(), args[0])
+	}
+	return usagef(hintNear(args[0], names), "unknown command %q", args[0])
+}
+
+// program describes this binary. The commit is known when it was built in a
+// checkout with version control stamping on.
+func program() report.Program {
+	p := report.Program{Version: version}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return p
+	}
+	p.Go = info.GoVersion
+	dirty := false
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			p.Commit = s.Value
+		case "vcs.modified":
+			dirty = s.Value == "true"
+		}
+	}
+	if dirty && p.Commit != "" {
+		p.Commit += "+dirty"
+	}
+	return p
+}

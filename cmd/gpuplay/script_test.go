@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/python"
+	"gpuplay/internal/stats"
+	"gpuplay/internal/unit"
+)
+
+var update = flag.Bool("update", false, "rewrite what the scripts and golden files expect")
+
+// The scripts run this test binary as gpuplay; it starts itself as its workers.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"gpuplay": func() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+	})
+}
+
+func TestScripts(t *testing.T) {
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	there := components(root)
+	testscript.Run(t, testscript.Params{
+		Dir:           filepath.Join("testdata", "script"),
+		UpdateScripts: *update,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("LANG", "C.UTF-8")
+			for name, path := range there {
+				e.Setenv(strings.ToUpper(name), path)
+			}
+			return nil
+		},
+		// [torch] is true where the component is; where GPUPLAY_REQUIRE names it and
+		// it is missing, the script fails instead of being skipped.
+		Condition: func(name string) (bool, error) {
+			path, known := there[name]
+			switch {
+			case !known:
+				return false, fmt.Errorf("unknown condition %q", name)
+			case path == "" && slices.Contains(strings.Split(os.Getenv("GPUPLAY_REQUIRE"), ","), name):
+				return false, fmt.Errorf("%s is required here and missing", name)
+			}
+			return path != "", nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "figures": figures},
+	})
+}
+
+// components returns where the real parts are that scripts need, "" for one that
+// is missing: an interpreter for a framework, a file for a library.
+func components(root string) map[string]string {
+	there := map[string]string{"openblas": "", "nvidia": ""}
+	if found, _ := filepath.Glob(filepath.Join(root, ".venv-blas", "lib", "python*", "site-packages", "scipy_openblas32", "lib", "libscipy_openblas.*")); len(found) > 0 {
+		there["openblas"] = found[0]
+	}
+	if _, err := os.Stat("/dev/nvidia0"); err == nil {
+		there["nvidia"] = "/dev/nvidia0"
+	}
+	for _, e := range engines {
+		if e.open != nil {
+			continue
+		}
+		there[e.name] = ""
+		s := python.Search{Variable: os.Getenv(python.Variable(e.name)), Folder: root, LookPath: exec.LookPath, Has: python.HasModule}
+		if found, err := s.Find(context.Background(), e.name); err == nil && python.HasModule(context.Background(), found.Path, e.name) {
+			there[e.name] = found.Path
+		}
+	}
+	return there
+}
+
+// figures wants each speed and ratio in a JSON file to be in the table that the
+// command before has printed, and the speeds to follow from the samples.
+func figures(ts *testscript.TestScript, _ bool, args []string) {
+	var d struct {
+		Results []struct {
+			Lane  string
+			Speed stats.Interval
+			bench.Result
+		}
+		Comparisons []struct{ Ratio *stats.Interval }
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &d))
+	table := strings.Join(strings.Fields(ts.ReadFile("stdout")), " ")
+	scale := 1e9
+	if strings.Contains(table, "TFLOP/s") {
+		scale = 1e12
+	}
+	for _, r := range d.Results {
+		again, _ := r.Result.Speed()
+		if again != r.Speed {
+			ts.Fatalf("%s: %+v does not follow from the samples: %+v", r.Lane, r.Speed, again)
+		}
+		if want := unit.Digits3(r.Speed.Value / scale); !strings.Contains(table, " "+want+" ") {
+			ts.Fatalf("%s has %s in %s and not in the table", r.Lane, want, args[0])
+		}
+	}
+	if len(d.Comparisons) != len(d.Results)-1 {
+		ts.Fatalf("%d comparisons of %d lanes", len(d.Comparisons), len(d.Results))
+	}
+}
+
+// code runs a command and wants exactly that exit code: code 2 gpuplay …
+func code(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	}
+	if want := args[0]; strconv.Itoa(got) != want {
+		ts.Fatalf("%s ended with exit code %d, want %s", strings.Join(args[1:], " "), got, want)
+	}
+}

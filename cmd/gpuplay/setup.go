@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"gpuplay/internal/setup"
+	"gpuplay/internal/unit"
+)
+
+// setupFlags are those of setup.
+type setupFlags struct {
+	setup.Options
+	dir, python   string
+	dryRun, clear bool
+}
+
+func newSetup(a *app) *cobra.Command {
+	var f setupFlags
+	names := append(slices.Clone(setup.Frameworks), "all")
+	c := &cobra.Command{
+		Use:   "setup [" + strings.Join(names, "|") + "]",
+		Short: "Make an environment for a framework, with the build that fits this machine",
+		Long: `setup makes a Python environment for each framework, torch when none is named,
+with uv where it is there, else with venv and pip. It first says what it will do and
+about how much it will download. It can be repeated, and cut off.`,
+		Example: `  gpuplay setup --dry-run
+  gpuplay setup mlx
+  gpuplay setup torch --cpu --dir .`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("setup all makes every one that there is for this machine", "one framework at a time: %s", strings.Join(args, " "))
+			}
+			if len(args) == 1 && !slices.Contains(names, args[0]) {
+				return usagef(hintNear(args[0], names), "unknown framework %q", args[0])
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if f.CPU && f.GPU {
+				return usagef("leave both out for what fits this machine", "--cpu and --gpu: only one of them")
+			}
+			chosen := append(args, "torch")[:1]
+			if chosen[0] == "all" {
+				chosen = setup.Frameworks
+			}
+			place, err := a.setupPlace(f)
+			if err != nil {
+				return err
+			}
+			return a.setup(c.Context(), f, chosen, place)
+		},
+	}
+	fl := c.Flags()
+	fl.SortFlags = false
+	fl.BoolVar(&f.CPU, "cpu", false, "the build for the CPU, though there is a GPU")
+	fl.BoolVar(&f.GPU, "gpu", false, "the build for a GPU, though none is seen")
+	fl.StringVar(&f.dir, "dir", "", "make .venv-torch and its like in this folder (default: a folder of gpuplay's own)")
+	fl.BoolVar(&f.Full, "full", false, "torchvision and torchaudio beside torch")
+	fl.StringVar(&f.python, "python", "", "Python interpreter to make the environment with")
+	fl.BoolVar(&f.clear, "clear", false, "remove an environment that is there and make it anew")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "only show what would be done")
+	return c
+}
+
+// setupPlace returns where each framework's environment goes: with --dir where the
+// tutorial has it, else where python.Search looks for gpuplay's own.
+func (a *app) setupPlace(f setupFlags) (func(framework string) string, error) {
+	if f.dir == "" {
+		if a.env.own == "" {
+			return nil, usagef("--dir names a folder for it", "no folder for the environments of this user is known")
+		}
+		return func(framework string) string { return filepath.Join(a.env.own, framework) }, nil
+	}
+	dir := f.dir
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(a.env.folder, dir)
+	}
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return nil, usagef("name a folder", "--dir %s: is a file", f.dir)
+	}
+	return func(framework string) string { return filepath.Join(dir, ".venv-"+framework) }, nil
+}
+
+// setup makes the environments one after the other: they share one line to the
+// index. With several, one that fails does not keep the others from being made.
+func (a *app) setup(ctx context.Context, f setupFlags, frameworks []string, place func(string) string) error {
+	b := &setup.Builder{
+		Machine:  setup.Detect(ctx, setup.Run, a.env.children),
+		Exec:     setup.Run,
+		LookPath: exec.LookPath,
+		Free:     setup.Free,
+		Env:      a.env.children,
+		Log:      a.stderr,
+	}
+	var failed bool
+	for _, name := range frameworks {
+		p, err := setup.New(name, b.Machine, f.Options)
+		planned := err == nil
+		if planned {
+			err = a.setupOne(ctx, b, f, p, place(name))
+		}
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil && len(frameworks) == 1:
+			return err
+		case err != nil:
+			exitCode(err, ctx, a.stderr)
+			failed = failed || planned // what there is no build of is left out
+		}
+	}
+	if failed {
+		return &reportedError{exitFailed}
+	}
+	if !f.dryRun {
+		next := "gpuplay race"
+		if dir := filepath.Dir(place("")); f.dir != "" && dir != a.env.folder {
+			next = "cd " + quoted(dir) + " && " + next
+		}
+		fmt.Fprintf(a.stdout, "Next: %s\n", next)
+	}
+	return nil
+}
+
+func (a *app) setupOne(ctx context.Context, b *setup.Builder, f setupFlags, p *setup.Plan, folder string) error {
+	j, err := b.Prepare(ctx, p, folder, f.python, f.clear)
+	if err != nil {
+		return err
+	}
+	if f.dryRun {
+		showJob(a.stdout, b, j)
+		return nil
+	}
+	showJob(a.stderr, b, j)
+	facts, err := b.Make(ctx, j)
+	if err != nil {
+		return err
+	}
+	separator := " · "
+	if !a.env.unicode {
+		separator = " | "
+	}
+	fmt.Fprintln(a.stdout, strings.Join(facts, separator))
+	return nil
+}
+
+// showJob says what will be done.
+func showJob(w io.Writer, b *setup.Builder, j *setup.Job) {
+	p := j.Plan
+	if j.Made {
+		fmt.Fprintf(w, "%s: complete in %s\n", p.Framework, j.Folder)
+		return
+	}
+	fmt.Fprintf(w, "%s into %s, %s free\n", p.Framework, j.Folder, unit.Bytes(float64(j.Free)))
+	for i, s := range p.Sources {
+		from := "from"
+		if i > 0 {
+			from = "else from"
+		}
+		fmt.Fprintf(w, "  %s %s: about %s to download, %s on disk\n", from, s.Name, unit.Bytes(float64(s.Download)), unit.Bytes(float64(s.Disk)))
+	}
+	for _, n := range p.Notes {
+		fmt.Fprintf(w, "  note: %s\n", n)
+	}
+	for _, command := range b.Commands(j, p.Sources[0]) {
+		for i, word := range command {
+			command[i] = quoted(word)
+		}
+		fmt.Fprintf(w, "  $ %s\n", strings.Join(command, " "))
+	}
+}
+
+// quoted makes a word one word for a shell.
+func quoted(word string) string {
+	if strings.ContainsAny(word, " <>[]()&;*$'") {
+		return `"` + word + `"`
+	}
+	return word
+}
