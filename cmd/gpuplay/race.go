@@ -15,6 +15,7 @@ import (
 	"gpuplay/internal/host"
 	"gpuplay/internal/matrix"
 	"gpuplay/internal/report"
+	"gpuplay/internal/setup"
 	"gpuplay/internal/unit"
 )
 
@@ -90,7 +91,7 @@ func (a *app) race(ctx context.Context, f raceFlags, dtype matrix.DType, list []
 	p.say("measuring %s", unit.Cube(contenders[0].GEMM.M, contenders[0].GEMM.N, contenders[0].GEMM.K))
 	d.Results = r.Race(ctx, contenders, f.seed, f.stop())
 	p.close()
-	d.Next = a.next(d, dtype)
+	d.Next = next(d, dtype)
 	if err := a.deliver(ctx, f.outputFlags, d); err != nil {
 		return err
 	}
@@ -196,10 +197,10 @@ func (a *app) nothing(ctx context.Context, d *report.Document) error {
 }
 
 // next suggests one thing that was not tried and can be run here.
-func (a *app) next(d *report.Document, dtype matrix.DType) string {
+func next(d *report.Document, dtype matrix.DType) string {
 	for _, m := range d.NotRaced {
-		if m.Engine == "torch" && m.API == "" && m.Code == bench.ErrUnavailable {
-			return "gpuplay engines   how to get the engines that were not raced"
+		if m.API == "" && m.Code == bench.ErrUnavailable && slices.Contains(setup.Frameworks, m.Engine) {
+			return fmt.Sprintf("gpuplay setup %s   to have %[1]s in the race", m.Engine)
 		}
 	}
 	if dtype == matrix.Float32 {

@@ -90,7 +90,7 @@ func without(d *Document, cpu, gpu *bench.Result) []string {
 	if len(looked) > 0 {
 		text += " Looked for: " + strings.Join(looked, ", ") + "."
 	}
-	return []string{text}
+	return []string{text + " If this machine has one: gpuplay doctor"}
 }
 
 func has(d *Document, kind bench.Kind) bool {
@@ -142,20 +142,17 @@ func amongCPUs(d *Document, best *bench.Result) string {
 
 // notRaced lists engines that are missing, each with the way to it. Devices that
 // are missing are in the sentence already.
-func notRaced(d *Document) string {
-	var parts []string
+func notRaced(d *Document) []string {
+	var list []string
 	for _, m := range d.NotRaced {
 		if m.API != "" {
 			continue
 		}
-		text := m.Engine + ": " + m.Reason
+		text := "Not raced: " + m.Engine + ": " + m.Reason
 		if m.Fix != "" {
 			text += " (" + m.Fix + ")"
 		}
-		parts = append(parts, text)
+		list = append(list, text)
 	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return "Not raced: " + strings.Join(parts, " · ")
+	return list
 }

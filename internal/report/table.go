@@ -149,8 +149,10 @@ func Table(w io.Writer, d *Document, s Style) error {
 			line("  %s", l)
 		}
 	}
-	if t := notRaced(d); t != "" {
-		line("")
+	for i, t := range notRaced(d) {
+		if i == 0 {
+			line("")
+		}
 		for _, l := range wrap(s.plain(t), s.Width-4) {
 			line("  %s", s.dim(l))
 		}
@@ -436,7 +438,21 @@ func fit(t string, width int) string {
 	return string(runes) + "~"
 }
 
-// wrap breaks a text between words.
+// wrap breaks a text between words. Libraries for it also break at hyphens, which
+// would tear names such as AVX-512.
 func wrap(t string, width int) []string {
-	return strings.Split(lipgloss.Wrap(t, max(20, width), " "), "\n")
+	lines := []string{""}
+	for i, word := range strings.Split(t, " ") {
+		last := &lines[len(lines)-1]
+		switch {
+		case i == 0:
+			*last = word
+		case lipgloss.Width(*last)+1+lipgloss.Width(word) > max(20, width):
+			*last = strings.TrimRight(*last, " ")
+			lines = append(lines, word)
+		default:
+			*last += " " + word
+		}
+	}
+	return lines
 }
