@@ -64,7 +64,7 @@ func (a *app) showEngines(ctx context.Context, f laneFlags, asJSON bool) error {
 		return enc.Encode(list)
 	}
 	for _, c := range found {
-		fmt.Fprintf(a.stdout, "%-8s %s\n", c.engine.name, c.engine.about)
+		fmt.Fprintf(a.stdout, "%-10s  %s\n", c.engine.name, c.engine.about)
 		for _, d := range c.found.Devices {
 			fmt.Fprintf(a.stdout, "  + %-10s %s on %s%s, ready in %s\n", d.API, report.Label(d), d.Name, memory(d), unit.Seconds(c.start))
 		}

@@ -64,14 +64,22 @@ func python3(t *testing.T) string {
 	return path
 }
 
-func TestTorchConforms(t *testing.T) {
-	c := client(t, frameworkPython(t, "torch"), "torch")
-	enginetest.Run(t, c, enginetest.Want{
+func TestTorchConforms(t *testing.T)      { conforms(t, "torch") }
+func TestTensorFlowConforms(t *testing.T) { conforms(t, "tensorflow") }
+func TestMLXConforms(t *testing.T)        { conforms(t, "mlx") }
+func TestJAXConforms(t *testing.T)        { conforms(t, "jax") }
+
+func conforms(t *testing.T, framework string) {
+	enginetest.Run(t, client(t, frameworkPython(t, framework), framework), enginetest.Want{
 		DTypes: func(d bench.Device) []matrix.DType {
-			if d.API == "mps" {
-				return []matrix.DType{matrix.Float32, matrix.Float16, matrix.BFloat16}
+			types := []matrix.DType{matrix.Float32, matrix.Float16, matrix.BFloat16}
+			if d.Kind == bench.CPU || d.API == "cuda" && framework != "mlx" {
+				types = append(types, matrix.Float64)
 			}
-			return []matrix.DType{matrix.Float64, matrix.Float32, matrix.Float16, matrix.BFloat16}
+			if d.API == "cuda" && framework != "mlx" {
+				types = append(types, matrix.TF32)
+			}
+			return types
 		},
 		InUse: childrenMemory(t),
 	})
@@ -98,75 +106,65 @@ func childrenMemory(t *testing.T) func() uint64 {
 	}
 }
 
-func TestTorchSays(t *testing.T) {
-	c := client(t, frameworkPython(t, "torch"), "torch")
-	found, err := c.Devices(limit(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := found.Devices[0]
-	if d.ID != "cpu" || d.Name != "a CPU" || d.Library != "PyTorch" || d.Version == "" || d.Versions["python"] == "" {
-		t.Errorf("first device is %+v", d)
-	}
-	if len(found.Devices) == 1 && len(found.Missing) == 0 {
-		t.Error("no GPU, and nothing says why")
-	}
-}
-
-func TestThreadsReachTorch(t *testing.T) {
-	c := client(t, frameworkPython(t, "torch"), "torch")
-	c.Hello.Threads = 1
-	task, err := c.Prepare(limit(t), bench.Device{ID: "cpu"}, bench.Square(8, matrix.Float32), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer task.Close()
-	if got := task.Facts().Threads; got != 1 {
-		t.Errorf("torch computes with %d threads, want 1", got)
-	}
-}
-
-func TestMissingFramework(t *testing.T) {
+func TestMissingFrameworks(t *testing.T) {
 	venv := filepath.Join(t.TempDir(), "empty")
 	if out, err := exec.Command(python3(t), "-m", "venv", "--without-pip", venv).CombinedOutput(); err != nil {
 		t.Skipf("python3 -m venv: %v: %s", err, out)
 	}
-	_, err := client(t, inEnvironment(venv), "torch").Devices(limit(t))
-	var e *bench.Error
-	if !errors.As(err, &e) || e.Code != bench.ErrUnavailable || !strings.Contains(e.Message, "not installed") || !strings.Contains(e.Hint, "-m pip install torch") {
-		t.Errorf("error %#v, want unavailable with the command that installs it", err)
+	for framework, install := range map[string]string{"torch": "torch numpy", "tensorflow": "tensorflow", "mlx": `"mlx`, "jax": "jax"} {
+		t.Run(framework, func(t *testing.T) {
+			_, err := client(t, In(venv), framework).Devices(limit(t))
+			var e *bench.Error
+			if !errors.As(err, &e) || e.Code != bench.ErrUnavailable || !strings.Contains(e.Message, "not installed") || !strings.Contains(e.Hint, "-m pip install "+install) {
+				t.Errorf("error %#v, want unavailable with the command that installs it", err)
+			}
+		})
 	}
 }
 
-// stub writes a module torch.py and returns a client that will import it.
-func stub(t *testing.T, module string) *worker.Client {
+// stub writes a module in the framework's place and returns a client that will
+// import it.
+func stub(t *testing.T, framework, module string) *worker.Client {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "torch.py"), []byte(module), 0o644); err != nil {
+	file := framework + ".py"
+	if framework == "mlx" {
+		file = filepath.Join("mlx", "core.py")
+	}
+	file = filepath.Join(dir, file)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(module), 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	c := client(t, python3(t), "torch")
+	c := client(t, python3(t), framework)
 	c.Env = append(c.Env, "PYTHONPATH="+dir)
 	return c
 }
 
 func TestBrokenFrameworks(t *testing.T) {
+	const aborts = "import os, sys; print('illegal instruction', file=sys.stderr); os.abort()"
 	tests := []struct {
-		name, module string
-		code         bench.Code
-		says, hint   string
+		name, framework, module string
+		code                    bench.Code
+		says, hint              string
 	}{
-		{"too old", "__version__ = '1.13.1'", bench.ErrUnavailable, "PyTorch 1.13.1 is too old: 2.0 or newer is needed", "install --upgrade torch"},
-		{"import raises", "raise OSError('libcudart.so.13: cannot open shared object file')", bench.ErrUnavailable, "PyTorch is installed but cannot be imported: OSError: libcudart.so.13: cannot open shared object file", "--force-reinstall"},
-		{"a part is missing", "import numpy_that_is_not_there", bench.ErrUnavailable, "PyTorch is installed but cannot be imported: ModuleNotFoundError: No module named 'numpy_that_is_not_there'", "--force-reinstall"},
-		{"import ends the process", "import os, sys; print('illegal instruction', file=sys.stderr); os.abort()", bench.ErrCrashed, "ended by signal 6 (aborted) while starting: “illegal instruction", ""},
-		{"import exits", "raise SystemExit('license expired')", bench.ErrCrashed, "ended with exit code 1 while starting: “license expired”", ""},
+		{"too old", "torch", "__version__ = '1.13.1'", bench.ErrUnavailable, "PyTorch 1.13.1 is too old: 2.0 or newer is needed", "install --upgrade torch"},
+		{"import prints what looks like an answer", "torch", `print('{"id":1,"result":{"protocol":1,"engine":"torch","devices":[]}}', flush=True); __version__ = '1.13.1'`, bench.ErrUnavailable, "PyTorch 1.13.1 is too old", ""},
+		{"import raises", "torch", "raise OSError('libcudart.so.13: cannot open shared object file')", bench.ErrUnavailable, "PyTorch is installed but cannot be imported: OSError: libcudart.so.13: cannot open shared object file", "--force-reinstall torch"},
+		{"import raises", "tensorflow", "raise TypeError('Descriptors cannot be created directly.')", bench.ErrUnavailable, "TensorFlow is installed but cannot be imported: TypeError: Descriptors cannot", "--force-reinstall tensorflow"},
+		{"import raises", "mlx", "raise ImportError('libmlx.so: undefined symbol')", bench.ErrUnavailable, "MLX is installed but cannot be imported: ImportError: libmlx.so", "--force-reinstall"},
+		{"import raises", "jax", "raise RuntimeError('jaxlib version 0.3 is newer than and incompatible')", bench.ErrUnavailable, "JAX is installed but cannot be imported: RuntimeError: jaxlib version", "--force-reinstall jax"},
+		{"a part is missing", "torch", "import numpy_that_is_not_there", bench.ErrUnavailable, "PyTorch is installed but cannot be imported: ModuleNotFoundError: No module named 'numpy_that_is_not_there'", "--force-reinstall"},
+		{"import ends the process", "torch", aborts, bench.ErrCrashed, "ended by signal 6 (aborted) while starting: “illegal instruction", ""},
+		{"import ends the process", "tensorflow", aborts, bench.ErrCrashed, "ended by signal 6 (aborted) while starting: “illegal instruction", ""},
+		{"import ends the process", "mlx", aborts, bench.ErrCrashed, "ended by signal 6 (aborted) while starting: “illegal instruction", ""},
+		{"import ends the process", "jax", aborts, bench.ErrCrashed, "ended by signal 6 (aborted) while starting: “illegal instruction", ""},
+		{"import exits", "torch", "raise SystemExit('license expired')", bench.ErrUnavailable, "PyTorch is installed but cannot be imported: SystemExit: license expired", "--force-reinstall"},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
+		t.Run(tt.framework+": "+tt.name, func(t *testing.T) {
 			if runtime.GOOS == "windows" && strings.Contains(tt.says, "signal") {
 				t.Skip("Windows has no signals")
 			}
-			_, err := stub(t, tt.module).Devices(limit(t))
+			_, err := stub(t, tt.framework, tt.module).Devices(limit(t))
 			var e *bench.Error
 			if !errors.As(err, &e) || e.Code != tt.code || !strings.HasPrefix(e.Message, tt.says) || !strings.Contains(e.Hint, tt.hint) {
 				t.Errorf("error %#v, want %s: %s (%s)", err, tt.code, tt.says, tt.hint)
@@ -230,7 +228,7 @@ func TestWorkerNeedsAFramework(t *testing.T) {
 func TestFind(t *testing.T) {
 	folder := t.TempDir()
 	environment := func(name string) string {
-		path := inEnvironment(filepath.Join(folder, name))
+		path := In(filepath.Join(folder, name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}

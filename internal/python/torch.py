@@ -117,9 +117,9 @@ class Task:
         torch.set_float32_matmul_precision("high" if gemm["acc"] == "tf32" else "highest")
         self.notes = ["PyTorch runs eagerly, operation by operation"]
         if dtype == torch.float32:
-            self.notes += switch_notes({"cpu": FP32_ON_CPU, "cuda": FP32_ON_CUDA_TORCH}.get(self.device.type, {}), os.environ)
-        if self.device.type == "mps" and os.environ.get("PYTORCH_ENABLE_MPS_FALLBACK") == "1":
-            self.notes.append("PYTORCH_ENABLE_MPS_FALLBACK=1 is set: what MPS lacks runs on the CPU")
+            self.notes += switch_notes({"cpu": FP32_ON_CPU, "cuda": FP32_ON_CUDA}.get(self.device.type, {}), os.environ)
+        if self.device.type == "mps":
+            self.notes += switch_notes({"PYTORCH_ENABLE_MPS_FALLBACK": (("0",), "what MPS lacks runs on the CPU")}, os.environ)
         if self.device.type == "cpu" and dtype == torch.float16:
             self.notes.append("float16 is slow in PyTorch on CPUs without float16 arithmetic")
         shape_a, shape_b = shapes(gemm)

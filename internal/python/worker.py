@@ -45,9 +45,10 @@ def load(module, name, package):
     """The framework's module, imported; or what is wrong with it, for people."""
     try:
         return importlib.import_module(module)
-    except Exception as e:  # a broken wheel raises more than ImportError
+    except (Exception, SystemExit) as e:  # a broken wheel raises more than ImportError
         if isinstance(e, ModuleNotFoundError) and e.name == module.split(".")[0]:
-            raise Failure("unavailable", f"{name} is not installed for {sys.executable}", f"{sys.executable} -m pip install {package}")
+            raise Failure("unavailable", f"{name} is not installed for {sys.executable}",
+                          f"gpuplay setup {e.name}, or: {sys.executable} -m pip install {package}")
         raise Failure("unavailable", f"{name} is installed but cannot be imported: {type(e).__name__}: {first_line(e)}",
                       f"{sys.executable} -m pip install --force-reinstall {package}")
 
@@ -92,6 +93,15 @@ def thread_notes(threads, cpus, environment):
 def usable_cpus():
     """The CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def main_memory():
+    """The bytes of main memory, through which every matrix goes; past what a
+    framework can count where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+        return 1 << 60
 
 
 def mix(z):
@@ -189,8 +199,9 @@ class Worker:
         if request["device"] not in self.devices:
             raise Failure("invalid", f"{self.engine} has no device {request['device']!r}")
         gemm = request["gemm"]
-        if max(gemm["m"], gemm["n"]) * max(gemm["k"], gemm["n"]) >= 1 << 60:  # past a framework's own counting
-            raise Failure("out_of_memory", f"size {gemm['m']}x{gemm['n']}x{gemm['k']}: no machine has the memory", "try a smaller --size")
+        width = {"float64": 8, "float32": 4}.get(gemm["in"], 2)
+        if max(gemm["m"] * gemm["k"], gemm["k"] * gemm["n"], gemm["m"] * gemm["n"]) * width > main_memory():  # many systems promise more than they have
+            raise Failure("out_of_memory", f"size {gemm['m']}x{gemm['n']}x{gemm['k']}: one of its matrices is larger than this machine's memory", "try a smaller --size")
         if min(gemm["m"], gemm["n"], gemm["k"]) < 1:
             raise Failure("invalid", f"size {gemm['m']}x{gemm['n']}x{gemm['k']}: every dimension must be at least 1")
         self.task = self.framework["Task"](request["device"], gemm, request.get("seed", 0))
@@ -243,7 +254,7 @@ class Worker:
                 result = {"error": {"code": "out_of_memory", "message": f"out of memory: {first_line(e)}", "hint": "try a smaller --size"}}
             else:
                 result = {"error": {"code": "internal", "message": f"{type(e).__name__}: {first_line(e)}"}}
-        if request.get("op") in ("prepare", "run"):
+        if request.get("op") in ("hello", "run"):
             rest()
         return {"id": request.get("id", 0), **result}
 

@@ -78,9 +78,9 @@ func without(d *Document, cpu, gpu *bench.Result) []string {
 	var looked []string
 	seen := map[string]bool{}
 	for _, m := range d.NotRaced {
-		if m.Kind == bench.GPU && !seen[m.Reason] {
+		if m.Kind == bench.GPU && !seen[m.API] { // the first reason will do: engines come in the order of their worth
 			looked = append(looked, fmt.Sprintf("%s (%s)", apiName(m.API), m.Reason))
-			seen[m.Reason] = true
+			seen[m.API] = true
 		}
 	}
 	text := "No GPU was found."

@@ -114,6 +114,7 @@ func (h *responder) hello(ctx context.Context, req request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	rest()
 	h.engine, h.devices = e, found.Devices
 	return welcome{Protocol, e.Name(), found}, nil
 }

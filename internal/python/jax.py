@@ -1,0 +1,125 @@
+"""JAX: the CPU and the accelerators of its plugins, with the product compiled."""
+
+import importlib.metadata
+
+jax = None  # imported by inventory
+places = {}  # device id -> JAX's own device
+
+# Platforms as JAX calls them, with --device's name for them and the packages that
+# bring them.
+PLATFORMS = {"cuda": ("cuda", ("jax-cuda13-plugin", "jax-cuda12-plugin")), "rocm": ("rocm", ("jax-rocm7-plugin", "jax-rocm60-plugin")), "METAL": ("metal", ("jax-metal",))}
+
+
+def installed(packages):
+    """Those of the packages that are there, with their versions, by their metadata."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            pass
+    return found
+
+
+def why_no(api, chosen, plugins, error):
+    """Why JAX has no device of that kind and the way out: chosen is JAX_PLATFORMS,
+    plugins are the packages for it that are installed, error what JAX says."""
+    if chosen:
+        return f"JAX_PLATFORMS={chosen} is set", "unset JAX_PLATFORMS"
+    if plugins:
+        named = ", ".join(f"{name} {version}" for name, version in plugins.items())
+        return f"{named} is installed and finds no device: {error}", "the plugin's version must be jaxlib's: pip install --upgrade jax " + " ".join(plugins)
+    if api == "metal":
+        return "JAX has no Metal plugin", "pip install jax-metal (experimental, for old versions of JAX)"
+    return "JAX is installed without its CUDA plugin", 'where there is an NVIDIA GPU, on Linux: pip install "jax[cuda13]"'
+
+
+def inventory(cpu, threads):
+    global jax
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # so that an index stays with its GPU
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # or it takes 75 % of a GPU's memory
+    if threads:
+        os.environ["PJRT_NPROC"] = os.environ["NPROC"] = str(threads)  # XLA's pool has no other setting
+    jax = load("jax", "JAX", "jax")
+    jax.config.update("jax_enable_x64", True)  # before the first array
+    if hasattr(jax.config, "jax_cpu_enable_async_dispatch"):
+        jax.config.update("jax_cpu_enable_async_dispatch", False)  # or 32 results wait in memory
+    versions = {"python": sys.version.split()[0], "jax": jax.__version__}
+
+    def device(place, **fields):
+        places[fields["id"]] = place
+        return {"library": "JAX", "version": jax.__version__, "versions": versions, **fields}
+
+    devices, missing = [], []
+    for platform, (api, packages) in {"cpu": ("cpu", ()), **PLATFORMS}.items():
+        plugins = installed(packages)
+        try:
+            there = jax.local_devices(backend=platform)
+        except RuntimeError as e:
+            usual = "metal" if sys.platform == "darwin" else "cuda"
+            if plugins or api in ("cpu", usual):
+                reason, fix = why_no(api, os.environ.get("JAX_PLATFORMS"), plugins, first_line(e))
+                missing.append({"api": api, "kind": "cpu" if api == "cpu" else "gpu", "reason": reason, "fix": fix})
+            continue
+        for place in there:
+            if api == "cpu":
+                devices.append(device(place, id="cpu", name=cpu, kind="cpu", api="cpu"))
+                break  # XLA_FLAGS can make one CPU into many devices
+            name = cpu + " GPU" if api == "metal" else place.device_kind
+            devices.append(device(place, id=f"{api}:{place.local_hardware_id}", name=name, kind="gpu", api=api, versions={**versions, **plugins}))
+    return {"devices": devices, "missing": missing}
+
+
+class Task:
+    def __init__(self, device_id, gemm, seed):
+        self.place, api = places[device_id], device_id.partition(":")[0]
+        self.n = gemm["n"]
+        numpy = jax.numpy
+        kinds = {"float64": numpy.float64, "float32": numpy.float32, "float16": numpy.float16, "bfloat16": numpy.bfloat16}
+        if api == "metal":
+            del kinds["float64"]
+        dtype = element_type(gemm, f"JAX on {api}", kinds, tf32=api == "cuda")
+        # Said in the product itself: past this no default and no variable counts.
+        precision = jax.lax.DotAlgorithmPreset.TF32_TF32_F32 if gemm["acc"] == "tf32" else jax.lax.Precision.HIGHEST
+        self.notes = ["JAX runs the product compiled (jit)"]
+        if dtype == numpy.float32:
+            self.notes += switch_notes({"cpu": FP32_ON_CPU, "cuda": FP32_ON_CUDA}.get(api, {}), os.environ)
+            default = jax.config.jax_default_matmul_precision
+            if default:
+                self.notes.append(f"JAX_DEFAULT_MATMUL_PRECISION={default} is set: not used here, the product asks for its own precision")
+            elif api == "cuda" and gemm["acc"] == "float32":
+                self.notes.append("JAX's own default for float32 on this GPU is TF32: measured with precision highest")
+        self.api, self.sum = api, gemm.get("sum", False)
+        # XLA's GPU code for a product with a vector sums in the type of the result.
+        sums = numpy.float32 if gemm["acc"] == "float32" and 1 in (gemm["m"], gemm["n"]) else None
+
+        def product(a, b):
+            a, b = a.T if gemm.get("trans_a") else a, b.T if gemm.get("trans_b") else b
+            return numpy.matmul(a, b, precision=precision, preferred_element_type=sums).astype(dtype)
+
+        self.a, self.b = (jax.device_put(numpy_fill(seed, i, shape, gemm["in"]), self.place).astype(dtype) for i, shape in enumerate(shapes(gemm)))
+        self.product = jax.jit(product).lower(self.a, self.b).compile()
+        self.c = None
+
+    def facts(self):
+        facts = {"notes": self.notes}
+        if self.api == "cpu":
+            facts["threads"] = int(os.environ.get("PJRT_NPROC") or os.environ.get("NPROC") or usable_cpus())
+        return facts
+
+    def run(self, n):
+        for _ in range(n):  # in Python: within one compiled function XLA may merge equal products
+            self.c = self.product(self.a, self.b)
+            if self.sum:
+                self.c.sum().item()
+        self.c.block_until_ready()
+
+    def mulvec(self, x):
+        if self.c.devices() != {self.place}:
+            raise Failure("internal", f"the product is on {self.c.devices()}, not on {self.place}")
+        import numpy
+        return numpy_mulvec(numpy.asarray(self.c), x)
+
+    def close(self):
+        self.a = self.b = self.c = self.product = None
+        gc.collect()

@@ -1,0 +1,134 @@
+"""TensorFlow: the CPU and the GPUs as TensorFlow lists them, run eagerly."""
+
+import importlib.metadata
+import re
+
+tf = None  # imported by inventory
+places = {}  # device id -> TensorFlow's own name: "GPU:0"
+
+# What changes a float32 product on a CPU, past what TensorFlow is told.
+TF_ON_CPU = {**FP32_ON_CPU, "TF_SET_ONEDNN_FPMATH_MODE": (("STRICT",), "oneDNN may compute float32 in a narrower type")}
+
+
+def installed(*packages):
+    """The version of the first of these packages that is there, by its metadata:
+    to ask what cannot be imported."""
+    for package in packages:
+        try:
+            return importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            pass
+    return None
+
+
+def release(version):
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+
+
+def metal_problem(version, metal):
+    """Why TensorFlow of that version has no GPU on a Mac, and the way out; metal is
+    tensorflow-metal's version, None where it is not installed."""
+    fix = 'with Python 3.12 or older: pip install "tensorflow==2.18.*" "tensorflow-metal==1.2.0"'
+    if metal is None:
+        return "tensorflow-metal, TensorFlow's way to Apple GPUs, is not installed", fix
+    if release(version) >= (2, 20):
+        return f"tensorflow-metal {metal} cannot work with TensorFlow {version}: 2.18 and 2.19 are the last that it can", fix
+    return f"tensorflow-metal {metal} is installed and TensorFlow {version} sees no GPU", "use a native arm64 Python, macOS 12 or newer"
+
+
+def gpu_problem(version, build):
+    """The same elsewhere, from TensorFlow's build information."""
+    if build.get("is_cuda_build") or build.get("is_rocm_build"):
+        return f"TensorFlow {version} is built for GPUs and sees none that it can use", 'nvidia-smi shows whether the driver sees one; pip install "tensorflow[and-cuda]" brings the CUDA libraries'
+    return f"TensorFlow {version} is a CPU-only build", 'where there is an NVIDIA GPU, on Linux: pip install "tensorflow[and-cuda]" in place of tensorflow-cpu'
+
+
+def inventory(cpu, threads):
+    global tf
+    mac = sys.platform == "darwin"
+    version, metal = installed("tensorflow", "tensorflow-macos"), installed("tensorflow-metal")
+    if mac and version and metal and release(version) >= (2, 20):  # the import would fail
+        raise Failure("unavailable", *metal_problem(version, metal))
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # so that an index stays with its GPU
+    tf = load("tensorflow", "TensorFlow", "tensorflow")
+    version = tf.__version__
+    config = tf.config
+    if threads:
+        config.threading.set_intra_op_parallelism_threads(threads)
+        config.threading.set_inter_op_parallelism_threads(threads)
+    config.set_soft_device_placement(False)  # what a GPU lacks is an error, not the CPU's work
+    gpus = config.list_physical_devices("GPU")
+    for gpu in gpus:
+        config.experimental.set_memory_growth(gpu, True)
+
+    build = tf.sysconfig.get_build_info()
+    versions = {"python": sys.version.split()[0], "tensorflow": version}
+    api = "metal" if mac else "rocm" if build.get("is_rocm_build") else "cuda"
+    if gpus:
+        versions.update({name: v for name, v in (("cuda", build.get("cuda_version")), ("tensorflow-metal", metal)) if v})
+
+    def device(place, **fields):
+        places[fields["id"]] = place
+        return {"library": "TensorFlow", "version": version, "versions": versions, **fields}
+
+    devices = [device("CPU:0", id="cpu", name=cpu, kind="cpu", api="cpu")]
+    for i, gpu in enumerate(gpus):
+        details = config.experimental.get_device_details(gpu)
+        name = cpu + " GPU" if mac else details.get("device_name", f"GPU {i}")
+        devices.append(device(f"GPU:{i}", id=f"{api}:{i}", name=name, kind="gpu", api=api))
+    missing = []
+    if not gpus:
+        reason, fix = metal_problem(version, metal) if mac else gpu_problem(version, build)
+        missing.append({"api": api, "kind": "gpu", "reason": reason, "fix": fix})
+    return {"devices": devices, "missing": missing}
+
+
+class Task:
+    def __init__(self, device_id, gemm, seed):
+        self.place, self.api = places[device_id], device_id.partition(":")[0]
+        self.n = gemm["n"]
+        kinds = {"float64": tf.float64, "float32": tf.float32, "float16": tf.float16, "bfloat16": tf.bfloat16}
+        if self.api == "metal":
+            del kinds["float64"]
+        dtype = element_type(gemm, f"TensorFlow on {self.api}", kinds, tf32=self.api == "cuda")
+        tf.config.experimental.enable_tensor_float_32_execution(gemm["acc"] == "tf32")
+        self.notes = ["TensorFlow runs eagerly, operation by operation"]
+        if dtype == tf.float32:
+            self.notes += switch_notes({"cpu": TF_ON_CPU, "cuda": FP32_ON_CUDA}.get(self.api, {}), os.environ)
+        if dtype == tf.float16 and self.api == "cuda":
+            self.notes += switch_notes({"TF_FP16_MATMUL_USE_FP32_COMPUTE": (("1", "TRUE"), "float16 may be summed in float16")}, os.environ)
+        self.sum = gemm.get("sum", False)
+        self.transposed = {"transpose_a": gemm.get("trans_a", False), "transpose_b": gemm.get("trans_b", False)}
+        self.a, self.b = (self.upload(numpy_fill(seed, i, shape, gemm["in"]), dtype) for i, shape in enumerate(shapes(gemm)))
+        self.c = None
+
+    def upload(self, matrix, dtype):
+        with tf.device("CPU:0"):
+            matrix = tf.cast(tf.constant(matrix), dtype)
+        with tf.device(self.place):
+            return tf.identity(matrix)
+
+    def facts(self):
+        facts = {"notes": self.notes}
+        if self.api == "cpu":
+            default = os.environ.get("TF_NUM_INTRAOP_THREADS") or usable_cpus()
+            facts["threads"] = tf.config.threading.get_intra_op_parallelism_threads() or int(default)
+        return facts
+
+    def run(self, n):
+        with tf.device(self.place):
+            for _ in range(n):
+                self.c = tf.linalg.matmul(self.a, self.b, **self.transposed)
+                if self.sum:
+                    tf.reduce_sum(self.c).numpy()
+            self.c[:1, :1].numpy()  # waits: a device works in order
+
+    def mulvec(self, x):
+        for seen in (self.c.device, self.c.backing_device):
+            if not seen.endswith(self.place):
+                raise Failure("internal", f"the product is on {seen}, not on {self.place}")
+        return numpy_mulvec(self.c.numpy(), x)
+
+    def close(self):
+        self.a = self.b = self.c = None
+        gc.collect()
