@@ -130,7 +130,7 @@ func (r *Result) judge(asked int, largest GEMM) {
 	}
 	switch {
 	case asked == 0 && n < minSamples && !r.Has(WarnInterrupted):
-		r.warn(WarnFewSamples, "%s only: one product takes %s", plural(n, "sample"), unit.Seconds(r.Samples[n-1].Wall/time.Duration(r.Samples[n-1].Iters)))
+		r.warn(WarnFewSamples, "%s only: one product takes %s", plural(n, "sample"), unit.Seconds(time.Duration(r.GEMM.FLOP()/speed.Value*float64(time.Second))))
 	case speed.Firm() && speed.Spread() > noisy:
 		r.warn(WarnNoise, "noisy: something else uses this machine, or its clock changes")
 	}

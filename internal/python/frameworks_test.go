@@ -60,23 +60,21 @@ def materialised(kept):
 // what it must say of them.
 var traps = []struct {
 	framework, library string
+	detail             string // how it runs: eager, compiled
 	env                []string
 	asked, threads     int // by the user, of the framework
 	notes              []string
 }{
-	{"torch", "PyTorch", []string{"OMP_NUM_THREADS=1", "ONEDNN_DEFAULT_FPMATH_MODE=BF16"}, 0, 1, []string{
-		"PyTorch runs eagerly",
+	{"torch", "PyTorch", "eager", []string{"OMP_NUM_THREADS=1", "ONEDNN_DEFAULT_FPMATH_MODE=BF16"}, 0, 1, []string{
 		"ONEDNN_DEFAULT_FPMATH_MODE=BF16 is set: oneDNN may compute float32 in a narrower type",
 		"computes with 1 thread of",
 	}},
-	{"tensorflow", "TensorFlow", []string{"TF_NUM_INTRAOP_THREADS=1", "TF_SET_ONEDNN_FPMATH_MODE=BF16"}, 0, 1, []string{
-		"TensorFlow runs eagerly",
+	{"tensorflow", "TensorFlow", "eager", []string{"TF_NUM_INTRAOP_THREADS=1", "TF_SET_ONEDNN_FPMATH_MODE=BF16"}, 0, 1, []string{
 		"TF_SET_ONEDNN_FPMATH_MODE=BF16 is set: oneDNN may compute float32 in a narrower type",
 		"computes with 1 thread of",
 	}},
-	{"mlx", "MLX", nil, 1, 0, []string{"MLX is lazy", "MLX has no setting for threads"}},
-	{"jax", "JAX", []string{"JAX_DEFAULT_MATMUL_PRECISION=bfloat16"}, 1, 1, []string{
-		"JAX runs the product compiled",
+	{"mlx", "MLX", "lazy", nil, 1, 0, []string{"MLX has no setting for threads"}},
+	{"jax", "JAX", "jit", []string{"JAX_DEFAULT_MATMUL_PRECISION=bfloat16"}, 1, 1, []string{
 		"JAX_DEFAULT_MATMUL_PRECISION=bfloat16 is set: not used here",
 	}},
 }
@@ -98,7 +96,7 @@ func TestFrameworks(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := found.Devices[0]
-			if d.ID != "cpu" || d.Name != "a CPU" || d.Library != tt.library || d.Version == "" || d.Versions["python"] == "" || d.Versions[tt.framework] == "" {
+			if d.ID != "cpu" || d.Name != "a CPU" || d.Library != tt.library || d.Detail != tt.detail || d.Version == "" || d.Versions["python"] == "" || d.Versions[tt.framework] == "" {
 				t.Errorf("first device is %+v", d)
 			}
 			if len(found.Devices) == 1 && len(found.Missing) == 0 {

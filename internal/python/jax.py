@@ -48,7 +48,7 @@ def inventory(cpu, threads):
 
     def device(place, **fields):
         places[fields["id"]] = place
-        return {"library": "JAX", "version": jax.__version__, "versions": versions, **fields}
+        return {"library": "JAX", "version": jax.__version__, "detail": "jit", "versions": versions, **fields}
 
     devices, missing = [], []
     for platform, (api, packages) in {"cpu": ("cpu", ()), **PLATFORMS}.items():
@@ -81,7 +81,7 @@ class Task:
         dtype = element_type(gemm, f"JAX on {api}", kinds, tf32=api == "cuda")
         # Said in the product itself: past this no default and no variable counts.
         precision = jax.lax.DotAlgorithmPreset.TF32_TF32_F32 if gemm["acc"] == "tf32" else jax.lax.Precision.HIGHEST
-        self.notes = ["JAX runs the product compiled (jit)"]
+        self.notes = []
         if dtype == numpy.float32:
             self.notes += switch_notes({"cpu": FP32_ON_CPU, "cuda": FP32_ON_CUDA}.get(api, {}), os.environ)
             default = jax.config.jax_default_matmul_precision

@@ -28,7 +28,7 @@ def inventory(cpu, threads):
 
     def device(place, **fields):
         places[fields["id"]] = place
-        return {"library": "MLX", "version": mx.__version__, "versions": versions, **fields}
+        return {"library": "MLX", "version": mx.__version__, "detail": "lazy", "versions": versions, **fields}
 
     devices = [device(mx.Device(mx.cpu, 0), id="cpu", name=cpu, kind="cpu", api="cpu")]
     if mx.metal.is_available():
@@ -83,7 +83,7 @@ class Task:
             del kinds["float64"]
         dtype = element_type(gemm, f"MLX on {api}", kinds)
         self.sum = gemm.get("sum", False)
-        self.notes = ["MLX is lazy: every product is evaluated by itself"]
+        self.notes = []
         if api == "cpu" and sys.platform != "darwin":
             self.notes.append("MLX's CPU wheel has no optimised BLAS here: MLX is made for Apple GPUs")
         if api == "cpu" and threads_asked:

@@ -69,7 +69,7 @@ def inventory(cpu, threads):
 
     def device(place, **fields):
         places[fields["id"]] = place
-        return {"library": "TensorFlow", "version": version, "versions": versions, **fields}
+        return {"library": "TensorFlow", "version": version, "detail": "eager", "versions": versions, **fields}
 
     devices = [device("CPU:0", id="cpu", name=cpu, kind="cpu", api="cpu")]
     for i, gpu in enumerate(gpus):
@@ -92,7 +92,7 @@ class Task:
             del kinds["float64"]
         dtype = element_type(gemm, f"TensorFlow on {self.api}", kinds, tf32=self.api == "cuda")
         tf.config.experimental.enable_tensor_float_32_execution(gemm["acc"] == "tf32")
-        self.notes = ["TensorFlow runs eagerly, operation by operation"]
+        self.notes = []
         if dtype == tf.float32:
             self.notes += switch_notes({"cpu": TF_ON_CPU, "cuda": FP32_ON_CUDA}.get(self.api, {}), os.environ)
         if dtype == tf.float16 and self.api == "cuda":

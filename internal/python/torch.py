@@ -20,7 +20,7 @@ def inventory(cpu, threads):
         torch.set_num_threads(threads)
 
     def device(**fields):
-        return {"library": "PyTorch", "version": version.split("+")[0], "versions": versions, **fields}
+        return {"library": "PyTorch", "version": version.split("+")[0], "detail": "eager", "versions": versions, **fields}
 
     versions = {"python": sys.version.split()[0], "torch": version}
     devices = [device(id="cpu", name=cpu, kind="cpu", api="cpu")]
@@ -115,7 +115,7 @@ class Task:
         self.sum = gemm.get("sum", False)
         # "highest" is float32, also where oneDNN or cuBLAS would take less.
         torch.set_float32_matmul_precision("high" if gemm["acc"] == "tf32" else "highest")
-        self.notes = ["PyTorch runs eagerly, operation by operation"]
+        self.notes = []
         if dtype == torch.float32:
             self.notes += switch_notes({"cpu": FP32_ON_CPU, "cuda": FP32_ON_CUDA}.get(self.device.type, {}), os.environ)
         if self.device.type == "mps":

@@ -92,8 +92,8 @@ const (
 var (
 	builtIn = device(bench.CPU, chip, "cpu", "gpuplay", "", "built in, AVX-512")
 	blas    = device(bench.CPU, chip, "openblas", "OpenBLAS", "0.3.34.481.3", "Zen kernels")
-	torch   = device(bench.CPU, chip, "cpu", "PyTorch", "2.15.0", "")
-	cuda    = device(bench.GPU, card, "cuda", "PyTorch", "2.15.0", "")
+	torch   = device(bench.CPU, chip, "cpu", "PyTorch", "2.15.0", "eager")
+	cuda    = device(bench.GPU, card, "cuda", "PyTorch", "2.15.0", "eager")
 	vulkan  = device(bench.SoftwareGPU, "llvmpipe", "vulkan", "Vulkan", "1.4", "")
 )
 
@@ -291,7 +291,7 @@ func TestSentences(t *testing.T) {
 		{"a wrong GPU", document(result(builtIn, 1e12), result(cuda, 9e12, broken(bench.ErrWrong, "wrong result", ""))), []string{"No comparison: no GPU lane has a verified result"}, "as fast as"},
 		{"a software GPU", document(result(builtIn, 1e12), result(vulkan, 1e9)), []string{"No GPU was found, only a software one"}, "as fast as"},
 		{"one CPU lane", document(result(builtIn, 1e12)), []string{"No GPU was found."}, "Fastest"},
-		{"CPU lanes", documents()["cpu"], []string{"No GPU was found. Looked for: CUDA (PyTorch 2.15.0 is a CPU-only build).", "If this machine has one: gpuplay doctor", "Fastest on this CPU is OpenBLAS 0.3.34: level with gpuplay (built in, AVX-512)", "1.06× PyTorch 2.15 cpu"}, ""},
+		{"CPU lanes", documents()["cpu"], []string{"No GPU was found. Looked for: CUDA (PyTorch 2.15.0 is a CPU-only build).", "If this machine has one: gpuplay doctor", "Fastest on this CPU is OpenBLAS 0.3.34: level with gpuplay (built in, AVX-512)", "1.06× PyTorch 2.15 cpu, eager"}, ""},
 		{"no race", func() *Document { d := document(result(builtIn, 1e12)); d.Race = false; return d }(), nil, "GPU"},
 		{"nothing", document(), nil, "as fast as"},
 	}

@@ -44,14 +44,18 @@ func (s Style) plain(t string) string {
 }
 
 // Label names what computes, short enough for a table: "OpenBLAS 0.3.34",
-// "PyTorch 2.15 cpu", "gpuplay (built in, AVX-512)".
+// "PyTorch 2.15 cpu, eager", "gpuplay (built in, AVX-512)".
 func Label(d bench.Device) string {
 	if d.Version == "" {
 		return fmt.Sprintf("%s (%s)", d.Library, d.Detail)
 	}
 	label := d.Library + " " + shortVersion(d.Version)
-	if !strings.EqualFold(d.API, d.Library) {
-		label += " " + d.API
+	if strings.EqualFold(d.API, d.Library) {
+		return label
+	}
+	label += " " + d.API
+	if d.Detail != "" {
+		label += ", " + d.Detail
 	}
 	return label
 }
