@@ -69,7 +69,7 @@ const (
 	sampleTime = 20 * time.Millisecond  // long enough to bury a synchronisation
 	leastTime  = 500 * time.Millisecond // of all samples of a lane
 	precise    = 0.01                   // the interval's half width at which a lane has enough
-	maxSamples = 25                     // more would not make a noisy series precise
+	maxSamples = 16                     // of a noisy series, if they last leastTime: more would not make it precise
 )
 
 // warmTime is how long a device takes to reach the clock that it can hold. A

@@ -101,7 +101,7 @@ func TestWarmUpSettles(t *testing.T) {
 	}{
 		{"settled", fake.Fixed(100 * ms), 1 + 5 + 10},
 		{"settles with its run 12", faster(0.94, 11), 1 + 11 + 10},
-		{"never settles", func(_ bench.GEMM, run int) time.Duration { return 100*ms + time.Duration(run%2)*100*ms }, 1 + 10 + 25},
+		{"never settles", func(_ bench.GEMM, run int) time.Duration { return 100*ms + time.Duration(run%2)*100*ms }, 1 + 10 + 16},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(scripted("A", tt.time))
@@ -124,8 +124,8 @@ func TestStop(t *testing.T) {
 	}{
 		{"quiet, half a second", fake.Fixed(ms), budget, 25, 20, ""},
 		{"quiet, ten samples", fake.Fixed(100 * ms), budget, 10, 1, ""},
-		{"noisy", fake.Fixed(100*ms).Jitter(0.06, 1), budget, 25, 1, ""},
-		{"very noisy", fake.Fixed(100*ms).Jitter(0.3, 1), budget, 25, 1, "noise"},
+		{"noisy", fake.Fixed(100*ms).Jitter(0.06, 1), budget, 16, 1, ""},
+		{"very noisy", fake.Fixed(100*ms).Jitter(0.3, 1), budget, 16, 1, "noise"},
 		{"budget", fake.Fixed(100 * ms), bench.Stop{Budget: 650 * ms}, 6, 1, "few_samples"},
 		{"budget of a few products", fake.Fixed(300 * ms), bench.Stop{Budget: time.Second}, 3, 1, "few_samples"},
 		{"budget of one product", fake.Fixed(300 * ms), bench.Stop{Budget: 500 * ms}, 1, 1, "few_samples"},
