@@ -68,8 +68,8 @@ func TestInterrupt(t *testing.T) {
 				t.Errorf("printed %q, want %q", text, tt.want)
 			}
 			for _, c := range children {
-				if alive, _ := c.IsRunning(); alive {
-					t.Errorf("child %d is left behind", c.Pid)
+				if status, err := c.Status(); err == nil && len(status) > 0 && status[0] != process.Zombie {
+					t.Errorf("child %d is left behind: %s", c.Pid, status[0])
 				}
 			}
 		})

@@ -54,6 +54,7 @@ const (
 	WarnSmaller     WarningCode = "smaller"      // measured on a smaller product than its neighbours
 	WarnNoise       WarningCode = "noise"        // the interval stayed wide: more than 5 %
 	WarnOutliers    WarningCode = "outliers"     // single samples far from the others
+	WarnShort       WarningCode = "short"        // samples so short that waiting for the device counts
 	WarnDrift       WarningCode = "drift"        // it became slower or faster while it was measured
 	WarnArithmetic  WarningCode = "arithmetic"   // less precise than what was asked for
 	WarnAbovePeak   WarningCode = "above_peak"   // faster than the device can be: not believed
@@ -135,6 +136,9 @@ func (r *Result) judge(asked int, largest GEMM) {
 		r.warn(WarnNoise, "noisy: something else uses this machine, or its clock changes")
 	}
 	seconds := r.Seconds()
+	if asked > 0 && r.Protocol == Steady && stats.Median(seconds) < shortest.Seconds() {
+		r.warn(WarnShort, "products timed one by one, as --repeat asks, pay for a wait each; without it they are timed in batches")
+	}
 	if k := stats.Outliers(seconds); k > 0 && n >= minSamples && !r.Has(WarnNoise) {
 		r.warn(WarnOutliers, "some samples are far from the others: something else ran at times")
 	}
@@ -153,8 +157,11 @@ func (r *Result) judge(asked int, largest GEMM) {
 
 const (
 	minSamples = 10
-	noisy      = 0.05
-	drifting   = 0.03
+	// shortest is what a sample must last for a synchronisation, up to 0.2 ms
+	// (pytorch issue 152199), to be less than a tenth of it.
+	shortest = 2 * time.Millisecond
+	noisy    = 0.05
+	drifting = 0.03
 	// peakMargin allows for a peak that was measured while the clock was lower.
 	peakMargin = 0.10
 )

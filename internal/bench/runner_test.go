@@ -24,7 +24,7 @@ func TestSamplesAreInterleaved(t *testing.T) {
 }
 
 func TestResultSaysWhereItComesFrom(t *testing.T) {
-	d := scripted("A", fake.Fixed(ms).First(time.Second))
+	d := scripted("A", fake.Fixed(5*ms).First(time.Second))
 	d.PrepareTime = 3 * time.Second
 	d.Facts = bench.Facts{Threads: 7, Notes: []string{"a note"}}
 	r := newRig(d)
@@ -32,14 +32,14 @@ func TestResultSaysWhereItComesFrom(t *testing.T) {
 	got := r.Race(t.Context(), r.lanes, 42, bench.Stop{Repeat: 1})[0]
 	want := &bench.Result{
 		Engine: "fake", Device: d.Device, GEMM: small, Seed: 42, Protocol: bench.Steady, Facts: d.Facts,
-		Start: 2 * time.Second, Prepare: 3 * time.Second, First: time.Second + ms,
-		Samples: []bench.Sample{{Iters: 1, Wall: ms}},
+		Start: 2 * time.Second, Prepare: 3 * time.Second, First: time.Second + 5*ms,
+		Samples: []bench.Sample{{Iters: 1, Wall: 5 * ms}},
 		Check:   got.Check,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if got.Ready() != 6*time.Second+ms {
+	if got.Ready() != 6*time.Second+5*ms {
 		t.Errorf("ready after %v", got.Ready())
 	}
 }
@@ -131,8 +131,8 @@ func TestStop(t *testing.T) {
 		{"budget of one product", fake.Fixed(300 * ms), bench.Stop{Budget: 500 * ms}, 1, 1, "few_samples"},
 		{"no budget", fake.Fixed(300 * ms), bench.Stop{}, 1, 1, "few_samples"},
 		{"slow to load only", fake.Fixed(ms).First(5 * time.Second), bench.Stop{Budget: 6 * time.Second}, 25, 20, ""},
-		{"repeat", fake.Fixed(ms), bench.Stop{Repeat: 77}, 77, 1, ""},
-		{"repeat once", fake.Fixed(ms), bench.Stop{Repeat: 1}, 1, 1, ""},
+		{"repeat", fake.Fixed(ms), bench.Stop{Repeat: 77}, 77, 1, "short"},
+		{"repeat once", fake.Fixed(5 * ms), bench.Stop{Repeat: 1}, 1, 1, ""},
 		{"repeat beyond budget", fake.Fixed(time.Second), bench.Stop{Repeat: 3, Budget: ms}, 3, 1, ""},
 	}
 	for _, tt := range tests {

@@ -48,7 +48,7 @@ def load(module, name, package):
     except (Exception, SystemExit) as e:  # a broken wheel raises more than ImportError
         if isinstance(e, ModuleNotFoundError) and e.name == module.split(".")[0]:
             raise Failure("unavailable", f"{name} is not installed for {sys.executable}",
-                          f"gpuplay setup {e.name}, or: {sys.executable} -m pip install {package}")
+                          f"gpuplay setup {e.name}")
         raise Failure("unavailable", f"{name} is installed but cannot be imported: {type(e).__name__}: {first_line(e)}",
                       f"{sys.executable} -m pip install --force-reinstall {package}")
 

@@ -148,7 +148,11 @@ func notRaced(d *Document) []string {
 		if m.API != "" {
 			continue
 		}
-		text := "Not raced: " + m.Engine + ": " + m.Reason
+		text := "Not raced: "
+		if !strings.Contains(strings.ToLower(m.Reason), m.Engine) {
+			text += m.Engine + ": "
+		}
+		text += m.Reason
 		if m.Fix != "" {
 			text += " (" + m.Fix + ")"
 		}

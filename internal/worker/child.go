@@ -203,7 +203,6 @@ func (ch *child) end() {
 	case <-ch.exited:
 	case <-time.After(endLimit):
 		ch.kill()
-		<-ch.exited
 	}
 }
 

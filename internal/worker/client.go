@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"gpuplay/internal/bench"
 )
@@ -148,12 +149,16 @@ func (c *Client) release(ch *child) {
 	}
 }
 
-// drop ends a worker that is of no use any more.
+// drop ends a worker that is of no use any more and waits until it is gone.
 func (c *Client) drop(ch *child) {
 	c.mu.Lock()
 	delete(c.all, ch)
 	c.mu.Unlock()
 	ch.kill()
+	select {
+	case <-ch.exited:
+	case <-time.After(endLimit): // stuck in a driver, where no signal reaches it
+	}
 }
 
 // Prepare prepares g in an idle worker, or in a new one.
