@@ -52,7 +52,7 @@ func CSV(w io.Writer, d *Document) error {
 	c := csv.NewWriter(w)
 	c.Write([]string{"engine", "device", "api", "kind", "hardware", "library", "version", "in", "acc", "out", "m", "n", "k", "trans_a", "trans_b",
 		"protocol", "seed", "threads", "samples", "products", "seconds", "flops_median", "flops_low", "flops_high", "confidence", "peak_flops",
-		"ready_seconds", "verified", "arithmetic", "error"})
+		"start_seconds", "prepare_seconds", "first_seconds", "verified", "arithmetic", "error"})
 	float := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 	for _, r := range d.Results {
 		g := r.GEMM
@@ -76,7 +76,7 @@ func CSV(w io.Writer, d *Document) error {
 		if r.Error != nil {
 			failure = r.Error.Message
 		}
-		c.Write(append(row, peak, float(r.Ready().Seconds()), strconv.FormatBool(r.Verified()), arithmetic, failure))
+		c.Write(append(row, peak, float(r.Start.Seconds()), float(r.Prepare.Seconds()), float(r.First.Seconds()), strconv.FormatBool(r.Verified()), arithmetic, failure))
 	}
 	c.Flush()
 	return c.Error()
@@ -151,14 +151,14 @@ func doubt(r *bench.Result) string {
 func Markdown(w io.Writer, d *Document) error {
 	scale, name := scaleOf(d.Results)
 	var b strings.Builder
-	fmt.Fprintf(&b, "| device | engine | size | dtype | %s | ± 95 %% | of its peak | ready in | |\n|---|---|---|---|--:|--:|--:|--:|---|\n", name)
+	fmt.Fprintf(&b, "| device | engine | size | dtype | %s | ± 95 %% | of peak | starts in | ready in | |\n|---|---|---|---|--:|--:|--:|--:|--:|---|\n", name)
 	for _, r := range d.Results {
 		g := r.GEMM
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |", cell(r.Device.Name), cell(Label(r.Device)), unit.Cube(g.M, g.N, g.K), dtype(g))
 		if s, ok := r.Speed(); ok {
-			fmt.Fprintf(&b, " %s | %s | %s | %s | %s |\n", unit.Digits3(s.Value/scale), spread(s), ofPeak(r), unit.Seconds(r.Ready()), cell(verdict(r)))
+			fmt.Fprintf(&b, " %s | %s | %s | %s | %s | %s |\n", unit.Digits3(s.Value/scale), spread(s), ofPeak(r), unit.Seconds(r.Start), unit.Seconds(r.Ready()), cell(verdict(r)))
 		} else {
-			fmt.Fprintf(&b, " – | – | – | – | %s |\n", cell(verdict(r)))
+			fmt.Fprintf(&b, " – | – | – | – | – | %s |\n", cell(verdict(r)))
 		}
 	}
 	fmt.Fprintf(&b, "\n%s\n", strings.Join(sentences(d), " "))

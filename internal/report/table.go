@@ -100,12 +100,13 @@ func ofPeak(r *bench.Result) string {
 
 // row is a lane as the table shows it.
 type row struct {
-	name, marks                 string // marks lead to notes
-	figure, spread, peak, ready string
-	bar                         float64 // share of the widest
-	failure                     string  // in place of the figures
-	notes                       []string
-	best                        bool
+	name, marks          string // marks lead to notes
+	figure, spread, peak string
+	start, ready         string
+	bar                  float64 // share of the widest
+	failure              string  // in place of the figures
+	notes                []string
+	best                 bool
 }
 
 // group is the lanes of one piece of hardware.
@@ -243,7 +244,7 @@ func groupByDevice(d *Document, scale float64) []group {
 		}
 		if s, ok := r.Speed(); ok {
 			x.figure, x.spread, x.peak = unit.Digits3(s.Value/scale), spread(s), ofPeak(r)
-			x.bar, x.ready = s.Value/top, unit.Seconds(r.Ready())
+			x.bar, x.start, x.ready = s.Value/top, unit.Seconds(r.Start), unit.Seconds(r.Ready())
 			if r.Error != nil {
 				x.notes = append(x.notes, "incomplete: "+withHint(r.Error))
 			}
@@ -315,21 +316,23 @@ func marker(i int, s Style) string {
 // columns is the table's layout.
 type columns struct {
 	name, bar, whole, decimals int // widths; 0: the column is dropped
-	peak, ready                bool
+	peak, start, ready         bool
 }
 
 const (
 	spreadWidth = 8
 	peakWidth   = 10
+	startWidth  = 11
 	readyWidth  = 11
+	wide        = 100 // columns from which a framework's own start is shown too
 	maxBar      = 24
 	minBar      = 6
 )
 
-// columnsFor fits the table into the terminal: it gives up the bar first, then
-// "ready in", then "of its peak".
+// columnsFor fits the table into the terminal: it gives up "starts in" and the bar
+// first, then "ready in", then "of peak".
 func columnsFor(groups []group, s Style) columns {
-	c := columns{peak: true, ready: true}
+	c := columns{peak: true, start: s.Width >= wide, ready: true}
 	for _, g := range groups {
 		for _, r := range g.rows {
 			c.name = max(c.name, lipgloss.Width(s.plain(r.name)+r.marks))
@@ -342,6 +345,9 @@ func columnsFor(groups []group, s Style) columns {
 		if c.peak {
 			w += peakWidth
 		}
+		if c.start {
+			w += startWidth
+		}
 		if c.ready {
 			w += readyWidth
 		}
@@ -350,6 +356,7 @@ func columnsFor(groups []group, s Style) columns {
 	if room := s.Width - fixed() - 2; s.Width >= 72 && room >= minBar {
 		c.bar = min(room, maxBar)
 	}
+	c.start = c.start && fixed() <= s.Width
 	c.ready = fixed() <= s.Width
 	c.peak = fixed() <= s.Width
 	if over := fixed() - s.Width; over > 0 {
@@ -374,6 +381,9 @@ func (c columns) head(unitName string, s Style) string {
 	h := right(unitName, c.figureWidth()) + right(s.plain("±95 %"), spreadWidth)
 	if c.peak {
 		h += right("of peak", peakWidth)
+	}
+	if c.start {
+		h += right("starts in", startWidth)
 	}
 	if c.ready {
 		h += right("ready in", readyWidth)
@@ -415,6 +425,9 @@ func (c columns) row(r row, s Style) string {
 	out += figure + s.dim(right(s.plain(r.spread), spreadWidth))
 	if c.peak {
 		out += right(s.plain(r.peak), peakWidth)
+	}
+	if c.start {
+		out += s.dim(right(s.plain(r.start), startWidth))
 	}
 	if c.ready {
 		out += s.dim(right(s.plain(r.ready), readyWidth))
