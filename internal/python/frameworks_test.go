@@ -204,6 +204,10 @@ func TestDecisions(t *testing.T) {
 		{"torch", `switch_notes(FP32_ON_CPU, {"DNNL_DEFAULT_FPMATH_MODE": "ANY"})`, `DNNL_DEFAULT_FPMATH_MODE=ANY is set: oneDNN may compute float32 in a narrower type`},
 		{"torch", `switch_notes(FP32_ON_CUDA, {"NVIDIA_TF32_OVERRIDE": "0"})`, `NVIDIA_TF32_OVERRIDE=0 is set: it decides whether float32 is computed as TF32`},
 
+		{"torch", `driver_in("580.159.04\n")`, `580.159.04`},
+		{"torch", `driver_in("NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.95.05  Tue Sep 23 2025\nGCC version: gcc version 13.3.0")`, `580.95.05`},
+		{"torch", `driver_in("no version")`, `<nil>`},
+
 		{"torch", `is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 4 GiB"))`, `true`},
 		{"torch", `is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"))`, `true`},
 		{"tensorflow", `is_out_of_memory(RuntimeError("OOM when allocating tensor with shape[65536,65536]"))`, `true`},

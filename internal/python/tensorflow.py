@@ -1,7 +1,6 @@
 """TensorFlow: the CPU and the GPUs as TensorFlow lists them, run eagerly."""
 
 import importlib.metadata
-import re
 
 tf = None  # imported by inventory
 places = {}  # device id -> TensorFlow's own name: "GPU:0"

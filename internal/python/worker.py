@@ -21,6 +21,7 @@ import importlib
 import json
 import os
 import queue
+import re
 import sys
 import threading
 import time
@@ -102,6 +103,23 @@ def main_memory():
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # Windows has no sysconf
         return 1 << 60
+
+
+def driver_in(text):
+    """The version in what the NVIDIA driver says of itself."""
+    found = re.search(r"\d+\.\d+(\.\d+)*", text)
+    return found.group() if found else None
+
+
+def nvidia_driver():
+    """The version of the NVIDIA driver on Linux, None where there is none."""
+    for path in ("/sys/module/nvidia/version", "/proc/driver/nvidia/version"):
+        try:
+            with open(path) as file:
+                return driver_in(file.read())
+        except OSError:
+            pass
+    return None
 
 
 def mix(z):
@@ -186,6 +204,10 @@ class Worker:
             raise Failure("invalid", f"this worker speaks protocol {PROTOCOL}, not {request.get('protocol')}")
         self.threads = request.get("threads", 0)
         found = self.framework["inventory"](request.get("cpu", ""), self.threads)
+        driver = nvidia_driver()
+        for device in found["devices"]:
+            if driver and device["api"] == "cuda":
+                device["versions"] = {**device["versions"], "driver": driver}
         self.devices = {d["id"] for d in found["devices"]}
         gc.collect()
         gc.freeze()  # a framework's thousands of objects need no second look
