@@ -29,7 +29,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program the hard way
-	root := newRoot(&app{stdin: stdin, stdout: stdout, stderr: stderr, env: readEnvironment()})
+	root := newRoot(&app{args: args, stdin: stdin, stdout: stdout, stderr: stderr, env: readEnvironment()})
 	root.SetArgs(args)
 	return exitCode(root.ExecuteContext(ctx), ctx, stderr)
 }
@@ -86,6 +86,7 @@ func (e *reportedError) Error() string { return fmt.Sprintf("exit code %d", e.co
 
 // app is what the commands share.
 type app struct {
+	args           []string // of the program
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	env            environment

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -64,20 +64,25 @@ func (a *app) race(ctx context.Context, f raceFlags, dtype matrix.DType, list []
 	d := a.document(ctx)
 	d.Race = true
 
-	isQuick := func(e engine) bool { return e.quick }
-	quick := a.start(ctx, p, slices.DeleteFunc(slices.Clone(list), func(e engine) bool { return !isQuick(e) }), f.laneFlags)
-	defer func() { closeClients(quick) }()
-	a.preliminary(ctx, p, f, lanes(quick), of)
-
-	all := append(quick, a.start(ctx, p, slices.DeleteFunc(slices.Clone(list), isQuick), f.laneFlags)...)
-	quick = all // so that all are closed
-	d.NotRaced = missing(all)
-	contenders := lanes(all)
+	var quick, slow []engine
+	for _, e := range list {
+		if e.quick {
+			quick = append(quick, e)
+		} else {
+			slow = append(slow, e)
+		}
+	}
+	found := a.start(ctx, p, quick, f.laneFlags)
+	defer func() { closeClients(found) }()
+	a.preliminary(ctx, p, f, lanes(found), of)
+	found = append(found, a.start(ctx, p, slow, f.laneFlags)...)
+	d.NotRaced = missing(found)
+	contenders := lanes(found)
 	if len(contenders) == 0 {
 		p.close()
 		return a.nothing(ctx, d)
 	}
-	reserve(ctx, all)
+	reserve(ctx, found)
 
 	p.race(contenders)
 	r := f.runner(host.Free, p.observe)
@@ -88,7 +93,8 @@ func (a *app) race(ctx context.Context, f raceFlags, dtype matrix.DType, list []
 	} else {
 		r.Plan(ctx, contenders, of, f.seed, f.budget)
 	}
-	p.say("measuring %s", unit.Cube(contenders[0].GEMM.M, contenders[0].GEMM.N, contenders[0].GEMM.K))
+	largest := slices.MaxFunc(contenders, func(a, b bench.Lane) int { return cmp.Compare(a.GEMM.FLOP(), b.GEMM.FLOP()) }).GEMM
+	p.say("measuring %s", unit.Cube(largest.M, largest.N, largest.K))
 	d.Results = r.Race(ctx, contenders, f.seed, f.stop())
 	p.close()
 	d.Next = next(d, dtype)
@@ -104,7 +110,7 @@ func (a *app) document(ctx context.Context) *report.Document {
 		Schema:  report.Schema,
 		Created: time.Now().UTC().Truncate(time.Second),
 		Program: program(),
-		Command: append([]string{"gpuplay"}, os.Args[1:]...),
+		Command: append([]string{"gpuplay"}, a.args...),
 		Machine: host.Describe(ctx),
 	}
 }
