@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -69,13 +68,13 @@ func (a *app) showEngines(ctx context.Context, f laneFlags, asJSON bool) error {
 			fmt.Fprintf(a.stdout, "  + %-10s %s on %s%s, ready in %s\n", d.API, report.Label(d), d.Name, memory(d), unit.Seconds(c.start))
 		}
 		for _, m := range missing([]contender{c}) {
-			what := m.API
-			if what == "" {
-				what = "-"
+			if m.API == "" {
+				fmt.Fprintf(a.stdout, "  - %s\n", m.Reason)
+			} else {
+				fmt.Fprintf(a.stdout, "  - %-10s %s\n", m.API, m.Reason)
 			}
-			fmt.Fprintf(a.stdout, "  - %-10s %s\n", strings.TrimPrefix(what, "-"), m.Reason)
 			if m.Fix != "" {
-				fmt.Fprintf(a.stdout, "    %-10s %s\n", "", m.Fix)
+				fmt.Fprintf(a.stdout, "      %s\n", m.Fix)
 			}
 		}
 	}

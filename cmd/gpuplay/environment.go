@@ -40,7 +40,7 @@ func readEnvironment() environment {
 		children:   os.Environ(),
 	}
 	e.folder, _ = os.Getwd()
-	if data, err := os.UserCacheDir(); err == nil {
+	if data := dataDir(); data != "" {
 		e.own = filepath.Join(data, "gpuplay", "python")
 	}
 	for _, pair := range e.children {
@@ -56,6 +56,25 @@ func readEnvironment() environment {
 		e.trace = e.trace || what == "worker"
 	}
 	return e
+}
+
+// dataDir returns the folder for what programs keep for their user, "" when it is
+// not known. Environments of gigabytes are no cache, which may be cleared any time.
+func dataDir() string {
+	var dir string
+	switch runtime.GOOS {
+	case "windows":
+		dir, _ = os.UserCacheDir() // LocalAppData
+	case "darwin":
+		dir, _ = os.UserConfigDir() // Library/Application Support
+	default:
+		if dir = os.Getenv("XDG_DATA_HOME"); dir == "" { // XDG Base Directory Specification
+			if home, err := os.UserHomeDir(); err == nil {
+				dir = filepath.Join(home, ".local", "share")
+			}
+		}
+	}
+	return dir
 }
 
 // utf8Locale reports whether the terminal shows UTF-8, by the variables in

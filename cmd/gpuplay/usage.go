@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// A flagGroup is flags that the help shows together.
+type flagGroup struct {
+	title string
+	names []string
+}
+
+// flagGroups are in the help's order; flags in none of them come last.
+var flagGroups = []flagGroup{
+	{"What is measured", []string{"engines", "engine", "device", "size", "m", "n", "k", "trans-a", "trans-b", "dtype", "seed"}},
+	{"How", []string{"protocol", "repeat", "time", "threads", "python", "timeout"}},
+	{"Output", []string{"format", "output", "json", "verbose", "quiet"}},
+}
+
+// usage prints what follows a command's description: how it is called, examples
+// that work by copying, subcommands, and flags in groups.
+func usage(c *cobra.Command) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Usage:\n  %s\n", c.UseLine())
+	if c.HasExample() {
+		fmt.Fprintf(&b, "\nExamples:\n%s\n", c.Example)
+	}
+	if c.HasAvailableSubCommands() {
+		b.WriteString("\nCommands:\n")
+		for _, sub := range c.Commands() {
+			if sub.IsAvailableCommand() {
+				fmt.Fprintf(&b, "  %-*s %s\n", sub.NamePadding(), sub.Name(), sub.Short)
+			}
+		}
+	}
+	rest := pflag.NewFlagSet("", pflag.ContinueOnError)
+	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if !slices.ContainsFunc(flagGroups, func(g flagGroup) bool { return slices.Contains(g.names, f.Name) }) {
+			rest.AddFlag(f)
+		}
+	})
+	for _, g := range flagGroups {
+		set := pflag.NewFlagSet("", pflag.ContinueOnError)
+		set.SortFlags = false
+		for _, name := range g.names {
+			if f := c.LocalFlags().Lookup(name); f != nil {
+				set.AddFlag(f)
+			}
+		}
+		if set.HasFlags() {
+			fmt.Fprintf(&b, "\n%s:\n%s", g.title, set.FlagUsages())
+		}
+	}
+	fmt.Fprintf(&b, "\nOther flags:\n%s", rest.FlagUsages())
+	_, err := fmt.Fprint(c.OutOrStdout(), b.String())
+	return err
+}
