@@ -158,7 +158,7 @@ func (r *Result) judge(asked int, largest GEMM) {
 const (
 	minSamples = 10
 	// shortest is what a sample must last for a synchronisation, up to 0.2 ms
-	// (pytorch issue 152199), to be less than a tenth of it.
+	// (pytorch#152199), to be less than a tenth of it.
 	shortest = 2 * time.Millisecond
 	noisy    = 0.05
 	drifting = 0.03

@@ -73,7 +73,7 @@ const (
 )
 
 // warmTime is how long a device takes to reach the clock that it can hold. A
-// GPU ramps up in steps (llama.cpp pull request 21282 shows big swings without
+// GPU ramps up in steps (llama.cpp#21282 shows big swings without
 // a warm-up); a CPU is there within some tens of milliseconds.
 func warmTime(k Kind) time.Duration {
 	if k == CPU {
