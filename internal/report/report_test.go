@@ -67,6 +67,8 @@ func peak(p float64) func(*bench.Result) { return func(r *bench.Result) { r.Fact
 
 func ready(d time.Duration) func(*bench.Result) { return func(r *bench.Result) { r.Start = d } }
 
+func first(n int) func(*bench.Result) { return func(r *bench.Result) { r.Samples = r.Samples[:n] } }
+
 func named(engine string) func(*bench.Result) { return func(r *bench.Result) { r.Engine = engine } }
 
 func broken(code bench.Code, message, hint string) func(*bench.Result) {
@@ -284,6 +286,8 @@ func TestSentences(t *testing.T) {
 	}{
 		{"GPU against CPU", document(result(builtIn, 1e12), result(cuda, 25e12)), []string{"The GPU is 25× as fast as the CPU (±0.0 %): same matrices, same float32, 4096³, both verified."}, ""},
 		{"the CPU wins", document(result(builtIn, 1e12), slowGPU), []string{"The CPU is 2.0× as fast as the GPU"}, ""},
+		{"one sample each", document(result(builtIn, 1e12, first(1)), result(cuda, 25e12)), []string{"The GPU is 25× as fast as the CPU (from a single pair of samples)"}, "±"},
+		{"few samples", document(result(builtIn, 1e12, first(4)), result(cuda, 25e12)), []string{"The GPU is 25× as fast as the CPU (25–25×, from few samples)"}, "±"},
 		{"level", document(result(builtIn, 1e12), result(cuda, 1.0005e12)), []string{"No difference that can be seen"}, "as fast as the"},
 		{"other sizes", document(result(builtIn, 1e12), result(cuda, 9e12, func(r *bench.Result) { r.GEMM = bench.Square(8192, matrix.Float32) })),
 			[]string{"No ratio of GPU and CPU: they differ in size 8192³ against 4096³."}, "as fast as"},

@@ -55,14 +55,15 @@ func against(gpu, cpu *bench.Result) string {
 // than usual.
 func interval(r stats.Interval) string {
 	low, high := unit.Times(r.Low), unit.Times(r.High)
-	text := fmt.Sprintf("%s–%s×", low, high)
-	if low == high {
-		text = "±" + unit.Percent(r.Spread())
+	switch {
+	case r.Confidence == 0:
+		return "from a single pair of samples"
+	case !r.Firm():
+		return fmt.Sprintf("%s–%s×, from few samples", low, high)
+	case low == high:
+		return "±" + unit.Percent(r.Spread())
 	}
-	if !r.Firm() {
-		text += ", from few samples"
-	}
-	return text
+	return fmt.Sprintf("%s–%s×", low, high)
 }
 
 // without says why there is no ratio of GPU and CPU.
