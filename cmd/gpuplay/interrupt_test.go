@@ -25,6 +25,7 @@ func TestInterrupt(t *testing.T) {
 		want string // in the output
 	}{
 		{"while it starts", []string{"race", "--engines", "gocpu"}, "starting gocpu", ""},
+		{"after the first figure", []string{"race", "--engines", "gocpu", "--size", "8000"}, "measuring", "matrix multiply 1024³"},
 		{"in mid-race", []string{"race", "--engines", "gocpu", "--size", "512", "--time", "10m", "--repeat", "1000000"}, "measuring 512³", "GFLOP/s"},
 		{"in one lane", []string{"matmul", "--size", "512", "--repeat", "1000000", "--output", "r.json"}, "measuring", `"interrupted": true`},
 		{"in a long product", []string{"matmul", "--size", "12000", "--threads", "1", "--dtype", "float64", "--format", "line"}, "measuring", "interrupted"},

@@ -74,7 +74,7 @@ func (a *app) race(ctx context.Context, f raceFlags, dtype matrix.DType, list []
 	}
 	found := a.start(ctx, p, quick, f.laneFlags)
 	defer func() { closeClients(found) }()
-	a.preliminary(ctx, p, f, lanes(found), of)
+	preliminary := a.preliminary(ctx, p, f, lanes(found), of)
 	found = append(found, a.start(ctx, p, slow, f.laneFlags)...)
 	d.NotRaced = missing(found)
 	contenders := lanes(found)
@@ -97,7 +97,12 @@ func (a *app) race(ctx context.Context, f raceFlags, dtype matrix.DType, list []
 	p.say("measuring %s", unit.Cube(largest.M, largest.N, largest.K))
 	d.Results = r.Race(ctx, contenders, f.seed, f.stop())
 	p.close()
-	d.Next = next(d, dtype)
+	if ctx.Err() != nil && !measured(d.Results) && measured(preliminary) {
+		d.Results = preliminary // the only figures there are
+	}
+	if ctx.Err() == nil {
+		d.Next = next(d, dtype)
+	}
 	if err := a.deliver(ctx, f.outputFlags, d); err != nil {
 		return err
 	}
@@ -140,9 +145,9 @@ func (a *app) start(ctx context.Context, p *progress, list []engine, f laneFlags
 
 // preliminary shows a first figure of the engines that are there at once, before
 // anything else is started.
-func (a *app) preliminary(ctx context.Context, p *progress, f raceFlags, lanes []bench.Lane, of func(int) bench.GEMM) {
+func (a *app) preliminary(ctx context.Context, p *progress, f raceFlags, lanes []bench.Lane, of func(int) bench.GEMM) []*bench.Result {
 	if f.quiet || len(lanes) == 0 {
-		return
+		return nil
 	}
 	for i := range lanes {
 		lanes[i].GEMM = of(preliminarySize)
@@ -153,6 +158,12 @@ func (a *app) preliminary(ctx context.Context, p *progress, f raceFlags, lanes [
 			p.say("%s: %s, preliminary, at %s", report.Label(r.Device), unit.Rate(s.Value), unit.Cube(r.GEMM.M, r.GEMM.N, r.GEMM.K))
 		}
 	}
+	return results
+}
+
+// measured reports whether any lane has samples.
+func measured(results []*bench.Result) bool {
+	return slices.ContainsFunc(results, func(r *bench.Result) bool { return len(r.Samples) > 0 })
 }
 
 // reserve starts the workers that a race needs beyond one an engine, side by
@@ -228,14 +239,12 @@ func outcome(ctx context.Context, d *report.Document, byName bool) error {
 			}
 		}
 	}
-	measured := false
 	for _, r := range d.Results {
 		if r.Error != nil && r.Error.Code != bench.ErrUnsupported {
 			return &reportedError{exitFailed}
 		}
-		measured = measured || len(r.Samples) > 0
 	}
-	if !measured {
+	if !measured(d.Results) {
 		return &reportedError{exitFailed}
 	}
 	return nil
