@@ -189,6 +189,10 @@ func (a *app) discover(ctx context.Context, list []engine, opts laneFlags, limit
 			if c.client, c.err = a.client(step, e, opts); c.err == nil {
 				c.found, c.err = c.client.Devices(step)
 			}
+			var failed *bench.Error
+			if errors.As(c.err, &failed) && failed.Code == bench.ErrCrashed && failed.Hint == "" && e.open == nil {
+				failed.Hint = fmt.Sprintf("it was started by %s: --python names another interpreter, gpuplay setup %s makes one", c.client.Path, e.name)
+			}
 			if errors.Is(c.err, context.DeadlineExceeded) {
 				c.err = &bench.Error{Code: bench.ErrTimeout, Message: fmt.Sprintf("did not start within %s", limit), Hint: "--timeout gives it longer"}
 			}
