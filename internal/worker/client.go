@@ -41,10 +41,7 @@ func (c *Client) Name() string { return c.Engine }
 
 // Devices starts a worker unless one has told its devices before.
 func (c *Client) Devices(ctx context.Context) (bench.Inventory, error) {
-	c.mu.Lock()
-	found := c.found
-	c.mu.Unlock()
-	if found != nil {
+	if found := c.inventory(); found != nil {
 		return *found, nil
 	}
 	ch, err := c.start(ctx)
@@ -52,7 +49,14 @@ func (c *Client) Devices(ctx context.Context) (bench.Inventory, error) {
 		return bench.Inventory{}, err
 	}
 	c.release(ch)
-	return *c.found, nil
+	return *c.inventory(), nil
+}
+
+// inventory returns what a worker has told, nil before one has.
+func (c *Client) inventory() *bench.Inventory {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.found
 }
 
 // Reserve starts workers until n are idle, side by side, so that as many tasks
