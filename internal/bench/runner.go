@@ -409,6 +409,7 @@ func (r *Runner) warmUp(ctx context.Context, e *entry, stop Stop, share time.Dur
 	if stop.Repeat > 0 {
 		e.iters = 1
 	}
+	r.emit(Event{Lane: e.index, Phase: Sampling}) // it waits for its turn
 }
 
 // sample takes the lanes' samples in turns until each has enough. What lanes
