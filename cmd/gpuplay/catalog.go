@@ -270,6 +270,9 @@ func pick(c contender, want string) (bench.Device, error) {
 			return bench.Device{}, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s has no device %s: %s", c.engine.name, want, m.Reason), Hint: m.Fix}
 		}
 	}
-	there := "it has: " + strings.Join(deviceNames(c.found.Devices), ", ")
+	there := hintNear(want, deviceNames(c.found.Devices))
+	if want == string(bench.GPU) { // to which cpu is near, and no answer
+		there = "there are: " + strings.Join(deviceNames(c.found.Devices), ", ")
+	}
 	return bench.Device{}, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s has no device %q", c.engine.name, want), Hint: there}
 }

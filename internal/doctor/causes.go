@@ -209,10 +209,14 @@ func fewSamples(_ *Result, l *bench.Result) []Cause {
 	return []Cause{{Code: "few_samples", Claim: "the figure itself is uncertain", Evidence: count(len(l.Samples), "sample") + " only", Fix: "--time 60s", Factor: 1}}
 }
 
-// notes: what the engine itself said about this product, a converted type above all.
-func notes(_ *Result, l *bench.Result) []Cause {
+// notes: what the engine itself said about this product, a converted type above
+// all. What it says of the kernels is a cause of its own already.
+func notes(r *Result, l *bench.Result) []Cause {
 	var list []Cause
 	for _, n := range l.Facts.Notes {
+		if len(kernels(r, l)) > 0 && strings.HasPrefix(n, l.Device.Detail) {
+			continue
+		}
 		list = append(list, Cause{Code: "engine_note", Claim: report.Label(l.Device) + " says so itself", Evidence: n, Factor: 1.5})
 	}
 	return list

@@ -36,15 +36,7 @@ type printer struct {
 	style report.Style
 }
 
-// ascii is for terminals that show nothing else.
-var ascii = strings.NewReplacer("→", "->", "×", "x", "–", "-", "±", "+-", "³", "^3", "²", "^2", "·", "-", "°", "", "µ", "u", "“", "\"", "”", "\"", "…", "...", "≥", ">=", "✗", "x")
-
-func (p *printer) text(t string) string {
-	if p.style.Unicode {
-		return t
-	}
-	return ascii.Replace(t)
-}
+func (p *printer) text(t string) string { return p.style.Plain(t) }
 
 func (p *printer) render(on lipgloss.Style, t string) string {
 	if !p.style.Color || t == "" {
@@ -66,8 +58,7 @@ func (p *printer) line(t string) { p.WriteString(strings.TrimRight(t, " ") + "\n
 // before the others.
 func (p *printer) wrapped(lead, t string, on lipgloss.Style) {
 	indent := lipgloss.Width(lead)
-	lines := strings.Split(lipgloss.Wrap(p.text(t), max(20, p.style.Width-indent), " "), "\n")
-	for i, l := range lines {
+	for i, l := range report.Wrap(p.text(t), p.style.Width-indent) {
 		if i > 0 {
 			lead = strings.Repeat(" ", indent)
 		}

@@ -179,3 +179,12 @@ func FuzzExplain(f *testing.F) {
 		}
 	})
 }
+
+// An engine's own note on its kernels does not make one cause into two.
+func TestOldKernelsAreOneCause(t *testing.T) {
+	l := &bench.Result{Device: bench.Device{Kind: bench.CPU, Detail: "Haswell kernels"}, Facts: bench.Facts{Notes: []string{"Haswell kernels, for narrower vectors", "another note"}}}
+	r := &Result{Machine: host.Machine{Features: []string{"avx512f"}}}
+	if got := notes(r, l); len(got) != 1 || got[0].Evidence != "another note" || len(kernels(r, l)) != 1 {
+		t.Errorf("notes are %+v", got)
+	}
+}

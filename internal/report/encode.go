@@ -15,36 +15,42 @@ import (
 
 // JSON writes the whole document as one indented object.
 func JSON(w io.Writer, d *Document) error {
-	lanes := make([]laneJSON, len(d.Results))
-	for i, r := range d.Results {
-		lanes[i] = lane(r)
-	}
-	e := json.NewEncoder(w)
+	e := encoder(w)
 	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(struct {
-		*Document
-		Lanes       []laneJSON       `json:"results"`
-		Comparisons []comparisonJSON `json:"comparisons"`
-	}{d, lanes, d.comparisons()})
+	return e.Encode(d.json())
 }
 
-// JSONL writes an object a lane, each with what the document says of all.
+// JSONL writes a line a lane, each a document of the same schema with that lane
+// alone: lines can be kept, joined and read without the others.
 func JSONL(w io.Writer, d *Document) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	common := *d
-	common.NotRaced = nil
+	e := encoder(w)
 	for _, r := range d.Results {
-		err := e.Encode(struct {
-			*Document
-			Result laneJSON `json:"result"`
-		}{&common, lane(r)})
-		if err != nil {
+		alone := *d
+		alone.Results, alone.NotRaced = []*bench.Result{r}, nil
+		if err := e.Encode(alone.json()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func encoder(w io.Writer) *json.Encoder {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e
+}
+
+// json returns the document with what follows from its results.
+func (d *Document) json() any {
+	lanes := make([]laneJSON, len(d.Results))
+	for i, r := range d.Results {
+		lanes[i] = lane(r)
+	}
+	return struct {
+		*Document
+		Lanes       []laneJSON       `json:"results"`
+		Comparisons []comparisonJSON `json:"comparisons"`
+	}{d, lanes, d.comparisons()}
 }
 
 // CSV writes a row a lane: the summary, in base units.

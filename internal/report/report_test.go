@@ -3,11 +3,13 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -201,6 +203,16 @@ func stripEscapes(s string) string {
 	}
 }
 
+// Where only ASCII can be shown nothing else is, whatever a library said.
+func TestPlain(t *testing.T) {
+	if got, want := (Style{}).Plain("Aᵀ·B 4096³ ≥ ±0.4 % “naïve” → 漢"), `A^T-B 4096^3 >= +-0.4 % "na?ve" -> ?`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := (Style{Unicode: true}).Plain("Aᵀ → 漢"); got != "Aᵀ → 漢" {
+		t.Errorf("a UTF-8 terminal is shown %q", got)
+	}
+}
+
 func TestEncodings(t *testing.T) {
 	for ending, encode := range map[string]func(io.Writer, *Document) error{"json": JSON, "jsonl": JSONL, "csv": CSV, "md": Markdown, "line.txt": Line} {
 		for name, d := range documents() {
@@ -221,20 +233,26 @@ func TestJSONKeepsItsSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, d := range documents() {
-		var b bytes.Buffer
-		if err := JSON(&b, d); err != nil {
+		var whole, lines bytes.Buffer
+		if err := errors.Join(JSON(&whole, d), JSONL(&lines, d)); err != nil {
 			t.Fatal(err)
 		}
-		value, err := jsonschema.UnmarshalJSON(&b)
-		if err != nil {
-			t.Fatal(err)
+		texts := append(slices.Collect(strings.Lines(lines.String())), whole.String())
+		if len(texts) != len(d.Results)+1 {
+			t.Errorf("%s: %d lines of %d results", name, len(texts)-1, len(d.Results))
 		}
-		if err := schema.Validate(value); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		value.(map[string]any)["surprise"] = 1
-		if schema.Validate(value) == nil {
-			t.Errorf("%s: the schema takes an unknown field", name)
+		for _, text := range texts {
+			value, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := schema.Validate(value); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			value.(map[string]any)["surprise"] = 1
+			if schema.Validate(value) == nil {
+				t.Errorf("%s: the schema takes an unknown field", name)
+			}
 		}
 	}
 }

@@ -35,12 +35,20 @@ func (s Style) red(t string) string {
 	return s.render(lipgloss.NewStyle().Foreground(lipgloss.Red), t)
 }
 
-// plain replaces what a terminal without UTF-8 cannot show.
-func (s Style) plain(t string) string {
+var ascii = strings.NewReplacer("×", "x", "–", "-", "±", "+-", "²", "^2", "³", "^3", "ᵀ", "^T", "·", "-", "µ", "u", "°", "",
+	"“", "\"", "”", "\"", "…", "...", "→", "->", "≥", ">=", "✗", "x", "█", "#")
+
+// Plain replaces what a terminal without UTF-8 cannot show.
+func (s Style) Plain(t string) string {
 	if s.Unicode {
 		return t
 	}
-	return strings.NewReplacer("×", "x", "–", "-", "±", "+-", "³", "^3", "·", "-", "µ", "u", "“", "\"", "”", "\"", "…", "...", "█", "#").Replace(t)
+	return strings.Map(func(r rune) rune {
+		if r > '~' {
+			return '?'
+		}
+		return r
+	}, ascii.Replace(t))
 }
 
 // Label names what computes, short enough for a table: "OpenBLAS 0.3.34",
@@ -128,7 +136,7 @@ func Table(w io.Writer, d *Document, s Style) error {
 	c := columnsFor(groups, s)
 	for i, g := range groups {
 		line("")
-		head := fit(s.plain("  "+g.name), c.lead())
+		head := fit(s.Plain("  "+g.name), c.lead())
 		if i == 0 {
 			head = pad(head, c.lead()) + s.dim(c.head(unitName, s))
 		}
@@ -140,14 +148,14 @@ func Table(w io.Writer, d *Document, s Style) error {
 	if len(notes) > 0 {
 		line("")
 		for _, n := range notes {
-			for _, l := range wrap(s.plain(n), s.Width-4) {
+			for _, l := range Wrap(s.Plain(n), s.Width-4) {
 				line("  %s", s.dim(l))
 			}
 		}
 	}
 	for i, t := range sentences(d) {
 		line("")
-		for _, l := range wrap(s.plain(t), s.Width-4) {
+		for _, l := range Wrap(s.Plain(t), s.Width-4) {
 			if i == 0 {
 				l = s.bold(l)
 			}
@@ -158,13 +166,13 @@ func Table(w io.Writer, d *Document, s Style) error {
 		if i == 0 {
 			line("")
 		}
-		for _, l := range wrap(s.plain(t), s.Width-4) {
+		for _, l := range Wrap(s.Plain(t), s.Width-4) {
 			line("  %s", s.dim(l))
 		}
 	}
 	if d.Next != "" {
 		line("")
-		for _, l := range wrap(s.plain("Next: "+d.Next), s.Width-4) {
+		for _, l := range Wrap(s.Plain("Next: "+d.Next), s.Width-4) {
 			line("  %s", l)
 		}
 	}
@@ -199,7 +207,7 @@ func headline(d *Document, s Style) string {
 		}
 		*last += " · " + p
 	}
-	text := s.plain(strings.Join(lines, "\n"))
+	text := s.Plain(strings.Join(lines, "\n"))
 	return strings.Replace(text, "AI GPU Playground", s.bold("AI GPU Playground"), 1)
 }
 
@@ -335,7 +343,7 @@ func columnsFor(groups []group, s Style) columns {
 	c := columns{peak: true, start: s.Width >= wide, ready: true}
 	for _, g := range groups {
 		for _, r := range g.rows {
-			c.name = max(c.name, lipgloss.Width(s.plain(r.name)+r.marks))
+			c.name = max(c.name, lipgloss.Width(s.Plain(r.name)+r.marks))
 			whole, part, _ := strings.Cut(r.figure, ".")
 			c.whole, c.decimals = max(c.whole, len(whole)), max(c.decimals, len(part))
 		}
@@ -378,7 +386,7 @@ func (c columns) lead() int {
 }
 
 func (c columns) head(unitName string, s Style) string {
-	h := right(unitName, c.figureWidth()) + right(s.plain("±95 %"), spreadWidth)
+	h := right(unitName, c.figureWidth()) + right(s.Plain("±95 %"), spreadWidth)
 	if c.peak {
 		h += right("of peak", peakWidth)
 	}
@@ -392,13 +400,13 @@ func (c columns) head(unitName string, s Style) string {
 }
 
 func (c columns) row(r row, s Style) string {
-	name := fit(s.plain(r.name), c.name-lipgloss.Width(r.marks)) + r.marks
+	name := fit(s.Plain(r.name), c.name-lipgloss.Width(r.marks)) + r.marks
 	out := "    " + pad(name, c.name) + "  "
 	if r.best {
 		out = "    " + s.bold(pad(name, c.name)) + "  "
 	}
 	if r.failure != "" {
-		lines := wrap(s.plain(r.failure), max(20, s.Width-6-c.name))
+		lines := Wrap(s.Plain(r.failure), max(20, s.Width-6-c.name))
 		for i, l := range lines {
 			lines[i] = s.red(l)
 		}
@@ -406,7 +414,7 @@ func (c columns) row(r row, s Style) string {
 	}
 	if c.bar > 0 {
 		filled := max(1, int(math.Round(r.bar*float64(c.bar))))
-		block := s.plain("█")
+		block := s.Plain("█")
 		out += pad(strings.Repeat(block, filled), c.bar) + "  "
 	}
 	whole, part, dot := strings.Cut(r.figure, ".")
@@ -422,15 +430,15 @@ func (c columns) row(r row, s Style) string {
 	if r.best {
 		figure = s.bold(figure)
 	}
-	out += figure + s.dim(right(s.plain(r.spread), spreadWidth))
+	out += figure + s.dim(right(s.Plain(r.spread), spreadWidth))
 	if c.peak {
-		out += right(s.plain(r.peak), peakWidth)
+		out += right(s.Plain(r.peak), peakWidth)
 	}
 	if c.start {
-		out += s.dim(right(s.plain(r.start), startWidth))
+		out += s.dim(right(s.Plain(r.start), startWidth))
 	}
 	if c.ready {
-		out += s.dim(right(s.plain(r.ready), readyWidth))
+		out += s.dim(right(s.Plain(r.ready), readyWidth))
 	}
 	return out
 }
@@ -455,9 +463,9 @@ func fit(t string, width int) string {
 	return string(runes) + "~"
 }
 
-// wrap breaks a text between words. Libraries for it also break at hyphens, which
+// Wrap breaks a text between words. Libraries for it also break at hyphens, which
 // would tear names such as AVX-512.
-func wrap(t string, width int) []string {
+func Wrap(t string, width int) []string {
 	lines := []string{""}
 	for i, word := range strings.Split(t, " ") {
 		last := &lines[len(lines)-1]
