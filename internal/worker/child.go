@@ -168,6 +168,9 @@ var doing = map[string]string{
 // obituary says how the child ended and quotes its last words.
 func (ch *child) obituary(op string) error {
 	e := &bench.Error{Code: bench.ErrCrashed}
+	if op != "hello" { // whoever starts workers knows more of what keeps one from starting
+		e.Hint = "GPUPLAY_DEBUG=worker shows all that it said"
+	}
 	state := ch.cmd.ProcessState
 	switch sig := signalOf(state); {
 	case sig == syscall.SIGKILL:
@@ -180,7 +183,7 @@ func (ch *child) obituary(op string) error {
 	}
 	words := ch.log.words()
 	if strings.Contains(words, "out of memory") || strings.Contains(words, "cannot allocate memory") {
-		e.Code = bench.ErrOutOfMemory
+		e.Code, e.Hint = bench.ErrOutOfMemory, "try a smaller --size"
 	}
 	if words != "" {
 		e.Message += fmt.Sprintf(": “%s”", words)

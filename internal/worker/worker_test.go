@@ -204,6 +204,10 @@ func TestEndsInMidWork(t *testing.T) {
 			if !errors.Is(err, tt.code) || err.Error() != tt.says {
 				t.Errorf("error %v, want %s: %s", err, tt.code, tt.says)
 			}
+			var e *bench.Error
+			if !errors.As(err, &e) || e.Hint == "" {
+				t.Errorf("error %v shows no way out", err)
+			}
 		})
 	}
 }
