@@ -1,0 +1,100 @@
+// Package llm is what tokens per second need: a runtime that loads a language
+// model on a device, and generations that are timed token by token. The runtimes
+// are packages below it; whoever calls them brings them together.
+//
+// Prompts and generations are two different loads, the first bound by arithmetic
+// and the second by memory, so they are two figures and never added up. What a
+// person waits for, the time to the first token, is a third.
+package llm
+
+import (
+	"context"
+	"time"
+
+	"gpuplay/internal/bench"
+)
+
+// A Runtime runs language models: llama.cpp, MLX or Ollama. Its errors carry a
+// bench.Code, as an Engine's do.
+type Runtime interface {
+	// Name is what --runtime calls it.
+	Name() string
+	// Load brings a model into memory on a lane's device and returns when it can
+	// answer. The session outlives ctx, which ends with the call.
+	Load(ctx context.Context, model string, l Lane) (Session, error)
+}
+
+// A Lane is where a model runs: how many of its layers on the GPU, and with how
+// many CPU threads.
+type Lane struct {
+	Layers  int `json:"layers"`  // on the GPU: 0 none, and the GPU is not touched at all; at least the model's own number: all
+	Threads int `json:"threads"` // CPU threads; 0: the runtime's own choice
+}
+
+// A Session is a model in memory. Its methods are called one at a time.
+type Session interface {
+	// Facts says what loading found out.
+	Facts() Facts
+	// Generate continues a prompt and gives each piece of text to each as it comes;
+	// each must not block. It begins with nothing kept from a generation before.
+	// What was generated before an error or the context's end is returned with it.
+	Generate(ctx context.Context, r Request, each func(Piece)) (Generation, error)
+	// Close frees the model and ends what runs for it; a second call does nothing.
+	Close() error
+}
+
+// Facts are what a runtime knows of a model once it is loaded.
+type Facts struct {
+	Device  bench.Device  `json:"device"`           // what computes: the GPU as soon as one layer is on it
+	Runtime string        `json:"runtime"`          // as its maker writes it, with its version: "llama.cpp b11434"
+	Load    time.Duration `json:"load_ns"`          // from starting the runtime to its being able to answer
+	Layers  *int          `json:"layers,omitempty"` // on the GPU, as the runtime reports it; nil when it does not
+	Total   *int          `json:"total,omitempty"`  // layers that could be, the output layer included; nil when not known
+	Memory  *int64        `json:"memory,omitempty"` // bytes of weights, cache and buffers on the device; nil when not known
+	Threads int           `json:"threads"`          // CPU threads that compute; 0 when not known
+	Context int           `json:"context"`          // tokens that prompt and generation may take together; 0 when not known
+	Notes   []string      `json:"notes,omitempty"`  // what a reader must know to read the figures right
+}
+
+// A Request asks for a continuation, always of the likeliest tokens (greedy), so
+// that two lanes can be compared word by word.
+type Request struct {
+	Prompt    string
+	Tokens    int  // at most so many are generated
+	IgnoreEnd bool // go on past the model's own end: a measurement wants its number of tokens
+}
+
+// A Piece is a token's text as it came. A token may be part of a character: then
+// the text comes with the token that completes it.
+type Piece struct {
+	Text string        `json:"text"`
+	At   time.Duration `json:"at_ns"` // since the request was sent
+}
+
+// A Generation is one request's timing. The runtime's own durations leave out
+// what is between it and us; First is by our clock, as a person waits.
+type Generation struct {
+	Text         string        `json:"text"`
+	First        time.Duration `json:"first_ns"`      // from sending the request to the first piece (TTFT)
+	Wall         time.Duration `json:"wall_ns"`       // from sending the request to its end
+	PromptTokens int           `json:"prompt_tokens"` // that were computed, none of them from a cache
+	PromptTime   time.Duration `json:"prompt_ns"`     // by the runtime's clock
+	Tokens       int           `json:"tokens"`        // that were generated
+	TokenTime    time.Duration `json:"token_ns"`      // by the runtime's clock
+	Finish       string        `json:"finish"`        // "length", "stop", or empty when it was cut off
+}
+
+// PromptRate returns the prompt's tokens per second; ok is false when it has no time.
+func (g Generation) PromptRate() (rate float64, ok bool) {
+	return perSecond(g.PromptTokens, g.PromptTime)
+}
+
+// Rate returns the generated tokens per second; ok is false when there is no time.
+func (g Generation) Rate() (rate float64, ok bool) { return perSecond(g.Tokens, g.TokenTime) }
+
+func perSecond(tokens int, d time.Duration) (rate float64, ok bool) {
+	if tokens < 1 || d <= 0 {
+		return 0, false
+	}
+	return float64(tokens) / d.Seconds(), true
+}
