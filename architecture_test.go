@@ -65,7 +65,7 @@ var rules = []struct {
 		first, _, _ := strings.Cut(imported, "/")
 		return strings.Contains(first, ".") || strings.HasPrefix(imported, "gpuplay/")
 	}},
-	{"gemm and triad know nothing of gpuplay but the CPU's layout", is("gemm", "triad"), func(_, imported string) bool {
+	{"gemm and roof know nothing of gpuplay but the CPU's layout", is("gemm", "roof"), func(_, imported string) bool {
 		return strings.HasPrefix(imported, "gpuplay/") && !within(imported, "topology")
 	}},
 	{"topology knows nothing of gpuplay", is("topology"), func(_, imported string) bool { return strings.HasPrefix(imported, "gpuplay/") }},

@@ -3,7 +3,7 @@
 //
 // It reads sysfs on Linux, sysctl on macOS and the cpuid instruction where the
 // system has nothing to say. What is not known is absent. It measures nothing
-// and changes nothing, and knows nothing of gpuplay, so that any package may ask.
+// and knows nothing of gpuplay, so that any package may ask.
 package topology
 
 import (

@@ -1,0 +1,5 @@
+//go:build noasm || !amd64
+
+package roof
+
+func kernelSets() []kernelSet { return []kernelSet{kernels, portable} }
