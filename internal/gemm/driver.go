@@ -1,203 +1,445 @@
 package gemm
 
-import "unsafe"
+import (
+	"context"
+	"math/bits"
+	"unsafe"
+)
 
-// A driver computes products of one type of sums; its buffers stay for the next
-// product. The threads share it: whatever is not written under a scratch of a
-// thread's own is written between two barriers by one thread alone.
-type driver[T number] struct {
-	kernel[T]
-	team *team
+// A product is C = op(A)·op(B) in memory; strides are in bytes.
+type product struct {
+	m, n           int
+	depth          int // k in elements
+	a, b, c        unsafe.Pointer
+	lda, ldb, ldc  int
+	transA, transB bool
+}
 
-	// The product in hand.
-	m, n, k int
-	times   int
-	a, b    operand[T]
-	c       result[T]
+// A driver computes products; its buffers stay for the next one. The threads
+// share it: whatever is not written under a scratch of a thread's own is written
+// between two barriers by one thread alone.
+type driver struct {
+	*kernel
+	product
+	team  team
+	times int
 
-	// How it is cut up.
+	way     way
+	threads int  // that take part
+	k       int  // steps
+	packsA  bool // rather than reading it in place
+	packsB  bool
+
+	// How C and k are cut up.
 	kb, nb int    // kc and nc, evened out
 	spans  []span // of rows, by which threads share the work
 	parts  int    // of columns, where there are few rows to share
 
-	panels [2][]T // packed B, in turns, so that one barrier a block is enough
-	sums   []T    // C in float32 while a 16-bit type is computed, nb wide
-	own    []scratch[T]
+	panels [2]buffer // packed B, in turns, so that one barrier a block is enough
+	sums   buffer    // what becomes C in the end, where C is not of sums
+	own    []scratch
 }
+
+// A way is how a product is computed.
+type way int
+
+const (
+	inPlace way = iota // B is read where it is
+	packed             // B is packed, by all threads together
+	split              // every thread sums up a part of k
+)
 
 // A span is rows from (included) to (excluded).
 type span struct{ from, to int }
 
 // A scratch is what one thread writes to alone.
-type scratch[T number] struct {
-	a     []T // packed rows of A
-	tile  []T // for tiles that reach beyond C
-	lines []T // widened, before they are transposed
+type scratch struct {
+	tile  tile
+	a     buffer // packed rows of A
+	b     buffer // packed B, where threads do not share it
+	edge  buffer // a panel of B's last columns, where B is in place
+	lines buffer // widened, before they are transposed
+	_     [64]byte
 }
 
-// prepare takes on a product, as checked by Problem.check.
-func (d *driver[T]) prepare(g Problem, times int, a, b operand[T], c result[T]) {
-	a.stride, a.trans = g.LDA, g.TransA
-	b.stride, b.trans = g.LDB, g.TransB
-	c.stride = g.LDC
-	d.m, d.n, d.k, d.times, d.a, d.b, d.c = g.M, g.N, g.K, times, a, b, c
-	d.kb = even(d.k, d.kc, 1)
-	d.nb = even(d.n, d.nc, d.nr)
+// prepare takes on a product for as many threads as it is worth.
+func (d *driver) prepare(ctx context.Context, k *kernel, g product, times int) {
+	d.kernel, d.product, d.times = k, g, times
+	d.k = (d.depth + d.group - 1) / d.group
+	d.threads = len(d.own)
+	if float64(g.m)*float64(g.n)*float64(g.depth) < smallProduct {
+		d.threads = 1
+	}
+	d.packsA = d.mustPackA() || d.crowdsA()
+	d.packsB = d.mustPackB() || d.crowdsB() || d.m > d.mostRows(d.vecs) && d.k*d.n*d.word > smallB
+	switch {
+	case d.threads > 1 && d.k > 8*max(d.m, d.n) && d.m*d.n < 1<<16:
+		d.way = split
+	case !d.packsB:
+		d.way = inPlace
+	default:
+		d.way = packed
+	}
+	d.kb, d.nb = even(d.k, d.kc, 1), d.n
+	if d.way == packed {
+		d.nb = even(d.n, d.nc, d.width())
+	}
 	d.share()
-	d.panels[0] = grow(d.panels[0], d.kb*d.nb)
-	if len(d.own) == 1 { // nobody is still reading the block before
-		d.panels[1] = d.panels[0]
-	} else {
-		d.panels[1] = grow(d.panels[1], d.kb*d.nb)
+	d.reserve()
+	d.team.reset(ctx, d.threads)
+}
+
+// reserve makes room for all that the product needs. The threads touch it first,
+// each what it will use, so that it is near them.
+func (d *driver) reserve() {
+	wide := d.kb * up(d.nb, d.width()) * d.word
+	mb := 0
+	for _, s := range d.spans {
+		mb = max(mb, even(s.to-s.from, d.mc, d.mostRows(d.vecs)))
 	}
-	for i := range d.own {
-		d.own[i].a = grow(d.own[i].a, min(d.mc, up(d.m, d.mr))*strideA[T](d.kb))
-		d.own[i].tile = grow(d.own[i].tile, d.mr*d.nr)
+	for i := range d.own[:d.threads] {
+		w := &d.own[i]
+		if d.packsA {
+			w.a.grow(mb * oddLines(d.kb*d.word))
+		}
+		if d.transA || d.transB {
+			w.lines.grow(transposed * max(d.kb, mb) * d.word)
+		}
+		if d.way == split && d.packsB {
+			w.b.grow(wide)
+		}
+		if !d.packsB && !d.masks {
+			w.edge.grow(d.kb * d.width() * d.word)
+		}
 	}
-	if c.half != nil {
-		d.sums = grow(d.sums, d.m*d.nb)
+	switch {
+	case d.way == split:
+		d.sums.grow(d.threads * d.m * oddLines(d.n*d.word))
+	case d.way == packed:
+		d.panels[0].grow(wide)
+		if d.threads > 1 { // others may still be reading the block before
+			d.panels[1].grow(wide)
+		}
+		if d.narrow != nil {
+			d.sums.grow(d.m * oddLines(d.nb*d.word))
+		}
 	}
 }
+
+// smallProduct is how many multiplications do not pay for a second thread.
+const smallProduct = 1 << 17
+
+// smallB is how many bytes of B are worth reading in place.
+const smallB = 4 << 20
 
 // release forgets the caller's matrices, so that the collector may have them.
-func (d *driver[T]) release() {
-	d.a, d.b, d.c = operand[T]{}, operand[T]{}, result[T]{}
+func (d *driver) release() {
+	d.product = product{}
+	for i := range d.own {
+		t := &d.own[i].tile
+		t.a, t.b, t.c = nil, nil, nil
+	}
 }
 
-// share cuts the rows into spans: at most mc, and fewer towards the end, so that
-// the threads finish together. With too few rows for that, columns are cut too.
-func (d *driver[T]) share() {
-	threads := len(d.own)
+// width returns the columns of a tile.
+func (d *driver) width() int { return d.vecs * d.lanes }
+
+// mostRows returns the rows of the highest tile so many vectors wide.
+func (d *driver) mostRows(vecs int) int { return len(d.tiles[vecs]) - 1 }
+
+// mustPackA reports whether a kernel cannot read A in place.
+func (d *driver) mustPackA() bool {
+	return d.widen != nil || d.whole || d.group > 1 && (d.transA || d.depth%d.group != 0)
+}
+
+// mustPackB reports whether a kernel cannot read B in place.
+func (d *driver) mustPackB() bool { return d.widen != nil || d.whole || d.group > 1 || d.transB }
+
+// crowdsA reports whether rows of A crowd into few sets of a cache.
+func (d *driver) crowdsA() bool {
+	return d.n > d.width() && (d.transA && d.m*d.depth > 1<<16 || d.lda%2048 == 0)
+}
+
+// crowdsB reports whether rows of B crowd into few sets of a cache.
+func (d *driver) crowdsB() bool {
+	return d.k*d.n*d.word > 256<<10 && bits.TrailingZeros(uint(d.ldb)) >= 11
+}
+
+// share cuts the rows into spans: fewer rows towards the end, so that the
+// threads finish together. With too few rows for that, columns are cut too.
+func (d *driver) share() {
+	mr := d.mostRows(d.vecs)
 	d.spans = d.spans[:0]
 	for from := 0; from < d.m; {
 		left := d.m - from
 		rows := left
-		if threads > 1 {
-			rows = max(left/(2*threads), 2*d.mr) // one tile would not pay for fetching B
-		} else if left < 2*d.mc { // two halves rather than a whole and a rest
-			rows = max(left/2, min(left, d.mc/2))
+		if d.threads > 1 && d.way != split {
+			rows = max(left/(2*d.threads), 2*mr) // one tile would not pay for fetching B
 		}
-		rows = min(up(rows, d.mr), d.mc, left)
+		if d.way == packed {
+			rows = even(min(rows, left), d.mc, mr)
+		}
+		rows = min(up(rows, mr), left)
 		d.spans = append(d.spans, span{from, from + rows})
 		from += rows
 	}
 	d.parts = 1
-	if want := 4 * threads; threads > 1 && len(d.spans) < want {
-		d.parts = min((want+len(d.spans)-1)/len(d.spans), (d.nb+d.nr-1)/d.nr)
+	if want := 4 * d.threads; d.threads > 1 && d.way != split && len(d.spans) < want {
+		d.parts = min((want+len(d.spans)-1)/len(d.spans), (d.nb+d.width()-1)/d.width())
 	}
 }
 
 // up rounds n up to a multiple of unit.
 func up(n, unit int) int { return (n + unit - 1) / unit * unit }
 
-// even returns the size of blocks, at most limit and a multiple of unit, that
-// cut n into as few and as equal pieces as can be.
+// even returns the size of blocks, at most limit or one unit, and a multiple of
+// unit, that cut n into as few and as equal pieces as can be.
 func even(n, limit, unit int) int {
 	count := (n + limit - 1) / limit
 	return up((n+count-1)/count, unit)
 }
 
-// grow returns a buffer of n elements that begins with a cache line: buf, if it
-// is large enough.
-func grow[T number](buf []T, n int) []T {
-	if cap(buf) >= n {
-		return buf[:n]
+// work is one thread's part of the products.
+func (d *driver) work(thread int) {
+	w := &d.own[thread]
+	for range d.times {
+		switch d.way {
+		case inPlace:
+			d.workInPlace(w)
+		case split:
+			d.workSplit(w, thread)
+		default:
+			d.workPacked(w)
+		}
+		if d.team.stop {
+			return
+		}
 	}
-	line := lineElems[T](1)
-	buf = make([]T, n+line)
-	if past := int(uintptr(unsafe.Pointer(&buf[0])) & 63); past != 0 {
-		buf = buf[(64-past)/int(unsafe.Sizeof(buf[0])):]
+}
+
+// workInPlace computes shares of C until there are none.
+func (d *driver) workInPlace(w *scratch) {
+	for {
+		share := d.team.nextShare()
+		if share >= len(d.spans)*d.parts {
+			break
+		}
+		rows := d.spans[share/d.parts]
+		from, to := d.columns(d.n, share%d.parts)
+		d.rectangle(w, rows, from, to, span{0, d.k}, unsafe.Add(d.c, rows.from*d.ldc+from*d.out), d.ldc)
 	}
-	return buf[:n]
+	d.team.wait()
+}
+
+// columns returns the columns of one part of n.
+func (d *driver) columns(n, part int) (from, to int) {
+	width := d.width()
+	panels := (n + width - 1) / width
+	return panels * part / d.parts * width, min(n, panels*(part+1)/d.parts*width)
+}
+
+// rectangle sets c, which is some rows and columns of C, to the product over some
+// steps of k. Nothing of it is shared with other threads.
+func (d *driver) rectangle(w *scratch, rows span, from, to int, steps span, c unsafe.Pointer, ldc int) {
+	if from >= to {
+		return
+	}
+	kb := even(steps.to-steps.from, d.kc, 1)
+	mb := even(rows.to-rows.from, d.mc, d.mostRows(d.vecs))
+	for p := steps.from; p < steps.to; p += kb {
+		k := min(kb, steps.to-p)
+		var b panels
+		if d.packsB {
+			b = panels{at: w.b.grow(0), step: k * d.width() * d.word}
+			d.packPanels(w, b, p, k, from, to-from)
+		} else {
+			b = panels{at: unsafe.Add(d.b, p*d.ldb+from*d.word), row: d.ldb}
+		}
+		for i := rows.from; i < rows.to; i += mb {
+			d.block(w, span{i, min(i+mb, rows.to)}, to-from, p, k, b, unsafe.Add(c, (i-rows.from)*ldc), ldc, p > steps.from)
+		}
+	}
+}
+
+// packPanels packs k steps of B from p on, columns from col on.
+func (d *driver) packPanels(w *scratch, b panels, p, k, col, cols int) {
+	width := d.width()
+	for j := 0; j < cols; j += width {
+		some := min(width, cols-j)
+		lanes := up(some, d.lanes)
+		if d.whole {
+			lanes = width
+		}
+		d.packB(w, unsafe.Add(b.at, j/width*b.step), p, k, col+j, some, lanes)
+	}
+}
+
+// workSplit sums up a part of k, and then some rows of all parts: the first and
+// the second, then the third, and so on, whoever comes first.
+func (d *driver) workSplit(w *scratch, thread int) {
+	ld := oddLines(d.n * d.word)
+	size := d.m * ld
+	parts := d.sums.grow(0)
+	steps := span{d.k * thread / d.threads, d.k * (thread + 1) / d.threads}
+	d.rectangle(w, span{0, d.m}, 0, d.n, steps, unsafe.Add(parts, thread*size), ld)
+	if d.team.wait(); d.team.stop {
+		return
+	}
+	for i := d.m * thread / d.threads; i < d.m*(thread+1)/d.threads; i++ {
+		sum, c := unsafe.Add(parts, i*ld), unsafe.Add(d.c, i*d.ldc)
+		for part := 1; part < d.threads; part++ {
+			d.accumulate(sum, unsafe.Add(sum, part*size), d.n)
+		}
+		if d.narrow != nil {
+			d.narrow(c, sum, d.n)
+		} else {
+			copy(unsafe.Slice((*byte)(c), d.n*d.word), unsafe.Slice((*byte)(sum), d.n*d.word))
+		}
+	}
+	d.team.wait()
 }
 
 // packedTogether is how many panels of B are packed together: enough of each of
 // B's rows for the processor to fetch it ahead.
 const packedTogether = 4
 
-// work is one thread's part of the product: pack a share of B, wait for the
-// others, multiply shares of A's rows; block after block.
-func (d *driver[T]) work(thread int) {
-	own := &d.own[thread]
-	block, some := 0, packedTogether*d.nr
-	for range d.times {
-		for col := 0; col < d.n; col += d.nb {
-			cols := min(d.nb, d.n-col)
-			for p := 0; p < d.k; p += d.kb {
-				k := min(d.kb, d.k-p)
-				packed := d.panels[block%2]
-				block++
-				for {
-					at := d.team.nextPanels() * some
-					if at >= cols {
-						break
-					}
-					d.packB(own, packed[at*k:], p, k, col+at, min(some, cols-at))
+// workPacked packs a share of B, waits for the others and computes shares of C;
+// block after block.
+func (d *driver) workPacked(w *scratch) {
+	width := d.width()
+	block := 0
+	for col := 0; col < d.n; col += d.nb {
+		cols := min(d.nb, d.n-col)
+		for p := 0; p < d.k; p += d.kb {
+			k := min(d.kb, d.k-p)
+			b := panels{at: d.panels[block%min(2, d.threads)].grow(0), step: k * width * d.word}
+			block++
+			for {
+				from := d.team.nextPanels() * packedTogether * width
+				if from >= cols {
+					break
 				}
-				if d.team.wait(); d.team.stop {
-					return
+				some := panels{at: unsafe.Add(b.at, from/width*b.step), step: b.step}
+				d.packPanels(w, some, p, k, col+from, min(packedTogether*width, cols-from))
+			}
+			if d.team.wait(); d.team.stop {
+				return
+			}
+			for {
+				share := d.team.nextShare()
+				if share >= len(d.spans)*d.parts {
+					break
 				}
-				for {
-					share := d.team.nextShare()
-					if share >= len(d.spans)*d.parts {
-						break
-					}
-					d.multiply(own, packed, d.spans[share/d.parts], share%d.parts, col, cols, p, k)
-				}
+				d.packedShare(w, d.spans[share/d.parts], share%d.parts, col, cols, p, k, b)
 			}
 		}
 	}
+	d.team.wait()
 }
 
-// multiply adds to C, or sets it when p is 0, the product of some rows of A,
-// columns p to p+k, with one part of a packed block of B, which is the columns
-// from col on.
-func (d *driver[T]) multiply(own *scratch[T], packed []T, rows span, part, col, cols, p, k int) {
-	panels := (cols + d.nr - 1) / d.nr
-	from, to := panels*part/d.parts*d.nr, min(cols, panels*(part+1)/d.parts*d.nr)
+// packedShare computes some rows and one part of the columns of a block.
+func (d *driver) packedShare(w *scratch, rows span, part, col, cols, p, k int, b panels) {
+	from, to := d.columns(cols, part)
 	if from >= to {
 		return
 	}
-	ld := strideA[T](k)
-	d.packA(own, own.a, ld, rows.from, rows.to-rows.from, p, k)
-
-	c, stride := d.c.wide, d.c.stride
-	base := col
-	if d.c.half != nil {
-		c, stride, base = d.sums, d.nb, 0
+	b.at = unsafe.Add(b.at, from/d.width()*b.step)
+	c, ldc := unsafe.Add(d.c, rows.from*d.ldc+(col+from)*d.out), d.ldc
+	if d.narrow != nil {
+		ldc = oddLines(d.nb * d.word)
+		c = unsafe.Add(d.sums.grow(0), rows.from*ldc+from*d.word)
 	}
-	for j := from; j < to; j += d.nr {
-		panel := &packed[j*k]
-		width := min(d.nr, to-j)
-		for i := rows.from; i < rows.to; i += d.mr {
-			height := min(d.mr, rows.to-i)
-			a := &own.a[(i-rows.from)*ld]
-			at := i*stride + base + j
-			if width == d.nr && height == d.mr {
-				d.tile(k, a, ld, panel, &c[at], stride, p > 0)
-				continue
-			}
-			d.tile(k, a, ld, panel, &own.tile[0], d.nr, false)
-			for r := range height {
-				put(c[at+r*stride:][:width], own.tile[r*d.nr:], p > 0)
-			}
-		}
-	}
-	if d.c.half != nil && p+k == d.k {
-		for i := rows.from; i < rows.to; i++ {
-			at := i*d.c.stride + col
-			d.c.narrow(d.c.half[at+from:at+to], d.sums[i*d.nb+from:][:to-from])
+	d.block(w, rows, to-from, p, k, b, c, ldc, p > 0)
+	if d.narrow != nil && p+k == d.k {
+		for i := range rows.to - rows.from {
+			d.narrow(unsafe.Add(d.c, (rows.from+i)*d.ldc+(col+from)*d.out), unsafe.Add(c, i*ldc), to-from)
 		}
 	}
 }
 
-// put sets dst to a row of a tile, or adds it.
-func put[T number](dst, row []T, add bool) {
-	if !add {
-		copy(dst, row)
-		return
+// A panels is B as the micro-kernels see it.
+type panels struct {
+	at   unsafe.Pointer
+	row  int // from one row to the next where B is in place; 0: packed, a panel's own width
+	step int // packed: from one panel to the next
+}
+
+// block multiplies rows of A, k steps from p on, with panels of B, n columns, and
+// writes to c or adds to it.
+func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Pointer, ldc int, add bool) {
+	t := &w.tile
+	m := rows.to - rows.from
+	if d.packsA {
+		t.rowA, t.stepA = oddLines(k*d.word), d.word
+		t.a = w.a.grow(0)
+		d.packA(w, t.a, t.rowA, rows.from, m, p, k)
+	} else if d.transA {
+		t.rowA, t.stepA = d.elem, d.lda
+		t.a = unsafe.Add(d.a, rows.from*d.elem+p*d.lda)
+	} else {
+		t.rowA, t.stepA = d.lda, d.word
+		t.a = unsafe.Add(d.a, rows.from*d.lda+p*d.word)
 	}
-	for i, x := range row[:len(dst)] {
-		dst[i] += x
+	a := t.a
+	t.k, t.rowC, t.add = k, ldc, 0
+	if add {
+		t.add = 1
+	}
+	width := d.width()
+	for j := 0; j < n; j += width {
+		cols := min(width, n-j)
+		vecs := (cols + d.lanes - 1) / d.lanes
+		if d.whole {
+			vecs = d.vecs
+		}
+		t.last = cols - (vecs-1)*d.lanes
+		at := j
+		switch {
+		case b.row == 0:
+			t.b, t.rowB = unsafe.Add(b.at, j/width*b.step), vecs*d.lanes*d.word
+			t.ahead = 12 * t.rowB
+		case t.last == d.lanes || d.masks:
+			t.b, t.rowB, t.ahead = unsafe.Add(b.at, j*d.word), b.row, width*d.word
+		case !add && n >= vecs*d.lanes:
+			// Some columns are computed twice, with the same result, so that
+			// the last vector is a whole one.
+			at, t.last = n-vecs*d.lanes, d.lanes
+			t.b, t.rowB, t.ahead = unsafe.Add(b.at, at*d.word), b.row, 0
+		default:
+			t.b, t.rowB, t.ahead = w.edge.grow(0), vecs*d.lanes*d.word, 0
+			packPlain(t.b, unsafe.Add(b.at, j*d.word), b.row, k, cols, vecs*d.lanes, d.word)
+		}
+		d.column(t, m, vecs, a, unsafe.Add(c, at*d.word))
 	}
 }
+
+// column computes the tiles of m rows below each other.
+func (d *driver) column(t *tile, m, vecs int, a, c unsafe.Pointer) {
+	high := d.mostRows(vecs)
+	count := (m + high - 1) / high
+	base, extra := m/count, m%count // rows of a tile: balanced, so that none is thin
+	if d.whole {
+		base, extra = high, 0
+		count = m / high
+	}
+	t.a, t.c = a, c
+	if extra > 0 {
+		t.rows, t.count = base+1, extra
+		d.tiles[vecs][base+1](t)
+		done := extra * (base + 1)
+		t.a, t.c = unsafe.Add(a, done*t.rowA), unsafe.Add(c, done*t.rowC)
+	}
+	if count > extra {
+		t.rows, t.count = base, count-extra
+		d.tiles[vecs][base](t)
+	}
+	if done := count * high; d.whole && done < m {
+		t.a, t.c = unsafe.Add(a, done*t.rowA), unsafe.Add(c, done*t.rowC)
+		t.rows, t.count = m-done, 1
+		d.tiles[vecs][high](t)
+	}
+}
+
+// oddLines rounds bytes up to an odd number of cache lines, so that rows so far
+// apart do not crowd into few sets of a cache.
+func oddLines(n int) int { return (n+63)/64*64 | 64 }

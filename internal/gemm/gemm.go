@@ -2,14 +2,16 @@
 // C = op(A)·op(B) for float64, float32, float16 and bfloat16, on all the CPUs
 // that the process may use.
 //
-// It follows BLIS: five loops around a micro-kernel (driver.go), operands packed
-// so that the kernel reads them in the order it wants (pack.go), the constants
-// of each instruction set in one table (isa_*.go). The micro-kernels are in
-// assembly; on other processors, and with the build tag noasm, one in Go serves.
+// It follows BLIS: five loops around a micro-kernel (driver.go), with the
+// constants of each instruction set in one table (isa_*.go). Operands are read
+// where they lie and copied into an order of the kernel's (pack.go) only where
+// that pays. The micro-kernels are in assembly; on other processors, and with the
+// build tag noasm, one in Go serves.
 //
 // Nothing depends on the data: zeros are multiplied like any number, NaN and
-// infinities spread as IEEE 754 demands. Every element is summed in the same
-// order however many threads there are, so the same product has the same bits.
+// infinities spread as IEEE 754 demands. The same product on the same number of
+// threads has the same bits every time; where k is much longer than m and n, every
+// thread sums a part of it, and another number of threads may round otherwise.
 //
 // The package knows nothing of gpuplay; engine/gocpu makes an engine of it.
 package gemm
@@ -19,6 +21,7 @@ import (
 	"context"
 	"fmt"
 	"math/bits"
+	"unsafe"
 )
 
 // A Problem is the shape of a product. C is M×N and row-major, as are A and B:
@@ -75,50 +78,39 @@ func checkStride(name string, rows, cols, stride, length int) (int, error) {
 // The repetition is here, and not around the call, because waking the threads
 // takes as long as a small product.
 func (p *Pool) Float64(ctx context.Context, times int, g Problem, a, b, c []float64) error {
-	return multiply(ctx, p, &p.float64s, times, g, operand[float64]{wide: a}, operand[float64]{wide: b}, result[float64]{wide: c})
+	return multiply(ctx, p, &p.set.float64s, times, g, a, b, c)
 }
 
 // Float32 is Float64 for float32.
 func (p *Pool) Float32(ctx context.Context, times int, g Problem, a, b, c []float32) error {
-	return multiply(ctx, p, &p.float32s, times, g, operand[float32]{wide: a}, operand[float32]{wide: b}, result[float32]{wide: c})
+	return multiply(ctx, p, &p.set.float32s, times, g, a, b, c)
 }
 
 // Float16 is Float64 for the bit patterns of IEEE half-precision numbers. They
 // are multiplied and summed in float32; each element of C is rounded once, to
 // nearest, ties to even.
 func (p *Pool) Float16(ctx context.Context, times int, g Problem, a, b, c []uint16) error {
-	return p.half(ctx, times, g, &p.set.float16, a, b, c)
+	return multiply(ctx, p, &p.set.float16s, times, g, a, b, c)
 }
 
 // BFloat16 is Float16 for the bit patterns of bfloat16 numbers.
 func (p *Pool) BFloat16(ctx context.Context, times int, g Problem, a, b, c []uint16) error {
-	return p.half(ctx, times, g, &p.set.bfloat16, a, b, c)
+	return multiply(ctx, p, &p.set.bfloat16s, times, g, a, b, c)
 }
 
-func (p *Pool) half(ctx context.Context, times int, g Problem, conv *converter, a, b, c []uint16) error {
-	return multiply(ctx, p, &p.float32s, times, g,
-		operand[float32]{half: a, widen: conv.widen}, operand[float32]{half: b, widen: conv.widen}, result[float32]{half: c, narrow: conv.narrow})
-}
-
-func multiply[T number](ctx context.Context, p *Pool, d *driver[T], times int, g Problem, a, b operand[T], c result[T]) error {
+// multiply computes a product with elements of T in memory, and of C's type U.
+func multiply[T, U any](ctx context.Context, p *Pool, k *kernel, times int, g Problem, a, b []T, c []U) error {
 	if times < 1 {
 		return fmt.Errorf("gemm: %d products: it must be at least 1", times)
 	}
-	g, err := g.check(a.len(), b.len(), c.len())
+	g, err := g.check(len(a), len(b), len(c))
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return ErrClosed
-	}
-	d.prepare(g, times, a, b, c)
-	p.team.reset(ctx)
-	p.run(d)
-	d.release()
-	if p.team.stop {
-		return ctx.Err()
-	}
-	return nil
+	return p.multiply(ctx, k, product{
+		m: g.M, n: g.N, depth: g.K, transA: g.TransA, transB: g.TransB,
+		a: unsafe.Pointer(unsafe.SliceData(a)), lda: g.LDA * k.elem,
+		b: unsafe.Pointer(unsafe.SliceData(b)), ldb: g.LDB * k.elem,
+		c: unsafe.Pointer(unsafe.SliceData(c)), ldc: g.LDC * k.out,
+	}, times)
 }

@@ -18,10 +18,11 @@ func TestShapes(t *testing.T) {
 		for _, small := range []bool{false, true} {
 			p := newPool(t, isa, 2, small)
 			for i := range lanes {
-				mr, nr := p.set.float32s.mr, p.set.float32s.nr
+				kn := &p.set.float32s
 				if lanes[i].name == "float64" {
-					mr, nr = p.set.float64s.mr, p.set.float64s.nr
+					kn = &p.set.float64s
 				}
+				mr, nr := len(kn.tiles[kn.vecs])-1, kn.vecs*kn.lanes
 				ms := []int{1, mr - 1, mr, mr + 1, 4*mr + 3}
 				ns := []int{1, nr - 1, nr, nr + 1, 2*nr + 3}
 				ks := []int{1, 2, 3, 4, 16, 33}
@@ -240,9 +241,9 @@ func TestNoAllocation(t *testing.T) {
 	p := newPool(t, "", 0, false)
 	g := Problem{M: 65, N: 66, K: 67, TransA: true, TransB: true}
 	a, b, c := make([]float32, g.M*g.K), make([]float32, g.K*g.N), make([]float32, g.M*g.N)
-	half := make([]uint16, 67*67)
+	halfA, halfB, halfC := make([]uint16, len(a)), make([]uint16, len(b)), make([]uint16, len(c))
 	multiply := func() {
-		if err := errors.Join(p.Float32(context.Background(), 1, g, a, b, c), p.Float16(context.Background(), 1, g, half, half, half)); err != nil {
+		if err := errors.Join(p.Float32(context.Background(), 1, g, a, b, c), p.Float16(context.Background(), 1, g, halfA, halfB, halfC)); err != nil {
 			t.Fatal(err)
 		}
 	}

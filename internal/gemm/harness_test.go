@@ -196,13 +196,12 @@ func newPool(t testing.TB, isa ISA, threads int, small bool) *Pool {
 	}
 	t.Cleanup(p.Close)
 	if small {
-		shrink(&p.float64s.blocking)
-		shrink(&p.float32s.blocking)
+		for _, k := range []*kernel{&p.set.float64s, &p.set.float32s, &p.set.float16s, &p.set.bfloat16s} {
+			k.mc, k.kc, k.nc = 2*(len(k.tiles[k.vecs])-1), 7, 2*k.vecs*k.lanes
+		}
 	}
 	return p
 }
-
-func shrink(b *blocking) { b.mc, b.kc, b.nc = 2*b.mr, 7, 2*b.nr }
 
 var transposes = []Problem{{}, {TransA: true}, {TransB: true}, {TransA: true, TransB: true}}
 

@@ -3,6 +3,7 @@ package gemm
 import (
 	"fmt"
 	"strings"
+	"unsafe"
 )
 
 // An ISA is an instruction set that there is a micro-kernel for.
@@ -64,51 +65,60 @@ func findSet(isa ISA) (*instructionSet, error) {
 	return nil, fmt.Errorf("gemm: instruction set %q is not known or not one of this CPU's: use %s", string(isa), strings.Join(have, " or "))
 }
 
-type number interface{ float32 | float64 }
+type number interface{ float32 | float64 | int32 }
 
 // An instructionSet is everything that depends on the instruction set.
 type instructionSet struct {
-	isa      ISA
-	float64s kernel[float64]
-	float32s kernel[float32]
-	float16  converter
-	bfloat16 converter
+	isa                                     ISA
+	float64s, float32s, float16s, bfloat16s kernel
+	// Between the 16-bit types and float32, for matrices of the caller's.
+	float16, bfloat16 converter
 }
 
-// A kernel is a micro-kernel with the constants that suit it.
-type kernel[T number] struct {
+// A kernel is how products of one element type are computed: the micro-kernels,
+// what they want to read, and the constants that suit them.
+//
+// A step of k is group elements of A's row, word bytes, times group rows of B,
+// whose elements packing interleaves so that a lane of a vector, word bytes, has
+// those of one column. Sums are word bytes as well.
+type kernel struct {
+	tiles tiles
+	lanes int  // columns in a vector
+	whole bool // the micro-kernels know packed B and whole tiles only, see wholeTiles
+	masks bool // the micro-kernels read no more of B than they use
+
+	elem  int // bytes of an element of A and B in memory
+	out   int // and of C
+	group int // elements in a step of k: 1, or 2 or 4 for instructions that add up products
+	word  int // bytes of a step in a row of A or in a lane of B, and of a sum
+
+	// widen converts n elements of A or B to words; nil where A can be read in place.
+	widen func(dst, src unsafe.Pointer, n int)
+	// narrow rounds n sums to elements of C; nil where they are the same.
+	narrow func(dst, src unsafe.Pointer, n int)
+	// accumulate adds n sums to others.
+	accumulate func(dst, src unsafe.Pointer, n int)
+	// interleave packs rows of B for a group above 1, see packPlain.
+	interleave packFunc
+
 	blocking
-	tile tileFunc[T]
-	// peak makes so many rounds of nothing but multiply-adds, of peakFLOP
+	// peak makes so many rounds of nothing but multiply-adds, of peakOps
 	// operations each. It is nil where that would measure the compiler.
-	peak     func(rounds int)
-	peakFLOP int
+	peak    func(rounds int)
+	peakOps int
 }
 
-// A blocking says how a product is cut up, in BLIS's letters: tiles of mr×nr;
-// mc rows of A, kc long, that stay in the second-level cache; kc rows of B, nc
-// wide, that all threads share. A panel of B, kc·nr elements, is to stay in the
-// first-level cache.
-type blocking struct{ mr, nr, mc, kc, nc int }
+// tiles are a kernel's micro-kernels, by the vectors and the rows of a tile. nil
+// where there is none.
+type tiles [maxVecs + 1][]tileFunc
 
-// A tileFunc computes one tile of C from mr rows of A and a packed panel of B:
-//
-//	for i := range mr {
-//		for j := range nr {
-//			sum := 0
-//			for p := range k {
-//				sum += a[i*lda+p] * b[p*nr+j]
-//			}
-//			if add {
-//				sum += c[i*ldc+j]
-//			}
-//			c[i*ldc+j] = sum
-//		}
-//	}
-//
-// A's rows are not transposed: a kernel broadcasts one element of a row at a
-// time and may as well read it from any address.
-type tileFunc[T number] func(k int, a *T, lda int, b *T, c *T, ldc int, add bool)
+const maxVecs = 3
+
+// A blocking says how a large product is cut up, in BLIS's letters: mc rows of A,
+// kc steps long, that stay in the second-level cache; kc rows of B, nc columns
+// wide, that all threads share. A panel of B, kc steps and a tile's width, is to
+// stay in the first-level cache. vecs is how many vectors wide tiles are, if C is.
+type blocking struct{ vecs, mc, kc, nc int }
 
 // A converter goes between a 16-bit type and float32. Both slices are equally long.
 type converter struct {
@@ -116,10 +126,57 @@ type converter struct {
 	narrow func(dst []uint16, src []float32)
 }
 
+// plain makes a kernel of micro-kernels whose elements, words and sums are all of T.
+func plain[T number](k kernel) kernel {
+	size := int(unsafe.Sizeof(T(0)))
+	k.elem, k.out, k.group, k.word = size, size, 1, size
+	k.accumulate = accumulate[T]
+	return k
+}
+
+func accumulate[T number](dst, src unsafe.Pointer, n int) {
+	sums, more := unsafe.Slice((*T)(dst), n), unsafe.Slice((*T)(src), n)
+	for i, x := range more {
+		sums[i] += x
+	}
+}
+
+// converted makes a kernel for a 16-bit type of one for float32: elements are
+// widened while packing, and sums rounded at the end.
+func (k kernel) converted(conv converter) kernel {
+	k.elem, k.out = 2, 2
+	k.widen = func(dst, src unsafe.Pointer, n int) {
+		conv.widen(unsafe.Slice((*float32)(dst), n), unsafe.Slice((*uint16)(src), n))
+	}
+	k.narrow = func(dst, src unsafe.Pointer, n int) {
+		conv.narrow(unsafe.Slice((*uint16)(dst), n), unsafe.Slice((*float32)(src), n))
+	}
+	return k
+}
+
+// complete derives the kernels of the 16-bit types that have none of their own.
+func (s instructionSet) complete() instructionSet {
+	if s.float16s.lanes == 0 {
+		s.float16s = s.float32s.converted(s.float16)
+	}
+	if s.bfloat16s.lanes == 0 {
+		s.bfloat16s = s.float32s.converted(s.bfloat16)
+	}
+	return s
+}
+
 var portable = instructionSet{
-	isa:      Portable,
-	float64s: kernel[float64]{blocking: blocking{mr: 4, nr: 4, mc: 128, kc: 256, nc: 2048}, tile: portableTile[float64]},
-	float32s: kernel[float32]{blocking: blocking{mr: 4, nr: 4, mc: 128, kc: 256, nc: 2048}, tile: portableTile[float32]},
+	isa: Portable,
+	float64s: plain[float64](kernel{
+		tiles: portableTiles(portableTile[float64]), lanes: portableLanes, masks: true,
+		blocking: blocking{vecs: 1, mc: 128, kc: 256, nc: 2048},
+	}),
+	float32s: plain[float32](kernel{
+		tiles: portableTiles(portableTile[float32]), lanes: portableLanes, masks: true,
+		blocking: blocking{vecs: 1, mc: 128, kc: 256, nc: 2048},
+	}),
 	float16:  converter{widenFloat16, narrowFloat16},
 	bfloat16: converter{widenBFloat16, narrowBFloat16},
-}
+}.complete()
+
+func portableTiles(f tileFunc) tiles { return tiles{1: {1: f, 2: f, 3: f, 4: f}} }

@@ -17,46 +17,54 @@ var instructionSets = func() []instructionSet {
 
 var avx512 = instructionSet{
 	isa: AVX512,
-	float64s: kernel[float64]{
-		blocking: blocking{mr: 14, nr: 16, mc: 14 * 12, kc: 384, nc: 1024},
-		tile:     tileFloat64AVX512, peak: peakFloat64AVX512, peakFLOP: 24 * 8 * 2,
-	},
-	float32s: kernel[float32]{
-		blocking: blocking{mr: 14, nr: 32, mc: 14 * 16, kc: 384, nc: 2048},
-		tile:     tileFloat32AVX512, peak: peakFloat32AVX512, peakFLOP: 24 * 16 * 2,
-	},
+	float64s: plain[float64](kernel{
+		tiles: tiles{
+			1: {nil, float64AVX512x1x1, float64AVX512x2x1, float64AVX512x3x1, float64AVX512x4x1, float64AVX512x5x1, float64AVX512x6x1, float64AVX512x7x1, float64AVX512x8x1, float64AVX512x9x1, float64AVX512x10x1, float64AVX512x11x1, float64AVX512x12x1, float64AVX512x13x1, float64AVX512x14x1, float64AVX512x15x1, float64AVX512x16x1, float64AVX512x17x1, float64AVX512x18x1, float64AVX512x19x1, float64AVX512x20x1, float64AVX512x21x1, float64AVX512x22x1, float64AVX512x23x1, float64AVX512x24x1},
+			2: {nil, float64AVX512x1x2, float64AVX512x2x2, float64AVX512x3x2, float64AVX512x4x2, float64AVX512x5x2, float64AVX512x6x2, float64AVX512x7x2, float64AVX512x8x2, float64AVX512x9x2, float64AVX512x10x2, float64AVX512x11x2, float64AVX512x12x2, float64AVX512x13x2, float64AVX512x14x2},
+			3: {nil, float64AVX512x1x3, float64AVX512x2x3, float64AVX512x3x3, float64AVX512x4x3, float64AVX512x5x3, float64AVX512x6x3, float64AVX512x7x3, float64AVX512x8x3, float64AVX512x9x3},
+		},
+		lanes: 8, masks: true, blocking: blocking{vecs: 3, mc: 108, kc: 192, nc: 1024},
+		peak: peakFloat64AVX512, peakOps: 24 * 8 * 2,
+	}),
+	float32s: plain[float32](kernel{
+		tiles: tiles{
+			1: {nil, float32AVX512x1x1, float32AVX512x2x1, float32AVX512x3x1, float32AVX512x4x1, float32AVX512x5x1, float32AVX512x6x1, float32AVX512x7x1, float32AVX512x8x1, float32AVX512x9x1, float32AVX512x10x1, float32AVX512x11x1, float32AVX512x12x1, float32AVX512x13x1, float32AVX512x14x1, float32AVX512x15x1, float32AVX512x16x1, float32AVX512x17x1, float32AVX512x18x1, float32AVX512x19x1, float32AVX512x20x1, float32AVX512x21x1, float32AVX512x22x1, float32AVX512x23x1, float32AVX512x24x1},
+			2: {nil, float32AVX512x1x2, float32AVX512x2x2, float32AVX512x3x2, float32AVX512x4x2, float32AVX512x5x2, float32AVX512x6x2, float32AVX512x7x2, float32AVX512x8x2, float32AVX512x9x2, float32AVX512x10x2, float32AVX512x11x2, float32AVX512x12x2, float32AVX512x13x2, float32AVX512x14x2},
+			3: {nil, float32AVX512x1x3, float32AVX512x2x3, float32AVX512x3x3, float32AVX512x4x3, float32AVX512x5x3, float32AVX512x6x3, float32AVX512x7x3, float32AVX512x8x3, float32AVX512x9x3},
+		},
+		lanes: 16, masks: true, blocking: blocking{vecs: 3, mc: 108, kc: 384, nc: 1024},
+		peak: peakFloat32AVX512, peakOps: 24 * 16 * 2,
+	}),
 	float16:  converter{widenFloat16AVX512, narrowFloat16AVX512},
 	bfloat16: converter{widenBFloat16AVX512, narrowBFloat16AVX512},
-}
+}.complete()
 
 var avx2 = instructionSet{
 	isa: AVX2,
-	float64s: kernel[float64]{
-		blocking: blocking{mr: 6, nr: 8, mc: 6 * 24, kc: 384, nc: 1024},
-		tile:     tileFloat64AVX2, peak: peakFloat64AVX2, peakFLOP: 24 * 4 * 2,
-	},
-	float32s: kernel[float32]{
-		blocking: blocking{mr: 6, nr: 16, mc: 6 * 32, kc: 384, nc: 2048},
-		tile:     tileFloat32AVX2, peak: peakFloat32AVX2, peakFLOP: 24 * 8 * 2,
-	},
+	float64s: plain[float64](kernel{
+		tiles: tiles{
+			1: {nil, float64AVX2x1x1, float64AVX2x2x1, float64AVX2x3x1, float64AVX2x4x1, float64AVX2x5x1, float64AVX2x6x1, float64AVX2x7x1, float64AVX2x8x1, float64AVX2x9x1, float64AVX2x10x1, float64AVX2x11x1, float64AVX2x12x1},
+			2: {nil, float64AVX2x1x2, float64AVX2x2x2, float64AVX2x3x2, float64AVX2x4x2, float64AVX2x5x2, float64AVX2x6x2},
+			3: {nil, float64AVX2x1x3, float64AVX2x2x3, float64AVX2x3x3, float64AVX2x4x3},
+		},
+		lanes: 4, blocking: blocking{vecs: 2, mc: 144, kc: 256, nc: 1024},
+		peak: peakFloat64AVX2, peakOps: 24 * 4 * 2,
+	}),
+	float32s: plain[float32](kernel{
+		tiles: tiles{
+			1: {nil, float32AVX2x1x1, float32AVX2x2x1, float32AVX2x3x1, float32AVX2x4x1, float32AVX2x5x1, float32AVX2x6x1, float32AVX2x7x1, float32AVX2x8x1, float32AVX2x9x1, float32AVX2x10x1, float32AVX2x11x1, float32AVX2x12x1},
+			2: {nil, float32AVX2x1x2, float32AVX2x2x2, float32AVX2x3x2, float32AVX2x4x2, float32AVX2x5x2, float32AVX2x6x2},
+			3: {nil, float32AVX2x1x3, float32AVX2x2x3, float32AVX2x3x3, float32AVX2x4x3},
+		},
+		lanes: 8, blocking: blocking{vecs: 2, mc: 192, kc: 256, nc: 2048},
+		peak: peakFloat32AVX2, peakOps: 24 * 8 * 2,
+	}),
 	float16:  converter{inEights(widenFloat16AVX2, widenFloat16), inEights(narrowFloat16AVX2, narrowFloat16)},
 	bfloat16: converter{inEights(widenBFloat16AVX2, widenBFloat16), inEights(narrowBFloat16AVX2, narrowBFloat16)},
-}
+}.complete()
 
 // pause tells the CPU that this is a waiting loop.
 func pause()
-
-//go:noescape
-func tileFloat64AVX512(k int, a *float64, lda int, b *float64, c *float64, ldc int, add bool)
-
-//go:noescape
-func tileFloat32AVX512(k int, a *float32, lda int, b *float32, c *float32, ldc int, add bool)
-
-//go:noescape
-func tileFloat64AVX2(k int, a *float64, lda int, b *float64, c *float64, ldc int, add bool)
-
-//go:noescape
-func tileFloat32AVX2(k int, a *float32, lda int, b *float32, c *float32, ldc int, add bool)
 
 func peakFloat64AVX512(rounds int)
 func peakFloat32AVX512(rounds int)

@@ -2,89 +2,118 @@ package gemm
 
 import "unsafe"
 
-// An operand is A or B: a matrix of T, or of a 16-bit type that packing widens.
-type operand[T number] struct {
-	wide   []T
-	half   []uint16 // instead of wide
-	widen  func(dst []T, src []uint16)
-	stride int
-	trans  bool
+// A buffer is memory that a driver keeps from product to product. It begins with
+// a cache line.
+type buffer []byte
+
+// grow makes room for n bytes and returns where they are.
+func (b *buffer) grow(n int) unsafe.Pointer {
+	if cap(*b) < n+64 {
+		*b = make([]byte, n+64)
+	}
+	start := unsafe.Pointer(unsafe.SliceData(*b))
+	return unsafe.Add(start, -int(uintptr(start))&63)
 }
 
-func (o *operand[T]) len() int { return max(len(o.wide), len(o.half)) }
+// A packFunc copies k rows of B, stride bytes apart, cols elements of each, to a
+// panel with so many lanes in a row. Lanes that no column is left for become
+// zeros: what lay there before, such as subnormal numbers, might slow a kernel
+// down. With groups of rows the last group is filled up with zeros as well.
+type packFunc func(dst, src unsafe.Pointer, stride, k, cols, lanes int)
 
-// read copies len(dst) elements from index at on.
-func (o *operand[T]) read(dst []T, at int) {
-	if o.half != nil {
-		o.widen(dst, o.half[at:at+len(dst)])
+// packPlain packs rows of elements that are words of size bytes already.
+func packPlain(dst, src unsafe.Pointer, stride, k, cols, lanes, size int) {
+	row := lanes * size
+	if cols == lanes && row == 64 {
+		for i := range k { // no running pointers: they would end up beyond the matrix
+			*(*[64]byte)(unsafe.Add(dst, i*row)) = *(*[64]byte)(unsafe.Add(src, i*stride))
+		}
 		return
 	}
-	copy(dst, o.wide[at:at+len(dst)])
+	used := cols * size
+	for i := range k {
+		to := unsafe.Slice((*byte)(unsafe.Add(dst, i*row)), row)
+		copy(to, unsafe.Slice((*byte)(unsafe.Add(src, i*stride)), used))
+		clear(to[used:])
+	}
 }
 
-// A result is C: a matrix of T, or of a 16-bit type that is rounded to.
-type result[T number] struct {
-	wide   []T
-	half   []uint16 // instead of wide
-	narrow func(dst []uint16, src []T)
-	stride int
+// words copies n elements of one row of A, or of B transposed, as a kernel reads
+// them, and fills up the last group with zeros.
+func (d *driver) words(dst, src unsafe.Pointer, n int) {
+	if d.widen != nil {
+		d.widen(dst, src, n)
+		return
+	}
+	used := n * d.elem
+	to := unsafe.Slice((*byte)(dst), (n+d.group-1)/d.group*d.word)
+	copy(to, unsafe.Slice((*byte)(src), used))
+	clear(to[used:])
 }
 
-func (r *result[T]) len() int { return max(len(r.wide), len(r.half)) }
+// elements returns how many elements of a row the k steps from p on take: the
+// last step may be short of some.
+func (d *driver) elements(p, k int) int { return min(k*d.group, d.depth-p*d.group) }
 
-// lineElems rounds up to whole cache lines, 64 bytes.
-func lineElems[T number](n int) int {
-	per := 64 / int(unsafe.Sizeof(T(0)))
-	return (n + per - 1) / per * per
-}
-
-// strideA returns the elements between packed rows of A, k long: an odd number
-// of cache lines, so that a tile's rows do not crowd into few sets of a cache.
-func strideA[T number](k int) int {
-	per := lineElems[T](1)
-	return (lineElems[T](k)/per | 1) * per
-}
-
-// packA copies rows of op(A), columns p to p+k, to dst with stride ld. Rows that
-// are missing from the last tile become zeros: what is left from products before,
-// such as subnormal numbers, might slow the kernel down.
-func (d *driver[T]) packA(own *scratch[T], dst []T, ld, row, rows, p, k int) {
-	if d.a.trans {
-		for from := 0; from < k; from += transposed {
-			some := min(transposed, k-from)
-			d.a.transpose(own, dst[from:], ld, (p+from)*d.a.stride+row, some, rows)
-		}
-	} else {
+// packA copies rows of op(A) from row on, k steps from p on, to dst with stride
+// ld. A is not transposed unless it was before: kernels take any row stride.
+func (d *driver) packA(w *scratch, dst unsafe.Pointer, ld, row, rows, p, k int) {
+	n := d.elements(p, k)
+	first := p * d.group
+	switch {
+	case !d.transA:
 		for i := range rows {
-			d.a.read(dst[i*ld:][:k], (row+i)*d.a.stride+p)
+			d.words(unsafe.Add(dst, i*ld), unsafe.Add(d.a, (row+i)*d.lda+first*d.elem), n)
 		}
-	}
-	for i := rows; i%d.mr != 0; i++ {
-		clear(dst[i*ld:][:k])
-	}
-}
-
-// packB copies k rows of op(B) from row p on, cols columns of them, to panels of
-// nr columns, one after the other. Columns that are missing become zeros,
-// for the same reason.
-func (d *driver[T]) packB(own *scratch[T], panels []T, p, k, col, cols int) {
-	if past := cols % d.nr; past > 0 {
-		clear(panels[(cols-past)*k:][:k*d.nr])
-	}
-	if !d.b.trans {
-		for i := range k {
-			for j := 0; j < cols; j += d.nr {
-				d.b.read(panels[j*k+i*d.nr:][:min(d.nr, cols-j)], (p+i)*d.b.stride+col+j)
+	case d.group > 1:
+		for i := range rows {
+			to := unsafe.Add(dst, i*ld)
+			clear(unsafe.Slice((*byte)(unsafe.Add(to, (k-1)*d.word)), d.word))
+			for x := range n {
+				copy(unsafe.Slice((*byte)(unsafe.Add(to, x*d.elem)), d.elem),
+					unsafe.Slice((*byte)(unsafe.Add(d.a, (first+x)*d.lda+(row+i)*d.elem)), d.elem))
 			}
 		}
+	default:
+		for from := 0; from < k; from += transposed {
+			d.transpose(w, unsafe.Add(dst, from*d.word), ld, unsafe.Add(d.a, (first+from)*d.lda+row*d.elem), d.lda, min(transposed, k-from), rows)
+		}
+	}
+	if d.whole {
+		for i := rows; i%d.mostRows(d.vecs) != 0; i++ {
+			clear(unsafe.Slice((*byte)(unsafe.Add(dst, i*ld)), k*d.word))
+		}
+	}
+}
+
+// packB packs the panel of B, k steps from p on, that begins with column col and
+// has cols columns in so many lanes.
+func (d *driver) packB(w *scratch, dst unsafe.Pointer, p, k, col, cols, lanes int) {
+	n := d.elements(p, k)
+	first := p * d.group
+	if d.transB {
+		row := lanes * d.word
+		if cols < lanes {
+			clear(unsafe.Slice((*byte)(dst), k*row))
+		}
+		for from := 0; from < cols; from += transposed {
+			d.transpose(w, unsafe.Add(dst, from*d.word), row, unsafe.Add(d.b, (col+from)*d.ldb+first*d.elem), d.ldb, min(transposed, cols-from), n)
+		}
 		return
 	}
-	for j := 0; j < cols; j += d.nr {
-		width := min(d.nr, cols-j)
-		for from := 0; from < width; from += transposed {
-			some := min(transposed, width-from)
-			d.b.transpose(own, panels[j*k+from:], d.nr, (col+j+from)*d.b.stride+p, some, k)
+	src := unsafe.Add(d.b, first*d.ldb+col*d.elem)
+	switch {
+	case d.interleave != nil:
+		d.interleave(dst, src, d.ldb, n, cols, lanes)
+	case d.widen != nil:
+		row := lanes * d.word
+		for i := range k {
+			to := unsafe.Add(dst, i*row)
+			d.widen(to, unsafe.Add(src, i*d.ldb), cols)
+			clear(unsafe.Slice((*byte)(unsafe.Add(to, cols*d.word)), row-cols*d.word))
 		}
+	default:
+		packPlain(dst, src, d.ldb, k, cols, lanes, d.word)
 	}
 }
 
@@ -92,32 +121,42 @@ func (d *driver[T]) packB(own *scratch[T], panels []T, p, k, col, cols int) {
 // all of them, a power of two apart, find room in the first-level cache.
 const transposed = 8
 
-// transpose writes the given rows of n elements, the first at index at, as the
-// columns of dst: dst[i*ld+r] is row r's element i.
-func (o *operand[T]) transpose(own *scratch[T], dst []T, ld, at, rows, n int) {
-	var from [transposed][]T
-	for r := range rows {
-		start := at + r*o.stride
-		if o.half == nil {
-			from[r] = o.wide[start : start+n]
-			continue
+// transpose writes rows of n elements, stride apart, as columns of words: word i
+// of row r goes to dst + i*ld + r*word.
+func (d *driver) transpose(w *scratch, dst unsafe.Pointer, ld int, src unsafe.Pointer, stride, rows, n int) {
+	words := (n + d.group - 1) / d.group
+	if d.widen != nil || n%d.group != 0 {
+		line := w.lines.grow(transposed * words * d.word)
+		for r := range rows {
+			d.words(unsafe.Add(line, r*words*d.word), unsafe.Add(src, r*stride), n)
 		}
-		if len(own.lines) < transposed*n {
-			own.lines = make([]T, transposed*n)
-		}
-		from[r] = own.lines[r*n:][:n]
-		o.read(from[r], start)
+		src, stride = line, words*d.word
 	}
-	if rows == transposed {
-		r0, r1, r2, r3, r4, r5, r6, r7 := from[0], from[1][:n], from[2][:n], from[3][:n], from[4][:n], from[5][:n], from[6][:n], from[7][:n]
-		for i := range r0 {
-			*(*[transposed]T)(dst[i*ld:]) = [transposed]T{r0[i], r1[i], r2[i], r3[i], r4[i], r5[i], r6[i], r7[i]}
+	if d.word == 8 {
+		transposeWords[uint64](dst, ld, src, stride, rows, words)
+	} else {
+		transposeWords[uint32](dst, ld, src, stride, rows, words)
+	}
+}
+
+func transposeWords[W uint32 | uint64](dst unsafe.Pointer, ld int, src unsafe.Pointer, stride, rows, n int) {
+	size := int(unsafe.Sizeof(W(0)))
+	if rows < transposed {
+		for r := range rows {
+			to := unsafe.Add(dst, r*size)
+			for _, x := range unsafe.Slice((*W)(unsafe.Add(src, r*stride)), n) {
+				*(*W)(to) = x
+				to = unsafe.Add(to, ld)
+			}
 		}
 		return
 	}
-	for r, line := range from[:rows] {
-		for i, x := range line {
-			dst[i*ld+r] = x
-		}
+	var from [transposed][]W
+	for r := range from {
+		from[r] = unsafe.Slice((*W)(unsafe.Add(src, r*stride)), n)
+	}
+	r0, r1, r2, r3, r4, r5, r6, r7 := from[0], from[1][:n], from[2][:n], from[3][:n], from[4][:n], from[5][:n], from[6][:n], from[7][:n]
+	for i := range r0 {
+		*(*[transposed]W)(unsafe.Add(dst, i*ld)) = [transposed]W{r0[i], r1[i], r2[i], r3[i], r4[i], r5[i], r6[i], r7[i]}
 	}
 }

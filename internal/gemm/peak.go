@@ -13,19 +13,19 @@ import (
 func (p *Pool) Peak(bits int) (flops float64, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	job := peakJob{team: &p.team, rates: make([]float64, len(p.wake))}
+	job := peakJob{team: &p.driver.team, rates: make([]float64, len(p.wake))}
 	switch bits {
 	case 64:
-		job.rounds, job.flop = p.set.float64s.peak, p.set.float64s.peakFLOP
+		job.rounds, job.flop = p.set.float64s.peak, p.set.float64s.peakOps
 	case 32:
-		job.rounds, job.flop = p.set.float32s.peak, p.set.float32s.peakFLOP
+		job.rounds, job.flop = p.set.float32s.peak, p.set.float32s.peakOps
 	}
 	if job.rounds == nil || p.closed {
 		return 0, false
 	}
 	for range 3 {
-		p.team.reset(context.Background())
-		p.run(&job)
+		p.driver.team.reset(context.Background(), len(p.wake))
+		p.run(len(p.wake), &job)
 		sum := 0.0
 		for _, rate := range job.rates {
 			sum += rate

@@ -18,16 +18,13 @@ var ErrClosed = errors.New("gemm: the pool is closed")
 // on one. Between calls they sleep. The caller's own thread does not compute and
 // is not tied to anything.
 type Pool struct {
-	set    *instructionSet
+	set    instructionSet
 	mu     sync.Mutex // held during a product
 	closed bool
 
-	wake []chan job
-	done sync.WaitGroup
-	team team
-
-	float64s driver[float64]
-	float32s driver[float32]
+	wake   []chan job
+	done   sync.WaitGroup
+	driver driver
 }
 
 // A job is what all threads of a pool do together.
@@ -56,10 +53,8 @@ func NewPool(isa ISA, threads int) (*Pool, error) {
 	if threads > len(cpus) {
 		cpus = nil
 	}
-	p := &Pool{set: set, wake: make([]chan job, threads)}
-	p.team.threads = int32(threads)
-	p.float64s = driver[float64]{kernel: set.float64s, team: &p.team, own: make([]scratch[float64], threads)}
-	p.float32s = driver[float32]{kernel: set.float32s, team: &p.team, own: make([]scratch[float32], threads)}
+	p := &Pool{set: *set, wake: make([]chan job, threads)}
+	p.driver.own = make([]scratch, threads)
 	for thread := range threads {
 		p.wake[thread] = make(chan job)
 		go p.serve(thread, cpus)
@@ -82,14 +77,39 @@ func (p *Pool) serve(thread int, cpus []int) {
 	}
 }
 
-// run has all threads do a job and returns when they have. The caller holds mu.
-func (p *Pool) run(work job) {
-	p.done.Add(len(p.wake))
-	for _, wake := range p.wake {
+// run has so many threads do a job and returns when they have. The caller holds mu.
+func (p *Pool) run(threads int, work job) {
+	p.done.Add(threads)
+	for _, wake := range p.wake[:threads] {
 		wake <- work
 	}
 	p.done.Wait()
 }
+
+// multiply computes a product so many times. What is over sooner than a thread
+// wakes up is computed by the caller's.
+func (p *Pool) multiply(ctx context.Context, k *kernel, g product, times int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return ErrClosed
+	}
+	d := &p.driver
+	d.prepare(ctx, k, g, times)
+	if d.threads == 1 && float64(times)*float64(g.m)*float64(g.n)*float64(g.depth) < inline {
+		d.work(0)
+	} else {
+		p.run(d.threads, d)
+	}
+	d.release()
+	if d.team.stop {
+		return ctx.Err()
+	}
+	return nil
+}
+
+// inline is how many multiplications are over sooner than a thread wakes up.
+const inline = 1 << 20
 
 // ISA returns the instruction set that the pool computes with.
 func (p *Pool) ISA() ISA { return p.set.isa }
@@ -108,7 +128,7 @@ func (p *Pool) Close() {
 	for _, wake := range p.wake {
 		close(wake)
 	}
-	p.float64s, p.float32s = driver[float64]{}, driver[float32]{}
+	p.driver = driver{}
 }
 
 // A team is how the threads share out one product: two counters and a barrier,
@@ -127,9 +147,9 @@ type team struct {
 	round   atomic.Uint32
 }
 
-// reset prepares for a product. No thread may be at work.
-func (t *team) reset(ctx context.Context) {
-	t.ctx, t.stop = ctx, false
+// reset prepares for work by so many threads. None may be at work.
+func (t *team) reset(ctx context.Context, threads int) {
+	t.ctx, t.stop, t.threads = ctx, false, int32(threads)
 	t.panels.Store(0)
 	t.share.Store(0)
 }
@@ -141,9 +161,10 @@ func (t *team) nextShare() int  { return int(t.share.Add(1)) - 1 }
 // counters anew and looks whether to go on.
 func (t *team) wait() {
 	round := t.round.Load()
-	if t.arrived.Add(1) == t.threads {
+	if t.threads == 1 || t.arrived.Add(1) == t.threads {
 		t.arrived.Store(0)
-		t.reset(t.ctx)
+		t.panels.Store(0)
+		t.share.Store(0)
 		t.stop = t.ctx.Err() != nil
 		t.round.Add(1)
 		return

@@ -2,33 +2,112 @@ package gemm
 
 import "unsafe"
 
-// portableTile is the micro-kernel in Go, 4×4. Two rows at a time, because the
-// sums of four do not fit the registers of every processor.
-func portableTile[T number](k int, a *T, lda int, b *T, c *T, ldc int, add bool) {
-	const mr, nr = 4, 4
-	as, bs, cs := unsafe.Slice(a, (mr-1)*lda+k), unsafe.Slice(b, k*nr), unsafe.Slice(c, (mr-1)*ldc+nr)
-	for i := 0; i < mr; i += 2 {
-		upper, lower := as[i*lda:][:k], as[(i+1)*lda:][:k]
-		var s00, s01, s02, s03, s10, s11, s12, s13 T
-		panel := bs
-		for p := range upper {
-			row := (*[nr]T)(panel)
-			panel = panel[nr:]
-			x, y := upper[p], lower[p]
-			s00 += x * row[0]
-			s01 += x * row[1]
-			s02 += x * row[2]
-			s03 += x * row[3]
-			s10 += y * row[0]
-			s11 += y * row[1]
-			s12 += y * row[2]
-			s13 += y * row[3]
+// A tile is what a micro-kernel is told: a tile of C and those below it. It is
+// passed by pointer because a dozen arguments on the stack cost more than the
+// smallest tiles take. All strides are in bytes; assembly reads the fields by
+// their names in go_asm.h.
+//
+// The addresses always lie within their matrices, so that the collector may look
+// at them at any time. A kernel's own running addresses end up beyond, and are
+// no pointers for that reason.
+type tile struct {
+	a, b, c unsafe.Pointer
+	rowA    int // from one row of A to the next
+	stepA   int // from one step of k to the next in a row of A
+	rowB    int // from one step of k to the next in B
+	rowC    int
+	k       int // steps, at least one
+	rows    int // of one tile
+	count   int // of tiles below each other, at least one; kernels count it down
+	last    int // columns in use of the row's last vector
+	add     int // 1: C += A·B, 0: C = A·B
+	ahead   int // how far beyond the row of B in use to fetch
+
+	//lint:ignore U1000 assembly uses them
+	nowA, nowC uintptr // a kernel's own running addresses
+	//lint:ignore U1000 for wholeTiles
+	edge [128]float64
+}
+
+// A tileFunc computes count tiles of C, one below the other, each of them of
+// t.rows rows and so many columns. For one of them, indices in elements:
+//
+//	for i := range rows {
+//		for j := range columns {
+//			sum := 0
+//			for p := range k {
+//				sum += a[i*rowA+p*stepA] * b[p*rowB+j]
+//			}
+//			if add {
+//				sum += c[i*rowC+j]
+//			}
+//			c[i*rowC+j] = sum
+//		}
+//	}
+//
+// Where a step of k is a pair or a quad of elements, the product of two steps is
+// the sum of the products of their elements.
+//
+// A's rows may lie anywhere: a kernel broadcasts one element of a row at a time
+// and may as well read it in place, even across a transposed matrix. The columns
+// are whole vectors but for the last one, of which t.last are written. Of B whole
+// vectors are read, unless the kernel's set says that it masks them.
+type tileFunc func(t *tile)
+
+// portableTile is the micro-kernel in Go: up to 4×4. Two rows at a time, because
+// the sums of four do not fit the registers of every processor.
+func portableTile[T number](t *tile) {
+	size := int(unsafe.Sizeof(T(0)))
+	a, c := t.a, t.c
+	for {
+		for i := 0; i < t.rows; i += 2 {
+			out := unsafe.Add(c, i*t.rowC)
+			if i+2 <= t.rows && t.last == portableLanes {
+				portablePair[T](t, unsafe.Add(a, i*t.rowA), out)
+				continue
+			}
+			for r := range min(2, t.rows-i) {
+				for j := range t.last {
+					var sum T
+					for p := range t.k {
+						sum += *(*T)(unsafe.Add(a, (i+r)*t.rowA+p*t.stepA)) * *(*T)(unsafe.Add(t.b, p*t.rowB+j*size))
+					}
+					to := (*T)(unsafe.Add(out, r*t.rowC+j*size))
+					if t.add != 0 {
+						sum += *to
+					}
+					*to = sum
+				}
+			}
 		}
-		out0, out1 := (*[nr]T)(cs[i*ldc:]), (*[nr]T)(cs[(i+1)*ldc:])
-		if add {
-			s00, s01, s02, s03 = s00+out0[0], s01+out0[1], s02+out0[2], s03+out0[3]
-			s10, s11, s12, s13 = s10+out1[0], s11+out1[1], s12+out1[2], s13+out1[3]
+		if t.count--; t.count == 0 {
+			return
 		}
-		*out0, *out1 = [nr]T{s00, s01, s02, s03}, [nr]T{s10, s11, s12, s13}
+		a, c = unsafe.Add(a, t.rows*t.rowA), unsafe.Add(c, t.rows*t.rowC)
 	}
+}
+
+const portableLanes = 4
+
+// portablePair is two rows of four columns of portableTile.
+func portablePair[T number](t *tile, a, c unsafe.Pointer) {
+	var s00, s01, s02, s03, s10, s11, s12, s13 T
+	for p := range t.k {
+		row := (*[portableLanes]T)(unsafe.Add(t.b, p*t.rowB))
+		x, y := *(*T)(unsafe.Add(a, p*t.stepA)), *(*T)(unsafe.Add(a, p*t.stepA+t.rowA))
+		s00 += x * row[0]
+		s01 += x * row[1]
+		s02 += x * row[2]
+		s03 += x * row[3]
+		s10 += y * row[0]
+		s11 += y * row[1]
+		s12 += y * row[2]
+		s13 += y * row[3]
+	}
+	upper, lower := (*[portableLanes]T)(c), (*[portableLanes]T)(unsafe.Add(c, t.rowC))
+	if t.add != 0 {
+		s00, s01, s02, s03 = s00+upper[0], s01+upper[1], s02+upper[2], s03+upper[3]
+		s10, s11, s12, s13 = s10+lower[0], s11+lower[1], s12+lower[2], s13+lower[3]
+	}
+	*upper, *lower = [portableLanes]T{s00, s01, s02, s03}, [portableLanes]T{s10, s11, s12, s13}
 }

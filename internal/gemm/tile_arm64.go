@@ -1,0 +1,35 @@
+//go:build !noasm
+
+package gemm
+
+import "unsafe"
+
+// wholeTiles makes a tileFunc of a kernel that knows only whole tiles, mr×nr,
+// B packed and A's elements next to each other. What reaches beyond C goes
+// through a tile of its own.
+func wholeTiles[T number](mr, nr int, whole func(k int, a *T, lda int, b *T, c *T, ldc int, add bool)) tileFunc {
+	size := int(unsafe.Sizeof(T(0)))
+	return func(t *tile) {
+		edge := unsafe.Slice((*T)(unsafe.Pointer(&t.edge)), mr*nr)
+		a, c := t.a, t.c
+		for ; ; a, c = unsafe.Add(a, t.rows*t.rowA), unsafe.Add(c, t.rows*t.rowC) {
+			if t.rows == mr && t.last == nr {
+				whole(t.k, (*T)(a), t.rowA/size, (*T)(t.b), (*T)(c), t.rowC/size, t.add != 0)
+			} else {
+				whole(t.k, (*T)(a), t.rowA/size, (*T)(t.b), &edge[0], nr, false)
+				for i := range t.rows {
+					for j, x := range edge[i*nr:][:t.last] {
+						to := (*T)(unsafe.Add(c, i*t.rowC+j*size))
+						if t.add != 0 {
+							x += *to
+						}
+						*to = x
+					}
+				}
+			}
+			if t.count--; t.count == 0 {
+				return
+			}
+		}
+	}
+}
