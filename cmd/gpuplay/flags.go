@@ -36,7 +36,7 @@ func (f *measureFlags) add(c *cobra.Command, timeout time.Duration) {
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.Var(&f.size, "size", "n of an n×n×n product: 8192, 8k")
-	fl.StringVar(&f.dtype, "dtype", "float32", "float64, float32, tf32, float16 or bfloat16")
+	fl.StringVar(&f.dtype, "dtype", "float32", "float64, float32, tf32, float16, bfloat16 or int8")
 	fl.IntVar(&f.repeat, "repeat", 0, "exactly so many timed runs, instead of as many as the noise asks for")
 	fl.DurationVar(&f.budget, "time", 10*time.Second, "about how long to measure")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of the random inputs")

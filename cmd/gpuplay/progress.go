@@ -11,7 +11,6 @@ import (
 
 	"gpuplay/internal/bench"
 	"gpuplay/internal/report"
-	"gpuplay/internal/unit"
 )
 
 // progress shows what goes on while it goes on: on a terminal a line a lane, all
@@ -33,6 +32,7 @@ type progress struct {
 
 type laneProgress struct {
 	name  string
+	gemm  bench.GEMM // its types: a race finds the size later
 	event bench.Event
 }
 
@@ -64,7 +64,7 @@ func (p *progress) race(lanes []bench.Lane) {
 	p.change(func() {
 		p.lanes = make([]laneProgress, len(lanes))
 		for i, l := range lanes {
-			p.lanes[i].name = report.Label(l.Device)
+			p.lanes[i].name, p.lanes[i].gemm = report.Label(l.Device), l.GEMM
 		}
 	})
 }
@@ -145,7 +145,7 @@ func (l laneProgress) text() string {
 		return l.name + ": not measured"
 	}
 	s, _ := r.Speed()
-	return fmt.Sprintf("%s: %s from %d samples", l.name, unit.Rate(s.Value), len(r.Samples))
+	return fmt.Sprintf("%s: %s from %d samples", l.name, r.GEMM.Rate(s.Value), len(r.Samples))
 }
 
 // line is a lane on a terminal, with a bar of the samples that it has.
@@ -169,5 +169,5 @@ func (l laneProgress) line(style report.Style) string {
 	}
 	filled := barWidth * e.Done / max(e.Total, e.Done)
 	bar := strings.Repeat(full, filled) + strings.Repeat(empty, barWidth-filled)
-	return fmt.Sprintf("%s%s  %2d/%d samples  %s", name, bar, e.Done, max(e.Total, e.Done), unit.Rate(e.Speed))
+	return fmt.Sprintf("%s%s  %2d/%d samples  %s", name, bar, e.Done, max(e.Total, e.Done), l.gemm.Rate(e.Speed))
 }

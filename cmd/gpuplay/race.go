@@ -84,13 +84,12 @@ func (a *app) race(ctx context.Context, f raceFlags, dtype matrix.DType, list []
 	}
 	reserve(ctx, found)
 
+	for i := range contenders {
+		contenders[i].GEMM = of(int(firstOf(f.size, preliminarySize)))
+	}
 	p.race(contenders)
 	r := f.runner(host.Free, p.observe)
-	if f.size > 0 {
-		for i := range contenders {
-			contenders[i].GEMM = of(int(f.size))
-		}
-	} else {
+	if f.size == 0 {
 		r.Plan(ctx, contenders, of, f.seed, f.budget)
 	}
 	largest := slices.MaxFunc(contenders, func(a, b bench.Lane) int { return cmp.Compare(a.GEMM.FLOP(), b.GEMM.FLOP()) }).GEMM
@@ -155,7 +154,7 @@ func (a *app) preliminary(ctx context.Context, p *progress, f raceFlags, lanes [
 	results := f.runner(host.Free, nil).Race(ctx, lanes, f.seed, bench.Stop{Budget: 300 * time.Millisecond})
 	for _, r := range results {
 		if s, ok := r.Speed(); ok {
-			p.say("%s: %s, preliminary, at %s", report.Label(r.Device), unit.Rate(s.Value), unit.Cube(r.GEMM.M, r.GEMM.N, r.GEMM.K))
+			p.say("%s: %s, preliminary, at %s", report.Label(r.Device), r.GEMM.Rate(s.Value), unit.Cube(r.GEMM.M, r.GEMM.N, r.GEMM.K))
 		}
 	}
 	return results

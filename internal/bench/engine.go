@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gpuplay/internal/matrix"
+	"gpuplay/internal/unit"
 )
 
 // A Kind says what a device is. SoftwareGPU is a GPU interface that a CPU
@@ -64,7 +65,8 @@ type GEMM struct {
 }
 
 // Square returns the n×n×n product that people mean by "float16 matmul": C has
-// the type of the operands, and 16-bit types are summed in float32.
+// the type of the operands, and 16-bit types are summed in float32. Int8 has sums
+// and a C of int32.
 func Square(n int, d matrix.DType) GEMM {
 	g := GEMM{M: n, N: n, K: n, In: d, Acc: d, Out: d}
 	switch d {
@@ -72,12 +74,34 @@ func Square(n int, d matrix.DType) GEMM {
 		g.Acc = matrix.Float32
 	case matrix.TF32:
 		g.In, g.Out = matrix.Float32, matrix.Float32
+	case matrix.Int8:
+		g.Acc, g.Out = matrix.Int32, matrix.Int32
 	}
 	return g
 }
 
-// FLOP returns the floating-point operations of one product: 2·m·n·k.
+// FLOP returns the operations of one product, 2·m·n·k: multiplications and
+// additions of floating-point numbers, or of integers.
 func (g GEMM) FLOP() float64 { return 2 * float64(g.M) * float64(g.N) * float64(g.K) }
+
+// Op is what FLOP counts: "FLOP", or "OP" where the operands are integers.
+func (g GEMM) Op() string {
+	if g.In.Integer() {
+		return "OP"
+	}
+	return "FLOP"
+}
+
+// Rate prints a speed with its prefix and unit: "13.8 TFLOP/s".
+func (g GEMM) Rate(speed float64) string { return unit.Rate(speed, g.Op()) }
+
+// MemoryBound reports whether memory, not arithmetic, sets the pace: a product
+// with a vector, which uses every element of the matrix once, of more than caches
+// hold.
+func (g GEMM) MemoryBound() bool {
+	const caches = 64e6 // of most CPUs and GPUs, the last level
+	return (g.M == 1 || g.N == 1) && g.Bytes() >= caches
+}
 
 // Bytes returns the memory that A, B and C take together. It is a float64
 // because a size that somebody mistyped can exceed every integer.

@@ -71,7 +71,7 @@ func (r *Result) Seconds() []float64 {
 	return s
 }
 
-// Speed returns the median FLOP/s with its interval; ok is false without samples.
+// Speed returns the median FLOP/s, or OP/s of integers, with its interval; ok is false without samples.
 func (r *Result) Speed() (speed stats.Interval, ok bool) {
 	if len(r.Samples) == 0 {
 		return speed, false
@@ -81,6 +81,13 @@ func (r *Result) Speed() (speed stats.Interval, ok bool) {
 		rates[i] = r.GEMM.FLOP() / s
 	}
 	return stats.MedianInterval(rates), true
+}
+
+// Bandwidth returns the median bytes a second of A, B and C, each read or written
+// once a product; ok is false without samples and where arithmetic sets the pace.
+func (r *Result) Bandwidth() (bytes float64, ok bool) {
+	speed, ok := r.Speed()
+	return speed.Value / r.GEMM.FLOP() * r.GEMM.Bytes(), ok && r.GEMM.MemoryBound()
 }
 
 // Ready returns the time from starting the engine to having the first product:
@@ -148,7 +155,7 @@ func (r *Result) judge(asked int, largest GEMM) {
 		r.warn(WarnDrift, "became faster while it was measured: it was not warm yet, or something else ended")
 	}
 	if p := r.Facts.Peak; p != nil && speed.Value > *p*(1+peakMargin) {
-		r.warn(WarnAbovePeak, "%s is above this device's peak of %s: not believed", unit.Rate(speed.Value), unit.Rate(*p))
+		r.warn(WarnAbovePeak, "%s is above this device's peak of %s: not believed", r.GEMM.Rate(speed.Value), r.GEMM.Rate(*p))
 	}
 	if r.Device.Kind == SoftwareGPU {
 		r.warn(WarnSoftwareGPU, "a CPU does the work behind this GPU interface")

@@ -358,7 +358,11 @@ func (r *Runner) check(ctx context.Context, e *entry, ref *matrix.Reference) {
 		if c.Error != nil {
 			saw = fmt.Sprintf("error %.1e", *c.Error)
 		}
-		r.fail(ctx, e, Checking, &Error{Code: ErrWrong, Message: fmt.Sprintf("wrong result: %s where at most %.1e is expected", saw, c.Bound)})
+		expected := fmt.Sprintf("at most %.1e is expected", c.Bound)
+		if g.Out.Integer() {
+			expected = "integers have none"
+		}
+		r.fail(ctx, e, Checking, &Error{Code: ErrWrong, Message: fmt.Sprintf("wrong result: %s where %s", saw, expected)})
 	case !e.result.Has(WarnArithmetic):
 		e.result.warn(WarnArithmetic, "computed as %s, not %s: error %.1e where at most %.1e is expected", c.Arithmetic, g.Acc, *c.Error, c.Bound)
 	}

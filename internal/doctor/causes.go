@@ -42,7 +42,7 @@ func notOnGPU(r *Result, l *bench.Result) []Cause {
 		}
 		if ratio := rate(l) / rate(o); ratio > 0.7 && ratio < 1.4 {
 			return []Cause{{Code: "not_on_gpu", Claim: "it may not run on the GPU at all",
-				Evidence: fmt.Sprintf("%s, and the same engine's CPU lane %s", unit.Rate(rate(l)), unit.Rate(rate(o))),
+				Evidence: fmt.Sprintf("%s, and the same engine's CPU lane %s", l.GEMM.Rate(rate(l)), o.GEMM.Rate(rate(o))),
 				Fix:      "gpuplay doctor --deep", Factor: 20}}
 		}
 	}
@@ -59,18 +59,19 @@ func classic(r *Result, l *bench.Result) []Cause {
 	for _, o := range r.Lanes {
 		if o.Engine == l.Engine && o.Device.ID == l.Device.ID && o.Protocol == bench.Steady && len(o.Samples) > 0 {
 			c.Factor = rate(o) / rate(l)
-			c.Evidence = fmt.Sprintf("steady: %s, classic: %s", unit.Rate(rate(o)), unit.Rate(rate(l)))
+			c.Evidence = fmt.Sprintf("steady: %s, classic: %s", o.GEMM.Rate(rate(o)), l.GEMM.Rate(rate(l)))
 		}
 	}
 	return []Cause{c}
 }
 
-// emulated: a CPU without arithmetic for a 16-bit type converts it or computes it
+// emulated: a CPU without arithmetic for a narrow type converts it or computes it
 // in software. Whether an Arm CPU has bfloat16 is not recorded.
 func emulated(r *Result, l *bench.Result) []Cause {
 	need := map[matrix.DType][]string{
 		matrix.Float16:  {"avx512fp16", "asimdhp"},
 		matrix.BFloat16: {"avx512bf16", "amxbf16"},
+		matrix.Int8:     {"avx512vnni", "avxvnni", "amxint8", "asimddp"},
 	}[l.GEMM.In]
 	if l.Device.Kind != bench.CPU || need == nil || len(r.Machine.Features) == 0 || r.Machine.Arch != "amd64" && l.GEMM.In == matrix.BFloat16 {
 		return nil
@@ -121,7 +122,7 @@ func small(_ *Result, l *bench.Result) []Cause {
 	cost := overhead[l.Device.Kind].Seconds()
 	share := cost / each
 	tiles := ((g.M + tile - 1) / tile) * ((g.N + tile - 1) / tile)
-	evidence := fmt.Sprintf("one product is %s FLOP and takes %s; starting one costs about %s", short(g.FLOP()), seconds(each), seconds(cost))
+	evidence := fmt.Sprintf("one product is %s and takes %s; starting one costs about %s", work(g), seconds(each), seconds(cost))
 	factor := 0.0
 	if share > 0.02 {
 		factor = 1 / (1 - min(share, 0.9))
@@ -137,9 +138,8 @@ func small(_ *Result, l *bench.Result) []Cause {
 		Fix: fmt.Sprintf("--size %d", max(4096, 2*max(g.M, g.N, g.K))), Factor: factor}}
 }
 
-func short(x float64) string {
-	return strings.TrimSuffix(unit.Rate(x), "FLOP/s")
-}
+// work prints how much a product is: "137 GFLOP".
+func work(g bench.GEMM) string { return strings.TrimSuffix(g.Rate(g.FLOP()), "/s") }
 
 // balance is, roughly, how many float32 operations a device can do while it loads a
 // byte: a CPU does 0.5–2 TFLOP/s at 50–200 GB/s, a GPU 5–70 at 0.1–5 TB/s.
@@ -155,7 +155,7 @@ func memoryBound(_ *Result, l *bench.Result) []Cause {
 		return nil
 	}
 	return []Cause{{Code: "memory_bound", Claim: "memory, not arithmetic, sets the pace",
-		Evidence: fmt.Sprintf("%s FLOP for each byte of A, B and C, about %s are needed to keep the device busy; at this speed it moves %s/s",
+		Evidence: fmt.Sprintf("%s operations for each byte of A, B and C, about %s are needed to keep the device busy; at this speed it moves %s/s",
 			unit.Digits3(intensity), unit.Digits3(need), unit.Bytes(g.Bytes()/stats.Median(l.Seconds()))),
 		Fix: "a larger smallest dimension: batch more rows into one product", Factor: need / intensity}}
 }
@@ -185,7 +185,7 @@ func noise(_ *Result, l *bench.Result) []Cause {
 	s := l.Seconds()
 	fastest := l.GEMM.FLOP() / slices.Min(s)
 	return []Cause{{Code: "noise", Claim: "it is noisy: something else ran, or the clock changed",
-		Evidence: fmt.Sprintf("%s ± %s; the fastest of %d samples reached %s", unit.Rate(speed.Value), unit.Percent(speed.Spread()), len(s), unit.Rate(fastest)),
+		Evidence: fmt.Sprintf("%s ± %s; the fastest of %d samples reached %s", l.GEMM.Rate(speed.Value), unit.Percent(speed.Spread()), len(s), l.GEMM.Rate(fastest)),
 		Fix:      "end other programs and measure again", Factor: fastest / speed.Value}}
 }
 

@@ -73,7 +73,7 @@ func sound(l *bench.Result) error {
 		return fmt.Errorf("is a product of %s", unit.Cube(g.M, g.N, g.K))
 	}
 	for _, d := range []matrix.DType{g.In, g.Out} {
-		if !slices.Contains(matrix.DTypes, d) {
+		if d != matrix.Int32 && !slices.Contains(matrix.DTypes, d) {
 			return fmt.Errorf("has the unknown dtype %q", d)
 		}
 	}
@@ -96,10 +96,11 @@ type Explanation struct {
 type Verdict struct {
 	Lane     string  `json:"lane"`
 	Label    string  `json:"label"`
-	Speed    float64 `json:"speed,omitempty"` // FLOP/s
+	Speed    float64 `json:"speed,omitempty"` // FLOP/s, or OP/s of integers
 	Standing string  `json:"standing"`        // against its peak and its neighbours
 	Slow     bool    `json:"slow"`
 	Causes   []Cause `json:"causes,omitempty"` // the most likely first
+	gemm     bench.GEMM
 }
 
 // A Cause is a reason with the evidence for it in the file.
@@ -133,7 +134,7 @@ func Explain(r *Result) *Explanation {
 }
 
 func verdict(r *Result, l *bench.Result) Verdict {
-	v := Verdict{Lane: l.Engine + "/" + l.Device.ID, Label: report.Label(l.Device)}
+	v := Verdict{Lane: l.Engine + "/" + l.Device.ID, Label: report.Label(l.Device), gemm: l.GEMM}
 	if l.Protocol == bench.Classic {
 		v.Label += ", classic loop"
 	}
@@ -150,7 +151,7 @@ func verdict(r *Result, l *bench.Result) Verdict {
 	if p := l.Facts.Peak; p != nil && *p > 0 {
 		share := v.Speed / *p
 		v.Slow = share < fairShare
-		standing = append(standing, fmt.Sprintf("%s of its peak of %s", unit.Percent(share), unit.Rate(*p)))
+		standing = append(standing, fmt.Sprintf("%s of its peak of %s", unit.Percent(share), l.GEMM.Rate(*p)))
 	}
 	if best := r.fastest(l); best != nil {
 		s, _ := best.Speed()

@@ -44,7 +44,7 @@ func PrintExplanation(w io.Writer, e *Explanation, s report.Style) error {
 
 func (p *printer) verdict(v Verdict, width int) {
 	m := marks[OK]
-	speed := unit.Rate(v.Speed)
+	speed := v.gemm.Rate(v.Speed)
 	switch {
 	case v.Speed == 0:
 		m, speed = marks[Failed], ""

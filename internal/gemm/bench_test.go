@@ -29,11 +29,9 @@ func BenchmarkGEMM(b *testing.B) {
 
 func benchmark(b *testing.B, p *Pool, dtype string, size int) {
 	ctx, g := context.Background(), Problem{M: size, N: size, K: size}
-	bits := 32
 	var products func(times int) error
 	switch dtype {
 	case "float64":
-		bits = 64
 		x, y, z := noise(size*size, 1), noise(size*size, 2), make([]float64, size*size)
 		products = func(times int) error { return p.Float64(ctx, times, g, x, y, z) }
 	case "float32":
@@ -52,7 +50,7 @@ func benchmark(b *testing.B, p *Pool, dtype string, size int) {
 	if err := products(1); err != nil {
 		b.Fatal(err)
 	}
-	peak, known := p.Peak(bits)
+	peak, known := p.Peak(Arithmetic(dtype))
 	b.ResetTimer()
 	if err := products(b.N); err != nil {
 		b.Fatal(err)

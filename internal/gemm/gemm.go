@@ -1,6 +1,6 @@
 // Package gemm multiplies matrices on the CPU, in Go and Go assembly: row-major
-// C = op(A)·op(B) for float64, float32, float16 and bfloat16, on all the CPUs
-// that the process may use.
+// C = op(A)·op(B) for float64, float32, float16, bfloat16 and int8, on all the
+// CPUs that the process may use.
 //
 // It follows BLIS: five loops around a micro-kernel (driver.go), with the
 // constants of each instruction set in one table (isa_*.go). Operands are read
@@ -96,6 +96,12 @@ func (p *Pool) Float16(ctx context.Context, times int, g Problem, a, b, c []uint
 // BFloat16 is Float16 for the bit patterns of bfloat16 numbers.
 func (p *Pool) BFloat16(ctx context.Context, times int, g Problem, a, b, c []uint16) error {
 	return multiply(ctx, p, &p.set.bfloat16s, times, g, a, b, c)
+}
+
+// Int8 is Float64 for int8 operands. Their products are summed in int32, which
+// wraps around where a sum leaves it; one of up to 2¹⁷ products never does.
+func (p *Pool) Int8(ctx context.Context, times int, g Problem, a, b []int8, c []int32) error {
+	return multiply(ctx, p, &p.set.int8s, times, g, a, b, c)
 }
 
 // multiply computes a product with elements of T in memory, and of C's type U.

@@ -11,26 +11,41 @@ import (
 // so that one reference serves all types.
 type lane struct {
 	name    string
-	unit    float64 // roundoff of the sums
-	round   func(float64) float64
+	unit    float64               // roundoff of the sums
+	operand func(float64) float64 // makes an operand of a number in [-1, 1)
+	round   func(float64) float64 // to C's type
 	product func(p *Pool, g Problem, a, b []float64) ([]float64, error)
 }
 
 var lanes = []lane{
-	{"float64", 0x1p-53, func(x float64) float64 { return x }, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
-		return guarded(g, a, b, math.NaN(), -77, p.Float64, func(x float64) float64 { return x }, func(x float64) float64 { return x })
+	{"float64", 0x1p-53, same, same, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
+		return guarded(g, a, b, math.NaN(), math.NaN(), -77, p.Float64, same, same)
 	}},
-	{"float32", 0x1p-24, func(x float64) float64 { return float64(float32(x)) }, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
-		return guarded(g, a, b, float32(math.NaN()), -77, p.Float32,
+	{"float32", 0x1p-24, toFloat32, toFloat32, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
+		return guarded(g, a, b, float32(math.NaN()), float32(math.NaN()), -77, p.Float32,
 			func(x float64) float32 { return float32(x) }, func(x float32) float64 { return float64(x) })
 	}},
-	{"float16", 0x1p-24, func(x float64) float64 { return roundTo(x, 11, 15) }, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
-		return guarded(g, a, b, 0x7e01, 0xabcd, p.Float16, toFloat16, fromFloat16)
+	{"float16", 0x1p-24, roundFloat16, roundFloat16, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
+		return guarded(g, a, b, 0x7e01, 0x7e01, 0xabcd, p.Float16, toFloat16, fromFloat16)
 	}},
-	{"bfloat16", 0x1p-24, func(x float64) float64 { return roundTo(x, 8, 127) }, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
-		return guarded(g, a, b, 0x7fc1, 0xabcd, p.BFloat16, toBFloat16, fromBFloat16)
+	{"bfloat16", 0x1p-24, roundBFloat16, roundBFloat16, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
+		return guarded(g, a, b, 0x7fc1, 0x7fc1, 0xabcd, p.BFloat16, toBFloat16, fromBFloat16)
+	}},
+	{"int8", 0, func(x float64) float64 { return math.Floor(128 * x) }, wrap, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
+		return guarded(g, a, b, 117, 0x7654321, int32(-0x12345678), p.Int8, func(x float64) int8 { return int8(x) }, func(x int32) float64 { return float64(x) })
 	}},
 }
+
+func same(x float64) float64 { return x }
+
+func toFloat32(x float64) float64 { return float64(float32(x)) }
+
+func roundFloat16(x float64) float64 { return roundTo(x, 11, 15) }
+
+func roundBFloat16(x float64) float64 { return roundTo(x, 8, 127) }
+
+// wrap returns what is left of a whole number in int32.
+func wrap(x float64) float64 { return float64(int32(int64(x))) }
 
 // roundTo rounds to a format with so many bits of significand, ties to even, by
 // arithmetic: independent of the bit tricks under test.
@@ -84,10 +99,10 @@ func toBFloat16(x float64) uint16 {
 func fromBFloat16(h uint16) float64 { return float64(math.Float32frombits(uint32(h) << 16)) }
 
 // guarded lays a and b out with g's strides, every gap and both surroundings
-// filled with not-a-number, and C among sentinels; it computes the product and
+// filled with around, not-a-number or a number that shows, and a stale C among sentinels; it computes the product and
 // reports a sentinel that was written to.
-func guarded[S comparable](g Problem, a, b []float64, nan, sentinel S, product func(context.Context, int, Problem, []S, []S, []S) error,
-	to func(float64) S, from func(S) float64) ([]float64, error) {
+func guarded[S, R comparable](g Problem, a, b []float64, around S, stale, sentinel R, product func(context.Context, int, Problem, []S, []S, []R) error,
+	to func(float64) S, from func(R) float64) ([]float64, error) {
 	rowsA, rowsB := g.M, g.K
 	if g.TransA {
 		rowsA = g.K
@@ -95,9 +110,9 @@ func guarded[S comparable](g Problem, a, b []float64, nan, sentinel S, product f
 	if g.TransB {
 		rowsB = g.N
 	}
-	_, viewA := layout(a, rowsA, g.LDA, nan, to)
-	_, viewB := layout(b, rowsB, g.LDB, nan, to)
-	all, view := layout(make([]float64, g.M*g.N), g.M, g.LDC, sentinel, func(float64) S { return nan })
+	_, viewA := layout(a, rowsA, g.LDA, around, to)
+	_, viewB := layout(b, rowsB, g.LDB, around, to)
+	all, view := layout(make([]float64, g.M*g.N), g.M, g.LDC, sentinel, func(float64) R { return stale })
 	if err := product(context.Background(), 1, g, viewA, viewB, view); err != nil {
 		return nil, err
 	}
@@ -196,7 +211,7 @@ func newPool(t testing.TB, isa ISA, threads int, small bool) *Pool {
 	}
 	t.Cleanup(p.Close)
 	if small {
-		for _, k := range []*kernel{&p.set.float64s, &p.set.float32s, &p.set.float16s, &p.set.bfloat16s} {
+		for _, k := range []*kernel{&p.set.float64s, &p.set.float32s, &p.set.float16s, &p.set.bfloat16s, &p.set.int8s} {
 			k.mc, k.kc, k.nc = 2*(len(k.tiles[k.vecs])-1), 7, 2*k.vecs*k.lanes
 		}
 	}

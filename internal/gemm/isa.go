@@ -69,8 +69,9 @@ type number interface{ float32 | float64 | int32 }
 
 // An instructionSet is everything that depends on the instruction set.
 type instructionSet struct {
-	isa                                     ISA
-	float64s, float32s, float16s, bfloat16s kernel
+	isa ISA
+
+	float64s, float32s, float16s, bfloat16s, int8s kernel
 	// Between the 16-bit types and float32, for matrices of the caller's.
 	float16, bfloat16 converter
 }
@@ -154,13 +155,31 @@ func (k kernel) converted(conv converter) kernel {
 	return k
 }
 
-// complete derives the kernels of the 16-bit types that have none of their own.
+// widened makes a kernel for int8 of one for int32.
+func (k kernel) widened() kernel {
+	k.elem = 1
+	k.widen = func(dst, src unsafe.Pointer, n int) {
+		to := unsafe.Slice((*int32)(dst), n)
+		for i, x := range unsafe.Slice((*int8)(src), n) {
+			to[i] = int32(x)
+		}
+	}
+	return k
+}
+
+// complete derives the kernels of the narrow types that have none of their own.
 func (s instructionSet) complete() instructionSet {
 	if s.float16s.lanes == 0 {
 		s.float16s = s.float32s.converted(s.float16)
 	}
 	if s.bfloat16s.lanes == 0 {
 		s.bfloat16s = s.float32s.converted(s.bfloat16)
+	}
+	if s.int8s.lanes == 0 {
+		s.int8s = plain[int32](kernel{
+			tiles: portableTiles(portableTile[int32]), lanes: portableLanes, masks: true,
+			blocking: blocking{vecs: 1, mc: 128, kc: 256, nc: 2048},
+		}).widened()
 	}
 	return s
 }

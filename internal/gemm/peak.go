@@ -5,20 +5,47 @@ import (
 	"time"
 )
 
-// Peak measures how many floating-point operations a second all threads of the
-// pool reach together with nothing but independent multiply-adds in registers,
-// of float64 (bits 64) or float32 (bits 32, which serves the 16-bit types too):
-// the best of three runs of 10 ms. ok is false where that is not known: in
-// portable Go, for other bits and for a closed pool.
-func (p *Pool) Peak(bits int) (flops float64, ok bool) {
+// An Arithmetic is a type of operands with what adds their products up.
+type Arithmetic string
+
+// The arithmetics, each with a method of Pool's.
+const (
+	Float64  Arithmetic = "float64"
+	Float32  Arithmetic = "float32"
+	Float16  Arithmetic = "float16"  // sums in float32
+	BFloat16 Arithmetic = "bfloat16" // sums in float32
+	Int8     Arithmetic = "int8"     // sums in int32
+)
+
+// kernel returns what computes products of an arithmetic; nil for one that is not
+// known.
+func (s *instructionSet) kernel(a Arithmetic) *kernel {
+	switch a {
+	case Float64:
+		return &s.float64s
+	case Float32:
+		return &s.float32s
+	case Float16:
+		return &s.float16s
+	case BFloat16:
+		return &s.bfloat16s
+	case Int8:
+		return &s.int8s
+	}
+	return nil
+}
+
+// Peak measures how many operations a second all threads of the pool reach
+// together with nothing but the independent multiply-adds that its products of
+// this arithmetic are made of: the best of three runs of 10 ms. That is the peak
+// of float32 where the instruction set has none for a 16-bit type. ok is false
+// where it is not known: in portable Go, and for a closed pool.
+func (p *Pool) Peak(a Arithmetic) (ops float64, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	job := peakJob{team: &p.driver.team, rates: make([]float64, len(p.wake))}
-	switch bits {
-	case 64:
-		job.rounds, job.flop = p.set.float64s.peak, p.set.float64s.peakOps
-	case 32:
-		job.rounds, job.flop = p.set.float32s.peak, p.set.float32s.peakOps
+	if k := p.set.kernel(a); k != nil {
+		job.rounds, job.ops = k.peak, k.peakOps
 	}
 	if job.rounds == nil || p.closed {
 		return 0, false
@@ -30,15 +57,15 @@ func (p *Pool) Peak(bits int) (flops float64, ok bool) {
 		for _, rate := range job.rates {
 			sum += rate
 		}
-		flops = max(flops, sum)
+		ops = max(ops, sum)
 	}
-	return flops, true
+	return ops, true
 }
 
 type peakJob struct {
 	team   *team
 	rounds func(int)
-	flop   int
+	ops    int // of a round
 	rates  []float64
 }
 
@@ -53,5 +80,5 @@ func (j *peakJob) work(thread int) {
 		done += some
 		elapsed = time.Since(start)
 	}
-	j.rates[thread] = float64(done) * float64(j.flop) / elapsed.Seconds()
+	j.rates[thread] = float64(done) * float64(j.ops) / elapsed.Seconds()
 }

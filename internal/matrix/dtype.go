@@ -14,23 +14,26 @@ import (
 type DType string
 
 // The element types, by the names that frameworks give them. TF32 is float32 in
-// memory, multiplied with 10 bits of its mantissa.
+// memory, multiplied with 10 bits of its mantissa. Int32 is the type of the sums
+// and the result where operands are Int8, and of nothing else.
 const (
 	Float64  DType = "float64"
 	Float32  DType = "float32"
 	TF32     DType = "tf32"
 	Float16  DType = "float16"
 	BFloat16 DType = "bfloat16"
+	Int8     DType = "int8"
+	Int32    DType = "int32"
 )
 
-// DTypes are all of them, the most precise first.
-var DTypes = []DType{Float64, Float32, TF32, Float16, BFloat16}
+// DTypes are those that a product can be asked for by, the most precise first.
+var DTypes = []DType{Float64, Float32, TF32, Float16, BFloat16, Int8}
 
 var aliases = map[string]DType{
 	"f64": Float64, "fp64": Float64, "double": Float64,
 	"f32": Float32, "fp32": Float32, "float": Float32,
 	"f16": Float16, "fp16": Float16, "half": Float16,
-	"bf16": BFloat16,
+	"bf16": BFloat16, "i8": Int8, "s8": Int8,
 }
 
 // ParseDType accepts the full names and the usual short ones: f32, fp32, bf16, half.
@@ -51,13 +54,18 @@ func (d DType) Size() int {
 	switch d {
 	case Float64:
 		return 8
-	case Float32, TF32:
+	case Float32, TF32, Int32:
 		return 4
 	case Float16, BFloat16:
 		return 2
+	case Int8:
+		return 1
 	}
 	panic("matrix: size of dtype " + string(d))
 }
+
+// Integer reports whether d is a type of integers, whose arithmetic is exact.
+func (d DType) Integer() bool { return d == Int8 || d == Int32 }
 
 // mantissa returns the bits of d's significand, the implicit one included, and
 // the exponents of its largest and smallest normal number.
@@ -77,15 +85,24 @@ func (d DType) mantissa() (bits, emax, emin int) {
 	panic("matrix: mantissa of dtype " + string(d))
 }
 
-// Unit returns d's unit roundoff: half the distance from 1 to the next number.
+// Unit returns d's unit roundoff: half the distance from 1 to the next number. It
+// is 0 for integers, which are not rounded.
 func (d DType) Unit() float64 {
+	if d.Integer() {
+		return 0
+	}
 	bits, _, _ := d.mantissa()
 	return math.Ldexp(1, -bits)
 }
 
 // Round returns the number of type d nearest to x, ties to even, as IEEE 754
-// has it: subnormal numbers are kept and what is too large becomes infinite.
+// has it: subnormal numbers are kept and what is too large becomes infinite, or
+// the largest integer.
 func (d DType) Round(x float64) float64 {
+	if d.Integer() {
+		most := math.Ldexp(1, 8*d.Size()-1)
+		return max(-most, min(math.RoundToEven(x), most-1))
+	}
 	bits, emax, emin := d.mantissa()
 	if d == Float64 || math.IsNaN(x) || math.IsInf(x, 0) {
 		return x

@@ -11,12 +11,14 @@ const (
 // A Stream yields the elements of one operand: element i, counted row by row in
 // memory, depends on the seed, the operand and i alone, so that any process can
 // make the same matrix, or any part of it, without being sent it. The numbers
-// are uniform in [-1, 1) and use all bits of the mantissa: zeros or few values
-// would let a GPU draw less power and clock higher.
+// are uniform in [-1, 1) and use all bits of the mantissa, or uniform among the
+// integers of their type: zeros or few values would let a GPU draw less power and
+// clock higher.
 //
 // The generator is splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom
-// Number Generators, OOPSLA 2014): element i takes its top bits, 53 for Float64
-// and 24 for the others, which all fit a float32 and are rounded from there.
+// Number Generators, OOPSLA 2014): element i takes its top bits, 53 for Float64,
+// 8 for Int8, as they are, and 24 for the others, which all fit a float32 and are
+// rounded from there.
 type Stream struct {
 	key   uint64
 	dtype DType
@@ -44,6 +46,8 @@ func (s Stream) At(i int) float64 {
 		return float64(z>>11)*0x1p-52 - 1
 	case Float32, TF32:
 		return float64(z>>40)*0x1p-23 - 1
+	case Int8:
+		return float64(z>>56) - 128
 	}
 	return s.dtype.Round(float64(z>>40)*0x1p-23 - 1)
 }
@@ -66,5 +70,12 @@ func (s Stream) Fill32(dst []float32, from int) {
 func (s Stream) Fill16(dst []uint16, from int) {
 	for i := range dst {
 		dst[i] = s.dtype.Bits16(s.At(from + i))
+	}
+}
+
+// Fill8 is Fill64 for Int8.
+func (s Stream) Fill8(dst []int8, from int) {
+	for i := range dst {
+		dst[i] = int8(s.At(from + i))
 	}
 }

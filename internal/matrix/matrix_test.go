@@ -9,14 +9,16 @@ import (
 
 func TestParseDType(t *testing.T) {
 	for s, want := range map[string]DType{
-		"float64": Float64, "f64": Float64, "fp32": Float32, "tf32": TF32, "half": Float16, "bf16": BFloat16, "bfloat16": BFloat16,
+		"float64": Float64, "f64": Float64, "fp32": Float32, "tf32": TF32, "half": Float16, "bf16": BFloat16, "bfloat16": BFloat16, "int8": Int8, "i8": Int8,
 	} {
 		if got, err := ParseDType(s); err != nil || got != want {
 			t.Errorf("ParseDType(%q) = %q, %v, want %q", s, got, err, want)
 		}
 	}
-	if _, err := ParseDType("float12"); err == nil {
-		t.Error("ParseDType took float12")
+	for _, s := range []string{"float12", "int32"} { // no product is asked for by the type of its sums
+		if d, err := ParseDType(s); err == nil {
+			t.Errorf("ParseDType(%q) = %q", s, d)
+		}
 	}
 }
 
@@ -49,6 +51,8 @@ func TestRound(t *testing.T) {
 		{BFloat16, 1 + 0x1.8p-7, 1 + 0x1p-6},
 		{BFloat16, 0x1.ffp127, inf},
 		{BFloat16, inf, inf},
+		{Int8, 126.5, 126},
+		{Int32, 1<<31 - 1.4, 1<<31 - 1},
 	}
 	for _, tt := range tests {
 		if got := tt.d.Round(tt.x); got != tt.want {
@@ -58,7 +62,15 @@ func TestRound(t *testing.T) {
 			t.Errorf("%s.Round(%x) = %x, want %x", tt.d, -tt.x, got, -tt.want)
 		}
 	}
+	for x, want := range map[float64]float64{-1e9: -128, -128.5: -128, 127.5: 127, inf: 127} { // there is one more below 0 than above
+		if got := Int8.Round(x); got != want {
+			t.Errorf("int8.Round(%v) = %v, want %v", x, got, want)
+		}
+	}
 	for _, d := range DTypes {
+		if d.Integer() {
+			continue
+		}
 		if !math.IsNaN(d.Round(math.NaN())) {
 			t.Errorf("%s.Round(NaN) is a number", d)
 		}
@@ -110,6 +122,7 @@ func TestStreamIsFixed(t *testing.T) {
 		{1, A, Float64, [3]float64{streamA[0], streamA[1], streamA[2]}},
 		{1, A, Float32, [3]float64{cut24(streamA[0]), cut24(streamA[1]), cut24(streamA[2])}},
 		{1, A, BFloat16, [3]float64{BFloat16.Round(cut24(streamA[0])), BFloat16.Round(cut24(streamA[1])), BFloat16.Round(cut24(streamA[2]))}},
+		{1, A, Int8, [3]float64{math.Floor(128 * streamA[0]), math.Floor(128 * streamA[1]), math.Floor(128 * streamA[2])}},
 	}
 	for _, tt := range tests {
 		s := NewStream(tt.seed, tt.o, tt.d)
@@ -129,17 +142,26 @@ func TestStreamIsFixed(t *testing.T) {
 func cut24(x float64) float64 { return math.Floor((x+1)*0x1p23)*0x1p-23 - 1 }
 
 func TestFillAgrees(t *testing.T) {
-	for _, d := range []DType{Float64, Float32, Float16, BFloat16} {
+	for _, d := range []DType{Float64, Float32, Float16, BFloat16, Int8} {
 		s := NewStream(7, B, d)
 		f64, f32, f16 := make([]float64, 100), make([]float32, 100), make([]uint16, 100)
 		s.Fill64(f64, 50)
 		s.Fill32(f32, 50)
 		for i, x := range f64 {
-			if x < -1 || x > 1 || d.Round(x) != x {
+			if !d.Integer() && (x < -1 || x > 1) || d.Round(x) != x {
 				t.Fatalf("%s: element %d = %v is not in [-1, 1] or not of its type", d, i, x)
 			}
 			if d != Float64 && float64(f32[i]) != x {
 				t.Fatalf("%s: Fill32 has %v, Fill64 %v", d, f32[i], x)
+			}
+		}
+		if d == Int8 {
+			i8 := make([]int8, 100)
+			s.Fill8(i8, 50)
+			for i, x := range f64 {
+				if float64(i8[i]) != x {
+					t.Fatalf("%s: Fill8 has %v, Fill64 %v", d, i8[i], x)
+				}
 			}
 		}
 		if d.Size() == 2 {
@@ -169,12 +191,22 @@ func product(p Problem, operand, acc, out DType) []float64 {
 				if p.TransB {
 					bi = j*p.K + l
 				}
-				sum = acc.Round(sum + operand.Round(a.At(ai))*operand.Round(b.At(bi)))
+				sum = acc.Round(sum + cut(operand, a.At(ai))*cut(operand, b.At(bi)))
 			}
 			c[i*p.N+j] = out.Round(sum)
 		}
 	}
 	return c
+}
+
+// saturated stands for int8 operands that are cut to −64 … 63.
+const saturated DType = "saturated"
+
+func cut(operand DType, x float64) float64 {
+	if operand == saturated {
+		return max(-64, min(x, 63))
+	}
+	return operand.Round(x)
 }
 
 func times(c []float64, m, n int, vectors [][]float64) [][]float64 {
@@ -215,6 +247,13 @@ func TestCheck(t *testing.T) {
 		{"one element", Problem{M: 1, N: 1, K: 1, In: Float32, Seed: 4}, Float32, Float32, arithmetic{acc: Float32, out: Float32}, Float32, true, "float32"},
 		{"transposed A", Problem{M: 5, N: 7, K: 11, In: Float32, TransA: true, Seed: 5}, Float32, Float32, arithmetic{acc: Float32, out: Float32}, Float32, true, "float32"},
 		{"transposed B", Problem{M: 5, N: 7, K: 11, In: Float32, TransB: true, Seed: 5}, Float32, Float32, arithmetic{acc: Float32, out: Float32}, Float32, true, "float32"},
+		{"int8", Problem{M: 40, N: 64, K: 512, In: Int8, Seed: 3}, Int32, Int32, arithmetic{acc: Int32, out: Int32}, Int8, true, "int32"},
+		{"int8, both transposed", Problem{M: 5, N: 7, K: 11, In: Int8, TransA: true, TransB: true, Seed: 5}, Int32, Int32, arithmetic{acc: Int32, out: Int32}, Int8, true, "int32"},
+		{"int8, sums that float32 cannot hold", Problem{M: 5, N: 4, K: 30_000, In: Int8, Seed: 1}, Int32, Int32, arithmetic{acc: Int32, out: Int32}, Int8, true, "int32"},
+		{"int8, zeros", Problem{M: 300, N: 1, K: 1, In: Int8, Seed: 6}, Int32, Int32, arithmetic{acc: Int32, out: Int32}, Int8, true, "int32"},
+		{"int8 summed in float16", Problem{M: 40, N: 64, K: 512, In: Int8, Seed: 3}, Int32, Int32, arithmetic{acc: Float16, out: Int32}, Int8, false, ""},
+		{"int8 in bfloat16", Problem{M: 40, N: 64, K: 512, In: Int8, Seed: 3}, Int32, Int32, arithmetic{acc: Float32, out: BFloat16}, Int8, false, ""},
+		{"int8 saturated at 7 bits", Problem{M: 40, N: 64, K: 512, In: Int8, Seed: 3}, Int32, Int32, arithmetic{acc: Int32, out: Int32}, saturated, false, ""},
 		{"tiny float16", Problem{M: 300, N: 1, K: 1, In: Float16, Seed: 6}, Float32, Float16, arithmetic{acc: Float32, out: Float16}, Float16, true, "float32"},
 	}
 	for _, tt := range tests {
@@ -232,6 +271,26 @@ func TestCheck(t *testing.T) {
 				t.Errorf("check = %+v (error %g), want passed %v as %q", got, *got.Error, tt.passed, tt.arithmetic)
 			}
 		})
+	}
+}
+
+// An integer that is off by one is wrong, also where a float32 could not show it.
+func TestCheckSeesOneWrongInteger(t *testing.T) {
+	p := Problem{M: 3, N: 5, K: 40_000, In: Int8, Seed: 9}
+	r, err := NewReference(context.Background(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	right := product(p, Int8, Int32, Int32)
+	for i := range right {
+		for _, off := range []float64{1, -1, 0x1p31, math.Inf(1)} {
+			c := append([]float64(nil), right...)
+			c[i] += off
+			got, err := r.Check(times(c, p.M, p.N, r.Vectors()), Int32, Int32)
+			if err != nil || got.Passed || got.Arithmetic != "" || got.Bound != 0 {
+				t.Fatalf("element %d off by %v is not wrong: %+v, %v", i, off, got, err)
+			}
+		}
 	}
 }
 

@@ -75,9 +75,9 @@ class Task:
         self.place, api = places[device_id], device_id.partition(":")[0]
         self.n = gemm["n"]
         numpy = jax.numpy
-        kinds = {"float64": numpy.float64, "float32": numpy.float32, "float16": numpy.float16, "bfloat16": numpy.bfloat16}
+        kinds = {"float64": numpy.float64, "float32": numpy.float32, "float16": numpy.float16, "bfloat16": numpy.bfloat16, "int8": numpy.int8}
         if api == "metal":
-            del kinds["float64"]
+            del kinds["float64"], kinds["int8"]
         dtype = element_type(gemm, f"JAX on {api}", kinds, tf32=api == "cuda")
         # Said in the product itself: past this no default and no variable counts.
         precision = jax.lax.DotAlgorithmPreset.TF32_TF32_F32 if gemm["acc"] == "tf32" else jax.lax.Precision.HIGHEST
@@ -92,10 +92,13 @@ class Task:
         self.api, self.sum = api, gemm.get("sum", False)
         # XLA's GPU code for a product with a vector sums in the type of the result.
         sums = numpy.float32 if gemm["acc"] == "float32" and 1 in (gemm["m"], gemm["n"]) else None
+        result = dtype
+        if dtype == numpy.int8:
+            sums = result = numpy.int32
 
         def product(a, b):
             a, b = a.T if gemm.get("trans_a") else a, b.T if gemm.get("trans_b") else b
-            return numpy.matmul(a, b, precision=precision, preferred_element_type=sums).astype(dtype)
+            return numpy.matmul(a, b, precision=precision, preferred_element_type=sums).astype(result)
 
         self.a, self.b = (jax.device_put(numpy_fill(seed, i, shape, gemm["in"]), self.place).astype(dtype) for i, shape in enumerate(shapes(gemm)))
         self.product = jax.jit(product).lower(self.a, self.b).compile()

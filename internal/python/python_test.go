@@ -79,6 +79,9 @@ func conforms(t *testing.T, framework string) {
 			if d.API == "cuda" && framework != "mlx" {
 				types = append(types, matrix.TF32)
 			}
+			if d.Kind == bench.CPU && framework != "mlx" {
+				types = append(types, matrix.Int8)
+			}
 			return types
 		},
 		InUse: childrenMemory(t),

@@ -86,9 +86,11 @@ class Task:
     def __init__(self, device_id, gemm, seed):
         self.place, self.api = places[device_id], device_id.partition(":")[0]
         self.n = gemm["n"]
-        kinds = {"float64": tf.float64, "float32": tf.float32, "float16": tf.float16, "bfloat16": tf.bfloat16}
+        kinds = {"float64": tf.float64, "float32": tf.float32, "float16": tf.float16, "bfloat16": tf.bfloat16, "int8": tf.int8}
         if self.api == "metal":
             del kinds["float64"]
+        if self.api != "cpu":
+            del kinds["int8"]
         dtype = element_type(gemm, f"TensorFlow on {self.api}", kinds, tf32=self.api == "cuda")
         tf.config.experimental.enable_tensor_float_32_execution(gemm["acc"] == "tf32")
         self.notes = []
@@ -97,7 +99,9 @@ class Task:
         if dtype == tf.float16 and self.api == "cuda":
             self.notes += switch_notes({"TF_FP16_MATMUL_USE_FP32_COMPUTE": (("1", "TRUE"), "float16 may be summed in float16")}, os.environ)
         self.sum = gemm.get("sum", False)
-        self.transposed = {"transpose_a": gemm.get("trans_a", False), "transpose_b": gemm.get("trans_b", False)}
+        self.options = {"transpose_a": gemm.get("trans_a", False), "transpose_b": gemm.get("trans_b", False)}
+        if dtype == tf.int8:
+            self.options["output_type"] = tf.int32
         self.a, self.b = (self.upload(numpy_fill(seed, i, shape, gemm["in"]), dtype) for i, shape in enumerate(shapes(gemm)))
         self.c = None
 
@@ -117,7 +121,7 @@ class Task:
     def run(self, n):
         with tf.device(self.place):
             for _ in range(n):
-                self.c = tf.linalg.matmul(self.a, self.b, **self.transposed)
+                self.c = tf.linalg.matmul(self.a, self.b, **self.options)
                 if self.sum:
                     tf.reduce_sum(self.c).numpy()
             self.c[:1, :1].numpy()  # waits: a device works in order

@@ -79,7 +79,7 @@ def signed(z):
 def fill(seed, operand, shape, dtype):
     """A seeded operand in main memory, as matrix.Stream makes it."""
     count = shape[0] * shape[1]
-    bits = 53 if dtype == torch.float64 else 24
+    bits = {torch.float64: 53, torch.int8: 8}.get(dtype, 24)
     out = torch.empty(count, dtype=dtype)
     key, chunk = stream_key(seed, operand), 1 << 18
     steps = torch.arange(1, min(chunk, count) + 1).mul_(signed(0x9E3779B97F4A7C15))
@@ -100,6 +100,9 @@ def fill(seed, operand, shape, dtype):
         torch.bitwise_right_shift(z, 64 - bits, out=shifted)
         shifted.bitwise_and_((1 << bits) - 1)
         part = out[at:at + chunk]
+        if bits == 8:
+            part.copy_(shifted[:len(part)].sub_(128))
+            continue
         part.copy_(shifted[:len(part)].to(torch.float64 if bits == 53 else torch.float32).mul_(2.0 ** (1 - bits)).sub_(1.0))
     return out.view(shape)
 
@@ -108,10 +111,13 @@ class Task:
     def __init__(self, device_id, gemm, seed):
         self.device = torch_device(device_id)
         self.m, self.n = gemm["m"], gemm["n"]
-        kinds = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+        kinds = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "int8": torch.int8}
         dtype = element_type(gemm, f"PyTorch on {self.device.type}", kinds, tf32=self.device.type == "cuda")
         if dtype == torch.float64 and self.device.type == "mps":
             raise Failure("unsupported", "MPS has no float64", "--dtype float32")
+        if dtype == torch.int8:
+            self.check_int8(gemm)
+        self.product, self.product_into = (torch._int_mm,) * 2 if dtype == torch.int8 else (torch.matmul, torch.mm)
         self.sum = gemm.get("sum", False)
         # "highest" is float32, also where oneDNN or cuBLAS would take less.
         torch.set_float32_matmul_precision("high" if gemm["acc"] == "tf32" else "highest")
@@ -127,8 +133,15 @@ class Task:
         self.b = fill(seed, 1, shape_b, dtype).to(self.device)
         self.left = self.a.t() if gemm.get("trans_a") else self.a
         self.right = self.b.t() if gemm.get("trans_b") else self.b
-        self.c = torch.empty(self.m, self.n, dtype=dtype, device=self.device)
+        self.c = torch.empty(self.m, self.n, dtype=torch.int32 if dtype == torch.int8 else dtype, device=self.device)
         self.synchronize()
+
+    def check_int8(self, gemm):
+        """_int_mm is PyTorch's only product of int8 with int32 sums."""
+        if self.device.type not in ("cpu", "cuda") or not hasattr(torch, "_int_mm"):
+            raise Failure("unsupported", f"PyTorch {torch.__version__} on {self.device.type} has no product of int8")
+        if self.device.type == "cuda" and (self.m <= 16 or self.n % 8 or gemm["k"] % 8):
+            raise Failure("unsupported", f"PyTorch multiplies int8 on CUDA only with m above 16 and n and k multiples of 8, not {self.m}x{self.n}x{gemm['k']}")
 
     def facts(self):
         facts = {"notes": self.notes}
@@ -143,19 +156,19 @@ class Task:
     def run(self, n):
         if self.sum:
             for _ in range(n):
-                self.c = self.left @ self.right
+                self.c = self.product(self.left, self.right)
                 self.c.sum().item()
             return None
         if self.device.type != "cuda":
             for _ in range(n):
-                torch.mm(self.left, self.right, out=self.c)
+                self.product_into(self.left, self.right, out=self.c)
             self.synchronize()
             return None
         before, after = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
         with torch.cuda.device(self.device):
             before.record()
             for _ in range(n):
-                torch.mm(self.left, self.right, out=self.c)
+                self.product_into(self.left, self.right, out=self.c)
             after.record()
             self.synchronize()
         return int(before.elapsed_time(after) * 1e6)

@@ -56,12 +56,14 @@ def load(module, name, package):
 
 def element_type(gemm, where, kinds, tf32=False):
     """The framework's type, out of kinds, for a product that it can compute: C of
-    the operands' type, 16 bits summed in float32, TF32 where it can be asked for."""
+    the operands' type, 16 bits summed in float32, TF32 where it can be asked for;
+    int8 with sums and C of int32."""
     kind = gemm["in"]
-    sums = ["float32" if kind in ("float16", "bfloat16") else kind]
+    result = "int32" if kind == "int8" else kind
+    sums = ["float32" if kind in ("float16", "bfloat16") else result]
     if tf32 and kind == "float32":
         sums.append("tf32")
-    if kind not in kinds or gemm["out"] != kind or gemm["acc"] not in sums:
+    if kind not in kinds or gemm["out"] != result or gemm["acc"] not in sums:
         raise Failure("unsupported", f"{where} has no product of {kind} with {gemm['acc']} sums and {gemm['out']} result")
     return kinds[kind]
 
@@ -145,9 +147,10 @@ def shapes(gemm):
 
 def numpy_fill(seed, operand, shape, dtype):
     """A seeded operand as matrix.Stream makes it: a numpy array, of float64 for
-    "float64" and of float32 for all others, which the framework casts."""
+    "float64", of int8 for "int8", and of float32 for all others, which the framework
+    casts."""
     import numpy as np
-    bits, kind = (53, np.float64) if dtype == "float64" else (24, np.float32)
+    bits, kind = {"float64": (53, np.float64), "int8": (8, np.int8)}.get(dtype, (24, np.float32))
     whole = np.empty(shape, kind)
     flat, golden = whole.reshape(-1), np.uint64(0x9E3779B97F4A7C15)
     key, chunk = stream_key(seed, operand), 1 << 15  # fits a core's cache
@@ -161,6 +164,9 @@ def numpy_fill(seed, operand, shape, dtype):
             np.multiply(z, np.uint64(factor), out=z)
         np.right_shift(z, np.uint64(64 - bits), out=z)
         part = flat[at:at + chunk]
+        if bits == 8:
+            np.subtract(z[:part.size], np.uint64(128), out=part, casting="unsafe")
+            continue
         np.multiply(z[:part.size], kind(2.0 ** (1 - bits)), out=part, casting="unsafe")
         np.subtract(part, kind(1), out=part)
     return whole
@@ -221,8 +227,9 @@ class Worker:
         if request["device"] not in self.devices:
             raise Failure("invalid", f"{self.engine} has no device {request['device']!r}")
         gemm = request["gemm"]
-        width = {"float64": 8, "float32": 4}.get(gemm["in"], 2)
-        if max(gemm["m"] * gemm["k"], gemm["k"] * gemm["n"], gemm["m"] * gemm["n"]) * width > main_memory():  # many systems promise more than they have
+        width = {"float64": 8, "float32": 4, "int8": 1, "int32": 4}
+        operand = max(gemm["m"] * gemm["k"], gemm["k"] * gemm["n"]) * width.get(gemm["in"], 2)
+        if max(operand, gemm["m"] * gemm["n"] * width.get(gemm["out"], 2)) > main_memory():  # many systems promise more than they have
             raise Failure("out_of_memory", f"size {gemm['m']}x{gemm['n']}x{gemm['k']}: one of its matrices is larger than this machine's memory", "try a smaller --size")
         if min(gemm["m"], gemm["n"], gemm["k"]) < 1:
             raise Failure("invalid", f"size {gemm['m']}x{gemm['n']}x{gemm['k']}: every dimension must be at least 1")

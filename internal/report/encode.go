@@ -109,7 +109,7 @@ func Line(w io.Writer, d *Document) error {
 		case iters == 0:
 			tail = " interrupted"
 		default:
-			tail = fmt.Sprintf(" repeat=%d time=%s ~%s TFLOP/s", iters, lineSeconds(wall.Seconds()), unit.TFLOPS(float64(iters)*r.GEMM.FLOP()/wall.Seconds()))
+			tail = fmt.Sprintf(" repeat=%d time=%s ~%s T%s/s", iters, lineSeconds(wall.Seconds()), unit.Tera(float64(iters)*r.GEMM.FLOP()/wall.Seconds()), r.GEMM.Op())
 			switch {
 			case r.Error != nil:
 				tail += " incomplete: " + withHint(r.Error)
@@ -156,13 +156,14 @@ func doubt(r *bench.Result) string {
 // Markdown writes a table to paste and the sentence below it.
 func Markdown(w io.Writer, d *Document) error {
 	scale, name := scaleOf(d.Results)
+	head, boundOf := bound(d.Results)
 	var b strings.Builder
-	fmt.Fprintf(&b, "| device | engine | size | dtype | %s | ± 95 %% | of peak | starts in | ready in | |\n|---|---|---|---|--:|--:|--:|--:|--:|---|\n", name)
+	fmt.Fprintf(&b, "| device | engine | size | dtype | %s | ± 95 %% | %s | starts in | ready in | |\n|---|---|---|---|--:|--:|--:|--:|--:|---|\n", name, head)
 	for _, r := range d.Results {
 		g := r.GEMM
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |", cell(r.Device.Name), cell(Label(r.Device)), unit.Cube(g.M, g.N, g.K), dtype(g))
 		if s, ok := r.Speed(); ok {
-			fmt.Fprintf(&b, " %s | %s | %s | %s | %s | %s |\n", unit.Digits3(s.Value/scale), spread(s), ofPeak(r), unit.Seconds(r.Start), unit.Seconds(r.Ready()), cell(verdict(r)))
+			fmt.Fprintf(&b, " %s | %s | %s | %s | %s | %s |\n", unit.Digits3(s.Value/scale), spread(s), boundOf(r), unit.Seconds(r.Start), unit.Seconds(r.Ready()), cell(verdict(r)))
 		} else {
 			fmt.Fprintf(&b, " – | – | – | – | – | %s |\n", cell(verdict(r)))
 		}

@@ -84,6 +84,23 @@ func warned(code bench.WarningCode, text string) func(*bench.Result) {
 	return func(r *bench.Result) { r.Warnings = append(r.Warnings, bench.Warning{Code: code, Text: text}) }
 }
 
+// integer makes a result one of int8; vectorProduct one of a matrix and a vector,
+// at the speed that it had.
+func integer(r *bench.Result) {
+	r.GEMM = bench.Square(4096, matrix.Int8)
+	if r.Check != nil {
+		r.Check = &matrix.Check{Passed: true, Error: ptr(0.0), Arithmetic: "int32"}
+	}
+}
+
+func vectorProduct(r *bench.Result) {
+	before := r.GEMM.FLOP()
+	r.GEMM.N = 1
+	for i := range r.Samples {
+		r.Samples[i].Wall = time.Duration(float64(r.Samples[i].Wall) * r.GEMM.FLOP() / before)
+	}
+}
+
 func device(kind bench.Kind, name, api, library, version, detail string) bench.Device {
 	return bench.Device{ID: api + ":0", Name: name, Kind: kind, API: api, Library: library, Version: version, Detail: detail}
 }
@@ -143,7 +160,18 @@ func documents() map[string]*Document {
 			r.Warnings = append(r.Warnings, bench.Warning{Code: bench.WarnFewSamples, Text: "3 samples only: one product takes 24.4 ms"})
 		}),
 	)
-	return map[string]*Document{"gpu": gpu, "cpu": cpu, "troubled": troubled}
+	integers := document(
+		result(torch, 0.2e12, ready(2140*time.Millisecond), named("torch"), integer),
+		result(builtIn, 3.1e12, peak(3.4e12), named("gocpu"), integer),
+		result(blas, 1, broken(bench.ErrUnsupported, "OpenBLAS multiplies float32 and float64, not int8 summed in int32 to int32", ""), named("blas"), integer),
+	)
+	vector := document(
+		result(builtIn, 9.8e9, peak(1.1e12), named("gocpu"), vectorProduct),
+		result(cuda, 1.6e12, named("torch"), vectorProduct),
+		result(blas, 9.7e9, broken(bench.ErrCrashed, "ended by signal 6 (aborted) while preparing", ""), named("blas"), vectorProduct),
+	)
+	vector.Race = false
+	return map[string]*Document{"gpu": gpu, "cpu": cpu, "troubled": troubled, "int8": integers, "vector": vector}
 }
 
 func TestTable(t *testing.T) {

@@ -84,10 +84,14 @@ func scaleOf(results []*bench.Result) (scale float64, name string) {
 	for _, r := range results {
 		top = max(top, speed(r))
 	}
-	if top >= 1e12 {
-		return 1e12, "TFLOP/s"
+	what := bench.GEMM{}.Op()
+	if len(results) > 0 { // of one type
+		what = results[0].GEMM.Op()
 	}
-	return 1e9, "GFLOP/s"
+	if top >= 1e12 {
+		return 1e12, "T" + what + "/s"
+	}
+	return 1e9, "G" + what + "/s"
 }
 
 // spread returns an interval's half width as a share; a dash where the samples
@@ -99,22 +103,35 @@ func spread(s stats.Interval) string {
 	return unit.Percent(s.Spread())
 }
 
-func ofPeak(r *bench.Result) string {
-	if r.Facts.Peak == nil {
-		return "–"
+// bound returns the head of the column that compares a result with what bounds it,
+// and its figures: GB/s where that is memory, else the share of the peak.
+func bound(results []*bench.Result) (head string, figure func(*bench.Result) string) {
+	if slices.ContainsFunc(results, func(r *bench.Result) bool { return r.GEMM.MemoryBound() }) {
+		return "GB/s", func(r *bench.Result) string {
+			bytes, ok := r.Bandwidth()
+			if !ok {
+				return "–"
+			}
+			return unit.Digits3(bytes / 1e9)
+		}
 	}
-	return unit.Percent(speed(r) / *r.Facts.Peak)
+	return "of peak", func(r *bench.Result) string {
+		if r.Facts.Peak == nil {
+			return "–"
+		}
+		return unit.Percent(speed(r) / *r.Facts.Peak)
+	}
 }
 
 // row is a lane as the table shows it.
 type row struct {
-	name, marks          string // marks lead to notes
-	figure, spread, peak string
-	start, ready         string
-	bar                  float64 // share of the widest
-	failure              string  // in place of the figures
-	notes                []string
-	best                 bool
+	name, marks           string // marks lead to notes
+	figure, spread, bound string
+	start, ready          string
+	bar                   float64 // share of the widest
+	failure               string  // in place of the figures
+	notes                 []string
+	best                  bool
 }
 
 // group is the lanes of one piece of hardware.
@@ -133,7 +150,8 @@ func Table(w io.Writer, d *Document, s Style) error {
 	scale, unitName := scaleOf(d.Results)
 	groups := groupByDevice(d, scale)
 	notes := number(groups, s)
-	c := columnsFor(groups, s)
+	boundHead, _ := bound(d.Results)
+	c := columnsFor(groups, boundHead, s)
 	for i, g := range groups {
 		line("")
 		head := fit(s.Plain("  "+g.name), c.lead())
@@ -227,6 +245,7 @@ func groupByDevice(d *Document, scale float64) []group {
 			cmp.Compare(truth(b), truth(a)),
 			cmp.Compare(speed(b), speed(a)))
 	})
+	_, boundOf := bound(d.Results)
 	top := 0.0
 	for _, r := range d.Results {
 		if len(r.Samples) > 0 {
@@ -251,7 +270,7 @@ func groupByDevice(d *Document, scale float64) []group {
 			x.notes = append(x.notes, w.Text)
 		}
 		if s, ok := r.Speed(); ok {
-			x.figure, x.spread, x.peak = unit.Digits3(s.Value/scale), spread(s), ofPeak(r)
+			x.figure, x.spread, x.bound = unit.Digits3(s.Value/scale), spread(s), boundOf(r)
 			x.bar, x.start, x.ready = s.Value/top, unit.Seconds(r.Start), unit.Seconds(r.Ready())
 			if r.Error != nil {
 				x.notes = append(x.notes, "incomplete: "+withHint(r.Error))
@@ -324,12 +343,13 @@ func marker(i int, s Style) string {
 // columns is the table's layout.
 type columns struct {
 	name, bar, whole, decimals int // widths; 0: the column is dropped
-	peak, start, ready         bool
+	bound, start, ready        bool
+	boundHead                  string
 }
 
 const (
 	spreadWidth = 8
-	peakWidth   = 10
+	boundWidth  = 10
 	startWidth  = 11
 	readyWidth  = 11
 	wide        = 100 // columns from which a framework's own start is shown too
@@ -338,9 +358,9 @@ const (
 )
 
 // columnsFor fits the table into the terminal: it gives up "starts in" and the bar
-// first, then "ready in", then "of peak".
-func columnsFor(groups []group, s Style) columns {
-	c := columns{peak: true, start: s.Width >= wide, ready: true}
+// first, then "ready in", then "of peak" or "GB/s".
+func columnsFor(groups []group, boundHead string, s Style) columns {
+	c := columns{bound: true, boundHead: boundHead, start: s.Width >= wide, ready: true}
 	for _, g := range groups {
 		for _, r := range g.rows {
 			c.name = max(c.name, lipgloss.Width(s.Plain(r.name)+r.marks))
@@ -350,8 +370,8 @@ func columnsFor(groups []group, s Style) columns {
 	}
 	fixed := func() int {
 		w := 4 + c.name + 2 + c.figureWidth() + spreadWidth
-		if c.peak {
-			w += peakWidth
+		if c.bound {
+			w += boundWidth
 		}
 		if c.start {
 			w += startWidth
@@ -366,7 +386,7 @@ func columnsFor(groups []group, s Style) columns {
 	}
 	c.start = c.start && fixed() <= s.Width
 	c.ready = fixed() <= s.Width
-	c.peak = fixed() <= s.Width
+	c.bound = fixed() <= s.Width
 	if over := fixed() - s.Width; over > 0 {
 		c.name = max(12, c.name-over)
 	}
@@ -387,8 +407,8 @@ func (c columns) lead() int {
 
 func (c columns) head(unitName string, s Style) string {
 	h := right(unitName, c.figureWidth()) + right(s.Plain("±95 %"), spreadWidth)
-	if c.peak {
-		h += right("of peak", peakWidth)
+	if c.bound {
+		h += right(c.boundHead, boundWidth)
 	}
 	if c.start {
 		h += right("starts in", startWidth)
@@ -406,7 +426,7 @@ func (c columns) row(r row, s Style) string {
 		out = "    " + s.bold(pad(name, c.name)) + "  "
 	}
 	if r.failure != "" {
-		lines := Wrap(s.Plain(r.failure), max(20, s.Width-6-c.name))
+		lines := Wrap(s.Plain(r.failure), max(12, s.Width-6-c.name))
 		for i, l := range lines {
 			lines[i] = s.red(l)
 		}
@@ -431,8 +451,8 @@ func (c columns) row(r row, s Style) string {
 		figure = s.bold(figure)
 	}
 	out += figure + s.dim(right(s.Plain(r.spread), spreadWidth))
-	if c.peak {
-		out += right(s.Plain(r.peak), peakWidth)
+	if c.bound {
+		out += right(s.Plain(r.bound), boundWidth)
 	}
 	if c.start {
 		out += s.dim(right(s.Plain(r.start), startWidth))
@@ -472,7 +492,7 @@ func Wrap(t string, width int) []string {
 		switch {
 		case i == 0:
 			*last = word
-		case lipgloss.Width(*last)+1+lipgloss.Width(word) > max(20, width):
+		case lipgloss.Width(*last)+1+lipgloss.Width(word) > max(12, width):
 			*last = strings.TrimRight(*last, " ")
 			lines = append(lines, word)
 		default:

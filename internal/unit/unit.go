@@ -29,13 +29,14 @@ func scaled(x, base float64, prefixes []string) string {
 	return Digits3(x) + " " + prefixes[i]
 }
 
-// Rate returns a speed in FLOP/s with its prefix: "13.8 TFLOP/s".
-func Rate(flops float64) string {
-	return scaled(flops, 1000, []string{"", "k", "M", "G", "T", "P", "E"}) + "FLOP/s"
+// Rate returns a speed in FLOP or whatever else is counted a second, with its
+// prefix: "13.8 TFLOP/s".
+func Rate(x float64, what string) string {
+	return scaled(x, 1000, []string{"", "k", "M", "G", "T", "P", "E"}) + what + "/s"
 }
 
-// TFLOPS returns a speed in FLOP/s as a number of TFLOP/s: "13.8".
-func TFLOPS(flops float64) string { return Digits3(flops / 1e12) }
+// Tera returns a number of 10¹²: "13.8".
+func Tera(x float64) string { return Digits3(x / 1e12) }
 
 // Bytes returns a size in decimal units, as memory is sold: "17.2 GB".
 func Bytes(n float64) string {

@@ -3,7 +3,8 @@
 // loaded at run time.
 //
 // It multiplies float32 and float64, whose interface all of them share, and
-// refuses the 16-bit types, which few have and none with a 16-bit result. It
+// refuses the 16-bit types, which few have and none with a 16-bit result, and
+// int8, for which each that has it has an interface of its own. It
 // works around no library's choice of code for a CPU. Loading a library may
 // start threads and change the process, so it belongs in a process of its own.
 package blas

@@ -104,6 +104,8 @@ func (s *subject) refusals(ctx context.Context) error {
 	for _, g := range []bench.GEMM{
 		{M: 4, N: 4, K: 4, In: matrix.Float32, Acc: matrix.Float32, Out: matrix.BFloat16},
 		{M: 4, N: 4, K: 4, In: matrix.Float16, Acc: matrix.Float64, Out: matrix.Float16},
+		{M: 4, N: 4, K: 4, In: matrix.Int8, Acc: matrix.Int8, Out: matrix.Int8},
+		{M: 4, N: 4, K: 4, In: matrix.Int32, Acc: matrix.Int32, Out: matrix.Int32},
 		{M: 4, N: 4, K: 4, In: matrix.Float64, Acc: matrix.TF32, Out: matrix.Float64},
 	} {
 		if err := s.refused(ctx, s.device, g, bench.ErrUnsupported); err != nil {

@@ -136,6 +136,8 @@ func TestMutantsAreCaught(t *testing.T) {
 		{"float32 posing as float64", "float64", scripted(func(d *fake.Device) { d.Acc = matrix.Float32 })},
 		{"bfloat16 sums", "bfloat16", scripted(func(d *fake.Device) { d.Acc = matrix.BFloat16 })},
 		{"float16 sums", "float16", scripted(func(d *fake.Device) { d.Acc = matrix.Float16 })},
+		{"int8 with float16 sums", "int8", scripted(func(d *fake.Device) { d.Acc = matrix.Float16 })},
+		{"int8 cut to bfloat16", "int8", scripted(func(d *fake.Device) { d.Operand = "bfloat16"; d.Acc = matrix.BFloat16 })},
 		{"bfloat16 posing as tf32", "tf32", scripted(func(d *fake.Device) { d.Operand = matrix.BFloat16 })},
 		{"claim that shrank", "float16", scripted(func(d *fake.Device) { d.DTypes = []matrix.DType{matrix.Float32} })},
 		{"A never transposed", "float32", gemm(func(g *bench.GEMM, _ *uint64, _ *bench.Device) { g.TransA = false })},

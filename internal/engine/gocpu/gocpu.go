@@ -1,14 +1,15 @@
 // Package gocpu is the engine that is always there: the CPU, computing with
 // gpuplay's own package gemm. It needs no library and no driver.
 //
-// It computes float64 and float32, and float16 and bfloat16 with sums in
-// float32. It refuses operands and results of different types, and TF32, which
+// It computes float64 and float32, float16 and bfloat16 with sums in float32, and
+// int8 with sums and results in int32. It refuses operands and results of different types, and TF32, which
 // no CPU has.
 package gocpu
 
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 
 	"gpuplay/internal/bench"
@@ -29,7 +30,7 @@ type Options struct {
 type Engine struct {
 	pool  *gemm.Pool
 	mu    sync.Mutex
-	peaks map[int]peak // by bits
+	peaks map[matrix.DType]peak // by the operands' type
 }
 
 var _ bench.Engine = (*Engine)(nil)
@@ -45,7 +46,7 @@ func New(opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, invalid("gocpu: %w", err)
 	}
-	return &Engine{pool: pool, peaks: map[int]peak{}}, nil
+	return &Engine{pool: pool, peaks: map[matrix.DType]peak{}}, nil
 }
 
 // Close ends the engine's threads. Its tasks then return errors.
@@ -70,8 +71,8 @@ func (e *Engine) Devices(ctx context.Context) (bench.Inventory, error) {
 	}}}, nil
 }
 
-// Prepare fills A and B from the seed, and C with numbers that are none, so that
-// a C that was not computed cannot pass for one that was.
+// Prepare fills A and B from the seed, and C with what no product is, so that a C
+// that was not computed cannot pass for one that was.
 func (e *Engine) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
 	if d.ID != deviceID {
 		return nil, invalid("gocpu: no device %q: there is only %q", d.ID, deviceID)
@@ -82,11 +83,14 @@ func (e *Engine) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed
 	facts := e.facts(g.In)
 	switch g.In {
 	case matrix.Float64:
-		return prepare(ctx, g, seed, facts, e.pool.Float64, storage[float64]{
-			stream: g.In, fill: matrix.Stream.Fill64, from: func(x float64) float64 { return x }, nan: nan})
+		return prepare(ctx, g, seed, facts, e.pool.Float64, storage[float64, float64]{
+			stream: g.In, fill: matrix.Stream.Fill64, from: func(x float64) float64 { return x }, none: nan})
 	case matrix.Float32:
-		return prepare(ctx, g, seed, facts, e.pool.Float32, storage[float32]{
-			stream: g.In, fill: matrix.Stream.Fill32, from: func(x float32) float64 { return float64(x) }, nan: float32(nan)})
+		return prepare(ctx, g, seed, facts, e.pool.Float32, storage[float32, float32]{
+			stream: g.In, fill: matrix.Stream.Fill32, from: func(x float32) float64 { return float64(x) }, none: float32(nan)})
+	case matrix.Int8:
+		return prepare(ctx, g, seed, facts, e.pool.Int8, storage[int8, int32]{
+			stream: g.In, fill: matrix.Stream.Fill8, from: func(x int32) float64 { return float64(x) }, none: math.MinInt32})
 	case matrix.Float16:
 		return prepare(ctx, g, seed, facts, e.pool.Float16, bits16(g.In, gemm.NarrowFloat16))
 	default:
@@ -98,11 +102,11 @@ func (e *Engine) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed
 // fit into the free memory: Go ends the process when it is refused memory.
 func check(g bench.GEMM, free int64) error {
 	switch g.In {
-	case matrix.Float64, matrix.Float32, matrix.Float16, matrix.BFloat16:
+	case matrix.Float64, matrix.Float32, matrix.Float16, matrix.BFloat16, matrix.Int8:
 	default:
 		return &bench.Error{Code: bench.ErrUnsupported,
 			Message: fmt.Sprintf("gocpu: no code for %q operands", string(g.In)),
-			Hint:    "use float64, float32, float16 or bfloat16"}
+			Hint:    "use float64, float32, float16, bfloat16 or int8"}
 	}
 	want := bench.Square(1, g.In)
 	if g.Acc != want.Acc || g.Out != want.Out {
@@ -132,20 +136,17 @@ const peakTimes = 3
 
 func (e *Engine) facts(d matrix.DType) bench.Facts {
 	facts := bench.Facts{Threads: e.pool.Threads()}
-	bits := 32
 	switch d {
-	case matrix.Float64:
-		bits = 64
 	case matrix.Float16, matrix.BFloat16:
 		facts.Notes = []string{"converted to float32 while packing"}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	p := e.peaks[bits]
+	p := e.peaks[d]
 	if p.times < peakTimes {
-		flops, _ := e.pool.Peak(bits)
+		flops, _ := e.pool.Peak(gemm.Arithmetic(d))
 		p = peak{max(p.flops, flops), p.times + 1}
-		e.peaks[bits] = p
+		e.peaks[d] = p
 	}
 	if p.flops > 0 {
 		facts.Peak = &p.flops
@@ -153,8 +154,8 @@ func (e *Engine) facts(d matrix.DType) bench.Facts {
 	return facts
 }
 
-// A peak is what the pool reached in so many measurements, in FLOP/s; 0 where that
-// cannot be known.
+// A peak is what the pool reached in so many measurements, in FLOP/s or OP/s; 0
+// where that cannot be known.
 type peak struct {
 	flops float64
 	times int

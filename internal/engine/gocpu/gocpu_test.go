@@ -85,6 +85,8 @@ func TestPrepareErrors(t *testing.T) {
 		{"tf32 operands", cpu, with(func(g *bench.GEMM) { g.In = matrix.TF32 }), bench.ErrUnsupported},
 		{"an unknown type", cpu, with(func(g *bench.GEMM) { g.In = "int4" }), bench.ErrUnsupported},
 		{"another result", cpu, with(func(g *bench.GEMM) { g.Out = matrix.Float64 }), bench.ErrUnsupported},
+		{"int32 operands", cpu, with(func(g *bench.GEMM) { g.In, g.Acc, g.Out = matrix.Int32, matrix.Int32, matrix.Int32 }), bench.ErrUnsupported},
+		{"an int8 result", cpu, with(func(g *bench.GEMM) { g.In, g.Acc, g.Out = matrix.Int8, matrix.Int32, matrix.Int8 }), bench.ErrUnsupported},
 		{"float16 sums", cpu, with(func(g *bench.GEMM) { g.In, g.Acc, g.Out = matrix.Float16, matrix.Float16, matrix.Float16 }), bench.ErrUnsupported},
 		{"large", cpu, bench.Square(10_000_000, matrix.Float32), bench.ErrOutOfMemory},
 		{"past all integers", cpu, bench.Square(math.MaxInt, matrix.Float64), bench.ErrOutOfMemory},
@@ -125,7 +127,7 @@ func TestClosedEngine(t *testing.T) {
 // BenchmarkPrepare is mostly the filling of A and B.
 func BenchmarkPrepare(b *testing.B) {
 	e := newEngine(b, Options{})
-	for _, d := range []matrix.DType{matrix.Float64, matrix.Float32, matrix.Float16, matrix.BFloat16} {
+	for _, d := range []matrix.DType{matrix.Float64, matrix.Float32, matrix.Float16, matrix.BFloat16, matrix.Int8} {
 		b.Run(fmt.Sprintf("%s/8192", d), func(b *testing.B) {
 			for b.Loop() {
 				task, err := e.Prepare(b.Context(), cpu, bench.Square(8192, d), 1)
