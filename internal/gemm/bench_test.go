@@ -10,7 +10,7 @@ import (
 // just before. Choose with -bench: GEMM/avx512/float32/2048/threads=1$.
 func BenchmarkGEMM(b *testing.B) {
 	for _, isa := range ISAs() {
-		for _, dtype := range []string{"float32", "float64", "float16", "bfloat16"} {
+		for _, dtype := range []string{"float32", "float64", "float16", "bfloat16", "int8"} {
 			for _, size := range []int{64, 256, 512, 1000, 1024, 2048, 4096} {
 				for _, threads := range []int{1, 0} {
 					p, err := NewPool(isa, threads)
@@ -37,6 +37,12 @@ func benchmark(b *testing.B, p *Pool, dtype string, size int) {
 	case "float32":
 		x, y, z := singles(noise(size*size, 1)), singles(noise(size*size, 2)), make([]float32, size*size)
 		products = func(times int) error { return p.Float32(ctx, times, g, x, y, z) }
+	case "int8":
+		x, y, z := make([]int8, size*size), make([]int8, size*size), make([]int32, size*size)
+		for i, v := range noise(size*size, 1) {
+			x[i], y[len(y)-1-i] = int8(128*v), int8(128*v)
+		}
+		products = func(times int) error { return p.Int8(ctx, times, g, x, y, z) }
 	default:
 		conv, run := p.set.float16, p.Float16
 		if dtype == "bfloat16" {

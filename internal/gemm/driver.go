@@ -92,7 +92,7 @@ func (d *driver) prepare(ctx context.Context, k *kernel, g product, times int) {
 // reserve makes room for all that the product needs. The threads touch it first,
 // each what it will use, so that it is near them.
 func (d *driver) reserve() {
-	wide := d.kb * up(d.nb, d.width()) * d.word
+	wide := d.panel(d.kb) * ((d.nb + d.width() - 1) / d.width())
 	mb := 0
 	for _, s := range d.spans {
 		mb = max(mb, even(s.to-s.from, d.mc, d.mostRows(d.vecs)))
@@ -144,16 +144,24 @@ func (d *driver) release() {
 // width returns the columns of a tile.
 func (d *driver) width() int { return d.vecs * d.lanes }
 
+// panel returns the bytes of a packed panel of k steps.
+func (d *driver) panel(k int) int {
+	if d.start != nil {
+		k++
+	}
+	return k * d.width() * d.word
+}
+
 // mostRows returns the rows of the highest tile so many vectors wide.
 func (d *driver) mostRows(vecs int) int { return len(d.tiles[vecs]) - 1 }
 
 // mustPackA reports whether a kernel cannot read A in place.
 func (d *driver) mustPackA() bool {
-	return d.widen != nil || d.whole || d.group > 1 && (d.transA || d.depth%d.group != 0)
+	return d.widenA != nil || d.whole || d.group > 1 && (d.transA || d.depth%d.group != 0)
 }
 
 // mustPackB reports whether a kernel cannot read B in place.
-func (d *driver) mustPackB() bool { return d.widen != nil || d.whole || d.group > 1 || d.transB }
+func (d *driver) mustPackB() bool { return d.widenB != nil || d.whole || d.group > 1 || d.transB }
 
 // crowdsA reports whether rows of A crowd into few sets of a cache.
 func (d *driver) crowdsA() bool {
@@ -250,7 +258,7 @@ func (d *driver) rectangle(w *scratch, rows span, from, to int, steps span, c un
 		k := min(kb, steps.to-p)
 		var b panels
 		if d.packsB {
-			b = panels{at: w.b.grow(0), step: k * d.width() * d.word}
+			b = panels{at: w.b.grow(0), step: d.panel(k)}
 			d.packPanels(w, b, p, k, from, to-from)
 		} else {
 			b = panels{at: unsafe.Add(d.b, p*d.ldb+from*d.word), row: d.ldb}
@@ -270,7 +278,13 @@ func (d *driver) packPanels(w *scratch, b panels, p, k, col, cols int) {
 		if d.whole {
 			lanes = width
 		}
-		d.packB(w, unsafe.Add(b.at, j/width*b.step), p, k, col+j, some, lanes)
+		panel := unsafe.Add(b.at, j/width*b.step)
+		if d.start == nil {
+			d.packB(w, panel, p, k, col+j, some, lanes)
+			continue
+		}
+		d.packB(w, unsafe.Add(panel, lanes*d.word), p, k, col+j, some, lanes)
+		d.start(panel, k, lanes)
 	}
 }
 
@@ -312,7 +326,7 @@ func (d *driver) workPacked(w *scratch) {
 		cols := min(d.nb, d.n-col)
 		for p := 0; p < d.k; p += d.kb {
 			k := min(d.kb, d.k-p)
-			b := panels{at: d.panels[block%min(2, d.threads)].grow(0), step: k * width * d.word}
+			b := panels{at: d.panels[block%min(2, d.threads)].grow(0), step: d.panel(k)}
 			block++
 			for {
 				from := d.team.nextPanels() * packedTogether * width

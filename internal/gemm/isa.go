@@ -93,14 +93,18 @@ type kernel struct {
 	group int // elements in a step of k: 1, or 2 or 4 for instructions that add up products
 	word  int // bytes of a step in a row of A or in a lane of B, and of a sum
 
-	// widen converts n elements of A or B to words; nil where A can be read in place.
-	widen func(dst, src unsafe.Pointer, n int)
+	// widenA and widenB convert n elements of a row of A, and of B transposed, to
+	// words, and fill up the last group with zeros; nil where they are words already.
+	widenA, widenB func(dst, src unsafe.Pointer, n int)
 	// narrow rounds n sums to elements of C; nil where they are the same.
 	narrow func(dst, src unsafe.Pointer, n int)
 	// accumulate adds n sums to others.
 	accumulate func(dst, src unsafe.Pointer, n int)
 	// interleave packs rows of B for a group above 1, see packPlain.
 	interleave packFunc
+	// start writes what a tile's sums start from, instead of zeros, into the row
+	// before a packed panel of k steps; nil where they start from zeros.
+	start func(panel unsafe.Pointer, k, lanes int)
 
 	blocking
 	// peak makes so many rounds of nothing but multiply-adds, of peakOps
@@ -135,6 +139,17 @@ func plain[T number](k kernel) kernel {
 	return k
 }
 
+// dots makes a kernel of micro-kernels that sum up, in T, products of groups of
+// elements: 32 bits at a time.
+func dots[T number](k kernel) kernel {
+	k.word = 4
+	if k.out == 0 {
+		k.out = k.word
+	}
+	k.accumulate = accumulate[T]
+	return k
+}
+
 func accumulate[T number](dst, src unsafe.Pointer, n int) {
 	sums, more := unsafe.Slice((*T)(dst), n), unsafe.Slice((*T)(src), n)
 	for i, x := range more {
@@ -146,9 +161,10 @@ func accumulate[T number](dst, src unsafe.Pointer, n int) {
 // widened while packing, and sums rounded at the end.
 func (k kernel) converted(conv converter) kernel {
 	k.elem, k.out = 2, 2
-	k.widen = func(dst, src unsafe.Pointer, n int) {
+	k.widenA = func(dst, src unsafe.Pointer, n int) {
 		conv.widen(unsafe.Slice((*float32)(dst), n), unsafe.Slice((*uint16)(src), n))
 	}
+	k.widenB = k.widenA
 	k.narrow = func(dst, src unsafe.Pointer, n int) {
 		conv.narrow(unsafe.Slice((*uint16)(dst), n), unsafe.Slice((*float32)(src), n))
 	}
@@ -158,12 +174,13 @@ func (k kernel) converted(conv converter) kernel {
 // widened makes a kernel for int8 of one for int32.
 func (k kernel) widened() kernel {
 	k.elem = 1
-	k.widen = func(dst, src unsafe.Pointer, n int) {
+	k.widenA = func(dst, src unsafe.Pointer, n int) {
 		to := unsafe.Slice((*int32)(dst), n)
 		for i, x := range unsafe.Slice((*int8)(src), n) {
 			to[i] = int32(x)
 		}
 	}
+	k.widenB = k.widenA
 	return k
 }
 

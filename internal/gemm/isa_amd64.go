@@ -59,6 +59,15 @@ var avx2 = instructionSet{
 		lanes: 8, blocking: blocking{vecs: 2, mc: 192, kc: 256, nc: 2048},
 		peak: peakFloat32AVX2, peakOps: 24 * 8 * 2,
 	}),
+	int8s: dots[int32](kernel{
+		tiles: tiles{
+			1: {nil, int8AVX2x1x1, int8AVX2x2x1, int8AVX2x3x1, int8AVX2x4x1, int8AVX2x5x1, int8AVX2x6x1, int8AVX2x7x1, int8AVX2x8x1, int8AVX2x9x1, int8AVX2x10x1, int8AVX2x11x1, int8AVX2x12x1},
+			2: {nil, int8AVX2x1x2, int8AVX2x2x2, int8AVX2x3x2, int8AVX2x4x2, int8AVX2x5x2, int8AVX2x6x2},
+		},
+		elem: 1, group: 2, lanes: 8, blocking: blocking{vecs: 2, mc: 192, kc: 256, nc: 2048},
+		widenA: widenToInt16, widenB: widenToInt16, interleave: interleaveInt16,
+		peak: peakInt8AVX2, peakOps: 24 * 16 * 2,
+	}),
 	float16:  converter{inEights(widenFloat16AVX2, widenFloat16), inEights(narrowFloat16AVX2, narrowFloat16)},
 	bfloat16: converter{inEights(widenBFloat16AVX2, widenBFloat16), inEights(narrowBFloat16AVX2, narrowBFloat16)},
 }.complete()

@@ -40,9 +40,9 @@ func packPlain(dst, src unsafe.Pointer, stride, k, cols, lanes, size int) {
 
 // words copies n elements of one row of A, or of B transposed, as a kernel reads
 // them, and fills up the last group with zeros.
-func (d *driver) words(dst, src unsafe.Pointer, n int) {
-	if d.widen != nil {
-		d.widen(dst, src, n)
+func (d *driver) words(dst, src unsafe.Pointer, n int, widen func(dst, src unsafe.Pointer, n int)) {
+	if widen != nil {
+		widen(dst, src, n)
 		return
 	}
 	used := n * d.elem
@@ -63,20 +63,25 @@ func (d *driver) packA(w *scratch, dst unsafe.Pointer, ld, row, rows, p, k int) 
 	switch {
 	case !d.transA:
 		for i := range rows {
-			d.words(unsafe.Add(dst, i*ld), unsafe.Add(d.a, (row+i)*d.lda+first*d.elem), n)
+			d.words(unsafe.Add(dst, i*ld), unsafe.Add(d.a, (row+i)*d.lda+first*d.elem), n, d.widenA)
 		}
 	case d.group > 1:
-		for i := range rows {
-			to := unsafe.Add(dst, i*ld)
-			clear(unsafe.Slice((*byte)(unsafe.Add(to, (k-1)*d.word)), d.word))
-			for x := range n {
-				copy(unsafe.Slice((*byte)(unsafe.Add(to, x*d.elem)), d.elem),
-					unsafe.Slice((*byte)(unsafe.Add(d.a, (first+x)*d.lda+(row+i)*d.elem)), d.elem))
+		line := w.lines.grow(transposed * k * d.word)
+		for i := 0; i < rows; i += transposed {
+			some := min(transposed, rows-i)
+			src := unsafe.Add(d.a, first*d.lda+(row+i)*d.elem)
+			if d.elem == 1 {
+				transposeElements[uint8](line, k*d.word, src, d.lda, n, some)
+			} else {
+				transposeElements[uint16](line, k*d.word, src, d.lda, n, some)
+			}
+			for r := range some {
+				d.words(unsafe.Add(dst, (i+r)*ld), unsafe.Add(line, r*k*d.word), n, d.widenA)
 			}
 		}
 	default:
 		for from := 0; from < k; from += transposed {
-			d.transpose(w, unsafe.Add(dst, from*d.word), ld, unsafe.Add(d.a, (first+from)*d.lda+row*d.elem), d.lda, min(transposed, k-from), rows)
+			d.transpose(w, unsafe.Add(dst, from*d.word), ld, unsafe.Add(d.a, (first+from)*d.lda+row*d.elem), d.lda, min(transposed, k-from), rows, d.widenA)
 		}
 	}
 	if d.whole {
@@ -97,7 +102,7 @@ func (d *driver) packB(w *scratch, dst unsafe.Pointer, p, k, col, cols, lanes in
 			clear(unsafe.Slice((*byte)(dst), k*row))
 		}
 		for from := 0; from < cols; from += transposed {
-			d.transpose(w, unsafe.Add(dst, from*d.word), row, unsafe.Add(d.b, (col+from)*d.ldb+first*d.elem), d.ldb, min(transposed, cols-from), n)
+			d.transpose(w, unsafe.Add(dst, from*d.word), row, unsafe.Add(d.b, (col+from)*d.ldb+first*d.elem), d.ldb, min(transposed, cols-from), n, d.widenB)
 		}
 		return
 	}
@@ -105,11 +110,11 @@ func (d *driver) packB(w *scratch, dst unsafe.Pointer, p, k, col, cols, lanes in
 	switch {
 	case d.interleave != nil:
 		d.interleave(dst, src, d.ldb, n, cols, lanes)
-	case d.widen != nil:
+	case d.widenB != nil:
 		row := lanes * d.word
 		for i := range k {
 			to := unsafe.Add(dst, i*row)
-			d.widen(to, unsafe.Add(src, i*d.ldb), cols)
+			d.widenB(to, unsafe.Add(src, i*d.ldb), cols)
 			clear(unsafe.Slice((*byte)(unsafe.Add(to, cols*d.word)), row-cols*d.word))
 		}
 	default:
@@ -123,12 +128,12 @@ const transposed = 8
 
 // transpose writes rows of n elements, stride apart, as columns of words: word i
 // of row r goes to dst + i*ld + r*word.
-func (d *driver) transpose(w *scratch, dst unsafe.Pointer, ld int, src unsafe.Pointer, stride, rows, n int) {
+func (d *driver) transpose(w *scratch, dst unsafe.Pointer, ld int, src unsafe.Pointer, stride, rows, n int, widen func(dst, src unsafe.Pointer, n int)) {
 	words := (n + d.group - 1) / d.group
-	if d.widen != nil || n%d.group != 0 {
+	if widen != nil || n%d.group != 0 {
 		line := w.lines.grow(transposed * words * d.word)
 		for r := range rows {
-			d.words(unsafe.Add(line, r*words*d.word), unsafe.Add(src, r*stride), n)
+			d.words(unsafe.Add(line, r*words*d.word), unsafe.Add(src, r*stride), n, widen)
 		}
 		src, stride = line, words*d.word
 	}
@@ -158,5 +163,17 @@ func transposeWords[W uint32 | uint64](dst unsafe.Pointer, ld int, src unsafe.Po
 	r0, r1, r2, r3, r4, r5, r6, r7 := from[0], from[1][:n], from[2][:n], from[3][:n], from[4][:n], from[5][:n], from[6][:n], from[7][:n]
 	for i := range r0 {
 		*(*[transposed]W)(unsafe.Add(dst, i*ld)) = [transposed]W{r0[i], r1[i], r2[i], r3[i], r4[i], r5[i], r6[i], r7[i]}
+	}
+}
+
+// transposeElements writes n rows of so many elements, stride apart, as columns:
+// element r of row i goes to dst + r*ld + i*size.
+func transposeElements[E uint8 | uint16](dst unsafe.Pointer, ld int, src unsafe.Pointer, stride, n, elements int) {
+	size := int(unsafe.Sizeof(E(0)))
+	for i := range n {
+		to := unsafe.Add(dst, i*size)
+		for r, x := range unsafe.Slice((*E)(unsafe.Add(src, i*stride)), elements) {
+			*(*E)(unsafe.Add(to, r*ld)) = x
+		}
 	}
 }
