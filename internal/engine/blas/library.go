@@ -50,8 +50,10 @@ type library struct {
 }
 
 // A product prepares C = op(A)·op(B) for the elements of one type at a, b and
-// c. The function that it returns computes it, without allocating.
-type product func(g bench.GEMM, a, b, c unsafe.Pointer) func() error
+// c. The function that it returns computes it so many times, without allocating
+// and, where dl has a loop in assembly, with one way from Go to C for all: that
+// takes 0.15 µs, as long as a product of 16×16 matrices.
+type product func(g bench.GEMM, a, b, c unsafe.Pointer) func(times int) error
 
 // types lists what the library multiplies.
 func (l *library) types() string {
@@ -91,13 +93,13 @@ type scalars struct {
 // fortran calls the sgemm or dgemm at fn; one is the number 1 in its type.
 //
 // It is preferred to cblas_sgemm, because a call with nothing but addresses
-// goes through dl.Call, ten times as fast as one with floating-point arguments.
+// can be made on every system, one with floating-point arguments only on some.
 // Fortran's matrices are column-major: read that way our memory holds the
 // transposes, so it computes Cᵀ = op(B)ᵀ·op(A)ᵀ.
 //
 // https://www.netlib.org/lapack/explore-html/dd/d09/group__gemm.html
 func fortran(fn uintptr, one uint64) product {
-	return func(g bench.GEMM, a, b, c unsafe.Pointer) func() error {
+	return func(g bench.GEMM, a, b, c unsafe.Pointer) func(times int) error {
 		s := &scalars{
 			m: int64(g.M), n: int64(g.N), k: int64(g.K),
 			lda: int64(g.K), ldb: int64(g.N), ldc: int64(g.N),
@@ -110,15 +112,15 @@ func fortran(fn uintptr, one uint64) product {
 			s.transB, s.ldb = 'T', s.k
 		}
 		at := func(p unsafe.Pointer) uintptr { return uintptr(p) }
-		args := []uintptr{
+		l := &dl.Loop{Func: fn, Args: [15]uintptr{
 			at(unsafe.Pointer(&s.transB)), at(unsafe.Pointer(&s.transA)),
 			at(unsafe.Pointer(&s.n)), at(unsafe.Pointer(&s.m)), at(unsafe.Pointer(&s.k)),
 			at(unsafe.Pointer(&s.alpha)), at(b), at(unsafe.Pointer(&s.ldb)), at(a), at(unsafe.Pointer(&s.lda)),
 			at(unsafe.Pointer(&s.beta)), at(c), at(unsafe.Pointer(&s.ldc)),
 			1, 1, // lengths of the two strings, which compilers of Fortran pass last
-		}
-		return func() error {
-			dl.Call(fn, args...)
+		}}
+		return func(times int) error {
+			l.Run(times)
 			runtime.KeepAlive(s) // Go's heap does not move
 			return nil
 		}

@@ -20,8 +20,8 @@ type task[T element] struct {
 	lib      *library
 	gemm     bench.GEMM
 	a, b, c  []T
-	pin      runtime.Pinner // of the operands, whose addresses multiply holds
-	multiply func() error   // nil when closed
+	pin      runtime.Pinner        // of the operands, whose addresses multiply holds
+	multiply func(times int) error // nil when closed
 	computed bool
 }
 
@@ -70,7 +70,8 @@ func (t *task[T]) Facts() bench.Facts {
 	return bench.Facts{Threads: t.lib.threads, Notes: t.lib.notes}
 }
 
-// Run computes C n times. A product that has begun cannot be cancelled.
+// Run computes C n times, in few calls of C. One that has begun cannot be
+// cancelled.
 func (t *task[T]) Run(ctx context.Context, n int) (bench.Sample, error) {
 	if n < 1 {
 		return bench.Sample{}, &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("%d runs: must be 1 or more", n)}
@@ -78,11 +79,12 @@ func (t *task[T]) Run(ctx context.Context, n int) (bench.Sample, error) {
 	var wall time.Duration
 	err := t.do(ctx, func() error {
 		start := time.Now()
-		for range n {
+		for left, some := n, t.together(); left > 0; left -= some {
+			some = min(some, left)
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := t.multiply(); err != nil {
+			if err := t.multiply(some); err != nil {
 				return err
 			}
 			if !t.gemm.Sum {
@@ -100,6 +102,15 @@ func (t *task[T]) Run(ctx context.Context, n int) (bench.Sample, error) {
 		return bench.Sample{}, err
 	}
 	return bench.Sample{Iters: n, Wall: wall}, nil
+}
+
+// together returns how many products one call of C computes: some hundredths of a
+// second's work, so that Ctrl-C is heeded in time.
+func (t *task[T]) together() int {
+	if t.gemm.Sum {
+		return 1
+	}
+	return max(1, int(1e9/t.gemm.FLOP()))
 }
 
 // MulVec returns C·x.
