@@ -1,0 +1,203 @@
+package model
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// part is the name of one of several files that hold a model together.
+var part = regexp.MustCompile(`^(.*)-(\d{5})-of-(\d{5})\.gguf$`)
+
+const again = "download it again: gpuplay models get checks size and SHA-256"
+
+// openGGUF reads a GGUF file's metadata and its list of tensors.
+func openGGUF(path string) (Model, error) {
+	if err := begins(path); err != nil {
+		return Model{}, err
+	}
+	files := []string{path}
+	if p := part.FindStringSubmatch(filepath.Base(path)); p != nil {
+		var err error
+		if files, err = whole(path, p); err != nil {
+			return Model{}, err
+		}
+	}
+	m := Model{Format: GGUF, Runtimes: []string{LlamaCpp}}
+	var w weights
+	held := map[uint32]int64{}
+	var first header
+	for i, file := range files {
+		h, err := readHeader(file)
+		if err != nil {
+			return Model{}, invalid(again, "%s is cut off or damaged: %v", file, err)
+		}
+		if i == 0 {
+			first = h
+		}
+		info, err := os.Stat(file)
+		if err != nil {
+			return Model{}, invalid("", "%s cannot be read: %v", file, cause(err))
+		}
+		m.Bytes += info.Size()
+		for _, t := range h.tensors {
+			m.Parameters += t.parameters
+			held[t.kind] += t.bytes
+			w.add(t.name, t.dimensions, t.parameters, t.bytes)
+		}
+	}
+	m.Architecture = first.text("general.architecture")
+	if what := instead(first.text("general.type"), m.Architecture); what != "" {
+		return Model{}, invalid("name the model's own file", "%s is no language model but %s", path, what)
+	}
+	of := func(key string) int { return int(min(first.number(m.Architecture+"."+key), math.MaxInt32)) }
+	m.Name = first.text("general.name")
+	m.License = strings.ToLower(first.text("general.license"))
+	m.Quantization = quantization(first, held)
+	m.Layers = of("block_count") + 1
+	m.Context = of("context_length")
+	m.Chat = first.text("tokenizer.chat_template") != ""
+	m.TokenBytes, m.PromptParameters = w.cost(int64(of("expert_used_count")), int64(of("expert_count")))
+	return m, nil
+}
+
+// begins looks at the first bytes, where what is no GGUF file at all shows.
+func begins(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return invalid("", "%s cannot be read: %v", path, cause(err))
+	}
+	defer f.Close()
+	head := make([]byte, 64)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return invalid("", "%s cannot be read: %v", path, cause(err))
+	}
+	head = head[:n]
+	switch {
+	case n == 0:
+		return invalid(again, "%s is empty", path)
+	case bytes.HasPrefix(head, []byte("version https://git-lfs")):
+		return invalid("git lfs pull fetches the model", "%s is a pointer of Git LFS, not the model", path)
+	case bytes.HasPrefix(bytes.ToLower(bytes.TrimSpace(head)), []byte("<")):
+		return invalid("a download ended at a page, perhaps one to log in: gpuplay models get downloads models", "%s is a web page, not a GGUF file", path)
+	case !bytes.HasPrefix(head, []byte("GGUF")):
+		return invalid("name a .gguf file, or a folder with config.json for MLX and PyTorch", "%s is not a GGUF file: it begins with %q", path, head[:min(n, 4)])
+	case n < 8:
+		return invalid(again, "%s is cut off after %d bytes", path, n)
+	}
+	// A file of the other byte order has a version of 2²⁴ and more.
+	version := binary.LittleEndian.Uint32(head[4:])
+	if big := binary.BigEndian.Uint32(head[4:]); big < version {
+		version = big
+	}
+	if version < oldestGGUF || version > newestGGUF {
+		return invalid("take a file of a version that is known, or a newer gpuplay", "%s is GGUF version %d; versions %d to %d are known", path, version, oldestGGUF, newestGGUF)
+	}
+	return nil
+}
+
+// whole returns all files of a split model, the first of which was named.
+func whole(path string, p []string) ([]string, error) {
+	number, _ := strconv.Atoi(p[2])
+	of, _ := strconv.Atoi(p[3])
+	name := func(i int) string {
+		return filepath.Join(filepath.Dir(path), fmt.Sprintf("%s-%05d-of-%05d.gguf", p[1], i, of))
+	}
+	if number != 1 {
+		return nil, invalid("name the first: "+name(1), "%s is part %d of %d of a model", path, number, of)
+	}
+	files := []string{path}
+	for i := 2; i <= of; i++ {
+		if _, err := os.Stat(name(i)); err != nil {
+			return nil, invalid(again, "%s: part %d of %d is missing: %s", path, i, of, name(i))
+		}
+		files = append(files, name(i))
+	}
+	return files, nil
+}
+
+// instead says what a file holds that generates no text, "" for one that does.
+// general.type is "model" where it is left out.
+func instead(kind, architecture string) string {
+	switch {
+	case kind != "" && kind != "model":
+		return "of the type " + strconv.Quote(kind)
+	case strings.Contains(architecture, "bert") || architecture == "t5encoder":
+		return "an encoder (" + architecture + ")"
+	case architecture == "":
+		return "of no architecture"
+	case architecture == "clip":
+		return "a projector for images or sound"
+	}
+	return ""
+}
+
+// quantization is the file's own word for its mix of types, or the type of most
+// of its bytes where that word is not known.
+func quantization(h header, held map[uint32]int64) string {
+	if _, said := h.values["general.file_type"]; said {
+		if name := fileTypes[h.number("general.file_type")]; name != "" {
+			return name
+		}
+	}
+	var most string
+	var bytes int64
+	for _, kind := range slices.Sorted(maps.Keys(held)) {
+		if held[kind] > bytes {
+			most, bytes = ggmlTypes[kind].name, held[kind]
+		}
+	}
+	return most
+}
+
+// weights add up what a token costs.
+type weights struct {
+	bytes, embeddingBytes, expertBytes int64
+	matrices, outputs, expertMatrices  int64 // parameters; outputs: of the embedding and the output layer
+	output                             bool  // a layer of its own, not the embedding again
+}
+
+// add takes a tensor under its name in GGUF or in safetensors.
+func (w *weights) add(name string, dimensions int, parameters, bytes int64) {
+	w.bytes += bytes
+	if dimensions >= 2 {
+		w.matrices += parameters
+	}
+	name = strings.TrimPrefix(strings.TrimPrefix(name, "language_model."), "model.")
+	switch {
+	case strings.HasPrefix(name, "token_embd.") || strings.HasPrefix(name, "embed_tokens."):
+		w.embeddingBytes += bytes
+		w.outputs += parameters
+	case strings.HasPrefix(name, "output.") || strings.HasPrefix(name, "lm_head."):
+		w.output = true
+		w.outputs += parameters
+	case strings.Contains(name, "_exps.") || strings.Contains(name, ".experts.") || strings.Contains(name, ".switch_mlp."):
+		w.expertBytes += bytes
+		w.expertMatrices += parameters
+	}
+}
+
+// cost returns what Model says of a token, when each uses so many of the experts.
+func (w *weights) cost(used, experts int64) (tokenBytes, promptParameters int64) {
+	tokenBytes, promptParameters = w.bytes, w.matrices-w.outputs
+	if w.output {
+		tokenBytes -= w.embeddingBytes
+	}
+	if experts > 0 && used > 0 && used < experts {
+		idle := func(n int64) int64 { return n / experts * (experts - used) }
+		tokenBytes -= idle(w.expertBytes)
+		promptParameters -= idle(w.expertMatrices)
+	}
+	return tokenBytes, promptParameters
+}

@@ -1,0 +1,234 @@
+// Package model knows the language models on this machine: where programs keep
+// them, and what their files say of themselves. It reads headers only and never
+// loads a model; it writes nothing.
+package model
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/agext/levenshtein"
+
+	"gpuplay/internal/bench"
+)
+
+// A Format is how a model lies on the disk.
+type Format string
+
+const (
+	GGUF        Format = "gguf"        // a file, or several that belong together
+	Safetensors Format = "safetensors" // a folder with config.json, as MLX and Transformers load it
+)
+
+// Runtimes that can run a model, as --runtime calls them.
+const (
+	LlamaCpp = "llama.cpp"
+	MLX      = "mlx"
+	Torch    = "torch"
+	Ollama   = "ollama"
+)
+
+// A Model is a language model on this machine. What its files do not say is
+// empty or 0.
+type Model struct {
+	Ref          string   `json:"ref"`                    // what a person calls it by: "qwen2.5:0.5b", "owner/name:Q4_K_M", a path
+	Name         string   `json:"name"`                   // as its maker writes it: "Gemma 3 270m"
+	Path         string   `json:"path"`                   // the file, the first one of a split model, or the folder
+	Place        string   `json:"place"`                  // the program that keeps it; empty for one named by its path
+	Format       Format   `json:"format"`                 //
+	Architecture string   `json:"architecture"`           // "gemma3"
+	Parameters   int64    `json:"parameters,omitempty"`   //
+	Quantization string   `json:"quantization,omitempty"` // "Q4_K_M", "4-bit", "BF16"
+	Bytes        int64    `json:"bytes"`                  // of its weights on the disk
+	Layers       int      `json:"layers,omitempty"`       // that can go to a GPU: the blocks and the output layer
+	Context      int      `json:"context,omitempty"`      // tokens it was made for at most
+	License      string   `json:"license,omitempty"`      // "apache-2.0", "gemma"
+	Chat         bool     `json:"chat"`                   // it has a chat template
+	Runtimes     []string `json:"runtimes"`               //
+
+	// What generation and prompts cost. Each generated token reads TokenBytes of
+	// weights: all but an embedding of which only a row is looked up, and of experts
+	// those that a token uses. Each token of a prompt is multiplied with
+	// PromptParameters weights: all matrices but the embedding and the output layer,
+	// which only the last token goes through.
+	TokenBytes       int64 `json:"token_bytes,omitempty"`
+	PromptParameters int64 `json:"prompt_parameters,omitempty"`
+}
+
+// Open reads what a model's files say: a GGUF file, the first of several that
+// belong together, or a folder that Transformers or MLX can load. Its errors are
+// bench.Errors that name the file, what is wrong with it and the way out.
+func Open(path string) (Model, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Model{}, invalid("gpuplay models lists those that are here", "there is no file or folder %s", path)
+	case err != nil:
+		return Model{}, invalid("", "%s cannot be read: %v", path, cause(err))
+	}
+	var m Model
+	switch {
+	case info.IsDir():
+		m, err = openFolder(path)
+	case !info.Mode().IsRegular():
+		return Model{}, invalid("name a GGUF file or a model's folder", "%s is neither a file nor a folder", path)
+	default:
+		m, err = openGGUF(path)
+	}
+	if err != nil {
+		return Model{}, err
+	}
+	m.Ref, m.Path = path, path
+	if m.Name == "" {
+		m.Name = stem(path)
+	}
+	return m, nil
+}
+
+// Resolve returns the model that a person means: a path, or the name of a model
+// that Find finds: its Ref, with or without the quantization, its Name, its
+// file's name, or a part of these that fits only one.
+func Resolve(ctx context.Context, p Places, word string) (Model, error) {
+	if _, err := os.Stat(word); err == nil {
+		return Open(word)
+	}
+	found, _ := Find(ctx, p)
+	if err := ctx.Err(); err != nil {
+		return Model{}, err
+	}
+	return pick(found, word)
+}
+
+// pick chooses among models that were found.
+func pick(found []Model, word string) (Model, error) {
+	want := strings.ToLower(word)
+	for _, m := range found { // the best to try comes first
+		if slices.Contains(m.names(), want) {
+			return m, nil
+		}
+	}
+	var part []Model
+	for _, m := range found {
+		if slices.ContainsFunc(m.names(), func(n string) bool { return strings.Contains(n, want) }) {
+			part = append(part, m)
+		}
+	}
+	switch {
+	case len(part) == 1:
+		return part[0], nil
+	case len(part) > 1:
+		return Model{}, invalid("write more of the name: "+refs(part), "%d models here are called %q", len(part), word)
+	case len(found) == 0:
+		return Model{}, notHere(word, "no model was found on this machine: gpuplay models get "+suggestion(word))
+	}
+	if near := nearest(found, want); near != "" {
+		return Model{}, notHere(word, "did you mean "+near+"? gpuplay models lists all that are here")
+	}
+	return Model{}, notHere(word, "gpuplay models lists those that are here, gpuplay models get "+suggestion(word)+" downloads one")
+}
+
+func notHere(word, hint string) error {
+	return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("no model %q on this machine", word), Hint: hint}
+}
+
+// suggestion is what models get could be asked for.
+func suggestion(word string) string {
+	if strings.Count(word, "/") == 1 && !strings.HasPrefix(word, ".") {
+		return word
+	}
+	return "OWNER/NAME"
+}
+
+// names are what a model answers to, in lower case.
+func (m Model) names() []string {
+	names := []string{m.Ref, m.Name, stem(m.Path), filepath.Base(m.Path)}
+	if m.Format == GGUF && m.Place == placeHuggingFace {
+		repository, _, _ := strings.Cut(m.Ref, ":")
+		names = append(names, repository)
+	}
+	if m.Place == placeOllama {
+		names = append(names, strings.TrimSuffix(m.Ref, ":latest"))
+	}
+	for i, n := range names {
+		names[i] = strings.ToLower(n)
+	}
+	return names
+}
+
+func refs(list []Model) string {
+	var all []string
+	for _, m := range list[:min(len(list), 8)] {
+		all = append(all, m.Ref)
+	}
+	return strings.Join(all, ", ")
+}
+
+// nearest returns the Ref of the model whose name a mistyped word is closest to,
+// "" when none is close.
+func nearest(found []Model, word string) string {
+	best, near := "", 0.5
+	for _, m := range found {
+		for _, n := range m.names() {
+			if s := levenshtein.Similarity(word, n, nil); s > near {
+				best, near = m.Ref, s
+			}
+		}
+	}
+	return best
+}
+
+// sortByUse puts first what is best to try: what fits into the free memory, what
+// can be talked to, what is small.
+func sortByUse(list []Model, free int64) {
+	rank := func(m Model) int {
+		rank := 0
+		if free > 0 && !m.Fits(free) {
+			rank += 2
+		}
+		if !m.Chat {
+			rank++
+		}
+		return rank
+	}
+	slices.SortStableFunc(list, func(a, b Model) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Bytes, b.Bytes), cmp.Compare(a.Ref, b.Ref))
+	})
+}
+
+// Fits reports whether the weights fit into so many bytes of memory with a fifth
+// of them for what a runtime needs beside: the cache of keys and values of a
+// short text, and its buffers.
+func (m Model) Fits(free int64) bool { return m.Bytes+m.Bytes/5 <= free }
+
+// stem is a file's name without its ending and, of a split model, without the
+// number of the part; of a folder, its name.
+func stem(path string) string {
+	name := filepath.Base(path)
+	if cut, ok := strings.CutSuffix(name, ".gguf"); ok {
+		name = cut
+		if p := part.FindStringSubmatch(filepath.Base(path)); p != nil {
+			name = p[1]
+		}
+	}
+	return name
+}
+
+// cause strips the path that an os error repeats.
+func cause(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+func invalid(hint, format string, args ...any) error {
+	return &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf(format, args...), Hint: hint}
+}
