@@ -22,6 +22,7 @@ type environment struct {
 	virtualEnv string            // an active Python environment
 	pythons    map[string]string // GPUPLAY_TORCH_PYTHON and its like, by variable
 	blas       []string          // GPUPLAY_BLAS: library files
+	llamaCPP   string            // GPUPLAY_LLAMA_CPP: a folder with llama-server
 	doctor     map[string]string // variables of others that change results
 	trace      bool              // GPUPLAY_DEBUG=worker
 	color      bool              // neither NO_COLOR nor TERM=dumb
@@ -34,6 +35,7 @@ func readEnvironment() environment {
 		virtualEnv: os.Getenv("VIRTUAL_ENV"),
 		pythons:    map[string]string{},
 		blas:       filepath.SplitList(os.Getenv("GPUPLAY_BLAS")),
+		llamaCPP:   os.Getenv("GPUPLAY_LLAMA_CPP"),
 		doctor:     map[string]string{},
 		color:      os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 		unicode:    utf8Locale(),

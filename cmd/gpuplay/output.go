@@ -87,20 +87,25 @@ func (a *app) write(w io.Writer, d *report.Document, format string) error {
 	return formats[format](w, d)
 }
 
-// deliver writes the document where the flags say: with --output the file gets
-// the format and people on stdout the table. A file that fails costs nothing that
-// was measured: it goes to stdout then.
+// deliver writes the document where the flags say.
 func (a *app) deliver(ctx context.Context, f outputFlags, d *report.Document) error {
 	d.Interrupted = ctx.Err() != nil
+	return a.deliverAs(f, func(w io.Writer, format string) error { return a.write(w, d, format) })
+}
+
+// deliverAs writes a result where the flags say: with --output the file gets the
+// format and people on stdout the table. A file that fails costs nothing that was
+// measured: it goes to stdout then.
+func (a *app) deliverAs(f outputFlags, write func(w io.Writer, format string) error) error {
 	if f.output == "" {
-		return a.write(a.stdout, d, f.format)
+		return write(a.stdout, f.format)
 	}
-	err := writeFile(f.output, func(w io.Writer) error { return a.write(w, d, f.format) })
+	err := writeFile(f.output, func(w io.Writer) error { return write(w, f.format) })
 	switch {
 	case err != nil:
-		err = errors.Join(fmt.Errorf("--output %s: %w", f.output, err), a.write(a.stdout, d, f.format))
+		err = errors.Join(fmt.Errorf("--output %s: %w", f.output, err), write(a.stdout, f.format))
 	case !f.quiet:
-		err = a.write(a.stdout, d, "table")
+		err = write(a.stdout, "table")
 	}
 	return err
 }

@@ -17,8 +17,8 @@ type flagGroup struct {
 
 // flagGroups are in the help's order; flags in none of them come last.
 var flagGroups = []flagGroup{
-	{"What is measured", []string{"engines", "engine", "device", "size", "m", "n", "k", "trans-a", "trans-b", "dtype", "seed"}},
-	{"How", []string{"protocol", "repeat", "time", "threads", "python", "timeout"}},
+	{"What is measured", []string{"engines", "engine", "device", "size", "m", "n", "k", "trans-a", "trans-b", "dtype", "seed", "prompt", "ngl", "sweep", "tokens", "runtime"}},
+	{"How", []string{"protocol", "repeat", "time", "bench", "threads", "ctx", "llama-cpp", "python", "timeout"}},
 	{"Output", []string{"format", "output", "json", "verbose", "quiet"}},
 }
 

@@ -29,6 +29,7 @@ type Runtime interface {
 type Lane struct {
 	Layers  int `json:"layers"`  // on the GPU: 0 none, and the GPU is not touched at all; at least the model's own number: all
 	Threads int `json:"threads"` // CPU threads; 0: the runtime's own choice
+	Context int `json:"context"` // tokens that prompt and generation may take together; 0: the runtime's own choice
 }
 
 // A Session is a model in memory. Its methods are called one at a time.
@@ -57,11 +58,14 @@ type Facts struct {
 }
 
 // A Request asks for a continuation, always of the likeliest tokens (greedy), so
-// that two lanes can be compared word by word.
+// that two lanes can be compared token by token.
 type Request struct {
-	Prompt    string
-	Tokens    int  // at most so many are generated
-	IgnoreEnd bool // go on past the model's own end: a measurement wants its number of tokens
+	Prompt     string
+	Chat       bool // Prompt is what a person says: it goes into the model's chat template, if it has one
+	Filler     int  // instead of a text: a prompt of so many random tokens, as llama-bench's pp; a runtime that takes only text makes one of about that length
+	Tokens     int  // at most so many are generated
+	IgnoreEnd  bool // go on past the model's own end: a measurement wants its number of tokens
+	Candidates int  // how many of the likeliest tokens to report at each position; it costs time, so a request with it is not timed
 }
 
 // A Piece is a token's text as it came. A token may be part of a character: then
@@ -75,13 +79,28 @@ type Piece struct {
 // what is between it and us; First is by our clock, as a person waits.
 type Generation struct {
 	Text         string        `json:"text"`
-	First        time.Duration `json:"first_ns"`      // from sending the request to the first piece (TTFT)
+	First        time.Duration `json:"first_ns"`      // from sending the request to the first token (TTFT)
 	Wall         time.Duration `json:"wall_ns"`       // from sending the request to its end
 	PromptTokens int           `json:"prompt_tokens"` // that were computed, none of them from a cache
-	PromptTime   time.Duration `json:"prompt_ns"`     // by the runtime's clock
+	PromptTime   time.Duration `json:"prompt_ns"`     // by the runtime's clock, until the first token is chosen
 	Tokens       int           `json:"tokens"`        // that were generated
-	TokenTime    time.Duration `json:"token_ns"`      // by the runtime's clock
+	TokenTime    time.Duration `json:"token_ns"`      // by the runtime's clock, from having the first token to having the last: Tokens-1 steps
 	Finish       string        `json:"finish"`        // "length", "stop", or empty when it was cut off
+	Sequence     []Token       `json:"sequence,omitempty"`
+}
+
+// A Token is one that was generated, and what else the model thought of.
+type Token struct {
+	ID         int         `json:"id"`
+	Text       string      `json:"text"`
+	Candidates []Candidate `json:"candidates,omitempty"` // likeliest first; nil when not asked for
+}
+
+// A Candidate is a token with the natural logarithm of its probability.
+type Candidate struct {
+	ID      int     `json:"id"`
+	Text    string  `json:"text"`
+	LogProb float64 `json:"logprob"`
 }
 
 // PromptRate returns the prompt's tokens per second; ok is false when it has no time.
@@ -90,7 +109,9 @@ func (g Generation) PromptRate() (rate float64, ok bool) {
 }
 
 // Rate returns the generated tokens per second; ok is false when there is no time.
-func (g Generation) Rate() (rate float64, ok bool) { return perSecond(g.Tokens, g.TokenTime) }
+// The first token is the prompt's work, so what is timed is one step less than
+// there are tokens; counting all of them would show 8 tokens 14 % too fast.
+func (g Generation) Rate() (rate float64, ok bool) { return perSecond(g.Tokens-1, g.TokenTime) }
 
 func perSecond(tokens int, d time.Duration) (rate float64, ok bool) {
 	if tokens < 1 || d <= 0 {

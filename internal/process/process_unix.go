@@ -16,3 +16,11 @@ func Interrupt(p *os.Process) error { return syscall.Kill(-p.Pid, syscall.SIGINT
 
 // Kill ends the group of a detached process.
 func Kill(p *os.Process) error { return syscall.Kill(-p.Pid, syscall.SIGKILL) }
+
+// Signal returns the signal that ended the process, 0 if none did.
+func Signal(s *os.ProcessState) syscall.Signal {
+	if w, ok := s.Sys().(syscall.WaitStatus); ok && w.Signaled() {
+		return w.Signal()
+	}
+	return 0
+}

@@ -20,3 +20,6 @@ func Interrupt(p *os.Process) error {
 
 // Kill ends a detached process. What it has started sees its own stdin end.
 func Kill(p *os.Process) error { return p.Kill() }
+
+// Signal returns 0: Windows has exit codes only.
+func Signal(*os.ProcessState) syscall.Signal { return 0 }

@@ -172,7 +172,7 @@ func (ch *child) obituary(op string) error {
 		e.Hint = "GPUPLAY_DEBUG=worker shows all that it said"
 	}
 	state := ch.cmd.ProcessState
-	switch sig := signalOf(state); {
+	switch sig := process.Signal(state); {
 	case sig == syscall.SIGKILL:
 		e.Message = fmt.Sprintf("was killed while %s", doing[op])
 		e.Hint = "the system kills a process when memory runs out: try a smaller --size"

@@ -3,7 +3,6 @@
 package worker
 
 import (
-	"os"
 	"syscall"
 	"time"
 )
@@ -15,12 +14,4 @@ func cpuTime() (time.Duration, bool) {
 		return 0, false
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), true
-}
-
-// signalOf returns the signal that ended the process, 0 if none did.
-func signalOf(s *os.ProcessState) syscall.Signal {
-	if w, ok := s.Sys().(syscall.WaitStatus); ok && w.Signaled() {
-		return w.Signal()
-	}
-	return 0
 }

@@ -1,8 +1,6 @@
 package worker
 
 import (
-	"os"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/windows"
@@ -19,6 +17,3 @@ func cpuTime() (time.Duration, bool) {
 	}
 	return ticks(kernel) + ticks(user), true
 }
-
-// signalOf returns 0: Windows has exit codes only.
-func signalOf(*os.ProcessState) syscall.Signal { return 0 }

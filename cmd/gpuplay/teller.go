@@ -1,0 +1,138 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"gpuplay/internal/llm"
+	"gpuplay/internal/plain"
+	"gpuplay/internal/report"
+	"gpuplay/internal/unit"
+)
+
+// teller shows a model's answers as they are made, one lane after the other, and
+// what goes on between: on a terminal in a line that is replaced, else in lines.
+// It is told between samples only and never during one.
+type teller struct {
+	out    io.Writer
+	quiet  bool
+	live   bool // a terminal
+	style  report.Style
+	lanes  []llm.Contender
+	column int    // of an answer; 0: no answer is open
+	word   string // of an answer, not shown yet since it may have to go to the next line
+	status bool   // a line that is to be replaced is shown
+}
+
+func newTeller(out io.Writer, quiet bool, style report.Style) *teller {
+	t := &teller{out: out, quiet: quiet, style: style}
+	_, t.live = terminal(out)
+	return t
+}
+
+const answerIndent = 4
+
+// say shows a line that stays.
+func (t *teller) say(format string, args ...any) {
+	if t.quiet {
+		return
+	}
+	t.clear()
+	fmt.Fprintln(t.out, t.style.Plain(plain.Line(fmt.Sprintf(format, args...))))
+}
+
+// show shows a line on a terminal that the next one replaces, elsewhere nothing.
+func (t *teller) show(format string, args ...any) {
+	if t.quiet || !t.live {
+		return
+	}
+	t.clear()
+	fmt.Fprint(t.out, ansi.Truncate("  "+t.style.Plain(fmt.Sprintf(format, args...)), t.style.Width-1, ""))
+	t.status = true
+}
+
+// clear ends an answer and takes away the line that is to be replaced.
+func (t *teller) clear() {
+	if t.column > 0 {
+		t.flush()
+		fmt.Fprintln(t.out)
+		t.column = 0
+	}
+	if t.status {
+		fmt.Fprint(t.out, "\r"+ansi.EraseEntireLine)
+		t.status = false
+	}
+}
+
+func (t *teller) close() { t.clear() }
+
+// observe is the runner's observer.
+func (t *teller) observe(e llm.Event) {
+	if t.quiet {
+		return
+	}
+	name := t.lanes[e.Lane].Name
+	switch e.Phase {
+	case llm.Loading:
+		t.show("%s: loading the model", name)
+	case llm.Loaded:
+		f := e.Result.Facts
+		t.say("%s: %s, model loaded in %s", name, f.Device.Name, unit.Seconds(f.Load))
+	case llm.Answering:
+		t.answer(plain.Text(e.Text))
+	case llm.Answered:
+		t.clear()
+	case llm.Measuring:
+		t.show("%s: measuring, round %d of %d", name, e.Done+1, e.Total)
+		if !t.live && e.Done == 0 {
+			t.say("%s: measuring", name)
+		}
+	case llm.Finished:
+		if err := e.Result.Error; err != nil && len(e.Result.Samples) == 0 {
+			t.say("%s: %s", name, err.Message)
+		}
+	}
+}
+
+// answer shows a piece of an answer, broken between words.
+func (t *teller) answer(text string) {
+	text = t.style.Plain(text)
+	for _, r := range text {
+		if t.column == 0 {
+			fmt.Fprint(t.out, strings.Repeat(" ", answerIndent))
+			t.column = answerIndent
+			t.word = ""
+		}
+		switch {
+		case r == '\n':
+			t.flush()
+			fmt.Fprint(t.out, "\n"+strings.Repeat(" ", answerIndent))
+			t.column = answerIndent
+		case r == ' ' || r == '\t':
+			t.flush()
+			t.word = " "
+		default:
+			t.word += string(r)
+		}
+	}
+	if t.live { // what is a whole token is seen at once
+		t.flush()
+	}
+}
+
+// flush shows the open word, on the next line if it does not fit.
+func (t *teller) flush() {
+	width := ansi.StringWidth(t.word)
+	if t.column+width > t.style.Width-2 && t.column > answerIndent {
+		t.word = strings.TrimPrefix(t.word, " ")
+		fmt.Fprint(t.out, "\n"+strings.Repeat(" ", answerIndent))
+		t.column = answerIndent
+		width = ansi.StringWidth(t.word)
+	}
+	fmt.Fprint(t.out, t.word)
+	t.column += width
+	t.word = ""
+}

@@ -1,0 +1,246 @@
+// Package llamacpp runs language models with the user's llama.cpp: its server for
+// what a person sees, its llama-bench for the figures that others publish. Figures
+// come from the server's timings and llama-bench's JSON, never from a log.
+package llamacpp
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"gpuplay/internal/bench"
+)
+
+// An Installation is llama.cpp's programs on this machine.
+type Installation struct {
+	Server   string   // llama-server
+	Bench    string   // llama-bench, empty where it did not come with it
+	Version  string   // as llama-server --version writes it
+	Backends []string // for GPUs, by the libraries beside the program: "Vulkan"; nil when not known
+}
+
+// serverNames are what llama-server is called, by itself and in the ready-made
+// wheels of PyPI.
+var serverNames = []string{"llama-server", "llama-server-vulkan", "llama-server-cuda"}
+
+// A Search says where to look for llama.cpp, in this order.
+type Search struct {
+	Dir      string                            // --llama-cpp: nothing else counts then
+	Variable string                            // GPUPLAY_LLAMA_CPP: likewise
+	LookPath func(file string) (string, error) // the path
+	Places   []string                          // folders: Homebrew's, gpuplay's own
+}
+
+// Places returns where llama.cpp lies when it is not on the path: Homebrew's
+// folders and a source checkout's build folder in the working folder.
+func Places(folder string) []string {
+	places := []string{folder, filepath.Join(folder, "llama.cpp"), filepath.Join(folder, ".venv-llama.cpp")}
+	switch runtime.GOOS {
+	case "darwin":
+		places = append(places, "/opt/homebrew", "/usr/local") // Apple silicon's, Intel's
+	case "linux":
+		places = append(places, "/home/linuxbrew/.linuxbrew", "/usr/local")
+	}
+	return places
+}
+
+// Find returns the first llama.cpp that there is.
+func (s Search) Find(ctx context.Context) (Installation, error) {
+	const hint = "gpuplay setup llama.cpp gets it; --llama-cpp DIR names one that is elsewhere"
+	for _, named := range []struct{ flag, dir string }{{"--llama-cpp", s.Dir}, {"GPUPLAY_LLAMA_CPP", s.Variable}} {
+		if named.dir == "" {
+			continue
+		}
+		server := within(named.dir)
+		if server == "" {
+			return Installation{}, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s %s: there is no llama-server in it, nor in its bin or build/bin", named.flag, named.dir), Hint: "name the folder with llama-server; gpuplay setup llama.cpp gets one"}
+		}
+		return describe(ctx, server)
+	}
+	for _, name := range serverNames {
+		if path, err := s.LookPath(name); err == nil {
+			return describe(ctx, path)
+		}
+	}
+	for _, dir := range s.Places {
+		if server := within(dir); server != "" {
+			return describe(ctx, server)
+		}
+	}
+	return Installation{}, &bench.Error{Code: bench.ErrUnavailable, Message: "llama.cpp was not found: no llama-server on the path", Hint: hint}
+}
+
+// within returns the llama-server in a folder, or in the folders that a source
+// checkout, a build or an environment has it in; "" if there is none. dir may be
+// the program itself.
+func within(dir string) string {
+	if isProgram(dir) {
+		return absolute(dir)
+	}
+	for _, sub := range []string{"", "bin", filepath.Join("build", "bin"), filepath.Join("build", "bin", "Release"), "Scripts"} {
+		for _, name := range serverNames {
+			if path := filepath.Join(dir, sub, name+suffix); isProgram(path) {
+				return absolute(path)
+			}
+		}
+	}
+	return ""
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+var suffix = map[string]string{"windows": ".exe"}[runtime.GOOS]
+
+func isProgram(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && (runtime.GOOS == "windows" || info.Mode()&0o111 != 0)
+}
+
+// describe asks a llama-server for its version and looks at what lies beside it.
+func describe(ctx context.Context, server string) (Installation, error) {
+	found := Installation{Server: server}
+	out, err := exec.CommandContext(ctx, server, "--version").CombinedOutput()
+	if ctx.Err() != nil {
+		return found, ctx.Err()
+	}
+	for line := range strings.Lines(string(out)) {
+		if v, ok := strings.CutPrefix(line, "version: "); ok {
+			found.Version = version(strings.TrimSpace(v))
+		}
+	}
+	if found.Version == "" {
+		why := "says no version"
+		if err != nil {
+			why = err.Error()
+		}
+		return found, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s --version: %s", server, why), Hint: "is it llama.cpp's server? gpuplay setup llama.cpp gets one"}
+	}
+	real := server
+	if path, err := filepath.EvalSymlinks(server); err == nil { // Homebrew links into its cellar
+		real = path
+	}
+	for _, dir := range []string{filepath.Dir(server), filepath.Dir(real)} {
+		if path := filepath.Join(dir, "llama-bench"+suffix); found.Bench == "" && isProgram(path) {
+			found.Bench = path
+		}
+		found.Backends = append(found.Backends, backends(dir)...)
+	}
+	slices.Sort(found.Backends)
+	found.Backends = slices.Compact(found.Backends)
+	return found, nil
+}
+
+// version shortens "4567 (abcdef12)", as most builds have it, to "b4567", the
+// name of its release, and "0.6.0-dev (build 0, commit unknown)" to its first word.
+func version(v string) string {
+	word, _, _ := strings.Cut(v, " ")
+	if strings.Trim(word, "0123456789") == "" {
+		return "b" + word
+	}
+	return word
+}
+
+// gpuBackends are llama.cpp's backends for GPUs by what their library is called.
+var gpuBackends = map[string]string{
+	"cuda": "CUDA", "hip": "HIP", "musa": "MUSA", "metal": "Metal", "vulkan": "Vulkan", "sycl": "SYCL", "opencl": "OpenCL", "cann": "CANN", "webgpu": "WebGPU",
+}
+
+// backends returns the GPU backends whose libraries are in a folder, or in the
+// lib folder beside it; a program that is linked into one file shows none.
+func backends(dir string) []string {
+	var list []string
+	for _, folder := range []string{dir, filepath.Join(filepath.Dir(dir), "lib")} {
+		files, _ := os.ReadDir(folder) // a folder that is not there holds no backend
+		for _, f := range files {
+			name := strings.TrimPrefix(f.Name(), "lib")
+			rest, ok := strings.CutPrefix(name, "ggml-")
+			if !ok {
+				continue
+			}
+			word, _, _ := strings.Cut(rest, ".")
+			if known, ok := gpuBackends[word]; ok {
+				list = append(list, known)
+			}
+		}
+	}
+	return list
+}
+
+// A GPU is a device that llama.cpp can put layers on.
+type GPU struct {
+	Name   string // what --device calls it: "CUDA0"
+	Device bench.Device
+	Free   *int64 // bytes when it was asked; nil when the backend does not say
+}
+
+// softwareGPUs are the names by which CPUs behind a GPU's interface call themselves.
+var softwareGPUs = []string{"llvmpipe", "lavapipe", "swiftshader", "microsoft basic render"}
+
+// GPUs asks a llama-server for its devices. llama.cpp leaves out a software GPU
+// unless GGML_VK_VISIBLE_DEVICES names it, so one that is listed was asked for.
+func (i Installation) GPUs(ctx context.Context, env []string) ([]GPU, error) {
+	cmd := exec.CommandContext(ctx, i.Server, "--list-devices")
+	cmd.Env = env
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil:
+		return nil, ended("listing devices", cmd.ProcessState, lastWords(stderr.String()))
+	}
+	return parseDevices(out, i.Version), nil
+}
+
+// parseDevices reads what --list-devices prints, a line a device:
+//
+//	Vulkan0: AMD Radeon RX 7900 (RADV NAVI31) (24560 MiB, 24000 MiB free)
+//
+// (common_print_available_devices in llama.cpp's common/arg.cpp). Lines of another
+// form are no devices. BLAS and RPC are listed too; neither is a GPU of this
+// machine.
+func parseDevices(text []byte, version string) []GPU {
+	var list []GPU
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	for lines.Scan() {
+		name, rest, ok := strings.Cut(strings.TrimSpace(lines.Text()), ": ")
+		open := strings.LastIndex(rest, " (")
+		if !ok || open < 0 || strings.ContainsAny(name, " (") {
+			continue
+		}
+		var total, free int64
+		if n, err := fmt.Sscanf(rest[open:], " (%d MiB, %d MiB free)", &total, &free); n != 2 || err != nil {
+			continue
+		}
+		api := strings.ToLower(strings.TrimRight(name, "0123456789"))
+		if api == "blas" || api == "rpc" || api == "zdnn" {
+			continue
+		}
+		if api == "mtl" {
+			api = "metal"
+		}
+		g := GPU{Name: name, Device: bench.Device{ID: name, Name: rest[:open], Kind: bench.GPU, API: api, Library: "llama.cpp", Version: version}}
+		if slices.ContainsFunc(softwareGPUs, func(s string) bool { return strings.Contains(strings.ToLower(g.Device.Name), s) }) {
+			g.Device.Kind = bench.SoftwareGPU
+		}
+		if total > 0 {
+			bytes, unused := total<<20, free<<20
+			g.Device.Memory, g.Free = &bytes, &unused
+		}
+		list = append(list, g)
+	}
+	return list
+}

@@ -1,0 +1,237 @@
+package llm
+
+import (
+	"fmt"
+	"time"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/stats"
+)
+
+// A Model is what is known of a model's file before it is loaded.
+type Model struct {
+	Name         string `json:"name"`
+	Path         string `json:"path"`
+	Quantization string `json:"quantization,omitempty"` // as its maker writes it: Q4_K_M
+	Bytes        int64  `json:"bytes,omitempty"`        // of the weights; 0 when not known
+	Parameters   int64  `json:"parameters,omitempty"`   // 0 when not known
+	// TokenBytes are the bytes of weights that making one token reads; 0 when not
+	// known. A table of embeddings, of which one row is read, does not count.
+	TokenBytes int64 `json:"token_bytes,omitempty"`
+	// PromptParameters are the weights by which every token of a prompt is
+	// multiplied; 0 when not known. Each costs a multiplication and an addition.
+	PromptParameters int64 `json:"prompt_parameters,omitempty"`
+	Layers           int   `json:"layers,omitempty"` // that can go to a GPU; 0 when not known
+	Context          int   `json:"context,omitempty"`
+	Chat             bool  `json:"chat,omitempty"` // it has a chat template
+}
+
+// A Sample is one round of a lane: what a person's prompt took, and what a long
+// prompt took. The three figures are never added up.
+type Sample struct {
+	First        time.Duration `json:"first_ns"` // to the first token of the answer, from sending the prompt
+	Tokens       int           `json:"tokens"`
+	TokenTime    time.Duration `json:"token_ns"` // for Tokens-1 steps
+	PromptTokens int           `json:"prompt_tokens"`
+	PromptTime   time.Duration `json:"prompt_ns"`
+}
+
+// A Result is what one lane came to. All figures are functions of its samples.
+type Result struct {
+	Runtime  string          `json:"runtime"`
+	Lane     Lane            `json:"lane"`
+	Facts    Facts           `json:"facts"`
+	Tokens   int             `json:"tokens"`           // asked for in each generation
+	Filler   int             `json:"filler"`           // tokens of the long prompts that were asked for; 0: none
+	Round    bool            `json:"interleaved"`      // sample i of every such lane was taken in the same round
+	Shown    *Generation     `json:"shown,omitempty"`  // the first answer: what is shown and checked; not timed, since candidates cost time
+	Samples  []Sample        `json:"samples"`          //
+	Check    *Check          `json:"check"`            // nil when there was nothing to compare with, or the lane did not get that far
+	Peer     []PeerResult    `json:"peer,omitempty"`   // what the runtime's own benchmark measured
+	Limits   *Limits         `json:"limits,omitempty"` // what this device can do at most; nil when not known
+	Warnings []bench.Warning `json:"warnings,omitempty"`
+	Error    *bench.Error    `json:"error,omitempty"` // why the lane stopped short; what was measured before stays
+}
+
+// A PeerResult is one test of a runtime's own benchmark, such as llama-bench's
+// pp512: so many tokens in each of its samples.
+type PeerResult struct {
+	Name    string          `json:"name"` // "pp512", "tg128"
+	Tokens  int             `json:"tokens"`
+	Samples []time.Duration `json:"samples_ns"`
+}
+
+// Rate returns the peer's median tokens per second with its interval.
+func (p PeerResult) Rate() (rate stats.Interval, ok bool) {
+	var rates []float64
+	for _, d := range p.Samples {
+		if r, ok := perSecond(p.Tokens, d); ok {
+			rates = append(rates, r)
+		}
+	}
+	return interval(rates)
+}
+
+// Limits are what a device can do at most, measured on this machine.
+type Limits struct {
+	Bandwidth *float64 `json:"bandwidth,omitempty"` // bytes/s from memory; nil when not known
+	Peak      *float64 `json:"peak,omitempty"`      // FLOP/s of matrix products in float32; nil when not known
+}
+
+// A Metric is one of a lane's figures.
+type Metric string
+
+const (
+	Generating Metric = "generation" // tokens per second
+	Prompting  Metric = "prompt"     // tokens per second
+	First      Metric = "first"      // seconds to the first token
+)
+
+// Values returns a figure's samples in the order of the rounds.
+func (r *Result) Values(m Metric) []float64 {
+	var list []float64
+	for _, s := range r.Samples {
+		var v float64
+		ok := true
+		switch m {
+		case Generating:
+			v, ok = perSecond(s.Tokens-1, s.TokenTime)
+		case Prompting:
+			v, ok = perSecond(s.PromptTokens, s.PromptTime)
+		case First:
+			v, ok = s.First.Seconds(), s.First > 0
+		}
+		if ok {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// Figure returns a figure's median with its interval; ok is false without samples.
+func (r *Result) Figure(m Metric) (figure stats.Interval, ok bool) { return interval(r.Values(m)) }
+
+func interval(values []float64) (stats.Interval, bool) {
+	if len(values) == 0 {
+		return stats.Interval{}, false
+	}
+	return stats.MedianInterval(values), true
+}
+
+// OnGPU reports whether the lane was meant for a GPU.
+func (r *Result) OnGPU() bool { return r.Lane.Layers > 0 }
+
+// Has reports whether the result carries that warning.
+func (r *Result) Has(code bench.WarningCode) bool {
+	for _, w := range r.Warnings {
+		if w.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *Result) warn(code bench.WarningCode, format string, args ...any) {
+	r.Warnings = append(r.Warnings, bench.Warning{Code: code, Text: fmt.Sprintf(format, args...)})
+}
+
+// WarnNotGPU marks a lane that was meant for a GPU and computed nothing there.
+const WarnNotGPU bench.WarningCode = "not_on_gpu"
+
+// Verified reports whether the figures may be compared with those of others: they
+// were measured, and the tokens are those that the other lane makes.
+func (r *Result) Verified() bool {
+	return r.Error == nil && len(r.Samples) > 0 && r.Check != nil && r.Check.Passed && !r.Has(WarnNotGPU)
+}
+
+// A Comparison says how many times as fast as another a lane is.
+type Comparison struct {
+	Ratio   stats.Interval // of speeds; the same rounds are paired where lanes took turns
+	Differs []string       // what keeps the two from being compared; Ratio means nothing unless it is empty
+}
+
+// Even reports whether the two cannot be told apart.
+func (c Comparison) Even() bool { return c.Ratio.Low <= 1 && c.Ratio.High >= 1 }
+
+// Compare returns how many times as fast as base a lane is.
+func Compare(r, base *Result, m Metric) Comparison {
+	var c Comparison
+	differ := func(yes bool, format string, args ...any) {
+		if yes {
+			c.Differs = append(c.Differs, fmt.Sprintf(format, args...))
+		}
+	}
+	for _, x := range []*Result{r, base} {
+		name := x.Facts.Device.Name
+		differ(x.Facts.Device.Kind == bench.SoftwareGPU, "%s is a software GPU: a CPU does its work", name)
+		differ(x.Has(WarnNotGPU), "nothing ran on the GPU")
+		differ(x.Error != nil, "%s did not finish", name)
+		differ(x.Error == nil && x.Check != nil && !x.Check.Passed, "%s failed the check", name)
+	}
+	differ(r.Check == nil && r.Error == nil && base.Error == nil, "nothing was checked")
+	a, b := r.work(m), base.work(m)
+	switch {
+	case a == 0 || b == 0:
+		differ(true, "no samples of both")
+	case m == Generating:
+		differ(a != b, "%d tokens generated against %d", a, b)
+	case m == Prompting:
+		differ(a != b, "prompts of %d tokens against %d", a, b)
+	}
+	c.Ratio = ratio(r, base, m)
+	return c
+}
+
+// work returns the tokens of every sample, -1 when they differ, 0 without samples.
+func (r *Result) work(m Metric) int {
+	n := 0
+	for i, s := range r.Samples {
+		tokens := s.Tokens
+		if m == Prompting {
+			tokens = s.PromptTokens
+		}
+		if i > 0 && tokens != n {
+			return -1
+		}
+		n = tokens
+	}
+	return n
+}
+
+func ratio(r, base *Result, m Metric) stats.Interval {
+	a, b := r.Values(m), base.Values(m)
+	if m == First { // seconds: speeds divide the other way round
+		a, b = b, a
+	}
+	if len(a) == 0 || len(b) == 0 {
+		return stats.MedianInterval(nil)
+	}
+	if r.Round && base.Round {
+		return stats.Ratio(a, b)
+	}
+	// Nothing pairs samples of two times: the ratio lies within what both intervals
+	// allow.
+	x, y := stats.MedianInterval(a), stats.MedianInterval(b)
+	return stats.Interval{Value: x.Value / y.Value, Low: x.Low / y.High, High: x.High / y.Low, Confidence: min(x.Confidence, y.Confidence)}
+}
+
+// BandwidthShare returns how much of the memory's bandwidth generating needs: the
+// bytes of weights that a token reads, times tokens per second. ok is false when
+// one of them is not known.
+func (r *Result) BandwidthShare(m Model) (share float64, ok bool) {
+	rate, measured := r.Figure(Generating)
+	if !measured || m.TokenBytes == 0 || r.Limits == nil || r.Limits.Bandwidth == nil {
+		return 0, false
+	}
+	return rate.Value * float64(m.TokenBytes) / *r.Limits.Bandwidth, true
+}
+
+// PeakShare returns how much of the device's peak in matrix products prompts
+// reach: two operations for each weight and token.
+func (r *Result) PeakShare(m Model) (share float64, ok bool) {
+	rate, measured := r.Figure(Prompting)
+	if !measured || m.PromptParameters == 0 || r.Limits == nil || r.Limits.Peak == nil {
+		return 0, false
+	}
+	return rate.Value * 2 * float64(m.PromptParameters) / *r.Limits.Peak, true
+}
