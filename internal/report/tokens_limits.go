@@ -26,7 +26,7 @@ func (d *Tokens) limits(l *TokenLane) []string {
 		rate, _ := l.Figure(llm.Prompting)
 		flops := rate.Value * 2 * float64(d.Model.PromptParameters)
 		out = append(out, fmt.Sprintf("A prompt's tokens share each weight that is read, so arithmetic is the limit: %s tok/s are %s, %s of its peak in float32 (%s).",
-			unit.Digits3(rate.Value), unit.Rate(flops), unit.Percent(share), unit.Rate(*l.Limits.Peak)))
+			unit.Digits3(rate.Value), unit.Rate(flops, "FLOP"), unit.Percent(share), unit.Rate(*l.Limits.Peak, "FLOP")))
 	}
 	return out
 }

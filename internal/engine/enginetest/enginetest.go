@@ -23,6 +23,10 @@ type Want struct {
 	// that what an engine can do does not shrink unseen. Nil: float32. Others that
 	// the device takes are tested as well.
 	DTypes func(d bench.Device) []matrix.DType
+	// Coarse reports whether a device is known to round more often than it is asked
+	// to, in a type: the elements of its products are then not compared one by one.
+	// Nil: none is.
+	Coarse func(d bench.Device, dtype matrix.DType) bool
 	// InUse returns the bytes that the engine holds, wherever it holds them. Nil:
 	// the heap of this process.
 	InUse func() uint64
@@ -62,7 +66,7 @@ func Run(t *testing.T, e bench.Engine, want Want) {
 						if !supported {
 							t.Skipf("%s has no %s", d.Library, dtype)
 						}
-						return s.products(ctx, dtype)
+						return s.products(ctx, dtype, want.Coarse != nil && want.Coarse(d, dtype))
 					})
 				})
 			}

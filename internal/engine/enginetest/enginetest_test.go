@@ -318,7 +318,7 @@ func (s *subject) named(ctx context.Context, name string) error {
 			if ok, err := s.supports(ctx, d); err != nil || !ok {
 				return err
 			}
-			if err := s.products(ctx, d); err != nil || name != "" {
+			if err := s.products(ctx, d, false); err != nil || name != "" {
 				return err
 			}
 		}

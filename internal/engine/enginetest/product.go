@@ -64,12 +64,19 @@ var shapes = [][3]int{
 	{1, 19, 1}, {131, 1, 70}, {1, 1, 1000}, {3, 5, 7}, {5, 300, 129}, {257, 3, 64}, {700, 4, 9}, {4, 700, 9},
 }
 
+// fewColumns is up to how many columns C is compared element by element.
+const fewColumns = 20
+
 // products verifies one product of every shape, the transposed ones too where
-// they can be told from one another.
-func (s *subject) products(ctx context.Context, d matrix.DType) error {
+// they can be told from one another. A coarse type's are those that are not
+// compared element by element.
+func (s *subject) products(ctx context.Context, d matrix.DType, coarse bool) error {
 	for _, shape := range shapes {
 		g := bench.Square(1, d)
 		g.M, g.N, g.K = shape[0], shape[1], shape[2]
+		if coarse && g.N <= fewColumns {
+			continue
+		}
 		for trans := range 4 {
 			g.TransA, g.TransB = trans&1 != 0, trans&2 != 0
 			if trans != 0 && g.K == 1 {
@@ -124,7 +131,7 @@ func inspect(ctx context.Context, task bench.Task, g bench.GEMM, seed uint64) er
 		return fmt.Errorf("%s: C holds what is no number", describe(g))
 	case !c.Passed:
 		return fmt.Errorf("%s: error %.2e where at most %.2e is expected; looks like %q", describe(g), *c.Error, c.Bound, c.Arithmetic)
-	case g.N <= 20:
+	case g.N <= fewColumns:
 		return elements(ctx, task, g, seed)
 	}
 	return nil
