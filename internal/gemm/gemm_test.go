@@ -138,6 +138,9 @@ func TestSpecialValues(t *testing.T) {
 				if tt.b == 0.5 && (l.name == "float16" || l.name == "bfloat16") {
 					tt.want = l.round(least / 2) // exact in float32 before it is rounded
 				}
+				if p.set.kernel(l.arithmetic).group > 1 && (tt.a == least || tt.a == -3*least) {
+					tt.want = 0 // VDPBF16PS and BFDOT take subnormal numbers for zeros
+				}
 				// A row of a's with one of them special, times an identity of b's.
 				const size = 35
 				a, b := make([]float64, size*size), make([]float64, size*size)
@@ -320,7 +323,7 @@ func TestPeak(t *testing.T) {
 	eachISA(t, func(t *testing.T, isa ISA) {
 		p := newPool(t, isa, 2, false)
 		for _, a := range []Arithmetic{Float64, Float32, Float16, BFloat16} {
-			if flops, ok := p.Peak(a); ok != (isa != Portable) || ok != (flops > 1e8) {
+			if flops, ok := p.Peak(a); ok != (isa != Portable) || ok != (flops > 1e6) {
 				t.Errorf("%s: got %v, %v", a, flops, ok)
 			}
 		}

@@ -10,28 +10,29 @@ import (
 // A lane is one element type under test. Its product takes and returns float64,
 // so that one reference serves all types.
 type lane struct {
-	name    string
-	unit    float64               // roundoff of the sums
-	operand func(float64) float64 // makes an operand of a number in [-1, 1)
-	round   func(float64) float64 // to C's type
-	product func(p *Pool, g Problem, a, b []float64) ([]float64, error)
+	name       string
+	arithmetic Arithmetic
+	unit       float64               // roundoff of the sums
+	operand    func(float64) float64 // makes an operand of a number in [-1, 1)
+	round      func(float64) float64 // to C's type
+	product    func(p *Pool, g Problem, a, b []float64) ([]float64, error)
 }
 
 var lanes = []lane{
-	{"float64", 0x1p-53, same, same, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
+	{"float64", Float64, 0x1p-53, same, same, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
 		return guarded(g, a, b, math.NaN(), math.NaN(), -77, p.Float64, same, same)
 	}},
-	{"float32", 0x1p-24, toFloat32, toFloat32, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
+	{"float32", Float32, 0x1p-24, toFloat32, toFloat32, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
 		return guarded(g, a, b, float32(math.NaN()), float32(math.NaN()), -77, p.Float32,
 			func(x float64) float32 { return float32(x) }, func(x float32) float64 { return float64(x) })
 	}},
-	{"float16", 0x1p-24, roundFloat16, roundFloat16, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
+	{"float16", Float16, 0x1p-24, roundFloat16, roundFloat16, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
 		return guarded(g, a, b, 0x7e01, 0x7e01, 0xabcd, p.Float16, toFloat16, fromFloat16)
 	}},
-	{"bfloat16", 0x1p-24, roundBFloat16, roundBFloat16, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
+	{"bfloat16", BFloat16, 0x1p-24, roundBFloat16, roundBFloat16, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
 		return guarded(g, a, b, 0x7fc1, 0x7fc1, 0xabcd, p.BFloat16, toBFloat16, fromBFloat16)
 	}},
-	{"int8", 0, func(x float64) float64 { return math.Floor(128 * x) }, wrap, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
+	{"int8", Int8, 0, func(x float64) float64 { return math.Floor(128 * x) }, wrap, func(p *Pool, g Problem, a, b []float64) ([]float64, error) {
 		return guarded(g, a, b, 117, 0x7654321, int32(-0x12345678), p.Int8, func(x float64) int8 { return int8(x) }, func(x int32) float64 { return float64(x) })
 	}},
 }

@@ -165,10 +165,13 @@ func (k kernel) converted(conv converter) kernel {
 		conv.widen(unsafe.Slice((*float32)(dst), n), unsafe.Slice((*uint16)(src), n))
 	}
 	k.widenB = k.widenA
-	k.narrow = func(dst, src unsafe.Pointer, n int) {
-		conv.narrow(unsafe.Slice((*uint16)(dst), n), unsafe.Slice((*float32)(src), n))
-	}
+	k.narrow = conv.narrowWords
 	return k
+}
+
+// narrowWords is a kernel's narrow.
+func (c converter) narrowWords(dst, src unsafe.Pointer, n int) {
+	c.narrow(unsafe.Slice((*uint16)(dst), n), unsafe.Slice((*float32)(src), n))
 }
 
 // widened makes a kernel for int8 of one for int32.

@@ -2,12 +2,16 @@
 
 package gemm
 
-import "github.com/klauspost/cpuid/v2"
+import (
+	"unsafe"
+
+	"github.com/klauspost/cpuid/v2"
+)
 
 var instructionSets = func() []instructionSet {
 	var sets []instructionSet
 	if cpuid.CPU.Supports(cpuid.AVX512F) {
-		sets = append(sets, avx512)
+		sets = append(sets, avx512())
 	}
 	if cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) {
 		sets = append(sets, avx2)
@@ -15,7 +19,20 @@ var instructionSets = func() []instructionSet {
 	return append(sets, portable)
 }()
 
-var avx512 = instructionSet{
+// avx512 has what is younger than AVX-512F where the CPU has it.
+func avx512() instructionSet {
+	set := avx512F
+	set.int8s = avx2.int8s
+	if cpuid.CPU.Supports(cpuid.AVX512BF16, cpuid.AVX512BW) {
+		set.bfloat16s = bfloat16AVX512
+	}
+	if cpuid.CPU.Supports(cpuid.AVX512VNNI, cpuid.AVX512BW) {
+		set.int8s = int8AVX512
+	}
+	return set.complete()
+}
+
+var avx512F = instructionSet{
 	isa: AVX512,
 	float64s: plain[float64](kernel{
 		tiles: tiles{
@@ -37,7 +54,30 @@ var avx512 = instructionSet{
 	}),
 	float16:  converter{widenFloat16AVX512, narrowFloat16AVX512},
 	bfloat16: converter{widenBFloat16AVX512, narrowBFloat16AVX512},
-}.complete()
+}
+
+var bfloat16AVX512 = dots[float32](kernel{
+	tiles: tiles{
+		1: {nil, bfloat16AVX512x1x1, bfloat16AVX512x2x1, bfloat16AVX512x3x1, bfloat16AVX512x4x1, bfloat16AVX512x5x1, bfloat16AVX512x6x1, bfloat16AVX512x7x1, bfloat16AVX512x8x1, bfloat16AVX512x9x1, bfloat16AVX512x10x1, bfloat16AVX512x11x1, bfloat16AVX512x12x1, bfloat16AVX512x13x1, bfloat16AVX512x14x1},
+		2: {nil, bfloat16AVX512x1x2, bfloat16AVX512x2x2, bfloat16AVX512x3x2, bfloat16AVX512x4x2, bfloat16AVX512x5x2, bfloat16AVX512x6x2, bfloat16AVX512x7x2, bfloat16AVX512x8x2, bfloat16AVX512x9x2, bfloat16AVX512x10x2, bfloat16AVX512x11x2, bfloat16AVX512x12x2, bfloat16AVX512x13x2, bfloat16AVX512x14x2},
+		3: {nil, bfloat16AVX512x1x3, bfloat16AVX512x2x3, bfloat16AVX512x3x3, bfloat16AVX512x4x3, bfloat16AVX512x5x3, bfloat16AVX512x6x3, bfloat16AVX512x7x3, bfloat16AVX512x8x3, bfloat16AVX512x9x3},
+	},
+	elem: 2, out: 2, group: 2, lanes: 16, masks: true, blocking: blocking{vecs: 3, mc: 108, kc: 384, nc: 1024},
+	interleave: interleavePairs, narrow: converter{narrow: narrowBFloat16AVX512}.narrowWords,
+	peak: peakBFloat16AVX512, peakOps: 24 * 32 * 2,
+})
+
+var int8AVX512 = dots[int32](kernel{
+	tiles: tiles{
+		1: {nil, int8AVX512x1x1, int8AVX512x2x1, int8AVX512x3x1, int8AVX512x4x1, int8AVX512x5x1, int8AVX512x6x1, int8AVX512x7x1, int8AVX512x8x1, int8AVX512x9x1, int8AVX512x10x1, int8AVX512x11x1, int8AVX512x12x1, int8AVX512x13x1, int8AVX512x14x1},
+		2: {nil, int8AVX512x1x2, int8AVX512x2x2, int8AVX512x3x2, int8AVX512x4x2, int8AVX512x5x2, int8AVX512x6x2, int8AVX512x7x2, int8AVX512x8x2, int8AVX512x9x2, int8AVX512x10x2, int8AVX512x11x2, int8AVX512x12x2, int8AVX512x13x2, int8AVX512x14x2},
+		3: {nil, int8AVX512x1x3, int8AVX512x2x3, int8AVX512x3x3, int8AVX512x4x3, int8AVX512x5x3, int8AVX512x6x3, int8AVX512x7x3, int8AVX512x8x3, int8AVX512x9x3},
+	},
+	elem: 1, group: 4, lanes: 16, masks: true, blocking: blocking{vecs: 3, mc: 108, kc: 384, nc: 1024},
+	widenA: offsetInt8, interleave: interleaveQuads,
+	start: func(panel unsafe.Pointer, k, lanes int) { startInt8AVX512(panel, k, lanes*4) },
+	peak:  peakInt8AVX512, peakOps: 24 * 64 * 2,
+})
 
 var avx2 = instructionSet{
 	isa: AVX2,

@@ -177,3 +177,15 @@ func transposeElements[E uint8 | uint16](dst unsafe.Pointer, ld int, src unsafe.
 		}
 	}
 }
+
+// interleaveLast makes words of the rows that do not fill up a group, zeros for
+// those that are missing.
+func interleaveLast[E uint8 | uint16](dst, src unsafe.Pointer, stride, k, group, cols, lanes int) {
+	first := k / group * group
+	if first == k {
+		return
+	}
+	dst = unsafe.Add(dst, k/group*lanes*4)
+	clear(unsafe.Slice((*uint32)(dst), lanes))
+	transposeElements[E](dst, 4, unsafe.Add(src, first*stride), stride, k-first, cols)
+}

@@ -1,6 +1,7 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "raw_arm64.h"
 
 // Rounds of 48 multiply-adds on 24 independent sums, more than any processor's
 // latency times its units: ¼ is added and taken away again, so that no sum ever
@@ -82,6 +83,62 @@ TEXT ·peakFloat64NEON(SB), NOSPLIT, $0-8
 loop:
 	EACH(VFMLA, D2)
 	EACH(VFMLS, D2)
+	SUBS $1, R0
+	BNE  loop
+	RET
+
+#define EACHDOT(DOT, x) \
+	DOT(0, x, 31, 0) \
+	DOT(0, x, 31, 1) \
+	DOT(0, x, 31, 2) \
+	DOT(0, x, 31, 3) \
+	DOT(0, x, 31, 4) \
+	DOT(0, x, 31, 5) \
+	DOT(0, x, 31, 6) \
+	DOT(0, x, 31, 7) \
+	DOT(0, x, 31, 8) \
+	DOT(0, x, 31, 9) \
+	DOT(0, x, 31, 10) \
+	DOT(0, x, 31, 11) \
+	DOT(0, x, 31, 12) \
+	DOT(0, x, 31, 13) \
+	DOT(0, x, 31, 14) \
+	DOT(0, x, 31, 15) \
+	DOT(0, x, 31, 16) \
+	DOT(0, x, 31, 17) \
+	DOT(0, x, 31, 18) \
+	DOT(0, x, 31, 19) \
+	DOT(0, x, 31, 20) \
+	DOT(0, x, 31, 21) \
+	DOT(0, x, 31, 22) \
+	DOT(0, x, 31, 23)
+
+// func peakBFloat16NEON(rounds int)
+TEXT ·peakBFloat16NEON(SB), NOSPLIT, $0-8
+	MOVD rounds+0(FP), R0
+	MOVD $0x3f003f003f003f00, R1 // pairs of ½
+	MOVD $0xbf00bf00bf00bf00, R2 // and of −½
+	VDUP R1, V31.D2
+	VDUP R2, V30.D2
+	START(V31.B16)
+
+loop:
+	EACHDOT(BFDOT, 31)
+	EACHDOT(BFDOT, 30)
+	SUBS $1, R0
+	BNE  loop
+	RET
+
+// func peakInt8NEON(rounds int)
+TEXT ·peakInt8NEON(SB), NOSPLIT, $0-8
+	MOVD  rounds+0(FP), R0
+	FMOVD $0.5, F31
+	VDUP  V31.D[0], V31.D2
+	START(V31.B16)
+
+loop:
+	EACHDOT(SDOT, 31)
+	EACHDOT(SDOT, 31)
 	SUBS $1, R0
 	BNE  loop
 	RET

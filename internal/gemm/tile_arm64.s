@@ -1,19 +1,13 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "raw_arm64.h"
 
 // The NEON micro-kernels: 7 rows by three vectors, 21 sums in V0 to V20. A vector
 // of each of A's rows (V21 to V27) serves four steps of k in float32, two in
 // float64; each step loads a row of B (V28 to V30) and multiplies it by one lane
-// of every row. Go's assembler does not know multiply-add by a lane:
-
-// FMLA32 is FMLA Vsum.4S, Vb.4S, Vx.S[lane].
-#define FMLA32(lane, x, b, sum) \
-	WORD $(0x4f801000 | (lane&1)<<21 | (lane>>1)<<11 | x<<16 | b<<5 | sum)
-
-// FMLA64 is FMLA Vsum.2D, Vb.2D, Vx.D[lane].
-#define FMLA64(lane, x, b, sum) \
-	WORD $(0x4fc01000 | lane<<11 | x<<16 | b<<5 | sum)
+// of every row. A lane of four int8 or two bfloat16 takes as many steps
+// of k at once.
 
 #define ROW(FMLA, lane, x, left, middle, right) \
 	FMLA(lane, x, 28, left)   \
@@ -85,6 +79,13 @@
 	VFMLA V30.D2, V31.D2, right.D2       \
 	STORE(left, middle, right)
 
+#define ADDINT32(left, middle, right) \
+	VLD1 (R8), [V28.S4, V29.S4, V30.S4] \
+	VADD V28.S4, left.S4, left.S4       \
+	VADD V29.S4, middle.S4, middle.S4   \
+	VADD V30.S4, right.S4, right.S4     \
+	STORE(left, middle, right)
+
 // ARGUMENTS loads them: R0 to R6 are the rows of A, R7 is B, R8 and R9 are C and
 // its stride, R10 is k, R11 says to add.
 #define ARGUMENTS(log) \
@@ -104,44 +105,61 @@
 	ADD   R12, R4, R5     \
 	ADD   R12, R5, R6
 
+// TILE32 is a kernel for words of 32 bits.
+#define TILE32(FMLA, ADD) \
+	ARGUMENTS(2)             \
+	EACH(ZERO)               \
+	SUBS $4, R10             \
+	BLT  rest                \
+steps:                    \
+	LOADVECTORS              \
+	STEP(FMLA, 0)            \
+	STEP(FMLA, 1)            \
+	STEP(FMLA, 2)            \
+	STEP(FMLA, 3)            \
+	SUBS $4, R10             \
+	BGE  steps               \
+rest:                     \
+	ADDS $4, R10             \
+	BEQ  store               \
+step:                     \
+	LOADELEMENTS(FMOVS.P, 4) \
+	STEP(FMLA, 0)            \
+	SUBS $1, R10             \
+	BNE  step                \
+store:                    \
+	CBNZ  R11, add           \
+	EACH(STORE)              \
+	RET                      \
+add:                      \
+	FMOVS $1.0, F31          \
+	VDUP  V31.S[0], V31.S4   \
+	EACH(ADD)                \
+	RET
+
 // func tileFloat32NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, add bool)
 //
 // tileFunc's loop with mr 7 and nr 12.
 TEXT ·tileFloat32NEON(SB), NOSPLIT, $0-49
-	ARGUMENTS(2)
-	EACH(ZERO)
-	SUBS $4, R10
-	BLT  rest
+	TILE32(FMLA32, ADD32)
 
-steps:
-	LOADVECTORS
-	STEP(FMLA32, 0)
-	STEP(FMLA32, 1)
-	STEP(FMLA32, 2)
-	STEP(FMLA32, 3)
-	SUBS $4, R10
-	BGE  steps
+// func tileBFloat16NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, add bool)
+//
+// The same of words of two bfloat16.
+TEXT ·tileBFloat16NEON(SB), NOSPLIT, $0-49
+	TILE32(BFDOT, ADD32)
 
-rest:
-	ADDS $4, R10
-	BEQ  store
+// func tileInt32NEON(k int, a *int32, lda int, b *int32, c *int32, ldc int, add bool)
+//
+// The same of int32.
+TEXT ·tileInt32NEON(SB), NOSPLIT, $0-49
+	TILE32(MLA32, ADDINT32)
 
-step:
-	LOADELEMENTS(FMOVS.P, 4)
-	STEP(FMLA32, 0)
-	SUBS $1, R10
-	BNE  step
-
-store:
-	CBNZ R11, add
-	EACH(STORE)
-	RET
-
-add:
-	FMOVS $1.0, F31
-	VDUP  V31.S[0], V31.S4
-	EACH(ADD32)
-	RET
+// func tileInt8NEON(k int, a *int32, lda int, b *int32, c *int32, ldc int, add bool)
+//
+// The same of words of four int8.
+TEXT ·tileInt8NEON(SB), NOSPLIT, $0-49
+	TILE32(SDOT, ADDINT32)
 
 // func tileFloat64NEON(k int, a *float64, lda int, b *float64, c *float64, ldc int, add bool)
 //

@@ -16,79 +16,80 @@
 // between B's rows, CX counts the steps.
 
 // ROWSrxv does something to each of r rows of v vectors, from the top: to the
-// element of A, the register that it may be broadcast to, and the sums.
-#define ROWS1x1(DO) DO((SI), Z31, Z0)
-#define ROWS2x1(DO) ROWS1x1(DO) DO((SI)(R8*1), Z30, Z1)
-#define ROWS3x1(DO) ROWS2x1(DO) DO((SI)(R8*2), Z31, Z2)
-#define ROWS4x1(DO) ROWS3x1(DO) DO((SI)(R9*1), Z30, Z3)
-#define ROWS5x1(DO) ROWS4x1(DO) DO((SI)(R8*4), Z31, Z4)
-#define ROWS6x1(DO) ROWS5x1(DO) DO((SI)(R10*1), Z30, Z5)
-#define ROWS7x1(DO) ROWS6x1(DO) DO((SI)(R9*2), Z31, Z6)
-#define ROWS8x1(DO) ROWS7x1(DO) DO((SI)(R11*1), Z30, Z7)
-#define ROWS9x1(DO) ROWS8x1(DO) DO((SI)(R8*8), Z31, Z8)
-#define ROWS10x1(DO) ROWS9x1(DO) DO((SI)(R12*1), Z30, Z9)
-#define ROWS11x1(DO) ROWS10x1(DO) DO((SI)(R10*2), Z31, Z10)
-#define ROWS12x1(DO) ROWS11x1(DO) DO((SI)(R13*1), Z30, Z11)
-#define ROWS13x1(DO) ROWS12x1(DO) DO((SI)(R9*4), Z31, Z12)
-#define ROWS14x1(DO) ROWS13x1(DO) DO((SI)(R14*1), Z30, Z13)
-#define ROWS15x1(DO) ROWS14x1(DO) DO((R15), Z31, Z14)
-#define ROWS16x1(DO) ROWS15x1(DO) DO((R15)(R8*1), Z30, Z15)
-#define ROWS17x1(DO) ROWS16x1(DO) DO((R15)(R8*2), Z31, Z16)
-#define ROWS18x1(DO) ROWS17x1(DO) DO((R15)(R9*1), Z30, Z17)
-#define ROWS19x1(DO) ROWS18x1(DO) DO((R15)(R8*4), Z31, Z18)
-#define ROWS20x1(DO) ROWS19x1(DO) DO((R15)(R10*1), Z30, Z19)
-#define ROWS21x1(DO) ROWS20x1(DO) DO((R15)(R9*2), Z31, Z20)
-#define ROWS22x1(DO) ROWS21x1(DO) DO((R15)(R11*1), Z30, Z21)
-#define ROWS23x1(DO) ROWS22x1(DO) DO((R15)(R8*8), Z31, Z22)
-#define ROWS24x1(DO) ROWS23x1(DO) DO((R15)(R12*1), Z30, Z23)
+// row's number, the element of A, the register that it may be broadcast to, and
+// the sums.
+#define ROWS1x1(DO) DO(0, (SI), Z31, Z0)
+#define ROWS2x1(DO) ROWS1x1(DO) DO(1, (SI)(R8*1), Z30, Z1)
+#define ROWS3x1(DO) ROWS2x1(DO) DO(2, (SI)(R8*2), Z31, Z2)
+#define ROWS4x1(DO) ROWS3x1(DO) DO(3, (SI)(R9*1), Z30, Z3)
+#define ROWS5x1(DO) ROWS4x1(DO) DO(4, (SI)(R8*4), Z31, Z4)
+#define ROWS6x1(DO) ROWS5x1(DO) DO(5, (SI)(R10*1), Z30, Z5)
+#define ROWS7x1(DO) ROWS6x1(DO) DO(6, (SI)(R9*2), Z31, Z6)
+#define ROWS8x1(DO) ROWS7x1(DO) DO(7, (SI)(R11*1), Z30, Z7)
+#define ROWS9x1(DO) ROWS8x1(DO) DO(8, (SI)(R8*8), Z31, Z8)
+#define ROWS10x1(DO) ROWS9x1(DO) DO(9, (SI)(R12*1), Z30, Z9)
+#define ROWS11x1(DO) ROWS10x1(DO) DO(10, (SI)(R10*2), Z31, Z10)
+#define ROWS12x1(DO) ROWS11x1(DO) DO(11, (SI)(R13*1), Z30, Z11)
+#define ROWS13x1(DO) ROWS12x1(DO) DO(12, (SI)(R9*4), Z31, Z12)
+#define ROWS14x1(DO) ROWS13x1(DO) DO(13, (SI)(R14*1), Z30, Z13)
+#define ROWS15x1(DO) ROWS14x1(DO) DO(14, (R15), Z31, Z14)
+#define ROWS16x1(DO) ROWS15x1(DO) DO(15, (R15)(R8*1), Z30, Z15)
+#define ROWS17x1(DO) ROWS16x1(DO) DO(16, (R15)(R8*2), Z31, Z16)
+#define ROWS18x1(DO) ROWS17x1(DO) DO(17, (R15)(R9*1), Z30, Z17)
+#define ROWS19x1(DO) ROWS18x1(DO) DO(18, (R15)(R8*4), Z31, Z18)
+#define ROWS20x1(DO) ROWS19x1(DO) DO(19, (R15)(R10*1), Z30, Z19)
+#define ROWS21x1(DO) ROWS20x1(DO) DO(20, (R15)(R9*2), Z31, Z20)
+#define ROWS22x1(DO) ROWS21x1(DO) DO(21, (R15)(R11*1), Z30, Z21)
+#define ROWS23x1(DO) ROWS22x1(DO) DO(22, (R15)(R8*8), Z31, Z22)
+#define ROWS24x1(DO) ROWS23x1(DO) DO(23, (R15)(R12*1), Z30, Z23)
 
-#define ROWS1x2(DO) DO((SI), Z31, Z0, Z1)
-#define ROWS2x2(DO) ROWS1x2(DO) DO((SI)(R8*1), Z30, Z2, Z3)
-#define ROWS3x2(DO) ROWS2x2(DO) DO((SI)(R8*2), Z31, Z4, Z5)
-#define ROWS4x2(DO) ROWS3x2(DO) DO((SI)(R9*1), Z30, Z6, Z7)
-#define ROWS5x2(DO) ROWS4x2(DO) DO((SI)(R8*4), Z31, Z8, Z9)
-#define ROWS6x2(DO) ROWS5x2(DO) DO((SI)(R10*1), Z30, Z10, Z11)
-#define ROWS7x2(DO) ROWS6x2(DO) DO((SI)(R9*2), Z31, Z12, Z13)
-#define ROWS8x2(DO) ROWS7x2(DO) DO((SI)(R11*1), Z30, Z14, Z15)
-#define ROWS9x2(DO) ROWS8x2(DO) DO((SI)(R8*8), Z31, Z16, Z17)
-#define ROWS10x2(DO) ROWS9x2(DO) DO((SI)(R12*1), Z30, Z18, Z19)
-#define ROWS11x2(DO) ROWS10x2(DO) DO((SI)(R10*2), Z31, Z20, Z21)
-#define ROWS12x2(DO) ROWS11x2(DO) DO((SI)(R13*1), Z30, Z22, Z23)
-#define ROWS13x2(DO) ROWS12x2(DO) DO((SI)(R9*4), Z31, Z24, Z25)
-#define ROWS14x2(DO) ROWS13x2(DO) DO((SI)(R14*1), Z30, Z26, Z27)
+#define ROWS1x2(DO) DO(0, (SI), Z31, Z0, Z1)
+#define ROWS2x2(DO) ROWS1x2(DO) DO(1, (SI)(R8*1), Z30, Z2, Z3)
+#define ROWS3x2(DO) ROWS2x2(DO) DO(2, (SI)(R8*2), Z31, Z4, Z5)
+#define ROWS4x2(DO) ROWS3x2(DO) DO(3, (SI)(R9*1), Z30, Z6, Z7)
+#define ROWS5x2(DO) ROWS4x2(DO) DO(4, (SI)(R8*4), Z31, Z8, Z9)
+#define ROWS6x2(DO) ROWS5x2(DO) DO(5, (SI)(R10*1), Z30, Z10, Z11)
+#define ROWS7x2(DO) ROWS6x2(DO) DO(6, (SI)(R9*2), Z31, Z12, Z13)
+#define ROWS8x2(DO) ROWS7x2(DO) DO(7, (SI)(R11*1), Z30, Z14, Z15)
+#define ROWS9x2(DO) ROWS8x2(DO) DO(8, (SI)(R8*8), Z31, Z16, Z17)
+#define ROWS10x2(DO) ROWS9x2(DO) DO(9, (SI)(R12*1), Z30, Z18, Z19)
+#define ROWS11x2(DO) ROWS10x2(DO) DO(10, (SI)(R10*2), Z31, Z20, Z21)
+#define ROWS12x2(DO) ROWS11x2(DO) DO(11, (SI)(R13*1), Z30, Z22, Z23)
+#define ROWS13x2(DO) ROWS12x2(DO) DO(12, (SI)(R9*4), Z31, Z24, Z25)
+#define ROWS14x2(DO) ROWS13x2(DO) DO(13, (SI)(R14*1), Z30, Z26, Z27)
 
-#define ROWS1x3(DO) DO((SI), Z31, Z0, Z1, Z2)
-#define ROWS2x3(DO) ROWS1x3(DO) DO((SI)(R8*1), Z30, Z3, Z4, Z5)
-#define ROWS3x3(DO) ROWS2x3(DO) DO((SI)(R8*2), Z31, Z6, Z7, Z8)
-#define ROWS4x3(DO) ROWS3x3(DO) DO((SI)(R9*1), Z30, Z9, Z10, Z11)
-#define ROWS5x3(DO) ROWS4x3(DO) DO((SI)(R8*4), Z31, Z12, Z13, Z14)
-#define ROWS6x3(DO) ROWS5x3(DO) DO((SI)(R10*1), Z30, Z15, Z16, Z17)
-#define ROWS7x3(DO) ROWS6x3(DO) DO((SI)(R9*2), Z31, Z18, Z19, Z20)
-#define ROWS8x3(DO) ROWS7x3(DO) DO((SI)(R11*1), Z30, Z21, Z22, Z23)
-#define ROWS9x3(DO) ROWS8x3(DO) DO((SI)(R8*8), Z31, Z24, Z25, Z26)
+#define ROWS1x3(DO) DO(0, (SI), Z31, Z0, Z1, Z2)
+#define ROWS2x3(DO) ROWS1x3(DO) DO(1, (SI)(R8*1), Z30, Z3, Z4, Z5)
+#define ROWS3x3(DO) ROWS2x3(DO) DO(2, (SI)(R8*2), Z31, Z6, Z7, Z8)
+#define ROWS4x3(DO) ROWS3x3(DO) DO(3, (SI)(R9*1), Z30, Z9, Z10, Z11)
+#define ROWS5x3(DO) ROWS4x3(DO) DO(4, (SI)(R8*4), Z31, Z12, Z13, Z14)
+#define ROWS6x3(DO) ROWS5x3(DO) DO(5, (SI)(R10*1), Z30, Z15, Z16, Z17)
+#define ROWS7x3(DO) ROWS6x3(DO) DO(6, (SI)(R9*2), Z31, Z18, Z19, Z20)
+#define ROWS8x3(DO) ROWS7x3(DO) DO(7, (SI)(R11*1), Z30, Z21, Z22, Z23)
+#define ROWS9x3(DO) ROWS8x3(DO) DO(8, (SI)(R8*8), Z31, Z24, Z25, Z26)
 
 // What is done to a row.
 
-#define ZERO1(a, x, s0)         VPXORQ s0, s0, s0;
-#define ZERO2(a, x, s0, s1)     VPXORQ s0, s0, s0; VPXORQ s1, s1, s1;
-#define ZERO3(a, x, s0, s1, s2) VPXORQ s0, s0, s0; VPXORQ s1, s1, s1; VPXORQ s2, s2, s2;
+#define ZERO1(r, a, x, s0)         VPXORQ s0, s0, s0;
+#define ZERO2(r, a, x, s0, s1)     VPXORQ s0, s0, s0; VPXORQ s1, s1, s1;
+#define ZERO3(r, a, x, s0, s1, s2) VPXORQ s0, s0, s0; VPXORQ s1, s1, s1; VPXORQ s2, s2, s2;
 
 // MUL1 has one use for an element only: the multiplication loads it.
-#define MUL1(a, x, s0)         FMABCST a, Z29, s0;
-#define MUL2(a, x, s0, s1)     BROADCAST a, x; FMA Z28, x, s0; FMA Z29, x, s1;
-#define MUL3(a, x, s0, s1, s2) BROADCAST a, x; FMA Z27, x, s0; FMA Z28, x, s1; FMA Z29, x, s2;
+#define MUL1(r, a, x, s0)         FMABCST a, Z29, s0;
+#define MUL2(r, a, x, s0, s1)     BROADCAST a, x; FMA Z28, x, s0; FMA Z29, x, s1;
+#define MUL3(r, a, x, s0, s1, s2) BROADCAST a, x; FMA Z27, x, s0; FMA Z28, x, s1; FMA Z29, x, s2;
 
-#define AHEAD1(a, x, s0)         PREFETCHT0 128 a;
-#define AHEAD2(a, x, s0, s1)     PREFETCHT0 128 a;
-#define AHEAD3(a, x, s0, s1, s2) PREFETCHT0 128 a;
+#define AHEAD1(r, a, x, s0)         PREFETCHT0 128 a;
+#define AHEAD2(r, a, x, s0, s1)     PREFETCHT0 128 a;
+#define AHEAD3(r, a, x, s0, s1, s2) PREFETCHT0 128 a;
 
-#define SUM1(a, x, s0)         ADD (DI), s0, K1, s0; ADDQ CX, DI;
-#define SUM2(a, x, s0, s1)     ADD (DI), s0, s0; ADD 64(DI), s1, K1, s1; ADDQ CX, DI;
-#define SUM3(a, x, s0, s1, s2) ADD (DI), s0, s0; ADD 64(DI), s1, s1; ADD 128(DI), s2, K1, s2; ADDQ CX, DI;
+#define SUM1(r, a, x, s0)         ADD (DI), s0, K1, s0; ADDQ CX, DI;
+#define SUM2(r, a, x, s0, s1)     ADD (DI), s0, s0; ADD 64(DI), s1, K1, s1; ADDQ CX, DI;
+#define SUM3(r, a, x, s0, s1, s2) ADD (DI), s0, s0; ADD 64(DI), s1, s1; ADD 128(DI), s2, K1, s2; ADDQ CX, DI;
 
-#define PUT1(a, x, s0)         MOVE s0, K1, (DI); ADDQ CX, DI;
-#define PUT2(a, x, s0, s1)     VMOVUPS s0, (DI); MOVE s1, K1, 64(DI); ADDQ CX, DI;
-#define PUT3(a, x, s0, s1, s2) VMOVUPS s0, (DI); VMOVUPS s1, 64(DI); MOVE s2, K1, 128(DI); ADDQ CX, DI;
+#define PUT1(r, a, x, s0)         MOVE s0, K1, (DI); ADDQ CX, DI;
+#define PUT2(r, a, x, s0, s1)     VMOVUPS s0, (DI); MOVE s1, K1, 64(DI); ADDQ CX, DI;
+#define PUT3(r, a, x, s0, s1, s2) VMOVUPS s0, (DI); VMOVUPS s1, 64(DI); MOVE s2, K1, 128(DI); ADDQ CX, DI;
 
 #define LOAD1 MOVEZ (BX), K1, Z29;
 #define LOAD2 VMOVUPS (BX), Z28; MOVEZ 64(BX), K1, Z29;

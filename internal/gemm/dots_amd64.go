@@ -1,0 +1,182 @@
+//go:build !noasm
+
+package gemm
+
+import "unsafe"
+
+// widenToInt16 makes words of two int16 of int8, and fills up the last one.
+func widenToInt16(dst, src unsafe.Pointer, n int) {
+	whole := n &^ 15
+	if whole > 0 {
+		widenInt8AVX2(dst, src, whole/16)
+	}
+	to := unsafe.Slice((*int16)(dst), up(n, 2))
+	for i, x := range unsafe.Slice((*int8)(src), n)[whole:] {
+		to[whole+i] = int16(x)
+	}
+	clear(to[n:])
+}
+
+// interleaveInt16 is a packFunc of words of two int16.
+func interleaveInt16(dst, src unsafe.Pointer, stride, k, cols, lanes int) {
+	pairs, from := (k+1)/2, 0
+	if cols == 16 && k > 1 {
+		pairInt8AVX2(dst, src, stride, k/2)
+		from = k / 2
+	}
+	for p := from; p < pairs; p++ {
+		to := unsafe.Slice((*[2]int16)(unsafe.Add(dst, p*lanes*4)), lanes)
+		clear(to)
+		for i := range min(2, k-2*p) {
+			for j, x := range unsafe.Slice((*int8)(unsafe.Add(src, (2*p+i)*stride)), cols) {
+				to[j][i] = int16(x)
+			}
+		}
+	}
+}
+
+// offsetInt8 makes words of four int8, each plus 128.
+func offsetInt8(dst, src unsafe.Pointer, n int) {
+	var load, store uint64
+	if rest := n & 63; rest > 0 {
+		load, store = 1<<rest-1, ^uint64(0)>>(64-up(rest, 4))
+	}
+	offsetInt8AVX512(dst, src, n/64, load, store)
+}
+
+// interleaveQuads is a packFunc of words of four int8.
+func interleaveQuads(dst, src unsafe.Pointer, stride, k, cols, lanes int) {
+	for j := 0; j < lanes; j += 16 {
+		if quads := k / 4; quads > 0 {
+			quadInt8AVX512(unsafe.Add(dst, j*4), unsafe.Add(src, j), stride, quads, lanes*4, 1<<min(16, cols-j)-1)
+		}
+	}
+	interleaveLast[uint8](dst, src, stride, k, 4, cols, lanes)
+}
+
+// interleavePairs is a packFunc of words of two bfloat16.
+func interleavePairs(dst, src unsafe.Pointer, stride, k, cols, lanes int) {
+	for j := 0; j < lanes; j += 16 {
+		if pairs := k / 2; pairs > 0 {
+			pairBFloat16AVX512(unsafe.Add(dst, j*4), unsafe.Add(src, j*2), stride, pairs, lanes*4, 1<<min(16, cols-j)-1)
+		}
+	}
+	interleaveLast[uint16](dst, src, stride, k, 2, cols, lanes)
+}
+
+//go:noescape
+func pairInt8AVX2(dst, src unsafe.Pointer, stride, pairs int)
+
+//go:noescape
+func widenInt8AVX2(dst, src unsafe.Pointer, sixteens int)
+
+//go:noescape
+func startInt8AVX512(panel unsafe.Pointer, k, row int)
+
+//go:noescape
+func offsetInt8AVX512(dst, src unsafe.Pointer, whole int, load, store uint64)
+
+//go:noescape
+func quadInt8AVX512(dst, src unsafe.Pointer, stride, quads, row int, mask uint64)
+
+//go:noescape
+func pairBFloat16AVX512(dst, src unsafe.Pointer, stride, pairs, row int, mask uint64)
+
+func peakInt8AVX2(rounds int)
+func peakInt8AVX512(rounds int)
+func peakBFloat16AVX512(rounds int)
+
+func int8AVX2x1x1(t *tile)
+func int8AVX2x2x1(t *tile)
+func int8AVX2x3x1(t *tile)
+func int8AVX2x4x1(t *tile)
+func int8AVX2x5x1(t *tile)
+func int8AVX2x6x1(t *tile)
+func int8AVX2x7x1(t *tile)
+func int8AVX2x8x1(t *tile)
+func int8AVX2x9x1(t *tile)
+func int8AVX2x10x1(t *tile)
+func int8AVX2x11x1(t *tile)
+func int8AVX2x12x1(t *tile)
+func int8AVX2x1x2(t *tile)
+func int8AVX2x2x2(t *tile)
+func int8AVX2x3x2(t *tile)
+func int8AVX2x4x2(t *tile)
+func int8AVX2x5x2(t *tile)
+func int8AVX2x6x2(t *tile)
+
+func int8AVX512x1x1(t *tile)
+func int8AVX512x2x1(t *tile)
+func int8AVX512x3x1(t *tile)
+func int8AVX512x4x1(t *tile)
+func int8AVX512x5x1(t *tile)
+func int8AVX512x6x1(t *tile)
+func int8AVX512x7x1(t *tile)
+func int8AVX512x8x1(t *tile)
+func int8AVX512x9x1(t *tile)
+func int8AVX512x10x1(t *tile)
+func int8AVX512x11x1(t *tile)
+func int8AVX512x12x1(t *tile)
+func int8AVX512x13x1(t *tile)
+func int8AVX512x14x1(t *tile)
+func int8AVX512x1x2(t *tile)
+func int8AVX512x2x2(t *tile)
+func int8AVX512x3x2(t *tile)
+func int8AVX512x4x2(t *tile)
+func int8AVX512x5x2(t *tile)
+func int8AVX512x6x2(t *tile)
+func int8AVX512x7x2(t *tile)
+func int8AVX512x8x2(t *tile)
+func int8AVX512x9x2(t *tile)
+func int8AVX512x10x2(t *tile)
+func int8AVX512x11x2(t *tile)
+func int8AVX512x12x2(t *tile)
+func int8AVX512x13x2(t *tile)
+func int8AVX512x14x2(t *tile)
+func int8AVX512x1x3(t *tile)
+func int8AVX512x2x3(t *tile)
+func int8AVX512x3x3(t *tile)
+func int8AVX512x4x3(t *tile)
+func int8AVX512x5x3(t *tile)
+func int8AVX512x6x3(t *tile)
+func int8AVX512x7x3(t *tile)
+func int8AVX512x8x3(t *tile)
+func int8AVX512x9x3(t *tile)
+
+func bfloat16AVX512x1x1(t *tile)
+func bfloat16AVX512x2x1(t *tile)
+func bfloat16AVX512x3x1(t *tile)
+func bfloat16AVX512x4x1(t *tile)
+func bfloat16AVX512x5x1(t *tile)
+func bfloat16AVX512x6x1(t *tile)
+func bfloat16AVX512x7x1(t *tile)
+func bfloat16AVX512x8x1(t *tile)
+func bfloat16AVX512x9x1(t *tile)
+func bfloat16AVX512x10x1(t *tile)
+func bfloat16AVX512x11x1(t *tile)
+func bfloat16AVX512x12x1(t *tile)
+func bfloat16AVX512x13x1(t *tile)
+func bfloat16AVX512x14x1(t *tile)
+func bfloat16AVX512x1x2(t *tile)
+func bfloat16AVX512x2x2(t *tile)
+func bfloat16AVX512x3x2(t *tile)
+func bfloat16AVX512x4x2(t *tile)
+func bfloat16AVX512x5x2(t *tile)
+func bfloat16AVX512x6x2(t *tile)
+func bfloat16AVX512x7x2(t *tile)
+func bfloat16AVX512x8x2(t *tile)
+func bfloat16AVX512x9x2(t *tile)
+func bfloat16AVX512x10x2(t *tile)
+func bfloat16AVX512x11x2(t *tile)
+func bfloat16AVX512x12x2(t *tile)
+func bfloat16AVX512x13x2(t *tile)
+func bfloat16AVX512x14x2(t *tile)
+func bfloat16AVX512x1x3(t *tile)
+func bfloat16AVX512x2x3(t *tile)
+func bfloat16AVX512x3x3(t *tile)
+func bfloat16AVX512x4x3(t *tile)
+func bfloat16AVX512x5x3(t *tile)
+func bfloat16AVX512x6x3(t *tile)
+func bfloat16AVX512x7x3(t *tile)
+func bfloat16AVX512x8x3(t *tile)
+func bfloat16AVX512x9x3(t *tile)

@@ -1,0 +1,177 @@
+package gemm
+
+import (
+	"context"
+	"math"
+	"testing"
+)
+
+// most is the largest m, n and k that all shapes are tried up to: past the tiles'
+// edges and the vectors' of most kernels.
+const most = 33
+
+// A small is the whole numbers that all small products are made of, and what the
+// products must be: the first m rows and k columns of one matrix times the first k
+// rows and n columns of another have sums that only k tells apart.
+type small struct {
+	a, b [most][most]float64
+	sums [most + 1][most][most]float64 // by k
+}
+
+func newSmall() *small {
+	s := new(small)
+	a, b := wholes(most*most, 1), wholes(most*most, 2)
+	for i := range most {
+		copy(s.a[i][:], a[i*most:])
+		copy(s.b[i][:], b[i*most:])
+	}
+	for k := range most {
+		for i := range most {
+			for j := range most {
+				s.sums[k+1][i][j] = s.sums[k][i][j] + s.a[i][k]*s.b[k][j]
+			}
+		}
+	}
+	return s
+}
+
+// A storing is how one element type lies in memory.
+type storing[S, R comparable] struct {
+	to       func(float64) S
+	result   func(float64) R // rounded once
+	around   S               // what lies around A and B: not a number, or one that shows
+	stale    R               // what C holds before
+	sentinel R               // what lies around C
+	product  func(p *Pool, g Problem, a, b []S, c []R) error
+}
+
+// TestSmallShapes compares every product up to 33×33×33 with the reference: as
+// people call it, and with transposes, gaps between rows, two threads and small
+// blocks, a choice of them for each shape.
+func TestSmallShapes(t *testing.T) {
+	s := newSmall()
+	ctx := context.Background()
+	float := func(x float64) float32 { return float32(x) }
+	nan32, nan64 := float32(math.NaN()), math.NaN()
+	eachISA(t, func(t *testing.T, isa ISA) {
+		t.Run("float64", func(t *testing.T) {
+			smallShapes(t, isa, s, storing[float64, float64]{same, same, nan64, nan64, -77, func(p *Pool, g Problem, a, b, c []float64) error { return p.Float64(ctx, 1, g, a, b, c) }})
+		})
+		t.Run("float32", func(t *testing.T) {
+			smallShapes(t, isa, s, storing[float32, float32]{float, float, nan32, nan32, -77, func(p *Pool, g Problem, a, b, c []float32) error { return p.Float32(ctx, 1, g, a, b, c) }})
+		})
+		t.Run("float16", func(t *testing.T) {
+			smallShapes(t, isa, s, storing[uint16, uint16]{toFloat16, toFloat16, 0x7e01, 0x7e01, 0xabcd, func(p *Pool, g Problem, a, b, c []uint16) error { return p.Float16(ctx, 1, g, a, b, c) }})
+		})
+		t.Run("bfloat16", func(t *testing.T) {
+			smallShapes(t, isa, s, storing[uint16, uint16]{toBFloat16, toBFloat16, 0x7fc1, 0x7fc1, 0xabcd, func(p *Pool, g Problem, a, b, c []uint16) error { return p.BFloat16(ctx, 1, g, a, b, c) }})
+		})
+		t.Run("int8", func(t *testing.T) {
+			smallShapes(t, isa, s, storing[int8, int32]{
+				func(x float64) int8 { return int8(x) }, func(x float64) int32 { return int32(x) }, 117, 0x7654321, -0x12345678,
+				func(p *Pool, g Problem, a, b []int8, c []int32) error { return p.Int8(ctx, 1, g, a, b, c) }})
+		})
+	})
+}
+
+func smallShapes[S, R comparable](t *testing.T, isa ISA, s *small, st storing[S, R]) {
+	one, two := newPool(t, isa, 1, false), newPool(t, isa, 2, true)
+	var a, b [most][most]S
+	for i := range most {
+		for j := range most {
+			a[i][j], b[i][j] = st.to(s.a[i][j]), st.to(s.b[i][j])
+		}
+	}
+	var want [most][most]R
+	memory := buffers[S, R]{}
+	for k := 1; k <= most; k++ {
+		for i := range most {
+			for j := range most {
+				want[i][j] = st.result(s.sums[k][i][j])
+			}
+		}
+		for m := 1; m <= most; m++ {
+			for n := 1; n <= most; n++ {
+				if testing.Short() && (m*n*k)%7 != 1 {
+					continue
+				}
+				g := Problem{M: m, N: n, K: k}
+				if !memory.right(t, one, g, st, &a, &b, &want) {
+					return
+				}
+				choice := m + 5*n + 3*k
+				g.TransA, g.TransB = choice&1 != 0, choice&2 != 0
+				g.LDA, g.LDB, g.LDC = max(m, k)+choice%3, max(k, n)+choice%4, n+choice%5
+				if !memory.right(t, two, g, st, &a, &b, &want) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// buffers are where products lie, used again and again.
+type buffers[S, R comparable] struct {
+	a, b []S
+	c    []R
+}
+
+// right computes a product among its guards and reports whether it is right and
+// the guards are whole.
+func (m *buffers[S, R]) right(t *testing.T, p *Pool, g Problem, st storing[S, R], a, b *[most][most]S, want *[most][most]R) bool {
+	var viewA, viewB []S
+	m.a, viewA = place(m.a, g.M, g.K, g.LDA, g.TransA, st.around, func(i, j int) S { return a[i][j] })
+	m.b, viewB = place(m.b, g.K, g.N, g.LDB, g.TransB, st.around, func(i, j int) S { return b[i][j] })
+	var c []R
+	m.c, c = place(m.c, g.M, g.N, g.LDC, false, st.sentinel, func(int, int) R { return st.stale })
+	if err := st.product(p, g, viewA, viewB, c); err != nil {
+		t.Errorf("%+v: %v", g, err)
+		return false
+	}
+	stride := max(g.LDC, g.N)
+	for i := range g.M {
+		row := c[i*stride:][:g.N]
+		for j, x := range row {
+			if x != want[i][j] {
+				t.Errorf("%d threads, %+v: C[%d,%d] is %v, not %v", p.Threads(), g, i, j, x, want[i][j])
+				return false
+			}
+			row[j] = st.sentinel
+		}
+	}
+	for i, x := range m.c {
+		if x != st.sentinel {
+			t.Errorf("%d threads, %+v: element %d outside of C was overwritten with %v", p.Threads(), g, i-guard, x)
+			return false
+		}
+	}
+	return true
+}
+
+// place lays a matrix out, transposed or not, with guards around it and in the
+// gaps between its rows: buf, made longer if need be, and the matrix in it.
+func place[T any](buf []T, rows, cols, stride int, trans bool, around T, at func(i, j int) T) (all, view []T) {
+	if trans {
+		rows, cols = cols, rows
+	}
+	stride = max(stride, cols)
+	size := (rows-1)*stride + cols
+	if cap(buf) < guard+size+guard {
+		buf = make([]T, guard+most*(most+8)+guard)
+	}
+	all = buf[:guard+size+guard]
+	for i := range all {
+		all[i] = around
+	}
+	view = all[guard:][:size]
+	for i := range rows {
+		for j := range cols {
+			if trans {
+				view[i*stride+j] = at(j, i)
+			} else {
+				view[i*stride+j] = at(i, j)
+			}
+		}
+	}
+	return all, view
+}

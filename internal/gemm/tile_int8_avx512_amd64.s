@@ -1,0 +1,298 @@
+//go:build !noasm
+
+#include "go_asm.h"
+#include "textflag.h"
+
+// int8 with AVX-512-VNNI. A word is four int8 along k. VPDPBUSD adds to a sum the
+// four products of a word without sign and one with sign, exactly: packing adds
+// 128 to A, and the row before a panel of B holds −128 times the sums of its
+// columns, from which the sums of a tile start.
+//
+//	sums[j] = start[j]
+//	sums[j] += (a[p]+128)*b[p][j] + … + (a[p+3]+128)*b[p+3][j]
+
+#define BROADCAST VPBROADCASTD
+#define FMA       VPDPBUSD
+#define ADD       VPADDD
+#define MOVE      VMOVDQU32
+#define MOVEZ     VMOVDQU32.Z
+#define LINE      15
+#include "tile_avx512_amd64.h"
+
+#undef ZERO1
+#undef ZERO2
+#undef ZERO3
+#define ZERO1(r, a, x, s0)         VMOVDQU32 (BX), s0;
+#define ZERO2(r, a, x, s0, s1)     VMOVDQU32 (BX), s0; VMOVDQU32 64(BX), s1;
+#define ZERO3(r, a, x, s0, s1, s2) VMOVDQU32 (BX), s0; VMOVDQU32 64(BX), s1; VMOVDQU32 128(BX), s2;
+
+#undef LOAD1
+#undef LOAD2
+#undef LOAD3
+#define LOAD1 MOVEZ (BX)(DX*1), K1, Z29;
+#define LOAD2 VMOVUPS (BX)(DX*1), Z28; MOVEZ 64(BX)(DX*1), K1, Z29;
+#define LOAD3 VMOVUPS (BX)(DX*1), Z27; VMOVUPS 64(BX)(DX*1), Z28; MOVEZ 128(BX)(DX*1), K1, Z29;
+
+// An element of A that is loaded by the multiplication would be the one with sign.
+#undef MUL1
+#define MUL1(r, a, x, s0) BROADCAST a, x; FMA Z29, x, s0;
+
+// func int8AVX512x1x1(t *tile)
+TEXT ·int8AVX512x1x1(SB), NOSPLIT, $0-8
+	KERNEL1(1, ROWS1x1)
+
+// func int8AVX512x2x1(t *tile)
+TEXT ·int8AVX512x2x1(SB), NOSPLIT, $0-8
+	KERNEL1(2, ROWS2x1)
+
+// func int8AVX512x3x1(t *tile)
+TEXT ·int8AVX512x3x1(SB), NOSPLIT, $0-8
+	KERNEL1(3, ROWS3x1)
+
+// func int8AVX512x4x1(t *tile)
+TEXT ·int8AVX512x4x1(SB), NOSPLIT, $0-8
+	KERNEL1(4, ROWS4x1)
+
+// func int8AVX512x5x1(t *tile)
+TEXT ·int8AVX512x5x1(SB), NOSPLIT, $0-8
+	KERNEL1(5, ROWS5x1)
+
+// func int8AVX512x6x1(t *tile)
+TEXT ·int8AVX512x6x1(SB), NOSPLIT, $0-8
+	KERNEL1(6, ROWS6x1)
+
+// func int8AVX512x7x1(t *tile)
+TEXT ·int8AVX512x7x1(SB), NOSPLIT, $0-8
+	KERNEL1(7, ROWS7x1)
+
+// func int8AVX512x8x1(t *tile)
+TEXT ·int8AVX512x8x1(SB), NOSPLIT, $0-8
+	KERNEL1(8, ROWS8x1)
+
+// func int8AVX512x9x1(t *tile)
+TEXT ·int8AVX512x9x1(SB), NOSPLIT, $0-8
+	KERNEL1(9, ROWS9x1)
+
+// func int8AVX512x10x1(t *tile)
+TEXT ·int8AVX512x10x1(SB), NOSPLIT, $0-8
+	KERNEL1(10, ROWS10x1)
+
+// func int8AVX512x11x1(t *tile)
+TEXT ·int8AVX512x11x1(SB), NOSPLIT, $0-8
+	KERNEL1(11, ROWS11x1)
+
+// func int8AVX512x12x1(t *tile)
+TEXT ·int8AVX512x12x1(SB), NOSPLIT, $0-8
+	KERNEL1(12, ROWS12x1)
+
+// func int8AVX512x13x1(t *tile)
+TEXT ·int8AVX512x13x1(SB), NOSPLIT, $0-8
+	KERNEL1(13, ROWS13x1)
+
+// func int8AVX512x14x1(t *tile)
+TEXT ·int8AVX512x14x1(SB), NOSPLIT, $0-8
+	KERNEL1(14, ROWS14x1)
+
+// func int8AVX512x1x2(t *tile)
+TEXT ·int8AVX512x1x2(SB), NOSPLIT, $0-8
+	KERNEL2(1, ROWS1x2)
+
+// func int8AVX512x2x2(t *tile)
+TEXT ·int8AVX512x2x2(SB), NOSPLIT, $0-8
+	KERNEL2(2, ROWS2x2)
+
+// func int8AVX512x3x2(t *tile)
+TEXT ·int8AVX512x3x2(SB), NOSPLIT, $0-8
+	KERNEL2(3, ROWS3x2)
+
+// func int8AVX512x4x2(t *tile)
+TEXT ·int8AVX512x4x2(SB), NOSPLIT, $0-8
+	KERNEL2(4, ROWS4x2)
+
+// func int8AVX512x5x2(t *tile)
+TEXT ·int8AVX512x5x2(SB), NOSPLIT, $0-8
+	KERNEL2(5, ROWS5x2)
+
+// func int8AVX512x6x2(t *tile)
+TEXT ·int8AVX512x6x2(SB), NOSPLIT, $0-8
+	KERNEL2(6, ROWS6x2)
+
+// func int8AVX512x7x2(t *tile)
+TEXT ·int8AVX512x7x2(SB), NOSPLIT, $0-8
+	KERNEL2(7, ROWS7x2)
+
+// func int8AVX512x8x2(t *tile)
+TEXT ·int8AVX512x8x2(SB), NOSPLIT, $0-8
+	KERNEL2(8, ROWS8x2)
+
+// func int8AVX512x9x2(t *tile)
+TEXT ·int8AVX512x9x2(SB), NOSPLIT, $0-8
+	KERNEL2(9, ROWS9x2)
+
+// func int8AVX512x10x2(t *tile)
+TEXT ·int8AVX512x10x2(SB), NOSPLIT, $0-8
+	KERNEL2(10, ROWS10x2)
+
+// func int8AVX512x11x2(t *tile)
+TEXT ·int8AVX512x11x2(SB), NOSPLIT, $0-8
+	KERNEL2(11, ROWS11x2)
+
+// func int8AVX512x12x2(t *tile)
+TEXT ·int8AVX512x12x2(SB), NOSPLIT, $0-8
+	KERNEL2(12, ROWS12x2)
+
+// func int8AVX512x13x2(t *tile)
+TEXT ·int8AVX512x13x2(SB), NOSPLIT, $0-8
+	KERNEL2(13, ROWS13x2)
+
+// func int8AVX512x14x2(t *tile)
+TEXT ·int8AVX512x14x2(SB), NOSPLIT, $0-8
+	KERNEL2(14, ROWS14x2)
+
+// func int8AVX512x1x3(t *tile)
+TEXT ·int8AVX512x1x3(SB), NOSPLIT, $0-8
+	KERNEL3(1, ROWS1x3)
+
+// func int8AVX512x2x3(t *tile)
+TEXT ·int8AVX512x2x3(SB), NOSPLIT, $0-8
+	KERNEL3(2, ROWS2x3)
+
+// func int8AVX512x3x3(t *tile)
+TEXT ·int8AVX512x3x3(SB), NOSPLIT, $0-8
+	KERNEL3(3, ROWS3x3)
+
+// func int8AVX512x4x3(t *tile)
+TEXT ·int8AVX512x4x3(SB), NOSPLIT, $0-8
+	KERNEL3(4, ROWS4x3)
+
+// func int8AVX512x5x3(t *tile)
+TEXT ·int8AVX512x5x3(SB), NOSPLIT, $0-8
+	KERNEL3(5, ROWS5x3)
+
+// func int8AVX512x6x3(t *tile)
+TEXT ·int8AVX512x6x3(SB), NOSPLIT, $0-8
+	KERNEL3(6, ROWS6x3)
+
+// func int8AVX512x7x3(t *tile)
+TEXT ·int8AVX512x7x3(SB), NOSPLIT, $0-8
+	KERNEL3(7, ROWS7x3)
+
+// func int8AVX512x8x3(t *tile)
+TEXT ·int8AVX512x8x3(SB), NOSPLIT, $0-8
+	KERNEL3(8, ROWS8x3)
+
+// func int8AVX512x9x3(t *tile)
+TEXT ·int8AVX512x9x3(SB), NOSPLIT, $0-8
+	KERNEL3(9, ROWS9x3)
+
+// func startInt8AVX512(panel unsafe.Pointer, k, row int)
+//
+// The sums of the columns of a packed panel of k rows, times −128, to the row
+// before it. Rows are so many bytes apart.
+TEXT ·startInt8AVX512(SB), NOSPLIT, $0-24
+	MOVQ         panel+0(FP), DI
+	MOVQ         row+16(FP), DX
+	LEAQ         (DI)(DX*1), R8
+	MOVL         $0x80808080, AX
+	VPBROADCASTD AX, Z1
+
+vector:
+	MOVQ   k+8(FP), CX
+	LEAQ   (DI)(DX*1), SI
+	VPXORQ Z0, Z0, Z0
+
+step:
+	VPDPBUSD (SI), Z1, Z0
+	ADDQ     DX, SI
+	DECQ     CX
+	JNE      step
+	VPXORQ   Z2, Z2, Z2
+	VPSUBD   Z0, Z2, Z0
+	VMOVDQU32 Z0, (DI)
+	ADDQ     $64, DI
+	CMPQ     DI, R8
+	JNE      vector
+	VZEROUPPER
+	RET
+
+// func offsetInt8AVX512(dst, src unsafe.Pointer, whole int, load, store uint64)
+//
+// Bytes plus 128: so many times 64, then those of the mask load, to the place of
+// those of store.
+TEXT ·offsetInt8AVX512(SB), NOSPLIT, $0-40
+	MOVQ         dst+0(FP), DI
+	MOVQ         src+8(FP), SI
+	MOVQ         whole+16(FP), CX
+	KMOVQ        load+24(FP), K1
+	KMOVQ        store+32(FP), K2
+	MOVL         $0x80808080, AX
+	VPBROADCASTD AX, Z1
+	TESTQ        CX, CX
+	JEQ          rest
+
+vector:
+	VPXORD    (SI), Z1, Z0
+	VMOVDQU32 Z0, (DI)
+	ADDQ      $64, SI
+	ADDQ      $64, DI
+	DECQ      CX
+	JNE       vector
+
+rest:
+	VMOVDQU8.Z (SI), K1, Z0
+	VPXORD     Z0, Z1, Z0
+	VMOVDQU8   Z0, K2, (DI)
+	VZEROUPPER
+	RET
+
+// func quadInt8AVX512(dst, src unsafe.Pointer, stride, quads, row int, mask uint64)
+//
+// The columns of mask, up to 16, of four rows at a time become words; words of
+// other columns are zeros.
+TEXT ·quadInt8AVX512(SB), NOSPLIT, $0-48
+	MOVQ  dst+0(FP), DI
+	MOVQ  src+8(FP), SI
+	MOVQ  stride+16(FP), DX
+	MOVQ  quads+24(FP), CX
+	MOVQ  row+32(FP), BX
+	KMOVQ mask+40(FP), K1
+	LEAQ  (DX)(DX*2), R8
+
+quad:
+	VPMOVZXBD.Z (SI), K1, Z0
+	VPMOVZXBD.Z (SI)(DX*1), K1, Z1
+	VPMOVZXBD.Z (SI)(DX*2), K1, Z2
+	VPMOVZXBD.Z (SI)(R8*1), K1, Z3
+	LEAQ        (SI)(DX*4), SI
+	PREFETCHT0  (SI)(DX*8)
+	VPSLLD      $8, Z1, Z1
+	VPSLLD      $16, Z2, Z2
+	VPSLLD      $24, Z3, Z3
+	VPORD       Z1, Z0, Z0
+	VPORD       Z3, Z2, Z2
+	VPORD       Z2, Z0, Z0
+	VMOVDQU32   Z0, (DI)
+	ADDQ        BX, DI
+	DECQ        CX
+	JNE         quad
+	VZEROUPPER
+	RET
+
+#define PEAK(s) VPDPBUSD Z12, Z12, s;
+#define TWELVE(DO) DO(Z0) DO(Z1) DO(Z2) DO(Z3) DO(Z4) DO(Z5) DO(Z6) DO(Z7) DO(Z8) DO(Z9) DO(Z10) DO(Z11)
+
+// func peakInt8AVX512(rounds int)
+//
+// Rounds of 24 multiply-adds on 12 independent sums of whatever is there: the
+// speed of integers does not depend on them.
+TEXT ·peakInt8AVX512(SB), NOSPLIT, $0-8
+	MOVQ       rounds+0(FP), CX
+	VPTERNLOGD $0xff, Z12, Z12, Z12
+
+loop:
+	TWELVE(PEAK)
+	TWELVE(PEAK)
+	DECQ CX
+	JNE  loop
+	VZEROUPPER
+	RET
