@@ -58,6 +58,10 @@ var rules = []struct {
 	{"engines never import one another", func(path string) bool { return within(path, "engine") }, func(path, imported string) bool {
 		return within(imported, "engine") && imported != path
 	}},
+	{"llm imports no runtime", is("llm"), func(_, imported string) bool { return within(imported, "llm", "worker", "python", "process") }},
+	{"runtimes never import one another", func(path string) bool { return within(path, "llm") && path != internal+"llm" }, func(path, imported string) bool {
+		return within(imported, "llm") && imported != internal+"llm" && imported != path
+	}},
 	{"only ffi/dl imports purego", not(is("ffi/dl")), func(_, imported string) bool {
 		return strings.HasPrefix(imported, "github.com/ebitengine/purego")
 	}},
@@ -108,7 +112,7 @@ func TestImports(t *testing.T) {
 func TestOnlyTestsUseTestPackages(t *testing.T) {
 	for _, p := range packages(t, "linux", "amd64") {
 		for _, imported := range p.Imports {
-			if within(imported, "engine/fake", "engine/enginetest") && !within(p.ImportPath, "engine/fake", "engine/enginetest") {
+			if within(imported, "engine/fake", "engine/enginetest", "llm/llmtest") && !within(p.ImportPath, "engine/fake", "engine/enginetest") {
 				t.Errorf("%s imports %s outside its tests", p.ImportPath, imported)
 			}
 		}
@@ -134,7 +138,7 @@ var readsEnvironment = regexp.MustCompile(`\bos\.(Getenv|LookupEnv|Environ|Expan
 func TestOnlyCmdReadsTheEnvironment(t *testing.T) {
 	for _, system := range []string{"linux", "darwin", "windows"} {
 		for _, p := range packages(t, system, "amd64") {
-			if strings.HasPrefix(p.ImportPath, "gpuplay/cmd/") || within(p.ImportPath, "engine/enginetest") { // which tests use
+			if strings.HasPrefix(p.ImportPath, "gpuplay/cmd/") || within(p.ImportPath, "engine/enginetest", "llm/llmtest") { // which tests use
 				continue
 			}
 			for _, name := range p.GoFiles {

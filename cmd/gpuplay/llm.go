@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -18,6 +17,7 @@ import (
 	"gpuplay/internal/host"
 	"gpuplay/internal/llm"
 	"gpuplay/internal/llm/llamacpp"
+	"gpuplay/internal/model"
 	"gpuplay/internal/report"
 	"gpuplay/internal/stats"
 	"gpuplay/internal/unit"
@@ -154,13 +154,14 @@ func (a *app) llm(ctx context.Context, f llmFlags, args []string) error {
 	t.lanes = lanes
 	r := llm.Runner{Observe: t.observe}
 	results := r.Run(ctx, m, lanes, plan)
-	t.close()
+	a.limits(ctx, t, f, results)
 	for _, res := range results {
 		d.Results = append(d.Results, report.NewTokenLane(res))
 	}
 	if !f.sweep {
 		a.benchmark(ctx, f, t, rt, m, lanes, results)
 	}
+	t.clear()
 	if err := a.deliverAs(f.outputFlags, func(w io.Writer, format string) error {
 		d.Interrupted = ctx.Err() != nil
 		return a.writeTokens(w, d, format)
@@ -175,26 +176,23 @@ func (a *app) llm(ctx context.Context, f llmFlags, args []string) error {
 const longPrompt = 512
 
 // openModel takes a path.
-func openModel(args []string) (llm.Model, error) {
+func openModel(args []string) (model.Model, error) {
 	if len(args) == 0 {
-		return llm.Model{}, usagef("gpuplay llm model.gguf", "no model is named")
+		return model.Model{}, usagef("gpuplay llm model.gguf", "no model is named")
 	}
 	path, err := filepath.Abs(args[0])
 	if err != nil {
-		return llm.Model{}, err
+		return model.Model{}, err
 	}
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return llm.Model{}, &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("%s: %v", args[0], cause(err)), Hint: "name a .gguf file"}
-	case info.IsDir():
-		return llm.Model{}, &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("%s is a folder", args[0]), Hint: "name a .gguf file in it"}
+	m, err := model.Open(path)
+	if err == nil && !slices.Contains(m.Runtimes, model.LlamaCpp) {
+		err = &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("%s is nothing that llama.cpp can load", args[0]), Hint: "it takes .gguf files"}
 	}
-	return llm.Model{Name: strings.TrimSuffix(filepath.Base(path), ".gguf"), Path: path, Bytes: info.Size()}, nil
+	return m, err
 }
 
 // tokens returns an empty document about this machine, program and model.
-func (a *app) tokens(ctx context.Context, m llm.Model, f llmFlags) *report.Tokens {
+func (a *app) tokens(ctx context.Context, m model.Model, f llmFlags) *report.Tokens {
 	return &report.Tokens{
 		Schema:  report.TokensSchema,
 		Created: time.Now().UTC().Truncate(time.Second),
@@ -264,7 +262,7 @@ func chooseGPU(gpus []llamacpp.GPU, name string) (*llamacpp.GPU, error) {
 
 // lanes returns what is measured. A GPU that is not there is left out unless its
 // layers were asked for by name; then the lane says why it cannot be.
-func (f *llmFlags) lanes(rt *llamacpp.Runtime, m llm.Model) []llm.Contender {
+func (f *llmFlags) lanes(rt *llamacpp.Runtime, m model.Model) []llm.Contender {
 	layers := f.layers
 	if f.sweep {
 		layers = sweepLayers(m.Layers)
@@ -310,14 +308,14 @@ func sweepLayers(all int) []int {
 }
 
 // together reports whether so many lanes have the model in memory side by side.
-func together(m llm.Model, lanes int) bool {
+func together(m model.Model, lanes int) bool {
 	free := host.Free()
 	return free == 0 || float64(m.Bytes)*float64(lanes) < 0.7*float64(free)
 }
 
 // benchmark has llama-bench measure the same lanes, where it is there and the time
 // that it takes is short or was asked for.
-func (a *app) benchmark(ctx context.Context, f llmFlags, t *teller, rt *llamacpp.Runtime, m llm.Model, lanes []llm.Contender, results []*llm.Result) {
+func (a *app) benchmark(ctx context.Context, f llmFlags, t *teller, rt *llamacpp.Runtime, m model.Model, lanes []llm.Contender, results []*llm.Result) {
 	if f.bench == "never" || rt.Bench == "" {
 		return
 	}

@@ -67,8 +67,6 @@ func (t *teller) clear() {
 	}
 }
 
-func (t *teller) close() { t.clear() }
-
 // observe is the runner's observer.
 func (t *teller) observe(e llm.Event) {
 	if t.quiet {

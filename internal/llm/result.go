@@ -5,26 +5,9 @@ import (
 	"time"
 
 	"gpuplay/internal/bench"
+	"gpuplay/internal/model"
 	"gpuplay/internal/stats"
 )
-
-// A Model is what is known of a model's file before it is loaded.
-type Model struct {
-	Name         string `json:"name"`
-	Path         string `json:"path"`
-	Quantization string `json:"quantization,omitempty"` // as its maker writes it: Q4_K_M
-	Bytes        int64  `json:"bytes,omitempty"`        // of the weights; 0 when not known
-	Parameters   int64  `json:"parameters,omitempty"`   // 0 when not known
-	// TokenBytes are the bytes of weights that making one token reads; 0 when not
-	// known. A table of embeddings, of which one row is read, does not count.
-	TokenBytes int64 `json:"token_bytes,omitempty"`
-	// PromptParameters are the weights by which every token of a prompt is
-	// multiplied; 0 when not known. Each costs a multiplication and an addition.
-	PromptParameters int64 `json:"prompt_parameters,omitempty"`
-	Layers           int   `json:"layers,omitempty"` // that can go to a GPU; 0 when not known
-	Context          int   `json:"context,omitempty"`
-	Chat             bool  `json:"chat,omitempty"` // it has a chat template
-}
 
 // A Sample is one round of a lane: what a person's prompt took, and what a long
 // prompt took. The three figures are never added up.
@@ -218,7 +201,7 @@ func ratio(r, base *Result, m Metric) stats.Interval {
 // BandwidthShare returns how much of the memory's bandwidth generating needs: the
 // bytes of weights that a token reads, times tokens per second. ok is false when
 // one of them is not known.
-func (r *Result) BandwidthShare(m Model) (share float64, ok bool) {
+func (r *Result) BandwidthShare(m model.Model) (share float64, ok bool) {
 	rate, measured := r.Figure(Generating)
 	if !measured || m.TokenBytes == 0 || r.Limits == nil || r.Limits.Bandwidth == nil {
 		return 0, false
@@ -228,7 +211,7 @@ func (r *Result) BandwidthShare(m Model) (share float64, ok bool) {
 
 // PeakShare returns how much of the device's peak in matrix products prompts
 // reach: two operations for each weight and token.
-func (r *Result) PeakShare(m Model) (share float64, ok bool) {
+func (r *Result) PeakShare(m model.Model) (share float64, ok bool) {
 	rate, measured := r.Figure(Prompting)
 	if !measured || m.PromptParameters == 0 || r.Limits == nil || r.Limits.Peak == nil {
 		return 0, false

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gpuplay/internal/bench"
+	"gpuplay/internal/model"
 	"gpuplay/internal/unit"
 )
 
@@ -82,7 +83,7 @@ const (
 // Run measures a model on lanes; the first lane that works is what the others are
 // checked against. Every lane has a result; whatever fails or is interrupted keeps
 // what was measured before.
-func (r *Runner) Run(ctx context.Context, m Model, lanes []Contender, p Plan) []*Result {
+func (r *Runner) Run(ctx context.Context, m model.Model, lanes []Contender, p Plan) []*Result {
 	list := make([]*entry, len(lanes))
 	results := make([]*Result, len(lanes))
 	for i, c := range lanes {
@@ -138,7 +139,7 @@ func (e *entry) step(ctx context.Context, doing string, do func(context.Context)
 
 // load brings the model into memory and has it answer for the first time: that
 // answer is shown and checked, and warms the lane up.
-func (r *Runner) load(ctx context.Context, m Model, e *entry) {
+func (r *Runner) load(ctx context.Context, m model.Model, e *entry) {
 	if ctx.Err() != nil {
 		return
 	}

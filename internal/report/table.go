@@ -216,17 +216,22 @@ func headline(d *Document, s Style) string {
 		parts = append(parts, what, string(dtype(g)), fmt.Sprintf("random inputs, seed %d", r.Seed))
 		parts = append(parts, "every result checked")
 	}
+	text := s.Plain(joined(parts, s.Width))
+	return strings.Replace(text, "AI GPU Playground", s.bold("AI GPU Playground"), 1)
+}
+
+// joined puts parts on as few lines as they need.
+func joined(parts []string, width int) string {
 	lines := []string{parts[0]}
 	for _, p := range parts[1:] {
 		last := &lines[len(lines)-1]
-		if lipgloss.Width(*last+" · "+p) > s.Width {
+		if lipgloss.Width(*last+" · "+p) > width {
 			lines = append(lines, p)
 			continue
 		}
 		*last += " · " + p
 	}
-	text := s.Plain(strings.Join(lines, "\n"))
-	return strings.Replace(text, "AI GPU Playground", s.bold("AI GPU Playground"), 1)
+	return strings.Join(lines, "\n")
 }
 
 // largest returns the result with the largest product.

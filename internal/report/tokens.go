@@ -8,6 +8,7 @@ import (
 	"gpuplay/internal/bench"
 	"gpuplay/internal/host"
 	"gpuplay/internal/llm"
+	"gpuplay/internal/model"
 	"gpuplay/internal/plain"
 	"gpuplay/internal/stats"
 	"gpuplay/internal/unit"
@@ -24,7 +25,7 @@ type Tokens struct {
 	Program     Program      `json:"program"`
 	Command     []string     `json:"command"`
 	Machine     host.Machine `json:"machine"`
-	Model       llm.Model    `json:"model"`
+	Model       model.Model  `json:"model"`
 	Prompt      string       `json:"prompt"`
 	Results     []TokenLane  `json:"results"`
 	NotRaced    []NotRaced   `json:"not_raced,omitempty"`

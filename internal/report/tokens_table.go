@@ -47,12 +47,7 @@ func TokensTable(w io.Writer, d *Tokens, s Style) error {
 			line("  %s", show(l))
 		}
 	}
-	for i, l := range Wrap(s.Plain(plain.Line(d.headline())), s.Width) {
-		if i == 0 {
-			l = strings.Replace(l, "AI GPU Playground", s.bold("AI GPU Playground"), 1)
-		}
-		line("%s", l)
-	}
+	line("%s", strings.Replace(s.Plain(joined(d.headline(), s.Width)), "AI GPU Playground", s.bold("AI GPU Playground"), 1))
 	rows, groups, notes := d.rows(s)
 	layout := layTokens(d, rows, groups, s)
 	last := ""
@@ -107,7 +102,7 @@ func TokensTable(w io.Writer, d *Tokens, s Style) error {
 }
 
 // headline says what was measured and how.
-func (d *Tokens) headline() string {
+func (d *Tokens) headline() []string {
 	parts := []string{"AI GPU Playground", strings.TrimSpace(d.Model.Name + " " + d.Model.Quantization)}
 	if d.Model.Bytes > 0 {
 		parts[1] += ", " + unit.Bytes(float64(d.Model.Bytes))
@@ -128,7 +123,10 @@ func (d *Tokens) headline() string {
 			parts = append(parts, fmt.Sprintf("prompts of %d tokens", filler))
 		}
 	}
-	return strings.Join(append(parts, "tokens per second"), " · ")
+	for i, p := range parts {
+		parts[i] = plain.Line(p)
+	}
+	return append(parts, "tokens per second")
 }
 
 // rows returns the table's lines with each one's group, and the notes.
@@ -179,6 +177,7 @@ func (d *Tokens) rows(s Style) (rows []tokenRow, groups []string, notes []string
 		}
 		rows, groups = append(rows, r), append(groups, l.device(d))
 		if p, ok := d.peerRow(l); ok {
+			note(&p, "llama.cpp's own benchmark, run for comparison: tg128 and pp512")
 			rows, groups = append(rows, p), append(groups, l.device(d))
 		}
 	}
@@ -215,22 +214,21 @@ func (d *Tokens) peerRow(l *TokenLane) (tokenRow, bool) {
 	if len(l.Peer) == 0 || d.Sweep {
 		return tokenRow{}, false
 	}
-	r := tokenRow{cells: []string{"–", "", "–", "", "", "", ""}}
-	var names []string
+	r := tokenRow{name: "llama-bench", cells: []string{"–", "", "–", "", "", "", ""}}
+	measured := false
 	for _, p := range l.Peer {
 		f, ok := p.Rate()
 		if !ok {
 			continue
 		}
+		measured = true
 		at := 0
 		if strings.HasPrefix(p.Name, "pp") {
 			at = 2
 		}
 		r.cells[at], r.cells[at+1] = unit.Digits3(f.Value), spread(f)
-		names = append(names, p.Name)
 	}
-	r.name = "llama-bench " + strings.Join(names, ", ")
-	return r, len(names) > 0
+	return r, measured
 }
 
 // tokenLayout is the table's columns and their widths.

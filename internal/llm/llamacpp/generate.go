@@ -23,6 +23,7 @@ type completion struct {
 	Prompt      any     `json:"prompt"` // text, or token numbers
 	Tokens      int     `json:"n_predict"`
 	Temperature float64 `json:"temperature"` // 0: always the likeliest token
+	TopK        int     `json:"top_k"`       // 1: the same, without sorting a quarter of a million others
 	Seed        int     `json:"seed"`
 	CachePrompt bool    `json:"cache_prompt"` // false: every prompt is computed
 	IgnoreEnd   bool    `json:"ignore_eos"`
@@ -108,7 +109,7 @@ func (s *server) Generate(ctx context.Context, r llm.Request, each func(llm.Piec
 }
 
 func (s *server) body(ctx context.Context, r llm.Request) ([]byte, error) {
-	c := completion{Prompt: r.Prompt, Tokens: r.Tokens, Seed: 1, IgnoreEnd: r.IgnoreEnd, Stream: true, ReturnIDs: r.Candidates > 0, Candidates: r.Candidates}
+	c := completion{Prompt: r.Prompt, Tokens: r.Tokens, TopK: 1, Seed: 1, IgnoreEnd: r.IgnoreEnd, Stream: true, ReturnIDs: r.Candidates > 0, Candidates: r.Candidates}
 	switch {
 	case r.Filler > 0:
 		c.Prompt = filler(r.Filler, s.vocab)
