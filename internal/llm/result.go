@@ -22,7 +22,7 @@ type Sample struct {
 // A Result is what one lane came to. All figures are functions of its samples.
 type Result struct {
 	Runtime  string          `json:"runtime"`
-	Lane     Lane            `json:"lane"`
+	Lane     Lane            `json:"settings"`
 	Facts    Facts           `json:"facts"`
 	Tokens   int             `json:"tokens"`           // asked for in each generation
 	Filler   int             `json:"filler"`           // tokens of the long prompts that were asked for; 0: none

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -230,7 +231,13 @@ func (d *Tokens) checks() []string {
 	return out
 }
 
-func quoteToken(t string) string { return fmt.Sprintf("%q", t) }
+// quoteToken shows a token; one of blanks alone by their escapes.
+func quoteToken(t string) string {
+	if seen := plain.Line(strings.TrimSpace(t)); seen != "" {
+		return "“" + seen + "”"
+	}
+	return strconv.Quote(t)
+}
 
 // likely says how near a tie a difference is.
 func likely(d *llm.Difference) string {

@@ -282,6 +282,10 @@ func layTokens(d *Tokens, rows []tokenRow, groups []string, s Style) tokenLayout
 		}
 		t.keep = keep
 	}
+	// The first group's name stands beside the head where there is room for it.
+	if more := lipgloss.Width(s.Plain(firstOf(groups))) - t.name; more > 0 && fixed()+more+room <= s.Width {
+		t.name += more
+	}
 	if left := s.Width - fixed() - 2; left >= minBar && len(rows) > 1 && s.Width >= 60 {
 		t.bar = min(left, maxBar)
 	}
@@ -289,6 +293,13 @@ func layTokens(d *Tokens, rows []tokenRow, groups []string, s Style) tokenLayout
 		t.name = max(12, t.name-over)
 	}
 	return t
+}
+
+func firstOf(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
 }
 
 // lead is the width of what comes before the figures.
@@ -315,11 +326,17 @@ func (t tokenLayout) row(r tokenRow, s Style) string {
 	}
 	out := "    " + name
 	if r.failure != "" {
-		lines := Wrap(s.Plain(plain.Line(r.failure)), max(20, s.Width-6-t.name))
+		indent := 6 + t.name
+		out += "  "
+		if s.Width-indent < 20 { // below the name
+			indent = 6
+			out = strings.TrimRight(out, " ") + "\n" + strings.Repeat(" ", indent)
+		}
+		lines := Wrap(s.Plain(plain.Line(r.failure)), s.Width-indent)
 		for i, l := range lines {
 			lines[i] = s.red(l)
 		}
-		return out + "  " + strings.Join(lines, "\n"+strings.Repeat(" ", 6+t.name))
+		return out + strings.Join(lines, "\n"+strings.Repeat(" ", indent))
 	}
 	if t.bar > 0 {
 		filled := 0

@@ -1,0 +1,312 @@
+package llm
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/model"
+)
+
+// The first token is the prompt's work: n tokens are n-1 steps.
+func TestRates(t *testing.T) {
+	g := Generation{PromptTokens: 100, PromptTime: time.Second / 2, Tokens: 11, TokenTime: 2 * time.Second}
+	if r, ok := g.PromptRate(); !ok || r != 200 {
+		t.Errorf("prompt at %v tokens/s", r)
+	}
+	if r, ok := g.Rate(); !ok || r != 5 {
+		t.Errorf("generation at %v tokens/s", r)
+	}
+	for _, g := range []Generation{{}, {Tokens: 1, TokenTime: time.Second}, {Tokens: 5}, {Tokens: 5, TokenTime: -1}} {
+		if r, ok := g.Rate(); ok {
+			t.Errorf("%+v has a rate of %v", g, r)
+		}
+	}
+}
+
+func token(id int, logprobs ...float64) Token {
+	t := Token{ID: id, Text: string(rune('a' + id))}
+	for i, p := range logprobs {
+		t.Candidates = append(t.Candidates, Candidate{ID: i, Text: string(rune('a' + i)), LogProb: p})
+	}
+	return t
+}
+
+func TestAgree(t *testing.T) {
+	sure := []float64{-0.01, -5, -6}      // token 0 is clear
+	tie := []float64{-0.7, -0.75, -6}     // 0 or 1, rounding decides
+	worse := []float64{-0.1, -1.2, -6}    // 1 is three times less likely
+	nan := []float64{-0.1, math.NaN(), 0} // a model that computes nonsense
+	for name, tt := range map[string]struct {
+		want, got []Token
+		agree     int
+		passed    bool
+		says      string
+	}{
+		"the same":             {[]Token{token(0, sure...), token(2)}, []Token{token(0), token(2)}, 2, true, ""},
+		"shorter":              {[]Token{token(0, sure...), token(2)}, []Token{token(0)}, 1, true, ""},
+		"a near tie":           {[]Token{token(2), token(0, tie...)}, []Token{token(2), token(1)}, 1, true, ""},
+		"a near tie at once":   {[]Token{token(0, tie...)}, []Token{token(1)}, 0, true, ""},
+		"clearly less likely":  {[]Token{token(0, worse...)}, []Token{token(1)}, 0, false, "3 times less likely to the CPU lane"},
+		"not among them":       {[]Token{token(2), token(0, sure...)}, []Token{token(2), token(7)}, 1, false, "not among the 3 that the CPU lane holds likeliest"},
+		"no number":            {[]Token{token(0, nan...)}, []Token{token(1)}, 0, false, "not among"},
+		"unknown, after some":  {[]Token{token(2), token(0)}, []Token{token(2), token(1)}, 1, true, ""},
+		"unknown, at once":     {[]Token{token(0)}, []Token{token(1)}, 0, false, "not even the first"},
+		"nothing":              {nil, []Token{token(1)}, 0, false, "no tokens"},
+		"what follows is moot": {[]Token{token(0, tie...), token(0, sure...)}, []Token{token(1), token(9)}, 0, true, ""},
+	} {
+		c := Agree("CPU", tt.want, tt.got)
+		if c.Agree != tt.agree || c.Passed != tt.passed || !strings.Contains(c.Reason, tt.says) || tt.passed && c.Reason != "" {
+			t.Errorf("%s: %+v", name, c)
+		}
+		if (c.Difference != nil) != (c.Agree < c.Of) {
+			t.Errorf("%s: difference %+v after %d of %d", name, c.Difference, c.Agree, c.Of)
+		}
+	}
+}
+
+// fakeRuntime answers by a script; llamacpp's tests run the real thing through the
+// same suite.
+type fakeRuntime struct {
+	device bench.Device
+	ids    []int
+	per    time.Duration // a token takes, generated or read
+	load   error
+	fail   int // the request, from 1, that fails; 0: none
+	log    *[]string
+}
+
+type fakeSession struct {
+	fakeRuntime
+	requests int
+	closed   bool
+}
+
+var errDied = &bench.Error{Code: bench.ErrCrashed, Message: "died"}
+
+func (f *fakeRuntime) Name() string { return "fake" }
+
+func (f *fakeRuntime) Load(_ context.Context, _ string, l Lane) (Session, error) {
+	if f.load != nil {
+		return nil, f.load
+	}
+	return &fakeSession{fakeRuntime: *f}, nil
+}
+
+func (s *fakeSession) Facts() Facts {
+	return Facts{Device: s.device, Runtime: "fake 1", Context: 1024}
+}
+
+func (s *fakeSession) Generate(ctx context.Context, r Request, each func(Piece)) (g Generation, err error) {
+	if s.closed {
+		return g, errors.New("closed")
+	}
+	s.requests++
+	kind := "text"
+	if r.Filler > 0 {
+		kind = "long"
+	} else if r.Candidates > 0 {
+		kind = "shown"
+	}
+	if s.log != nil {
+		*s.log = append(*s.log, s.device.ID+" "+kind)
+	}
+	g.PromptTokens = 5 + r.Filler
+	g.PromptTime = s.per * time.Duration(g.PromptTokens)
+	tokens := r.Tokens
+	if s.requests == s.fail {
+		tokens, err = 2, errDied
+	}
+	for i := range tokens {
+		if ctx.Err() != nil {
+			return g, ctx.Err()
+		}
+		id := s.ids[i%len(s.ids)]
+		if each != nil {
+			each(Piece{Text: token(id).Text})
+		}
+		g.Text += token(id).Text
+		g.Tokens++
+		g.TokenTime = s.per * time.Duration(i)
+		if r.Candidates > 0 {
+			g.Sequence = append(g.Sequence, token(id, -0.1, -4, -4))
+		}
+	}
+	g.First, g.Wall = g.PromptTime, g.PromptTime+g.TokenTime
+	return g, err
+}
+
+func (s *fakeSession) Close() error {
+	s.closed = true
+	return nil
+}
+
+var (
+	fakeCPU  = bench.Device{ID: "cpu", Name: "CPU", Kind: bench.CPU}
+	fakeGPU  = bench.Device{ID: "gpu", Name: "GPU", Kind: bench.GPU}
+	fakeSoft = bench.Device{ID: "soft", Name: "llvmpipe", Kind: bench.SoftwareGPU}
+)
+
+func contenders(list ...*fakeRuntime) []Contender {
+	var lanes []Contender
+	for _, f := range list {
+		c := Contender{Name: f.device.Name, Runtime: f}
+		if f.device.ID != "cpu" {
+			c.Lane.Layers = 99
+		}
+		lanes = append(lanes, c)
+	}
+	return lanes
+}
+
+var plan = Plan{Prompt: "Hi", Tokens: 8, Filler: 512, Repeat: 6, Budget: time.Hour, Limit: time.Minute, Turns: true}
+
+func run(ctx context.Context, p Plan, list ...*fakeRuntime) []*Result {
+	return (&Runner{}).Run(ctx, model.Model{Path: "m"}, contenders(list...), p)
+}
+
+// Lanes answer one after the other, then take turns, forwards and backwards.
+func TestRunTakesTurns(t *testing.T) {
+	var log []string
+	p := plan
+	p.Repeat = 3
+	run(t.Context(), p,
+		&fakeRuntime{device: fakeCPU, ids: []int{0}, per: time.Millisecond, log: &log},
+		&fakeRuntime{device: fakeGPU, ids: []int{0}, per: time.Microsecond, log: &log})
+	want := "cpu shown, gpu shown, " +
+		"cpu text, cpu long, cpu long, gpu text, gpu long, gpu long, " + // the first long prompt warms up
+		"gpu text, gpu long, cpu text, cpu long, " +
+		"cpu text, cpu long, gpu text, gpu long"
+	if got := strings.Join(log, ", "); got != want {
+		t.Errorf("order:\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestRunCompares(t *testing.T) {
+	r := run(t.Context(), plan,
+		&fakeRuntime{device: fakeCPU, ids: []int{0, 1}, per: time.Millisecond},
+		&fakeRuntime{device: fakeGPU, ids: []int{0, 1}, per: 100 * time.Microsecond})
+	for _, m := range []Metric{Generating, Prompting, First} {
+		c := Compare(r[1], r[0], m)
+		if len(c.Differs) > 0 || math.Abs(c.Ratio.Value-10) > 1e-6 || c.Even() {
+			t.Errorf("%s: %+v", m, c)
+		}
+	}
+	if !r[0].Verified() || !r[1].Verified() {
+		t.Errorf("checks %+v, %+v", r[0].Check, r[1].Check)
+	}
+	bandwidth, peak := 1e9, 1e12
+	r[0].Limits = &Limits{Bandwidth: &bandwidth, Peak: &peak}
+	m := model.Model{TokenBytes: 5e5, PromptParameters: 5e7}
+	if share, ok := r[0].BandwidthShare(m); !ok || math.Abs(share-0.5) > 1e-6 { // 1000 tok/s of 0.5 MB
+		t.Errorf("bandwidth share %v", share)
+	}
+	if share, ok := r[0].PeakShare(m); !ok || share < 0.09 || share > 0.11 { // 1000 tok/s of 0.1 GFLOP
+		t.Errorf("peak share %v", share)
+	}
+	if _, ok := r[1].BandwidthShare(m); ok {
+		t.Error("a share of limits that nobody knows")
+	}
+}
+
+// No ratio is drawn of lanes that differ in more than their device.
+func TestCompareRefuses(t *testing.T) {
+	good := func() *fakeRuntime { return &fakeRuntime{device: fakeGPU, ids: []int{0}, per: time.Microsecond} }
+	for name, tt := range map[string]struct {
+		other *fakeRuntime
+		says  string
+	}{
+		"garbage":        {&fakeRuntime{device: fakeGPU, ids: []int{9}, per: time.Microsecond}, "GPU failed the check"},
+		"software GPU":   {&fakeRuntime{device: fakeSoft, ids: []int{0}, per: time.Microsecond}, "llvmpipe is a software GPU"},
+		"died":           {&fakeRuntime{device: fakeGPU, ids: []int{0}, per: time.Microsecond, fail: 4}, "did not finish"},
+		"not on the GPU": {&fakeRuntime{device: bench.Device{ID: "gpu", Name: "CPU", Kind: bench.CPU}, ids: []int{0}, per: time.Microsecond}, "nothing ran on the GPU"},
+	} {
+		cpu := good()
+		cpu.device = fakeCPU
+		r := run(t.Context(), plan, cpu, tt.other)
+		c := Compare(r[1], r[0], Generating)
+		if !slices.ContainsFunc(c.Differs, func(s string) bool { return strings.Contains(s, tt.says) }) {
+			t.Errorf("%s: differs %q", name, c.Differs)
+		}
+		if r[1].Verified() && name != "software GPU" {
+			t.Errorf("%s: verified", name)
+		}
+	}
+}
+
+// What fails keeps what was measured, and the others go on.
+func TestRunKeepsWhatWasMeasured(t *testing.T) {
+	cpu := func() *fakeRuntime { return &fakeRuntime{device: fakeCPU, ids: []int{0}, per: time.Millisecond} }
+	gpu := &fakeRuntime{device: fakeGPU, ids: []int{0}, per: time.Microsecond}
+
+	gpu.fail = 1
+	r := run(t.Context(), plan, cpu(), gpu)
+	if r[1].Error == nil || r[1].Shown == nil || r[1].Shown.Tokens != 2 || len(r[1].Samples) != 0 || len(r[0].Samples) != 6 {
+		t.Errorf("died in its first answer: %+v, the other %d samples", r[1], len(r[0].Samples))
+	}
+	gpu.fail = 7 // shown, text, long, long, text, long, text
+	r = run(t.Context(), plan, cpu(), gpu)
+	if !errors.Is(r[1].Error, bench.ErrCrashed) || len(r[1].Samples) != 2 || len(r[0].Samples) != 6 {
+		t.Errorf("died in its third round: %v, %d samples", r[1].Error, len(r[1].Samples))
+	}
+	gpu.fail, gpu.load = 0, &bench.Error{Code: bench.ErrOutOfMemory, Message: "too big"}
+	r = run(t.Context(), plan, gpu, cpu())
+	if !errors.Is(r[0].Error, bench.ErrOutOfMemory) || len(r[1].Samples) != 6 || r[1].Check != nil {
+		t.Errorf("not loaded: %v, the other %d samples", r[0].Error, len(r[1].Samples))
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	rounds := 0
+	results := (&Runner{Observe: func(e Event) {
+		if e.Phase == Measuring {
+			if rounds++; rounds == 6 {
+				cancel()
+			}
+		}
+	}}).Run(ctx, model.Model{}, contenders(cpu()), plan)
+	if n := len(results[0].Samples); n != 5 || !results[0].Has(bench.WarnInterrupted) || results[0].Error != nil {
+		t.Errorf("interrupted: %d samples, %+v", n, results[0].Warnings)
+	}
+}
+
+// A slow lane does with less and says so, unless the number of rounds was asked for.
+func TestRunBudget(t *testing.T) {
+	slow := func() *fakeRuntime { return &fakeRuntime{device: fakeSoft, ids: []int{0}, per: time.Second} }
+	p := plan
+	p.Budget = 30 * time.Second
+	r := run(t.Context(), p, slow())
+	if r[0].Filler != 0 || len(r[0].Samples) != 2 || !r[0].Has(bench.WarnFewSamples) || !r[0].Has(bench.WarnSoftwareGPU) {
+		t.Errorf("filler %d, %d samples, %+v", r[0].Filler, len(r[0].Samples), r[0].Warnings)
+	}
+	if _, ok := r[0].Figure(Prompting); !ok {
+		t.Error("no prompt speed, though its own prompt was read")
+	}
+	p.Exact = true
+	if r := run(t.Context(), p, slow()); len(r[0].Samples) != 6 || r[0].Filler != 512 {
+		t.Errorf("asked for: filler %d, %d samples", r[0].Filler, len(r[0].Samples))
+	}
+	p.Limit = 0
+	if r := run(t.Context(), p, slow()); r[0].Error == nil {
+		t.Error("a step without time has no error")
+	}
+}
+
+// Lanes that were not in memory together are compared by their intervals alone.
+func TestRatioOfTwoTimes(t *testing.T) {
+	p := plan
+	p.Turns = false
+	r := run(t.Context(), p,
+		&fakeRuntime{device: fakeCPU, ids: []int{0}, per: time.Millisecond},
+		&fakeRuntime{device: fakeGPU, ids: []int{0}, per: 100 * time.Microsecond})
+	r[1].Samples[0].TokenTime *= 2
+	r[0].Samples[0].TokenTime /= 2
+	c := Compare(r[1], r[0], Generating)
+	if r[0].Round || c.Ratio.Value < c.Ratio.Low || c.Ratio.High < c.Ratio.Value || c.Ratio.Low > 2.6 {
+		t.Errorf("%+v", c)
+	}
+}
