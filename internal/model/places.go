@@ -123,7 +123,7 @@ func (s *search) below(root string, found func(path string)) {
 		switch {
 		case name == "config.json" && textModel(filepath.Dir(path)):
 			found(filepath.Dir(path))
-		case strings.HasSuffix(name, ".gguf") && languageModel(name):
+		case strings.HasSuffix(name, ".gguf") && LanguageModel(name):
 			found(path)
 		}
 		return nil
@@ -142,9 +142,9 @@ func textModel(dir string) bool {
 	return len(files) > 0
 }
 
-// languageModel reports whether a GGUF file's name is that of a model, or of the
+// LanguageModel reports whether a GGUF file's name is that of a model, or of the
 // first part of one: not a projector for images, an adapter, a vocabulary.
-func languageModel(name string) bool {
+func LanguageModel(name string) bool {
 	name = strings.ToLower(name)
 	if p := part.FindStringSubmatch(name); p != nil && p[2] != "00001" {
 		return false

@@ -1,0 +1,527 @@
+package hub
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/google/go-cmp/cmp"
+
+	"gpuplay/internal/bench"
+)
+
+// noise returns n bytes that are the same in every run.
+func noise(n int) []byte {
+	b := make([]byte, n)
+	for i, r := 0, rand.New(rand.NewPCG(1, 2)); i < n; i++ {
+		b[i] = byte(r.Uint32())
+	}
+	return b
+}
+
+const ggufRepo, mlxRepo = "Qwen/Small-GGUF", "mlx-community/Small-4bit"
+
+// stocked returns a Hub with a repository of each kind.
+func stocked(t *testing.T) *hubServer {
+	h := newHub(t)
+	h.models[ggufRepo] = map[string][]byte{
+		"README.md":                         []byte("---\nlicense: apache-2.0\n---\n"),
+		"small-q4_k_m.gguf":                 noise(300_000),
+		"small-q8_0.gguf":                   noise(500_000),
+		"small-q4_k_s.gguf":                 noise(200_000),
+		"mmproj-small-f16.gguf":             noise(1000),
+		"big/small-f16-00001-of-00002.gguf": noise(2000),
+		"big/small-f16-00002-of-00002.gguf": noise(1000),
+		"a folder/with space-q6_k.gguf":     noise(3000),
+	}
+	h.models[mlxRepo] = map[string][]byte{
+		"README.md": []byte("card"), "config.json": []byte("{}"), "tokenizer.json": []byte("{ }"), "empty.txt": {},
+		"model.safetensors": noise(50_000), "run.py": []byte("import os"), "onnx/model.onnx": noise(9), ".gitattributes": []byte("x"),
+	}
+	return h
+}
+
+func get(t *testing.T, c *Client, word string) (string, error) {
+	t.Helper()
+	p, err := c.Plan(t.Context(), word)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.Get(t.Context(), p)
+}
+
+func TestGet(t *testing.T) {
+	h := stocked(t)
+	c := h.client(t)
+	var last Progress
+	c.Observe = func(p Progress) { last = p }
+	p, err := c.Plan(t.Context(), "https://huggingface.co/"+ggufRepo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Missing != 300_000 || p.Bytes != 300_000 || p.License != "apache-2.0" || p.ID != ggufRepo {
+		t.Errorf("%+v", p)
+	}
+	path, err := c.Get(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(c.Cache, "models--Qwen--Small-GGUF", "snapshots", h.commit, "small-q4_k_m.gguf"); path != want || c.Path(p) != want {
+		t.Errorf("it is in %s, want %s", path, want)
+	}
+	want := h.models[ggufRepo]["small-q4_k_m.gguf"]
+	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if ref, _ := os.ReadFile(filepath.Join(c.Cache, "models--Qwen--Small-GGUF", "refs", "main")); string(ref) != h.commit {
+		t.Errorf("refs/main is %q", ref)
+	}
+	if last.Done != 300_000 || last.Total != 300_000 || last.File != "small-q4_k_m.gguf" {
+		t.Errorf("the last progress is %+v", last)
+	}
+	h.ranges()
+	if p, _ = c.Plan(t.Context(), ggufRepo); p.Missing != 0 {
+		t.Errorf("%d bytes are missing of what is there", p.Missing)
+	}
+	if again, err := c.Get(t.Context(), p); err != nil || again != path || len(h.ranges()) > 0 {
+		t.Errorf("again: %s, %v; something was downloaded twice", again, err)
+	}
+}
+
+func TestChoose(t *testing.T) {
+	h := stocked(t)
+	c := h.client(t)
+	for word, want := range map[string]string{
+		ggufRepo:                        "small-q4_k_m.gguf",
+		ggufRepo + ":Q8_0":              "small-q8_0.gguf",
+		ggufRepo + ":q4_k_s":            "small-q4_k_s.gguf",
+		ggufRepo + ":small-q4_k_s.gguf": "small-q4_k_s.gguf",
+		ggufRepo + ":F16":               "big/small-f16-00001-of-00002.gguf big/small-f16-00002-of-00002.gguf",
+		ggufRepo + ":Q6_K":              "a folder/with space-q6_k.gguf",
+		mlxRepo:                         "README.md config.json empty.txt model.safetensors tokenizer.json",
+		"hf.co/" + mlxRepo + "/":        "README.md config.json empty.txt model.safetensors tokenizer.json",
+	} {
+		p, err := c.Plan(t.Context(), word)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		var names []string
+		for _, f := range p.Files {
+			names = append(names, f.Path)
+		}
+		if len(p.Open) == 0 {
+			slices.Sort(names)
+		}
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("%s is %s, want %s", word, got, want)
+		}
+		path, err := c.Get(t.Context(), p)
+		if err != nil {
+			t.Errorf("%s: %v", word, err)
+		}
+		for _, f := range p.Files {
+			if data, err := os.ReadFile(c.pointer(p, f)); err != nil || !bytes.Equal(data, h.models[p.ID][f.Path]) {
+				t.Errorf("%s: %s has %d bytes, %v", word, f.Path, len(data), err)
+			}
+		}
+		if info, err := os.Stat(path); err != nil || info.IsDir() != (p.Open == "") {
+			t.Errorf("%s: %s, %v", word, path, err)
+		}
+	}
+}
+
+// A connection that breaks again and again, each time a little later.
+func TestResumes(t *testing.T) {
+	h := stocked(t)
+	c := h.client(t)
+	var waits []string
+	c.Observe = func(p Progress) {
+		if p.Waiting != "" {
+			waits = append(waits, p.Waiting)
+		}
+	}
+	h.fault = func(w http.ResponseWriter, r *http.Request, data []byte) bool {
+		from := 0
+		if text, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes="); ok {
+			from, _ = strconv.Atoi(strings.TrimSuffix(text, "-"))
+		}
+		if from > 250_000 {
+			return false
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(len(data)-from))
+		if from > 0 {
+			w.Header().Set("Content-Range", "bytes "+strconv.Itoa(from)+"-299999/300000")
+			w.WriteHeader(http.StatusPartialContent)
+		}
+		w.Write(data[from : from+40_000])
+		panic(http.ErrAbortHandler) // the connection breaks
+	}
+	path, err := get(t, c, ggufRepo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(path); !bytes.Equal(got, h.models[ggufRepo]["small-q4_k_m.gguf"]) {
+		t.Error("what came in pieces is not the file")
+	}
+	ranges := h.ranges()
+	if len(ranges) < 7 || ranges[0] != "" || ranges[1] != "bytes=40000-" || len(waits) != len(ranges)-1 {
+		t.Errorf("ranges %q, waits %q", ranges, waits)
+	}
+}
+
+// Ctrl-C in the middle, and the command once more.
+func TestContinuesTheNextTime(t *testing.T) {
+	h := stocked(t)
+	c := h.client(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	h.fault = func(w http.ResponseWriter, r *http.Request, data []byte) bool {
+		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+		w.Write(data[:100_000])
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+		return true
+	}
+	c.Observe = func(p Progress) {
+		if p.Done == 100_000 {
+			cancel()
+		}
+	}
+	p, err := c.Plan(ctx, ggufRepo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Get(ctx, p); !errors.Is(err, context.Canceled) {
+		t.Fatalf("error %v, want canceled", err)
+	}
+	if _, err := os.Stat(c.Path(p)); err == nil {
+		t.Error("a part of the file has the file's name")
+	}
+	h.fault, c.Observe = nil, nil
+	h.ranges()
+	if p, err = c.Plan(t.Context(), ggufRepo); err != nil || p.Missing != 200_000 {
+		t.Errorf("%d bytes are missing, %v; want 200000", p.Missing, err)
+	}
+	path, err := c.Get(t.Context(), p)
+	if got, _ := os.ReadFile(path); err != nil || !bytes.Equal(got, h.models[ggufRepo]["small-q4_k_m.gguf"]) {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	if d := cmp.Diff([]string{"bytes=100000-"}, h.ranges()); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestServerWithoutRanges(t *testing.T) {
+	h := stocked(t)
+	c := h.client(t)
+	times := 0
+	h.fault = func(w http.ResponseWriter, r *http.Request, data []byte) bool {
+		times++
+		if times == 1 {
+			w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+			w.Write(data[:100_000])
+			panic(http.ErrAbortHandler)
+		}
+		w.Write(data) // all of it, whatever was asked for
+		return true
+	}
+	path, err := get(t, c, ggufRepo)
+	if got, _ := os.ReadFile(path); err != nil || !bytes.Equal(got, h.models[ggufRepo]["small-q4_k_m.gguf"]) || times != 2 {
+		t.Errorf("%d bytes after %d requests, %v", len(got), times, err)
+	}
+}
+
+// faults are what a server can do to a file, with what is said of it. parts is how
+// many bytes are kept for the next time.
+func TestFaults(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fault func(w http.ResponseWriter, r *http.Request, data []byte) bool
+		says  string
+		hint  string
+		parts int64
+		tries int
+	}{
+		{"other bytes", func(w http.ResponseWriter, r *http.Request, data []byte) bool {
+			w.Write(append(data[:299_999:299_999], data[299_999]^1))
+			return true
+		}, "small-q4_k_m.gguf of " + ggufRepo + " is damaged: its SHA-256 is ", "repeat the command", 0, 1},
+		{"more bytes", func(w http.ResponseWriter, r *http.Request, data []byte) bool {
+			w.Write(append(data[:300_000:300_000], 0))
+			return true
+		}, "sends more of small-q4_k_m.gguf than its 300000 bytes", "HF_ENDPOINT", -1, 1},
+		{"nothing at all, again and again", func(w http.ResponseWriter, r *http.Request, data []byte) bool {
+			panic(http.ErrAbortHandler)
+		}, "cannot be reached: EOF", "gpuplay models", 0, attempts},
+		{"a part, and nothing after it", func(w http.ResponseWriter, r *http.Request, data []byte) bool {
+			if r.Header.Get("Range") == "" {
+				w.Write(data[:1000])
+			} else {
+				w.Header().Set("Content-Range", "bytes 1000-299999/300000")
+				w.WriteHeader(http.StatusPartialContent)
+			}
+			return true
+		}, "small-q4_k_m.gguf: the connection ended early, 5 times in a row", "what has come is kept", 1000, attempts},
+		{"out of order", func(w http.ResponseWriter, r *http.Request, data []byte) bool {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return true
+		}, "answers 503 Service Unavailable", "status.huggingface.co", 0, attempts},
+		{"another part", func(w http.ResponseWriter, r *http.Request, data []byte) bool {
+			if r.Header.Get("Range") == "" {
+				w.Write(data[:1000])
+				return true
+			}
+			w.Header().Set("Content-Range", "bytes 0-1/300000")
+			w.WriteHeader(http.StatusPartialContent)
+			return true
+		}, "sends another part of small-q4_k_m.gguf than was asked for", "", 1000, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := stocked(t)
+			c := h.client(t)
+			h.fault = tt.fault
+			_, err := get(t, c, ggufRepo)
+			var e *bench.Error
+			if !errors.As(err, &e) || !strings.Contains(e.Message, tt.says) || !strings.Contains(e.Hint, tt.hint) {
+				t.Fatalf("%v (%+v), want %q, %q", err, e, tt.says, tt.hint)
+			}
+			if n := len(h.ranges()); n != tt.tries {
+				t.Errorf("%d requests, want %d", n, tt.tries)
+			}
+			p, _ := c.Plan(t.Context(), ggufRepo)
+			if tt.parts >= 0 && p.Missing != 300_000-tt.parts {
+				t.Errorf("%d bytes are missing, want all but %d", p.Missing, tt.parts)
+			}
+			if _, err := os.Stat(c.Path(p)); err == nil {
+				t.Error("the file is there")
+			}
+			h.fault = nil
+			if _, err := c.Get(t.Context(), p); err != nil && tt.parts >= 0 {
+				t.Errorf("trying again: %v", err)
+			}
+		})
+	}
+}
+
+// A connection on which nothing comes any more is given up.
+func TestStalls(t *testing.T) {
+	h := stocked(t)
+	c := h.client(t)
+	c.stall = 50 * time.Millisecond
+	h.fault = func(w http.ResponseWriter, r *http.Request, data []byte) bool {
+		if r.Header.Get("Range") != "" {
+			return false
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
+		w.Write(data[:1000])
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+		return true
+	}
+	var waiting string
+	c.Observe = func(p Progress) { waiting += p.Waiting }
+	if _, err := get(t, c, ggufRepo); err != nil || !strings.Contains(waiting, "nothing came for 50ms") {
+		t.Errorf("%v after %q", err, waiting)
+	}
+}
+
+func TestNoPlan(t *testing.T) {
+	h := stocked(t)
+	h.models["meta/Gated-1B"] = map[string][]byte{"model.safetensors": noise(10)}
+	h.gated["meta/Gated-1B"] = true
+	h.models["someone/bert"] = map[string][]byte{"pytorch_model.bin": noise(10)}
+	offline := h.client(t)
+	offline.Offline = true
+	nowhere := h.client(t)
+	nowhere.Endpoint = "http://nowhere.invalid"
+	closed := httptest.NewServer(nil)
+	closed.Close()
+	deaf := h.client(t)
+	deaf.Endpoint = closed.URL
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("<html>Log in")) }))
+	defer page.Close()
+	portal := h.client(t)
+	portal.Endpoint = page.URL
+	stranger := h.client(t)
+	stranger.Token = "wrong"
+	for _, tt := range []struct {
+		client *Client
+		word   string
+		says   string
+		hint   string
+	}{
+		{h.client(t), "small", `"small" is no model's name on Hugging Face`, "they have an owner: Qwen/"},
+		{h.client(t), "a/../b", `is no model's name`, ""},
+		{h.client(t), "Qwen/Smal-GGUF", "there is no model Qwen/Smal-GGUF on Hugging Face, or it is private", "private models need HF_TOKEN"},
+		{h.client(t), "Qwen/Small-GGUF-2", "there is no model Qwen/Small-GGUF-2", "did you mean Qwen/Small-GGUF?"},
+		{h.client(t), "mlx-community/Small-mlx", "there is no model", "did you mean mlx-community/Small-4bit or Qwen/Small-GGUF?"},
+		{stranger, "Qwen/None", "there is no model Qwen/None", "HF_TOKEN"},
+		{h.client(t), ggufRepo + ":Q4_K", ggufRepo + " has no Q4_K", "small-q4_k_m.gguf"},
+		{h.client(t), mlxRepo + ":Q4_0", "has neither GGUF nor safetensors", "gpuplay models get Qwen/"},
+		{h.client(t), "someone/bert", "someone/bert has neither GGUF nor safetensors files", "gpuplay models get"},
+		{h.client(t), "meta/Gated-1B", "meta/Gated-1B is gated", "accept its terms at https://huggingface.co/meta/Gated-1B, then set HF_TOKEN"},
+		{offline, ggufRepo, "is not on this machine, and HF_HUB_OFFLINE is set", "unset it"},
+		{nowhere, ggufRepo, "nowhere.invalid cannot be reached: its name is not known here", "when this machine is online"},
+		{deaf, ggufRepo, "cannot be reached: dial tcp", "HF_ENDPOINT names a mirror"},
+		{portal, ggufRepo, "does not answer as Hugging Face does", "a page to log in"},
+	} {
+		_, err := tt.client.Plan(t.Context(), tt.word)
+		var e *bench.Error
+		if !errors.As(err, &e) || !strings.Contains(e.Message, tt.says) || !strings.Contains(e.Hint, tt.hint) {
+			t.Errorf("%s: %v (%+v), want %q, %q", tt.word, err, e, tt.says, tt.hint)
+		}
+	}
+	p, err := stranger.Plan(t.Context(), "meta/Gated-1B")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stranger.Get(t.Context(), p); err == nil || !strings.Contains(err.Error(), "is gated") {
+		t.Errorf("error %v with a token that has not accepted", err)
+	}
+	stranger.Token = "good"
+	if _, err := stranger.Get(t.Context(), p); err != nil {
+		t.Error(err)
+	}
+}
+
+// What the Hub says becomes names of files: nothing may lead out of the cache.
+func TestFilesThatLeadElsewhere(t *testing.T) {
+	h := newHub(t)
+	for name, change := range map[string]func(){
+		"a path": func() { h.models["a/b"] = map[string][]byte{"../../../../evil.gguf": noise(9)} },
+		"a root": func() { h.models["a/b"] = map[string][]byte{"/evil.gguf": noise(9)} },
+		"a commit": func() {
+			h.models["a/b"] = map[string][]byte{"good.gguf": noise(9)}
+			h.commit = "../../../../evil"
+		},
+	} {
+		change()
+		if p, err := h.client(t).Plan(t.Context(), "a/b"); err == nil || !strings.Contains(err.Error(), "the Hub says of a/b") {
+			t.Errorf("%s: %+v, %v", name, p, err)
+		}
+	}
+}
+
+// The token goes to the Hub and to no other host, and into no error.
+func TestToken(t *testing.T) {
+	h := stocked(t)
+	c := h.client(t)
+	c.Token = "hf_secret"
+	if _, err := get(t, c, ggufRepo); err != nil {
+		t.Fatal(err)
+	}
+	if len(h.requests) == 0 {
+		t.Fatal("nothing was fetched from the other host")
+	}
+	for _, r := range h.requests {
+		if got := r.Header.Get("Authorization"); got != "" {
+			t.Errorf("the other host got %q", got)
+		}
+	}
+	via := httptest.NewRequest("GET", "https://huggingface.co/x", nil)
+	for to, keeps := range map[string]bool{"https://huggingface.co/y": true, "https://cdn.huggingface.co/y": false, "https://huggingface.co:444/y": false} {
+		r := httptest.NewRequest("GET", to, nil)
+		r.Header.Set("Authorization", "Bearer x")
+		if err := redirected(r, []*http.Request{via}); err != nil || (r.Header.Get("Authorization") != "") != keeps {
+			t.Errorf("redirected to %s with %q, %v", to, r.Header.Get("Authorization"), err)
+		}
+	}
+	if err := redirected(httptest.NewRequest("GET", "http://huggingface.co/y", nil), []*http.Request{via}); err == nil {
+		t.Error("a redirect to what is not encrypted is followed")
+	}
+}
+
+func TestNoRoom(t *testing.T) {
+	h := stocked(t)
+	c := h.client(t)
+	c.Cache = filepath.Join(c.Cache, "not", "yet")
+	c.Free = func(folder string) (uint64, error) {
+		if _, err := os.Stat(folder); err != nil {
+			t.Errorf("asked for the space of %s", folder)
+		}
+		return 1000, nil
+	}
+	_, err := get(t, c, ggufRepo)
+	if err == nil || !strings.Contains(err.Error(), "needs 300 kB in "+c.Cache+", 1.00 kB is free") {
+		t.Errorf("error %v", err)
+	}
+	d := &download{Client: c, plan: &Plan{ID: ggufRepo}}
+	var e *bench.Error
+	if !errors.As(d.disk(syscall.ENOSPC), &e) || !strings.Contains(e.Hint, "what has come is kept") {
+		t.Errorf("a full disk: %+v", e)
+	}
+	if os.Getuid() != 0 {
+		c.Cache, c.Free = filepath.Join(t.TempDir(), "closed"), nil
+		os.Mkdir(c.Cache, 0o500)
+		if _, err := get(t, c, ggufRepo); err == nil || !strings.Contains(err.Error(), "permission denied") {
+			t.Errorf("a folder that cannot be written to: %v", err)
+		}
+	}
+}
+
+// Two at once: the second waits, and downloads nothing.
+func TestTwoAtOnce(t *testing.T) {
+	h := stocked(t)
+	first, second := h.client(t), h.client(t)
+	second.Cache = first.Cache
+	p, err := first.Plan(t.Context(), ggufRepo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := first.lock(p, p.Files[0])
+	os.MkdirAll(filepath.Dir(path), 0o755)
+	held := flock.New(path)
+	if ok, err := held.TryLock(); !ok {
+		t.Fatal(err)
+	}
+	waits := make(chan struct{}, 1)
+	second.Observe = func(p Progress) {
+		if p.Waiting == "another program downloads it" {
+			waits <- struct{}{}
+		}
+	}
+	result := make(chan error)
+	go func() {
+		_, err := second.Get(t.Context(), p)
+		result <- err
+	}()
+	<-waits
+	if len(h.ranges()) > 0 {
+		t.Error("it does not wait")
+	}
+	held.Unlock()
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+	if _, err := first.Get(t.Context(), p); err != nil || len(h.ranges()) != 1 {
+		t.Errorf("%v, or it was downloaded twice", err)
+	}
+}
+
+func TestNamed(t *testing.T) {
+	for word, want := range map[string]bool{
+		"Qwen/Qwen2.5-0.5B-Instruct-GGUF": true, "a/b:Q4_K_M": true, "https://huggingface.co/a/b": true,
+		"qwen2.5:0.5b": false, "./models/x.gguf": false, "a/b/c": false, "../x": false, "/abs/x": false, "x.gguf": false, "": false,
+	} {
+		if got := Named(word); got != want {
+			t.Errorf("Named(%q) = %t", word, got)
+		}
+	}
+	for _, d := range Defaults {
+		if !Named(d.Name) || DefaultFor(d.Runtime) != d {
+			t.Errorf("%+v", d)
+		}
+	}
+}
