@@ -107,12 +107,15 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// testPackages are made for tests.
+var testPackages = []string{"engine/fake", "engine/enginetest", "hub/hubtest", "llm/llmtest", "model/modeltest"}
+
 // The program's list of engines must not hold the fake one, nor any package but
 // tests use what is made for tests.
 func TestOnlyTestsUseTestPackages(t *testing.T) {
 	for _, p := range packages(t, "linux", "amd64") {
 		for _, imported := range p.Imports {
-			if within(imported, "engine/fake", "engine/enginetest", "llm/llmtest") && !within(p.ImportPath, "engine/fake", "engine/enginetest") {
+			if within(imported, testPackages...) && !within(p.ImportPath, testPackages...) {
 				t.Errorf("%s imports %s outside its tests", p.ImportPath, imported)
 			}
 		}

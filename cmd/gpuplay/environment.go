@@ -27,6 +27,7 @@ type environment struct {
 	trace      bool              // GPUPLAY_DEBUG=worker
 	color      bool              // neither NO_COLOR nor TERM=dumb
 	unicode    bool              // the locale can show it
+	models     modelEnvironment  // where models are kept and come from
 	children   []string          // what child processes inherit
 }
 
@@ -39,6 +40,7 @@ func readEnvironment() environment {
 		doctor:     map[string]string{},
 		color:      os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 		unicode:    utf8Locale(),
+		models:     readModelEnvironment(),
 		children:   os.Environ(),
 	}
 	e.folder, _ = os.Getwd()
@@ -102,8 +104,8 @@ func (e environment) style(w io.Writer) report.Style {
 	return s
 }
 
-// terminal returns the columns of the terminal behind w, if there is one.
-func terminal(w io.Writer) (width int, ok bool) {
+// terminal returns the columns of the terminal that w, a file, leads to, if it does.
+func terminal(w any) (width int, ok bool) {
 	f, isFile := w.(*os.File)
 	if !isFile || !term.IsTerminal(int(f.Fd())) {
 		return 0, false

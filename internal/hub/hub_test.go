@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gpuplay/internal/bench"
+	"gpuplay/internal/hub/hubtest"
 )
 
 // noise returns n bytes that are the same in every run.
@@ -34,9 +35,9 @@ func noise(n int) []byte {
 const ggufRepo, mlxRepo = "Qwen/Small-GGUF", "mlx-community/Small-4bit"
 
 // stocked returns a Hub with a repository of each kind.
-func stocked(t *testing.T) *hubServer {
-	h := newHub(t)
-	h.models[ggufRepo] = map[string][]byte{
+func stocked(t *testing.T) *hubtest.Server {
+	h := hubtest.New(t)
+	h.Models[ggufRepo] = map[string][]byte{
 		"README.md":                         []byte("---\nlicense: apache-2.0\n---\n"),
 		"small-q4_k_m.gguf":                 noise(300_000),
 		"small-q8_0.gguf":                   noise(500_000),
@@ -46,11 +47,28 @@ func stocked(t *testing.T) *hubServer {
 		"big/small-f16-00002-of-00002.gguf": noise(1000),
 		"a folder/with space-q6_k.gguf":     noise(3000),
 	}
-	h.models[mlxRepo] = map[string][]byte{
+	h.Models[mlxRepo] = map[string][]byte{
 		"README.md": []byte("card"), "config.json": []byte("{}"), "tokenizer.json": []byte("{ }"), "empty.txt": {},
 		"model.safetensors": noise(50_000), "run.py": []byte("import os"), "onnx/model.onnx": noise(9), ".gitattributes": []byte("x"),
 	}
 	return h
+}
+
+// client returns a client of a server, with a cache of its own, that does not wait
+// between attempts.
+func client(t *testing.T, h *hubtest.Server) *Client {
+	c := New(h.URL, "", t.TempDir())
+	c.pause = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+	return c
+}
+
+// ranges are the Range headers that the content server has seen.
+func ranges(h *hubtest.Server) []string {
+	var all []string
+	for _, r := range h.Requests() {
+		all = append(all, r.Header.Get("Range"))
+	}
+	return all
 }
 
 func get(t *testing.T, c *Client, word string) (string, error) {
@@ -64,7 +82,7 @@ func get(t *testing.T, c *Client, word string) (string, error) {
 
 func TestGet(t *testing.T) {
 	h := stocked(t)
-	c := h.client(t)
+	c := client(t, h)
 	var last Progress
 	c.Observe = func(p Progress) { last = p }
 	p, err := c.Plan(t.Context(), "https://huggingface.co/"+ggufRepo)
@@ -78,31 +96,31 @@ func TestGet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := filepath.Join(c.Cache, "models--Qwen--Small-GGUF", "snapshots", h.commit, "small-q4_k_m.gguf"); path != want || c.Path(p) != want {
+	if want := filepath.Join(c.Cache, "models--Qwen--Small-GGUF", "snapshots", h.Commit, "small-q4_k_m.gguf"); path != want || c.Path(p) != want {
 		t.Errorf("it is in %s, want %s", path, want)
 	}
-	want := h.models[ggufRepo]["small-q4_k_m.gguf"]
+	want := h.Models[ggufRepo]["small-q4_k_m.gguf"]
 	if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
-	if ref, _ := os.ReadFile(filepath.Join(c.Cache, "models--Qwen--Small-GGUF", "refs", "main")); string(ref) != h.commit {
+	if ref, _ := os.ReadFile(filepath.Join(c.Cache, "models--Qwen--Small-GGUF", "refs", "main")); string(ref) != h.Commit {
 		t.Errorf("refs/main is %q", ref)
 	}
 	if last.Done != 300_000 || last.Total != 300_000 || last.File != "small-q4_k_m.gguf" {
 		t.Errorf("the last progress is %+v", last)
 	}
-	h.ranges()
+	ranges(h)
 	if p, _ = c.Plan(t.Context(), ggufRepo); p.Missing != 0 {
 		t.Errorf("%d bytes are missing of what is there", p.Missing)
 	}
-	if again, err := c.Get(t.Context(), p); err != nil || again != path || len(h.ranges()) > 0 {
+	if again, err := c.Get(t.Context(), p); err != nil || again != path || len(ranges(h)) > 0 {
 		t.Errorf("again: %s, %v; something was downloaded twice", again, err)
 	}
 }
 
 func TestChoose(t *testing.T) {
 	h := stocked(t)
-	c := h.client(t)
+	c := client(t, h)
 	for word, want := range map[string]string{
 		ggufRepo:                        "small-q4_k_m.gguf",
 		ggufRepo + ":Q8_0":              "small-q8_0.gguf",
@@ -133,7 +151,7 @@ func TestChoose(t *testing.T) {
 			t.Errorf("%s: %v", word, err)
 		}
 		for _, f := range p.Files {
-			if data, err := os.ReadFile(c.pointer(p, f)); err != nil || !bytes.Equal(data, h.models[p.ID][f.Path]) {
+			if data, err := os.ReadFile(c.pointer(p, f)); err != nil || !bytes.Equal(data, h.Models[p.ID][f.Path]) {
 				t.Errorf("%s: %s has %d bytes, %v", word, f.Path, len(data), err)
 			}
 		}
@@ -146,14 +164,14 @@ func TestChoose(t *testing.T) {
 // A connection that breaks again and again, each time a little later.
 func TestResumes(t *testing.T) {
 	h := stocked(t)
-	c := h.client(t)
+	c := client(t, h)
 	var waits []string
 	c.Observe = func(p Progress) {
 		if p.Waiting != "" {
 			waits = append(waits, p.Waiting)
 		}
 	}
-	h.fault = func(w http.ResponseWriter, r *http.Request, data []byte) bool {
+	h.Fault = func(w http.ResponseWriter, r *http.Request, data []byte) bool {
 		from := 0
 		if text, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes="); ok {
 			from, _ = strconv.Atoi(strings.TrimSuffix(text, "-"))
@@ -173,21 +191,21 @@ func TestResumes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, _ := os.ReadFile(path); !bytes.Equal(got, h.models[ggufRepo]["small-q4_k_m.gguf"]) {
+	if got, _ := os.ReadFile(path); !bytes.Equal(got, h.Models[ggufRepo]["small-q4_k_m.gguf"]) {
 		t.Error("what came in pieces is not the file")
 	}
-	ranges := h.ranges()
-	if len(ranges) < 7 || ranges[0] != "" || ranges[1] != "bytes=40000-" || len(waits) != len(ranges)-1 {
-		t.Errorf("ranges %q, waits %q", ranges, waits)
+	seen := ranges(h)
+	if len(seen) < 7 || seen[0] != "" || seen[1] != "bytes=40000-" || len(waits) != len(seen)-1 {
+		t.Errorf("ranges %q, waits %q", seen, waits)
 	}
 }
 
 // Ctrl-C in the middle, and the command once more.
 func TestContinuesTheNextTime(t *testing.T) {
 	h := stocked(t)
-	c := h.client(t)
+	c := client(t, h)
 	ctx, cancel := context.WithCancel(t.Context())
-	h.fault = func(w http.ResponseWriter, r *http.Request, data []byte) bool {
+	h.Fault = func(w http.ResponseWriter, r *http.Request, data []byte) bool {
 		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 		w.Write(data[:100_000])
 		w.(http.Flusher).Flush()
@@ -209,25 +227,25 @@ func TestContinuesTheNextTime(t *testing.T) {
 	if _, err := os.Stat(c.Path(p)); err == nil {
 		t.Error("a part of the file has the file's name")
 	}
-	h.fault, c.Observe = nil, nil
-	h.ranges()
+	h.Fault, c.Observe = nil, nil
+	ranges(h)
 	if p, err = c.Plan(t.Context(), ggufRepo); err != nil || p.Missing != 200_000 {
 		t.Errorf("%d bytes are missing, %v; want 200000", p.Missing, err)
 	}
 	path, err := c.Get(t.Context(), p)
-	if got, _ := os.ReadFile(path); err != nil || !bytes.Equal(got, h.models[ggufRepo]["small-q4_k_m.gguf"]) {
+	if got, _ := os.ReadFile(path); err != nil || !bytes.Equal(got, h.Models[ggufRepo]["small-q4_k_m.gguf"]) {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
-	if d := cmp.Diff([]string{"bytes=100000-"}, h.ranges()); d != "" {
+	if d := cmp.Diff([]string{"bytes=100000-"}, ranges(h)); d != "" {
 		t.Error(d)
 	}
 }
 
 func TestServerWithoutRanges(t *testing.T) {
 	h := stocked(t)
-	c := h.client(t)
+	c := client(t, h)
 	times := 0
-	h.fault = func(w http.ResponseWriter, r *http.Request, data []byte) bool {
+	h.Fault = func(w http.ResponseWriter, r *http.Request, data []byte) bool {
 		times++
 		if times == 1 {
 			w.Header().Set("Content-Length", strconv.Itoa(len(data)))
@@ -238,7 +256,7 @@ func TestServerWithoutRanges(t *testing.T) {
 		return true
 	}
 	path, err := get(t, c, ggufRepo)
-	if got, _ := os.ReadFile(path); err != nil || !bytes.Equal(got, h.models[ggufRepo]["small-q4_k_m.gguf"]) || times != 2 {
+	if got, _ := os.ReadFile(path); err != nil || !bytes.Equal(got, h.Models[ggufRepo]["small-q4_k_m.gguf"]) || times != 2 {
 		t.Errorf("%d bytes after %d requests, %v", len(got), times, err)
 	}
 }
@@ -290,14 +308,14 @@ func TestFaults(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := stocked(t)
-			c := h.client(t)
-			h.fault = tt.fault
+			c := client(t, h)
+			h.Fault = tt.fault
 			_, err := get(t, c, ggufRepo)
 			var e *bench.Error
 			if !errors.As(err, &e) || !strings.Contains(e.Message, tt.says) || !strings.Contains(e.Hint, tt.hint) {
 				t.Fatalf("%v (%+v), want %q, %q", err, e, tt.says, tt.hint)
 			}
-			if n := len(h.ranges()); n != tt.tries {
+			if n := len(ranges(h)); n != tt.tries {
 				t.Errorf("%d requests, want %d", n, tt.tries)
 			}
 			p, _ := c.Plan(t.Context(), ggufRepo)
@@ -307,7 +325,7 @@ func TestFaults(t *testing.T) {
 			if _, err := os.Stat(c.Path(p)); err == nil {
 				t.Error("the file is there")
 			}
-			h.fault = nil
+			h.Fault = nil
 			if _, err := c.Get(t.Context(), p); err != nil && tt.parts >= 0 {
 				t.Errorf("trying again: %v", err)
 			}
@@ -318,9 +336,9 @@ func TestFaults(t *testing.T) {
 // A connection on which nothing comes any more is given up.
 func TestStalls(t *testing.T) {
 	h := stocked(t)
-	c := h.client(t)
+	c := client(t, h)
 	c.stall = 50 * time.Millisecond
-	h.fault = func(w http.ResponseWriter, r *http.Request, data []byte) bool {
+	h.Fault = func(w http.ResponseWriter, r *http.Request, data []byte) bool {
 		if r.Header.Get("Range") != "" {
 			return false
 		}
@@ -339,22 +357,22 @@ func TestStalls(t *testing.T) {
 
 func TestNoPlan(t *testing.T) {
 	h := stocked(t)
-	h.models["meta/Gated-1B"] = map[string][]byte{"model.safetensors": noise(10)}
-	h.gated["meta/Gated-1B"] = true
-	h.models["someone/bert"] = map[string][]byte{"pytorch_model.bin": noise(10)}
-	offline := h.client(t)
+	h.Models["meta/Gated-1B"] = map[string][]byte{"model.safetensors": noise(10)}
+	h.Gated["meta/Gated-1B"] = true
+	h.Models["someone/bert"] = map[string][]byte{"pytorch_model.bin": noise(10)}
+	offline := client(t, h)
 	offline.Offline = true
-	nowhere := h.client(t)
+	nowhere := client(t, h)
 	nowhere.Endpoint = "http://nowhere.invalid"
 	closed := httptest.NewServer(nil)
 	closed.Close()
-	deaf := h.client(t)
+	deaf := client(t, h)
 	deaf.Endpoint = closed.URL
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.Write([]byte("<html>Log in")) }))
 	defer page.Close()
-	portal := h.client(t)
+	portal := client(t, h)
 	portal.Endpoint = page.URL
-	stranger := h.client(t)
+	stranger := client(t, h)
 	stranger.Token = "wrong"
 	for _, tt := range []struct {
 		client *Client
@@ -362,16 +380,16 @@ func TestNoPlan(t *testing.T) {
 		says   string
 		hint   string
 	}{
-		{h.client(t), "small", `"small" is no model's name on Hugging Face`, "they have an owner: Qwen/"},
-		{h.client(t), "a/../b", `is no model's name`, ""},
-		{h.client(t), "Qwen/Smal-GGUF", "there is no model Qwen/Smal-GGUF on Hugging Face, or it is private", "private models need HF_TOKEN"},
-		{h.client(t), "Qwen/Small-GGUF-2", "there is no model Qwen/Small-GGUF-2", "did you mean Qwen/Small-GGUF?"},
-		{h.client(t), "mlx-community/Small-mlx", "there is no model", "did you mean mlx-community/Small-4bit or Qwen/Small-GGUF?"},
+		{client(t, h), "small", `"small" is no model's name on Hugging Face`, "they have an owner: Qwen/"},
+		{client(t, h), "a/../b", `is no model's name`, ""},
+		{client(t, h), "Qwen/Smal-GGUF", "there is no model Qwen/Smal-GGUF on Hugging Face, or it is private", "private models need HF_TOKEN"},
+		{client(t, h), "Qwen/Small-GGUF-2", "there is no model Qwen/Small-GGUF-2", "did you mean Qwen/Small-GGUF?"},
+		{client(t, h), "mlx-community/Small-mlx", "there is no model", "did you mean mlx-community/Small-4bit or Qwen/Small-GGUF?"},
 		{stranger, "Qwen/None", "there is no model Qwen/None", "HF_TOKEN"},
-		{h.client(t), ggufRepo + ":Q4_K", ggufRepo + " has no Q4_K", "small-q4_k_m.gguf"},
-		{h.client(t), mlxRepo + ":Q4_0", "has neither GGUF nor safetensors", "gpuplay models get Qwen/"},
-		{h.client(t), "someone/bert", "someone/bert has neither GGUF nor safetensors files", "gpuplay models get"},
-		{h.client(t), "meta/Gated-1B", "meta/Gated-1B is gated", "accept its terms at https://huggingface.co/meta/Gated-1B, then set HF_TOKEN"},
+		{client(t, h), ggufRepo + ":Q4_K", ggufRepo + " has no Q4_K", "small-q4_k_m.gguf"},
+		{client(t, h), mlxRepo + ":Q4_0", "has neither GGUF nor safetensors", "gpuplay models get Qwen/"},
+		{client(t, h), "someone/bert", "someone/bert has neither GGUF nor safetensors files", "gpuplay models get"},
+		{client(t, h), "meta/Gated-1B", "meta/Gated-1B is gated", "accept its terms at https://huggingface.co/meta/Gated-1B, then set HF_TOKEN"},
 		{offline, ggufRepo, "is not on this machine, and HF_HUB_OFFLINE is set", "unset it"},
 		{nowhere, ggufRepo, "nowhere.invalid cannot be reached: its name is not known here", "when this machine is online"},
 		{deaf, ggufRepo, "cannot be reached: dial tcp", "HF_ENDPOINT names a mirror"},
@@ -398,17 +416,17 @@ func TestNoPlan(t *testing.T) {
 
 // What the Hub says becomes names of files: nothing may lead out of the cache.
 func TestFilesThatLeadElsewhere(t *testing.T) {
-	h := newHub(t)
+	h := hubtest.New(t)
 	for name, change := range map[string]func(){
-		"a path": func() { h.models["a/b"] = map[string][]byte{"../../../../evil.gguf": noise(9)} },
-		"a root": func() { h.models["a/b"] = map[string][]byte{"/evil.gguf": noise(9)} },
+		"a path": func() { h.Models["a/b"] = map[string][]byte{"../../../../evil.gguf": noise(9)} },
+		"a root": func() { h.Models["a/b"] = map[string][]byte{"/evil.gguf": noise(9)} },
 		"a commit": func() {
-			h.models["a/b"] = map[string][]byte{"good.gguf": noise(9)}
-			h.commit = "../../../../evil"
+			h.Models["a/b"] = map[string][]byte{"good.gguf": noise(9)}
+			h.Commit = "../../../../evil"
 		},
 	} {
 		change()
-		if p, err := h.client(t).Plan(t.Context(), "a/b"); err == nil || !strings.Contains(err.Error(), "the Hub says of a/b") {
+		if p, err := client(t, h).Plan(t.Context(), "a/b"); err == nil || !strings.Contains(err.Error(), "the Hub says of a/b") {
 			t.Errorf("%s: %+v, %v", name, p, err)
 		}
 	}
@@ -417,15 +435,16 @@ func TestFilesThatLeadElsewhere(t *testing.T) {
 // The token goes to the Hub and to no other host, and into no error.
 func TestToken(t *testing.T) {
 	h := stocked(t)
-	c := h.client(t)
+	c := client(t, h)
 	c.Token = "hf_secret"
 	if _, err := get(t, c, ggufRepo); err != nil {
 		t.Fatal(err)
 	}
-	if len(h.requests) == 0 {
+	requests := h.Requests()
+	if len(requests) == 0 {
 		t.Fatal("nothing was fetched from the other host")
 	}
-	for _, r := range h.requests {
+	for _, r := range requests {
 		if got := r.Header.Get("Authorization"); got != "" {
 			t.Errorf("the other host got %q", got)
 		}
@@ -445,7 +464,7 @@ func TestToken(t *testing.T) {
 
 func TestNoRoom(t *testing.T) {
 	h := stocked(t)
-	c := h.client(t)
+	c := client(t, h)
 	c.Cache = filepath.Join(c.Cache, "not", "yet")
 	c.Free = func(folder string) (uint64, error) {
 		if _, err := os.Stat(folder); err != nil {
@@ -474,7 +493,7 @@ func TestNoRoom(t *testing.T) {
 // Two at once: the second waits, and downloads nothing.
 func TestTwoAtOnce(t *testing.T) {
 	h := stocked(t)
-	first, second := h.client(t), h.client(t)
+	first, second := client(t, h), client(t, h)
 	second.Cache = first.Cache
 	p, err := first.Plan(t.Context(), ggufRepo)
 	if err != nil {
@@ -498,14 +517,14 @@ func TestTwoAtOnce(t *testing.T) {
 		result <- err
 	}()
 	<-waits
-	if len(h.ranges()) > 0 {
+	if len(ranges(h)) > 0 {
 		t.Error("it does not wait")
 	}
 	held.Unlock()
 	if err := <-result; err != nil {
 		t.Error(err)
 	}
-	if _, err := first.Get(t.Context(), p); err != nil || len(h.ranges()) != 1 {
+	if _, err := first.Get(t.Context(), p); err != nil || len(ranges(h)) != 1 {
 		t.Errorf("%v, or it was downloaded twice", err)
 	}
 }

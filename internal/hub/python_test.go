@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gpuplay/internal/engine/enginetest"
+	"gpuplay/internal/hub/hubtest"
 )
 
 // huggingfaceHub returns a Python that has the Hub's own client.
@@ -61,7 +62,7 @@ func layout(t *testing.T, cache string) map[string]string {
 			return err
 		}
 		data, err := os.ReadFile(path)
-		found[name] = sha(data)
+		found[name] = hubtest.SHA256(data)
 		return err
 	})
 	if err != nil {
@@ -75,7 +76,7 @@ func layout(t *testing.T, cache string) map[string]string {
 func TestLayoutIsTheHubs(t *testing.T) {
 	interpreter := huggingfaceHub(t)
 	h := stocked(t)
-	c := h.client(t)
+	c := client(t, h)
 	for _, word := range []string{ggufRepo, mlxRepo} {
 		if _, err := get(t, c, word); err != nil {
 			t.Fatal(err)
@@ -95,7 +96,7 @@ snapshot_download("`+mlxRepo+`", allow_patterns=["*.json", "*.safetensors", "*.t
 func TestOthersUseTheCache(t *testing.T) {
 	interpreter := huggingfaceHub(t)
 	h := stocked(t)
-	c := h.client(t)
+	c := client(t, h)
 	path, err := get(t, c, ggufRepo)
 	if err != nil {
 		t.Fatal(err)

@@ -14,79 +14,28 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"gpuplay/internal/bench"
+	"gpuplay/internal/model/modeltest"
 )
 
-// A pair is a key of GGUF's metadata with its value: a string, uint32 or bool.
-type pair struct {
-	key   string
-	value any
-}
+func pair(key string, value any) modeltest.Pair { return modeltest.Pair{Key: key, Value: value} }
 
-// A shape is a tensor of float16 (type 1 in ggml.h) with that many elements.
-type shape struct {
-	name string
-	n    []uint64
-}
-
-// encode writes a GGUF file as
-// https://github.com/ggml-org/ggml/blob/master/docs/gguf.md has it.
-func encode(pairs []pair, tensors []shape) []byte {
-	var b bytes.Buffer
-	put := func(v any) { binary.Write(&b, binary.LittleEndian, v) }
-	text := func(s string) { put(uint64(len(s))); b.WriteString(s) }
-	b.WriteString("GGUF")
-	put(uint32(3))
-	put(uint64(len(tensors)))
-	put(uint64(len(pairs)))
-	for _, p := range pairs {
-		text(p.key)
-		switch v := p.value.(type) {
-		case uint32:
-			put(uint32(4))
-			put(v)
-		case bool:
-			put(uint32(7))
-			put(v)
-		case string:
-			put(uint32(8))
-			text(v)
-		}
-	}
-	offset := uint64(0)
-	for _, t := range tensors {
-		text(t.name)
-		put(uint32(len(t.n)))
-		size := uint64(2)
-		for _, n := range t.n {
-			put(n)
-			size *= n
-		}
-		put(uint32(1))
-		put(offset)
-		offset += (size + 31) / 32 * 32
-	}
-	for b.Len()%32 != 0 {
-		b.WriteByte(0)
-	}
-	b.Write(make([]byte, offset))
-	return b.Bytes()
-}
+func shape(name string, n ...uint64) modeltest.Tensor { return modeltest.Tensor{Name: name, Shape: n} }
 
 // small is a model of two blocks with an embedding that is not the output layer.
-func small(more ...pair) []byte {
-	return encode(append([]pair{
-		{"general.architecture", "llama"},
-		{"general.name", "Small One"},
-		{"general.license", "Apache-2.0"},
-		{"general.file_type", uint32(1)},
-		{"llama.block_count", uint32(2)},
-		{"llama.context_length", uint32(4096)},
-	}, more...), []shape{
-		{"token_embd.weight", []uint64{32, 100}},
-		{"blk.0.attn_q.weight", []uint64{32, 32}},
-		{"blk.0.attn_norm.weight", []uint64{32}},
-		{"blk.1.ffn_up_exps.weight", []uint64{32, 16, 8}},
-		{"output.weight", []uint64{32, 100}},
+func small(more ...modeltest.Pair) []byte {
+	return modeltest.GGUF(append([]modeltest.Pair{
+		pair("general.architecture", "llama"),
+		pair("general.name", "Small One"),
+		pair("general.license", "Apache-2.0"),
+		pair("general.file_type", uint32(1)),
+		pair("llama.block_count", uint32(2)),
+		pair("llama.context_length", uint32(4096)),
+	}, more...), []modeltest.Tensor{
+		shape("token_embd.weight", 32, 100),
+		shape("blk.0.attn_q.weight", 32, 32),
+		shape("blk.0.attn_norm.weight", 32),
+		shape("blk.1.ffn_up_exps.weight", 32, 16, 8),
+		shape("output.weight", 32, 100),
 	})
 }
 
@@ -102,7 +51,7 @@ func write(t *testing.T, path string, data []byte) string {
 }
 
 func TestOpenGGUF(t *testing.T) {
-	path := write(t, filepath.Join(t.TempDir(), "small-f16.gguf"), small(pair{"tokenizer.chat_template", "{{ messages }}"}))
+	path := write(t, filepath.Join(t.TempDir(), "small-f16.gguf"), small(pair("tokenizer.chat_template", "{{ messages }}")))
 	got, err := Open(path)
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +68,7 @@ func TestOpenGGUF(t *testing.T) {
 	}
 
 	// A token that uses two of eight experts reads a quarter of their weights.
-	path = write(t, path, small(pair{"llama.expert_count", uint32(8)}, pair{"llama.expert_used_count", uint32(2)}))
+	path = write(t, path, small(pair("llama.expert_count", uint32(8)), pair("llama.expert_used_count", uint32(2))))
 	if got, err = Open(path); err != nil || got.TokenBytes != 2*(1024+32+1024+3200) || got.PromptParameters != 1024+1024 || got.Chat {
 		t.Errorf("with experts: %+v, %v", got, err)
 	}
@@ -148,9 +97,9 @@ func TestOpenNoModel(t *testing.T) {
 		{"half.gguf", whole[:len(whole)-2000], "is cut off", "download it again"},
 		{"version.gguf", version, "is GGUF version 9; versions 2 to 3 are known", "newer gpuplay"},
 		{"huge.gguf", huge, "is cut off or damaged", "download it again"},
-		{"types.gguf", encode([]pair{{"general.architecture", uint32(7)}}, nil), "is no language model but of no architecture", "name the model's own file"},
-		{"lora.gguf", small(pair{"general.type", "adapter"}), `is no language model but of the type "adapter"`, "name the model's own file"},
-		{"bert.gguf", encode([]pair{{"general.architecture", "nomic-bert"}, {"nomic-bert.block_count", uint32(1)}}, nil), "is no language model but an encoder (nomic-bert)", "name the model's own file"},
+		{"types.gguf", modeltest.GGUF([]modeltest.Pair{pair("general.architecture", uint32(7))}, nil), "is no language model but of no architecture", "name the model's own file"},
+		{"lora.gguf", small(pair("general.type", "adapter")), `is no language model but of the type "adapter"`, "name the model's own file"},
+		{"bert.gguf", modeltest.GGUF([]modeltest.Pair{pair("general.architecture", "nomic-bert"), pair("nomic-bert.block_count", uint32(1))}, nil), "is no language model but an encoder (nomic-bert)", "name the model's own file"},
 		{"m-00002-of-00003.gguf", whole, "is part 2 of 3 of a model", "name the first: " + filepath.Join(dir, "m-00001-of-00003.gguf")},
 		{"n-00001-of-00002.gguf", whole, "part 2 of 2 is missing: " + filepath.Join(dir, "n-00002-of-00002.gguf"), "download it again"},
 	}
@@ -173,8 +122,8 @@ func TestOpenNoModel(t *testing.T) {
 
 func TestOpenSplit(t *testing.T) {
 	dir := t.TempDir()
-	first := write(t, filepath.Join(dir, "big-Q8_0-00001-of-00002.gguf"), small(pair{"general.name", "Big"}))
-	write(t, filepath.Join(dir, "big-Q8_0-00002-of-00002.gguf"), encode(nil, []shape{{"blk.2.attn_q.weight", []uint64{32, 32}}}))
+	first := write(t, filepath.Join(dir, "big-Q8_0-00001-of-00002.gguf"), small(pair("general.name", "Big")))
+	write(t, filepath.Join(dir, "big-Q8_0-00002-of-00002.gguf"), modeltest.GGUF(nil, []modeltest.Tensor{shape("blk.2.attn_q.weight", 32, 32)}))
 	m, err := Open(first)
 	if err != nil {
 		t.Fatal(err)
@@ -285,11 +234,11 @@ func TestOpenNoFolder(t *testing.T) {
 func TestFind(t *testing.T) {
 	home := t.TempDir()
 	at := func(path ...string) string { return filepath.Join(append([]string{home}, path...)...) }
-	chat := pair{"tokenizer.chat_template", "x"}
+	chat := pair("tokenizer.chat_template", "x")
 	write(t, at("own", "deep", "base.gguf"), small())
 	write(t, at("own", "mmproj-small.gguf"), small())
 	write(t, at("own", "broken.gguf"), []byte("nonsense"))
-	blob := write(t, at("hub", "models--Qwen--Small-GGUF", "blobs", "abc"), small(chat, pair{"padding", strings.Repeat("x", 1000)}))
+	blob := write(t, at("hub", "models--Qwen--Small-GGUF", "blobs", "abc"), small(chat, pair("padding", strings.Repeat("x", 1000))))
 	for _, revision := range []string{"old", "new"} {
 		os.MkdirAll(at("hub", "models--Qwen--Small-GGUF", "snapshots", revision), 0o755)
 		if err := os.Symlink(blob, at("hub", "models--Qwen--Small-GGUF", "snapshots", revision, "small-"+revision+".gguf")); err != nil {
@@ -299,11 +248,11 @@ func TestFind(t *testing.T) {
 	write(t, at("hub", "models--Qwen--Small-GGUF", "refs", "main"), []byte("new"))
 	folder(t, at("hub", "models--mlx-community--Small-4bit", "snapshots", "rev"), 4, strings.TrimSuffix(plainConfig, "}")+`,"quantization":{"bits":4}}`)
 	write(t, at("hub", "models--bert-base", "snapshots", "rev", "config.json"), []byte(`{"architectures":["BertModel"]}`))
-	write(t, at("ollama", "blobs", "sha256-123"), small(pair{"padding", strings.Repeat("x", 2000)}))
+	write(t, at("ollama", "blobs", "sha256-123"), small(pair("padding", strings.Repeat("x", 2000))))
 	layers := `{"layers":[{"mediaType":"application/vnd.ollama.image.model","digest":"sha256:123"},{"mediaType":"application/vnd.ollama.image.template","digest":"sha256:456"}]}`
 	write(t, at("ollama", "manifests", "registry.ollama.ai", "library", "small", "latest"), []byte(layers))
 	write(t, at("ollama", "manifests", "registry.ollama.ai", "library", "gone", "1b"), []byte(strings.Replace(layers, ":123", ":789", 1)))
-	write(t, at("lmstudio", "someone", "Repo-GGUF", "lm-Q8.gguf"), small(pair{"padding", strings.Repeat("x", 9000)}))
+	write(t, at("lmstudio", "someone", "Repo-GGUF", "lm-Q8.gguf"), small(pair("padding", strings.Repeat("x", 9000))))
 	places := Places{Dirs: []string{at("own"), at("nowhere")}, HuggingFace: at("hub"), Ollama: []string{at("ollama")}, LMStudio: []string{at("lmstudio"), at("lmstudio2")}, LlamaCpp: []string{at("own")}}
 
 	found, unusable := Find(t.Context(), places)
@@ -374,7 +323,7 @@ func TestPick(t *testing.T) {
 // What a file holds never makes Open panic, whatever it is.
 func FuzzOpen(f *testing.F) {
 	f.Add(small())
-	f.Add(small(pair{"general.alignment", uint32(0)}, pair{"split.tensors.count", uint32(1 << 31)}))
+	f.Add(small(pair("general.alignment", uint32(0)), pair("split.tensors.count", uint32(1<<31))))
 	f.Add(safetensors(map[string]tensor{"a.weight": {"F32", []int64{4}, [2]int64{0, 16}}}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		dir := t.TempDir()

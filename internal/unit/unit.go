@@ -43,6 +43,12 @@ func Bytes(n float64) string {
 	return scaled(n, 1000, []string{"", "k", "M", "G", "T", "P", "E"}) + "B"
 }
 
+// Count returns a number of parameters as people count them, in millions and
+// billions: "494 M", "7.62 B".
+func Count(n float64) string {
+	return strings.TrimSpace(scaled(n, 1000, []string{"", "k", "M", "B", "T"}))
+}
+
 // Seconds returns a duration: "2.14 s", "63.0 ms", "410 µs", "3.00 ns".
 func Seconds(d time.Duration) string {
 	switch s := d.Seconds(); {

@@ -1,7 +1,7 @@
-package hub
+// Package hubtest is a Hugging Face Hub on this machine, for tests.
+package hubtest
 
 import (
-	"context"
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/hex"
@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// A hubServer answers as the Hub does, as far as downloads need it:
+// A Server answers as the Hub does, as far as downloads need it:
 //
 //   - /api/models/ID/revision/main?blobs=true: ModelInfo with files_metadata, in
 //     hf_api.py of https://github.com/huggingface/huggingface_hub;
@@ -31,20 +31,23 @@ import (
 //     token what is not there is a 401.
 //
 // The other host stands for the content delivery network; faults are its.
-type hubServer struct {
+type Server struct {
 	*httptest.Server
-	content *httptest.Server
-	commit  string
-	models  map[string]map[string][]byte // files by model and path
-	gated   map[string]bool
+	Commit string                       // of every model
+	Models map[string]map[string][]byte // files by model and path
+	Gated  map[string]bool              // models that only the token "good" may read
+	// Fault, if any, answers instead of the content server and returns true, or
+	// returns false.
+	Fault func(w http.ResponseWriter, r *http.Request, data []byte) (done bool)
 
+	content  *httptest.Server
 	mu       sync.Mutex
 	requests []*http.Request // to the content server
-	fault    func(w http.ResponseWriter, r *http.Request, data []byte) (done bool)
 }
 
-func newHub(t *testing.T) *hubServer {
-	h := &hubServer{commit: strings.Repeat("ab", 20), models: map[string]map[string][]byte{}, gated: map[string]bool{}}
+// New starts a server without models.
+func New(t testing.TB) *Server {
+	h := &Server{Commit: strings.Repeat("ab", 20), Models: map[string]map[string][]byte{}, Gated: map[string]bool{}}
 	h.Server = httptest.NewServer(http.HandlerFunc(h.serve))
 	h.content = httptest.NewServer(http.HandlerFunc(h.serveContent))
 	t.Cleanup(h.Server.Close)
@@ -52,24 +55,18 @@ func newHub(t *testing.T) *hubServer {
 	return h
 }
 
-// client returns a client of the server with a cache of its own that does not
-// wait between attempts.
-func (h *hubServer) client(t *testing.T) *Client {
-	c := New(h.URL, "", t.TempDir())
-	c.pause = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
-	return c
-}
-
 func inLFS(path string) bool {
 	return strings.HasSuffix(path, ".gguf") || strings.HasSuffix(path, ".safetensors")
 }
 
-func gitHash(data []byte) string {
+// GitHash is what Git calls a file by.
+func GitHash(data []byte) string {
 	s := sha1.Sum(append(fmt.Appendf(nil, "blob %d\x00", len(data)), data...))
 	return hex.EncodeToString(s[:])
 }
 
-func sha(data []byte) string {
+// SHA256 is what Git LFS calls a file by.
+func SHA256(data []byte) string {
 	s := sha256.Sum256(data)
 	return hex.EncodeToString(s[:])
 }
@@ -79,12 +76,12 @@ func refuse(w http.ResponseWriter, status int, code string) {
 	w.WriteHeader(status)
 }
 
-func (h *hubServer) serve(w http.ResponseWriter, r *http.Request) {
+func (h *Server) serve(w http.ResponseWriter, r *http.Request) {
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	rest, api := strings.CutPrefix(r.URL.Path, "/api/models")
 	if api && rest == "" {
 		found := []map[string]string{}
-		for id := range h.models {
+		for id := range h.Models {
 			if strings.Contains(strings.ToLower(id), strings.ToLower(r.URL.Query().Get("search"))) {
 				found = append(found, map[string]string{"id": id})
 			}
@@ -98,7 +95,7 @@ func (h *hubServer) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := words[0] + "/" + words[1]
-	files, there := h.models[id]
+	files, there := h.Models[id]
 	if !there {
 		status := http.StatusNotFound
 		if token == "" {
@@ -113,23 +110,23 @@ func (h *hubServer) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	path := strings.Join(words[4:], "/")
 	data, there := files[path]
-	w.Header().Set("X-Repo-Commit", h.commit)
+	w.Header().Set("X-Repo-Commit", h.Commit)
 	switch {
-	case h.gated[id] && token != "good":
+	case h.Gated[id] && token != "good":
 		refuse(w, http.StatusForbidden, "GatedRepo")
 	case !there:
 		refuse(w, http.StatusNotFound, "EntryNotFound")
 	case inLFS(path):
-		w.Header().Set("X-Linked-Etag", `"`+sha(data)+`"`)
+		w.Header().Set("X-Linked-Etag", `"`+SHA256(data)+`"`)
 		w.Header().Set("X-Linked-Size", strconv.Itoa(len(data)))
 		http.Redirect(w, r, h.content.URL+"/"+id+"/"+(&url.URL{Path: path}).EscapedPath()+"?Signature=x", http.StatusFound)
 	default:
-		w.Header().Set("ETag", `"`+gitHash(data)+`"`)
+		w.Header().Set("ETag", `"`+GitHash(data)+`"`)
 		http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(data)))
 	}
 }
 
-func (h *hubServer) info(w http.ResponseWriter, id, what string, files map[string][]byte) {
+func (h *Server) info(w http.ResponseWriter, id, what string, files map[string][]byte) {
 	type lfs struct {
 		OID     string `json:"oid,omitempty"`
 		SHA256  string `json:"sha256,omitempty"`
@@ -138,11 +135,11 @@ func (h *hubServer) info(w http.ResponseWriter, id, what string, files map[strin
 	}
 	var siblings, tree []map[string]any
 	for path, data := range files {
-		s := map[string]any{"rfilename": path, "size": len(data), "blobId": gitHash(data)}
-		e := map[string]any{"type": "file", "path": path, "size": len(data), "oid": gitHash(data)}
+		s := map[string]any{"rfilename": path, "size": len(data), "blobId": GitHash(data)}
+		e := map[string]any{"type": "file", "path": path, "size": len(data), "oid": GitHash(data)}
 		if inLFS(path) {
-			s["lfs"] = lfs{SHA256: sha(data), Size: len(data), Pointer: 134}
-			e["lfs"] = lfs{OID: sha(data), Size: len(data), Pointer: 134}
+			s["lfs"] = lfs{SHA256: SHA256(data), Size: len(data), Pointer: 134}
+			e["lfs"] = lfs{OID: SHA256(data), Size: len(data), Pointer: 134}
 		}
 		siblings, tree = append(siblings, s), append(tree, e)
 	}
@@ -151,17 +148,17 @@ func (h *hubServer) info(w http.ResponseWriter, id, what string, files map[strin
 		return
 	}
 	json.NewEncoder(w).Encode(map[string]any{
-		"id": id, "sha": h.commit, "gated": map[bool]any{true: "auto", false: false}[h.gated[id]],
+		"id": id, "sha": h.Commit, "gated": map[bool]any{true: "auto", false: false}[h.Gated[id]],
 		"cardData": map[string]any{"license": "apache-2.0"}, "siblings": siblings,
 	})
 }
 
-func (h *hubServer) serveContent(w http.ResponseWriter, r *http.Request) {
+func (h *Server) serveContent(w http.ResponseWriter, r *http.Request) {
 	words := strings.SplitN(strings.TrimPrefix(r.URL.Path, "/"), "/", 3)
-	data := h.models[words[0]+"/"+words[1]][words[2]]
+	data := h.Models[words[0]+"/"+words[1]][words[2]]
 	h.mu.Lock()
 	h.requests = append(h.requests, r.Clone(r.Context()))
-	fault := h.fault
+	fault := h.Fault
 	h.mu.Unlock()
 	if fault != nil && fault(w, r, data) {
 		return
@@ -169,14 +166,12 @@ func (h *hubServer) serveContent(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, strings.NewReader(string(data)))
 }
 
-// ranges are the Range headers that the content server has seen.
-func (h *hubServer) ranges() []string {
+// Requests returns the requests that the content server has seen since it was
+// last asked.
+func (h *Server) Requests() []*http.Request {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var all []string
-	for _, r := range h.requests {
-		all = append(all, r.Header.Get("Range"))
-	}
+	seen := h.requests
 	h.requests = nil
-	return all
+	return seen
 }

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/hub"
+	"gpuplay/internal/plain"
+	"gpuplay/internal/report"
+	"gpuplay/internal/unit"
+)
+
+// unasked is how many bytes are downloaded without asking.
+const unasked = 100e6
+
+// download fetches a model from Hugging Face and returns its path. What is large
+// needs a yes, from the flag or from the person at the terminal.
+func (a *app) download(ctx context.Context, word string, yes bool) (string, error) {
+	c := a.hub()
+	if c.Cache == "" {
+		return "", usagef("HF_HUB_CACHE names a folder for it", "no folder for the models of this user is known")
+	}
+	p, err := c.Plan(ctx, word)
+	if err != nil {
+		return "", err
+	}
+	if p.Missing > 0 {
+		if err := a.consent(ctx, c, p, yes); err != nil {
+			return "", err
+		}
+	}
+	t := newTransfer(a.stderr, a.env.style(a.stderr), p)
+	c.Observe = t.observe
+	defer t.close()
+	return c.Get(ctx, p)
+}
+
+// consent says what will be downloaded, and asks where it is much.
+func (a *app) consent(ctx context.Context, c *hub.Client, p *hub.Plan, yes bool) error {
+	license := "without a license in its card"
+	if p.License != "" {
+		license = "license " + p.License
+	}
+	what := unit.Bytes(float64(p.Missing))
+	if p.Missing < p.Bytes {
+		what = fmt.Sprintf("%s of %s", what, unit.Bytes(float64(p.Bytes)))
+	}
+	fmt.Fprintf(a.stderr, "%s, %s\n  %s to download into %s\n", p.ID, license, what, c.Cache)
+	if yes || p.Missing < unasked {
+		return nil
+	}
+	_, in := terminal(a.stdin)
+	if _, out := terminal(a.stderr); !in || !out {
+		return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s is %s: nothing of that size is downloaded unasked", p.ID, what), Hint: "--yes downloads it"}
+	}
+	fmt.Fprint(a.stderr, "Download it? [y/N] ")
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(a.stdin).ReadString('\n') // the end of the input is a no
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(a.stderr)
+		return ctx.Err()
+	case word := <-answer:
+		if word == "y" || word == "yes" {
+			return nil
+		}
+		return &bench.Error{Code: bench.ErrUnavailable, Message: "nothing was downloaded"}
+	}
+}
+
+// A transfer shows how far a download is: on a terminal one line that changes,
+// else a line when something happens.
+type transfer struct {
+	out   io.Writer
+	live  bool
+	style report.Style
+	plan  *hub.Plan
+	done  chan struct{}
+	ended sync.WaitGroup
+
+	mu      sync.Mutex
+	now     hub.Progress
+	began   time.Time
+	from    int64  // bytes that were there when it began
+	waiting string // that was said last
+}
+
+func newTransfer(out io.Writer, style report.Style, p *hub.Plan) *transfer {
+	t := &transfer{out: out, style: style, plan: p, done: make(chan struct{}), began: time.Now(), from: p.Bytes - p.Missing}
+	t.now = hub.Progress{Done: t.from, Total: p.Bytes}
+	if _, t.live = terminal(out); t.live && p.Missing > 0 {
+		t.ended.Go(t.show)
+	}
+	return t
+}
+
+func (t *transfer) observe(p hub.Progress) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.live && p.Waiting != "" && p.Waiting != t.waiting {
+		fmt.Fprintf(t.out, "  %s: %s\n", plain.Line(p.File), plain.Line(p.Waiting))
+	}
+	t.waiting = p.Waiting
+	t.now = p
+}
+
+func (t *transfer) show() {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		t.mu.Lock()
+		line := t.line(time.Since(t.began))
+		t.mu.Unlock()
+		fmt.Fprint(t.out, "\r"+ansi.EraseLineRight+ansi.Truncate(line, t.style.Width-1, ""))
+		select {
+		case <-t.done:
+			fmt.Fprint(t.out, "\r"+ansi.EraseLineRight)
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// line is the state of the download after a time.
+func (t *transfer) line(after time.Duration) string {
+	p := t.now
+	if p.Waiting != "" {
+		return fmt.Sprintf("  %s: %s", plain.Line(p.File), plain.Line(p.Waiting))
+	}
+	const width = 24
+	full, empty := "█", "░"
+	if !t.style.Unicode {
+		full, empty = "#", "."
+	}
+	filled := int(width * p.Done / max(p.Total, 1))
+	line := "  " + strings.Repeat(full, filled) + strings.Repeat(empty, width-filled) +
+		fmt.Sprintf("  %s of %s", unit.Bytes(float64(p.Done)), unit.Bytes(float64(p.Total)))
+	if speed := float64(p.Done-t.from) / after.Seconds(); after > time.Second && speed > 0 {
+		left := time.Duration(float64(p.Total-p.Done) / speed * float64(time.Second)).Round(time.Second)
+		line += fmt.Sprintf("  %s/s  %s left", unit.Bytes(speed), left)
+	}
+	return line
+}
+
+// close ends the show; what came is said where it was not shown.
+func (t *transfer) close() {
+	close(t.done)
+	t.ended.Wait()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.now.Done == t.now.Total && t.plan.Missing > 0 {
+		fmt.Fprintf(t.out, "  %s in %s\n", unit.Bytes(float64(t.now.Done-t.from)), unit.Seconds(time.Since(t.began)))
+	}
+}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+	"github.com/spf13/cobra"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/hub"
+	"gpuplay/internal/model"
+	"gpuplay/internal/plain"
+	"gpuplay/internal/report"
+	"gpuplay/internal/unit"
+)
+
+// modelFlags say where models are looked for.
+type modelFlags struct {
+	dirs []string
+}
+
+func (f *modelFlags) add(c *cobra.Command) {
+	c.Flags().StringArrayVar(&f.dirs, "model-dir", nil, "look for models in this folder too; can be repeated")
+}
+
+func newModels(a *app) *cobra.Command {
+	var f modelFlags
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "models",
+		Short: "Show the language models on this machine, or get one",
+		Long: `models lists the language models that llama.cpp, Ollama, LM Studio, MLX and the
+Hugging Face libraries keep on this machine, with what their files say of them. The
+first name is what gpuplay llm takes.`,
+		Example: `  gpuplay models
+  gpuplay models --model-dir ~/Downloads
+  gpuplay models get ` + hub.Defaults[0].Name,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.showModels(c.Context(), f.dirs, asJSON)
+		},
+	}
+	c.Flags().SortFlags = false
+	f.add(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "the same as JSON, with all that is known of each")
+	c.AddCommand(newModelsGet(a))
+	return c
+}
+
+func newModelsGet(a *app) *cobra.Command {
+	var yes bool
+	c := &cobra.Command{
+		Use:   "get [OWNER/NAME[:QUANTIZATION]]",
+		Short: "Download a model from Hugging Face",
+		Long: `get downloads a model from Hugging Face into the cache that llama.cpp, MLX and the
+Hugging Face libraries share, and prints its path. Without a name it takes a small
+one that can be talked to, ` + hub.Defaults[0].Name + `.
+What is cut off is continued by the same command; every file is checked against the
+size and the hash that Hugging Face has of it.
+
+HF_TOKEN, HF_ENDPOINT, HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE are honoured.`,
+		Example: `  gpuplay models get
+  gpuplay models get Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q8_0
+  gpuplay models get mlx-community/Qwen2.5-0.5B-Instruct-4bit --yes`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("", "one model at a time: %s", strings.Join(args, " "))
+			}
+			if len(args) == 1 && !hub.Named(args[0]) {
+				return usagef("they have an owner: "+hub.Defaults[0].Name, "%q is no model's name on Hugging Face", args[0])
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			path, err := a.download(c.Context(), append(args, hub.Defaults[0].Name)[0], yes)
+			if err == nil {
+				fmt.Fprintln(a.stdout, path)
+			}
+			return err
+		},
+	}
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "download without asking, however large it is")
+	return c
+}
+
+// modelsJSON is what models prints with --json.
+type modelsJSON struct {
+	Models   []model.Model  `json:"models"`
+	Unusable []*bench.Error `json:"unusable,omitempty"`
+}
+
+func (a *app) showModels(ctx context.Context, dirs []string, asJSON bool) error {
+	places := a.places(dirs)
+	found, unusable := model.Find(ctx, places)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if asJSON {
+		doc := modelsJSON{Models: append([]model.Model{}, found...)}
+		for _, err := range unusable {
+			var e *bench.Error
+			if errors.As(err, &e) {
+				doc.Unusable = append(doc.Unusable, e)
+			}
+		}
+		enc := json.NewEncoder(a.stdout)
+		enc.SetIndent("", "  ")
+		return enc.Encode(doc)
+	}
+	style := a.env.style(a.stdout)
+	var b strings.Builder
+	d := hub.Defaults[0]
+	next := fmt.Sprintf("gpuplay models get   %s, %s, %s", d.Name, unit.Bytes(float64(d.Bytes)), d.License)
+	if len(found) == 0 {
+		b.WriteString("No language models were found on this machine.\n")
+	} else {
+		modelTable(&b, found, places.Free, style)
+		next = "gpuplay llm " + quoted(shownRef(found[0]))
+	}
+	for _, err := range unusable {
+		fmt.Fprintf(&b, "\nCannot be used: %s\n", plain.Line(err.Error()))
+		if hint := hintOf(err); hint != "" {
+			fmt.Fprintf(&b, "  %s\n", hint)
+		}
+	}
+	fmt.Fprintf(&b, "\nNext: %s\n", next)
+	_, err := fmt.Fprint(a.stdout, style.Plain(b.String()))
+	return err
+}
+
+// modelTable lists models by the program that keeps them, and within it what is
+// best to try first.
+func modelTable(b *strings.Builder, found []model.Model, free int64, style report.Style) {
+	const gap = 2
+	mark := "[1]"
+	if style.Unicode {
+		mark = "¹"
+	}
+	names := ansi.StringWidth("model")
+	for _, m := range found {
+		names = max(names, ansi.StringWidth(shownRef(m)))
+	}
+	head := []string{"size", "parameters", "quantization", "runs with"}
+	width := []int{8, 10, 12, 22}
+	for used := names + 4; len(head) > 1; { // what is least of use goes first
+		total := used
+		for _, w := range width {
+			total += w + gap
+		}
+		if total <= style.Width {
+			break
+		}
+		head, width = head[:len(head)-1], width[:len(width)-1]
+	}
+	row := func(indent, name string, cells []string) {
+		line := indent + name + strings.Repeat(" ", max(0, names+4-len(indent)-ansi.StringWidth(name)))
+		for i, w := range width {
+			pad := strings.Repeat(" ", max(0, w-ansi.StringWidth(cells[i])))
+			if i < 2 {
+				line += strings.Repeat(" ", gap) + pad + cells[i]
+			} else {
+				line += strings.Repeat(" ", gap) + cells[i] + pad
+			}
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	large := false
+	var shown []string
+	for i, m := range found {
+		if slices.Contains(shown, m.Place) {
+			continue
+		}
+		shown = append(shown, m.Place)
+		if i == 0 {
+			row("  ", m.Place, head)
+		} else {
+			b.WriteString("  " + m.Place + "\n")
+		}
+		for _, m := range found[i:] {
+			if m.Place != shown[len(shown)-1] {
+				continue
+			}
+			size := unit.Bytes(float64(m.Bytes))
+			if free > 0 && !m.Fits(free) {
+				size, large = size+mark, true
+			}
+			parameters := ""
+			if m.Parameters > 0 {
+				parameters = unit.Count(float64(m.Parameters))
+			}
+			row("    ", shownRef(m), []string{size, parameters, m.Quantization, strings.Join(m.Runtimes, ", ")})
+		}
+	}
+	if large {
+		fmt.Fprintf(b, "\n  %s more than the memory that is free, %s\n", mark, unit.Bytes(float64(free)))
+	}
+}
+
+// shownRef is a model's name without what would command a terminal.
+func shownRef(m model.Model) string { return plain.Line(m.Ref) }
+
+// resolveModel returns the model that a person names, for a runtime; without a
+// word the first that the runtime, or any, can run. What is not here and has a
+// name that Hugging Face could know is downloaded.
+func (a *app) resolveModel(ctx context.Context, word string, dirs []string, runtime string, yes bool) (model.Model, error) {
+	places := a.places(dirs)
+	if word != "" {
+		m, err := model.Resolve(ctx, places, word)
+		var e *bench.Error
+		if errors.As(err, &e) && e.Code == bench.ErrUnavailable && hub.Named(word) {
+			return a.fetched(ctx, word, yes)
+		}
+		if err == nil && runtime != "" && !slices.Contains(m.Runtimes, runtime) {
+			return m, &bench.Error{Code: bench.ErrUnsupported, Message: fmt.Sprintf("%s cannot run %s", runtime, m.Ref), Hint: strings.Join(m.Runtimes, " or ") + " can: --runtime " + m.Runtimes[0]}
+		}
+		return m, err
+	}
+	found, _ := model.Find(ctx, places)
+	if err := ctx.Err(); err != nil {
+		return model.Model{}, err
+	}
+	for _, m := range found {
+		if runtime == "" || slices.Contains(m.Runtimes, runtime) {
+			return m, nil
+		}
+	}
+	d := hub.DefaultFor(runtime)
+	if yes {
+		return a.fetched(ctx, d.Name, true)
+	}
+	what := "no language model was found on this machine"
+	if runtime != "" {
+		what = "no language model that " + runtime + " can run was found on this machine"
+	}
+	return model.Model{}, &bench.Error{Code: bench.ErrUnavailable, Message: what, Hint: fmt.Sprintf("gpuplay models get %s downloads a small one: about %s, license %s", d.Name, unit.Bytes(float64(d.Bytes)), d.License)}
+}
+
+// fetched downloads a model and opens it.
+func (a *app) fetched(ctx context.Context, word string, yes bool) (model.Model, error) {
+	path, err := a.download(ctx, word, yes)
+	if err != nil {
+		return model.Model{}, err
+	}
+	m, err := model.Open(path)
+	m.Ref = word
+	return m, err
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gpuplay/internal/hub"
+	"gpuplay/internal/hub/hubtest"
+	"gpuplay/internal/model"
+	"gpuplay/internal/model/modeltest"
+	"gpuplay/internal/report"
+)
+
+// somewhere makes the environment one without models and with a Hub of its own.
+func somewhere(t *testing.T) (home string, h *hubtest.Server) {
+	home, h = t.TempDir(), hubtest.New(t)
+	for name, value := range map[string]string{
+		"HOME": home, "USERPROFILE": home, "LOCALAPPDATA": home, "LANG": "C.UTF-8", "HF_ENDPOINT": h.URL,
+		"HF_HOME": "", "HF_HUB_CACHE": "", "HUGGINGFACE_HUB_CACHE": "", "HF_TOKEN": "", "HF_HUB_OFFLINE": "",
+		"OLLAMA_MODELS": filepath.Join(home, "ollama"), "LLAMA_CACHE": "", "XDG_CACHE_HOME": "", "XDG_DATA_HOME": "",
+	} {
+		t.Setenv(name, value)
+	}
+	return home, h
+}
+
+// gguf is a model of so many kilobytes.
+func gguf(name string, kilobytes uint64, more ...modeltest.Pair) []byte {
+	return modeltest.GGUF(append([]modeltest.Pair{
+		{Key: "general.architecture", Value: "llama"}, {Key: "general.name", Value: name},
+		{Key: "general.file_type", Value: uint32(1)}, {Key: "llama.block_count", Value: uint32(2)},
+	}, more...), []modeltest.Tensor{{Name: "token_embd.weight", Shape: []uint64{512, kilobytes}}})
+}
+
+func put(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// gpuplay runs the program.
+func gpuplay(args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = run(args, strings.NewReader(""), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestModels(t *testing.T) {
+	home, _ := somewhere(t)
+	if code, out, _ := gpuplay("models"); code != 0 || !strings.HasPrefix(out, "No language models were found on this machine.\n\nNext: gpuplay models get   Qwen/") {
+		t.Errorf("without models: %d, %q", code, out)
+	}
+	if _, out, _ := gpuplay("models", "--json"); !strings.Contains(out, `"models": []`) {
+		t.Errorf("without models, as JSON: %q", out)
+	}
+	put(t, filepath.Join(home, "ollama", "blobs", "sha256-1"), gguf("Small", 3, modeltest.Pair{Key: "tokenizer.chat_template", Value: "x"}))
+	put(t, filepath.Join(home, "ollama", "manifests", "registry.ollama.ai", "library", "small", "1k"), []byte(`{"layers":[{"mediaType":"application/vnd.ollama.image.model","digest":"sha256:1"}]}`))
+	put(t, filepath.Join(home, ".lmstudio", "models", "someone", "Odd\x1b[31m-GGUF", "odd.gguf"), gguf("Odd", 9000))
+	put(t, filepath.Join(home, ".cache", "llama.cpp", "broken.gguf"), []byte("GGUF"))
+	code, out, _ := gpuplay("models")
+	for _, says := range []string{
+		"  Ollama                                 size  parameters  quantization\n    small:1k                          3.36 kB      1.54 k  F16\n  LM Studio\n",
+		"    someone/Odd^[[31m-GGUF/odd.gguf   9.22 MB      4.61 M  F16\n",
+		"\nNext: gpuplay llm small:1k\n",
+		"\nCannot be used: " + filepath.Join(home, ".cache", "llama.cpp", "broken.gguf") + " is cut off after 4 bytes\n  download it again",
+	} {
+		if code != 0 || !strings.Contains(out, says) {
+			t.Errorf("exit code %d, want %q in\n%s", code, says, out)
+		}
+	}
+	_, out, _ = gpuplay("models", "--json")
+	var doc modelsJSON
+	if err := json.Unmarshal([]byte(out), &doc); err != nil || len(doc.Models) != 2 || doc.Models[0].Ref != "small:1k" || len(doc.Unusable) != 1 {
+		t.Errorf("%v, %+v", err, doc)
+	}
+	if code, out, _ := gpuplay("models", "--model-dir", filepath.Join(home, "none")); code != 0 || !strings.Contains(out, "Cannot be used: --model-dir "+filepath.Join(home, "none")+": no such file") {
+		t.Errorf("a folder that is not there: %d, %s", code, out)
+	}
+}
+
+func TestModelTable(t *testing.T) {
+	var b strings.Builder
+	list := []model.Model{
+		{Ref: "Qwen/Small-GGUF:Q4_K_M", Place: "Hugging Face", Bytes: 491e6, Parameters: 494e6, Quantization: "Q4_K_M", Runtimes: []string{"llama.cpp"}},
+		{Ref: "llama3.3:70b", Place: "Ollama", Bytes: 42.5e9, Parameters: 70.6e9, Quantization: "Q4_K_M", Runtimes: []string{"llama.cpp", "ollama"}},
+		{Ref: "mlx/Small-4bit", Place: "Hugging Face", Bytes: 278e6, Quantization: "4-bit", Runtimes: []string{"mlx"}},
+	}
+	modelTable(&b, list, 8e9, report.Style{Width: 100, Unicode: true})
+	want := `  Hugging Face                  size  parameters  quantization  runs with
+    Qwen/Small-GGUF:Q4_K_M    491 MB       494 M  Q4_K_M        llama.cpp
+    mlx/Small-4bit            278 MB              4-bit         mlx
+  Ollama
+    llama3.3:70b            42.5 GB¹      70.6 B  Q4_K_M        llama.cpp, ollama
+
+  ¹ more than the memory that is free, 8.00 GB
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+	b.Reset()
+	modelTable(&b, list, 8e9, report.Style{Width: 40})
+	for line := range strings.Lines(b.String()) {
+		if len(line) > 41 && !strings.HasPrefix(line, "  [1]") {
+			t.Errorf("%q is too wide", line)
+		}
+	}
+}
+
+func TestModelsGet(t *testing.T) {
+	_, h := somewhere(t)
+	h.Models["Qwen/Small-GGUF"] = map[string][]byte{"small-q4_k_m.gguf": gguf("Small", 3), "README.md": []byte("x")}
+	h.Models["Qwen/Large-GGUF"] = map[string][]byte{"large-q4_k_m.gguf": make([]byte, unasked)}
+	code, out, errs := gpuplay("models", "get", "Qwen/Small-GGUF")
+	path := strings.TrimSpace(out)
+	if code != 0 || !strings.HasSuffix(path, "small-q4_k_m.gguf") || !strings.Contains(errs, "Qwen/Small-GGUF, license apache-2.0\n  3.33 kB to download into ") {
+		t.Fatalf("%d, %q, %q", code, out, errs)
+	}
+	if m, err := model.Open(path); err != nil || m.Name != "Small" {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if code, again, errs := gpuplay("models", "get", "Qwen/Small-GGUF"); code != 0 || again != out || errs != "" {
+		t.Errorf("again: %d, %q, %q", code, again, errs)
+	}
+	if _, out, _ := gpuplay("models"); !strings.Contains(out, "Qwen/Small-GGUF:F16") {
+		t.Errorf("models does not show it: %s", out)
+	}
+	code, out, errs = gpuplay("models", "get", "Qwen/Large-GGUF")
+	if code != exitFailed || out != "" || !strings.Contains(errs, "gpuplay: Qwen/Large-GGUF is 100 MB: nothing of that size is downloaded unasked\n  --yes downloads it\n") {
+		t.Errorf("large: %d, %q, %q", code, out, errs)
+	}
+	if code, out, _ := gpuplay("models", "get", "Qwen/Large-GGUF", "--yes"); code != 0 || out == "" {
+		t.Errorf("large with --yes: %d, %q", code, out)
+	}
+	for _, tt := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"small", exitUsage, `"small" is no model's name on Hugging Face`},
+		{"a/b c/d", exitUsage, "one model at a time: a/b c/d"},
+		{"Qwen/Smal-GGUF", exitFailed, "there is no model Qwen/Smal-GGUF on Hugging Face"},
+		{"Qwen/Small-GGUF:Q8_0", exitFailed, "Qwen/Small-GGUF has no Q8_0\n  it has small-q4_k_m.gguf"},
+	} {
+		if code, _, errs := gpuplay(append([]string{"models", "get"}, strings.Fields(tt.args)...)...); code != tt.code || !strings.Contains(errs, tt.says) {
+			t.Errorf("get %s: %d, %q, want %q", tt.args, code, errs, tt.says)
+		}
+	}
+}
+
+func TestResolveModel(t *testing.T) {
+	home, h := somewhere(t)
+	app := func() *app {
+		return &app{stdin: strings.NewReader(""), stderr: &bytes.Buffer{}, env: readEnvironment()}
+	}
+	_, err := app().resolveModel(t.Context(), "", nil, "", false)
+	if err == nil || err.Error() != "no language model was found on this machine" || !strings.Contains(hintOf(err), "gpuplay models get Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q4_K_M downloads a small one: about 491 MB, license Apache-2.0") {
+		t.Errorf("without a model: %v, %s", err, hintOf(err))
+	}
+	name, _, _ := strings.Cut(hub.Defaults[0].Name, ":")
+	h.Models[name] = map[string][]byte{"qwen2.5-0.5b-instruct-q4_k_m.gguf": gguf("Qwen", 3)}
+	put(t, filepath.Join(home, "here", "mine.gguf"), gguf("Mine", 2))
+	dirs := []string{filepath.Join(home, "here")}
+	if m, err := app().resolveModel(t.Context(), "", dirs, model.LlamaCpp, false); err != nil || m.Name != "Mine" {
+		t.Errorf("the first that was found: %+v, %v", m, err)
+	}
+	if _, err := app().resolveModel(t.Context(), "", dirs, model.MLX, false); err == nil || !strings.Contains(err.Error(), "no language model that mlx can run") || !strings.Contains(hintOf(err), "mlx-community/") {
+		t.Errorf("for MLX: %v, %s", err, hintOf(err))
+	}
+	if _, err := app().resolveModel(t.Context(), "mine", dirs, model.MLX, false); err == nil || err.Error() != "mlx cannot run "+filepath.Join(home, "here", "mine.gguf") {
+		t.Errorf("a file for MLX: %v", err)
+	}
+	m, err := app().resolveModel(t.Context(), "", nil, "", true)
+	if err != nil || m.Name != "Qwen" || m.Ref != hub.Defaults[0].Name {
+		t.Errorf("with --yes: %+v, %v", m, err)
+	}
+	if m, err := app().resolveModel(t.Context(), name, nil, "", false); err != nil || m.Name != "Qwen" {
+		t.Errorf("by its name, once it is here: %+v, %v", m, err)
+	}
+}
+
+func TestTransferLine(t *testing.T) {
+	p := &hub.Plan{Bytes: 400e6, Missing: 300e6}
+	tr := &transfer{plan: p, from: 100e6, style: report.Style{Unicode: true}, now: hub.Progress{File: "x.gguf", Done: 200e6, Total: 400e6}}
+	if got, want := tr.line(10*time.Second), "  ████████████░░░░░░░░░░░░  200 MB of 400 MB  10.0 MB/s  20s left"; got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	tr.now.Waiting = "the connection ended early"
+	if got, want := tr.line(10*time.Second), "  x.gguf: the connection ended early"; got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}

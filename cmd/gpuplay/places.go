@@ -1,0 +1,98 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"gpuplay/internal/host"
+	"gpuplay/internal/hub"
+	"gpuplay/internal/model"
+	"gpuplay/internal/setup"
+)
+
+// modelEnvironment is what programs that keep models take from the environment.
+type modelEnvironment struct {
+	places   model.Places // without Dirs and Free
+	endpoint string       // HF_ENDPOINT
+	token    string       // HF_TOKEN
+	offline  bool         // HF_HUB_OFFLINE
+	ollama   string       // OLLAMA_HOST
+}
+
+// readModelEnvironment finds the places as their programs do:
+// https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables,
+// https://docs.ollama.com/faq, https://lmstudio.ai/docs/app/basics/import-model,
+// common/common.cpp and common/hf-cache.cpp of llama.cpp.
+func readModelEnvironment() modelEnvironment {
+	e := modelEnvironment{
+		endpoint: first(os.Getenv("HF_ENDPOINT"), hub.Endpoint),
+		token:    os.Getenv("HF_TOKEN"),
+		offline:  slices.Contains([]string{"1", "ON", "YES", "TRUE"}, strings.ToUpper(os.Getenv("HF_HUB_OFFLINE"))),
+		ollama:   os.Getenv("OLLAMA_HOST"),
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		home = ""
+	}
+	at := func(words ...string) string {
+		if home == "" {
+			return ""
+		}
+		return filepath.Join(append([]string{home}, words...)...)
+	}
+	below := func(dir string, words ...string) string {
+		if dir == "" {
+			return ""
+		}
+		return filepath.Join(append([]string{dir}, words...)...)
+	}
+	expand := func(dir string) string {
+		if rest, ok := strings.CutPrefix(dir, "~"); ok && home != "" {
+			return home + rest
+		}
+		return dir
+	}
+	cache := first(os.Getenv("XDG_CACHE_HOME"), at(".cache")) // of Linux; Hugging Face's Python has it everywhere
+	p := &e.places
+	p.HuggingFace = first(expand(os.Getenv("HF_HUB_CACHE")), expand(os.Getenv("HUGGINGFACE_HUB_CACHE")),
+		below(expand(os.Getenv("HF_HOME")), "hub"), below(cache, "huggingface", "hub"))
+	p.Ollama = []string{first(os.Getenv("OLLAMA_MODELS"), at(".ollama", "models"))}
+	if runtime.GOOS == "linux" {
+		p.Ollama = append(p.Ollama, "/usr/share/ollama/.ollama/models", "/var/lib/ollama/.ollama/models") // of its service
+	}
+	p.LMStudio = []string{at(".lmstudio", "models"), at(".cache", "lm-studio", "models")}
+	own := below(cache, "llama.cpp")
+	if runtime.GOOS != "linux" {
+		dir, _ := os.UserCacheDir() // Library/Caches, LocalAppData; without one there are none
+		own = below(dir, "llama.cpp")
+	}
+	p.LlamaCpp = []string{os.Getenv("LLAMA_CACHE"), own}
+	return e
+}
+
+// first returns the first word that there is.
+func first(words ...string) string {
+	for _, w := range words {
+		if w != "" {
+			return w
+		}
+	}
+	return ""
+}
+
+// places are all places in which models are looked for.
+func (a *app) places(dirs []string) model.Places {
+	p := a.env.models.places
+	p.Dirs, p.Free = dirs, host.Free()
+	return p
+}
+
+// hub returns a client of the Hub as the environment has it.
+func (a *app) hub() *hub.Client {
+	c := hub.New(a.env.models.endpoint, a.env.models.token, a.env.models.places.HuggingFace)
+	c.Offline, c.Free = a.env.models.offline, setup.Free
+	return c
+}
