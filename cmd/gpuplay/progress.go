@@ -27,6 +27,7 @@ type progress struct {
 	mu     sync.Mutex
 	said   []string // what stays above the lanes
 	lanes  []laneProgress
+	drawn  []string // a picture below them, on a terminal only
 	closed bool
 }
 
@@ -58,6 +59,9 @@ func (p *progress) change(f func()) {
 func (p *progress) say(format string, args ...any) {
 	p.change(func() { p.said = append(p.said, fmt.Sprintf(format, args...)) })
 }
+
+// draw replaces the picture that a terminal shows.
+func (p *progress) draw(lines []string) { p.change(func() { p.drawn = lines }) }
 
 // race begins a line for every lane.
 func (p *progress) race(lanes []bench.Lane) {
@@ -99,6 +103,7 @@ func (p *progress) show() {
 			for _, l := range p.lanes {
 				lines = append(lines, l.line(p.style))
 			}
+			lines = append(lines, p.drawn...)
 		}
 		p.mu.Unlock()
 		switch {

@@ -35,7 +35,11 @@ checks every result, and says in a sentence how much faster the GPU is.`,
 		return usagef(c.CommandPath()+" --help lists the flags", "%s", strings.TrimPrefix(err.Error(), "pflag: "))
 	})
 	root.Flags().AddFlagSet(race.Flags())
-	root.AddCommand(race, newMatmul(a), newLLM(a), newEngines(a), newModels(a), newSetup(a), newDoctor(a), newWorker(a))
+	root.AddCommand(
+		race, newMatmul(a),
+		newLLM(a), newGenerate(a), newFinetune(a), newModels(a),
+		newEngines(a), newSetup(a), newDoctor(a), newWorker(a),
+	)
 	return root
 }
 

@@ -76,3 +76,13 @@ func Free() int64 {
 	}
 	return int64(v.Available)
 }
+
+// Total returns the bytes of memory that the machine has, 0 when the system does
+// not say.
+func Total() int64 {
+	v, err := mem.VirtualMemory()
+	if err != nil {
+		return 0
+	}
+	return int64(v.Total)
+}

@@ -24,18 +24,29 @@ var files embed.FS
 // path: a file called torch.py in it is not what the user means.
 const boot = `import sys
 sys.path[:] = [p for p in sys.path if p]
-n, engine = int(sys.argv[1]), sys.argv[2]
+n, engine, names = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
 parts = sys.stdin.buffer.read(n).split(b"\0")
 space = {"__name__": "gpuplay"}
-for name, part in zip(("worker.py", engine + ".py"), parts):
+for name, part in zip(names, parts):
     exec(compile(part, name, "exec"), space)
 space["serve"](engine, space, sys.stdin.buffer)`
+
+// languageModels are the frameworks that run language models, with the files that
+// their workers are made of: each stands on a framework that computes.
+var languageModels = map[string][]string{
+	"mlx_lm":       {"worker.py", "mlx.py", "language.py", "mlx_lm.py"},
+	"transformers": {"worker.py", "torch.py", "language.py", "transformers.py"},
+}
 
 // Worker returns the arguments, its own name first, that make interpreter a
 // worker for the framework of that name, and the program to write to its stdin
 // before the first request.
 func Worker(interpreter, framework string) (args []string, source []byte, err error) {
-	for _, name := range []string{"worker.py", framework + ".py"} {
+	names := languageModels[framework]
+	if names == nil {
+		names = []string{"worker.py", framework + ".py"}
+	}
+	for _, name := range names {
 		text, err := files.ReadFile(name)
 		if err != nil {
 			return nil, nil, fmt.Errorf("no Python worker for %q: %w", framework, err)
@@ -45,7 +56,7 @@ func Worker(interpreter, framework string) (args []string, source []byte, err er
 		}
 		source = append(source, text...)
 	}
-	return []string{interpreter, "-u", "-c", boot, strconv.Itoa(len(source)), framework}, source, nil
+	return append([]string{interpreter, "-u", "-c", boot, strconv.Itoa(len(source)), framework}, names...), source, nil
 }
 
 // A Search says where to look for a framework's interpreter. Empty fields are

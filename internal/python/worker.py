@@ -1,6 +1,7 @@
 """The Python end of gpuplay's worker protocol: JSON lines on stdin and stdout.
 
-Started by gpuplay with a framework's own file after it, which defines
+Started by gpuplay with a framework's own file after it, in one namespace. What
+computes products defines
 
     inventory(cpu, threads) -> {"devices": [...], "missing": [...]}
     Task(device_id, gemm, seed), with
@@ -42,14 +43,14 @@ class Failure(Exception):
         self.code, self.message, self.hint = code, message, hint
 
 
-def load(module, name, package):
+def load(module, name, package, way_out=""):
     """The framework's module, imported; or what is wrong with it, for people."""
     try:
         return importlib.import_module(module)
     except (Exception, SystemExit) as e:  # a broken wheel raises more than ImportError
         if isinstance(e, ModuleNotFoundError) and e.name == module.split(".")[0]:
             raise Failure("unavailable", f"{name} is not installed for {sys.executable}",
-                          f"gpuplay setup {e.name}")
+                          way_out or f"gpuplay setup {e.name}")
         raise Failure("unavailable", f"{name} is installed but cannot be imported: {type(e).__name__}: {first_line(e)}",
                       f"{sys.executable} -m pip install --force-reinstall {package}")
 
@@ -196,12 +197,15 @@ def rest():
         before = now
 
 
-class Worker:
-    """Answers one request at a time; holds at most one task."""
+class Requests:
+    """Answers one request at a time: the method of an operation's name returns its
+    result."""
+
+    operations = ("hello",)
+    smaller = ""  # the way out when memory runs out
 
     def __init__(self, engine, framework):
         self.engine, self.framework = engine, framework
-        self.task = None
         self.devices = None
         self.threads = 0  # asked for
 
@@ -218,6 +222,45 @@ class Worker:
         gc.collect()
         gc.freeze()  # a framework's thousands of objects need no second look
         return {"protocol": PROTOCOL, "engine": self.engine, **found}
+
+    def refuse(self, op):
+        """Raises Failure for an operation whose time has not come."""
+
+    def answer(self, line):
+        global current
+        request = {}
+        try:
+            request = json.loads(line)
+            op, current = request.get("op"), request.get("id", 0)
+            if op not in self.operations:
+                raise Failure("invalid", f"unknown operation {op!r}")
+            self.refuse(op)
+            result = {"result": getattr(self, op)(request)}
+        except Failure as e:
+            result = {"error": {"code": e.code, "message": e.message, "hint": e.hint}}
+        except Exception as e:  # whatever a framework raises ends the request, not the worker
+            if is_out_of_memory(e):
+                result = {"error": {"code": "out_of_memory", "message": f"out of memory: {first_line(e)}", "hint": self.smaller}}
+            else:
+                result = {"error": {"code": "internal", "message": f"{type(e).__name__}: {first_line(e)}"}}
+        if request.get("op") in ("hello", "run", "generate"):
+            rest()
+        return {"id": request.get("id", 0), **result}
+
+
+class Worker(Requests):
+    """Computes products; holds at most one task."""
+
+    operations = ("hello", "prepare", "run", "mulvec", "close")
+    smaller = "try a smaller --size"
+
+    def __init__(self, engine, framework):
+        super().__init__(engine, framework)
+        self.task = None
+
+    def refuse(self, op):
+        if op in ("run", "mulvec", "close") and not self.task:
+            raise Failure("invalid", f"{op} without a prepared task")
 
     def prepare(self, request):
         if self.devices is None:
@@ -266,27 +309,6 @@ class Worker:
         self.task = None
         return {}
 
-    def answer(self, line):
-        request = {}
-        try:
-            request = json.loads(line)
-            op = request.get("op")
-            if op not in ("hello", "prepare", "run", "mulvec", "close"):
-                raise Failure("invalid", f"unknown operation {op!r}")
-            if op in ("run", "mulvec", "close") and not self.task:
-                raise Failure("invalid", f"{op} without a prepared task")
-            result = {"result": getattr(self, op)(request)}
-        except Failure as e:
-            result = {"error": {"code": e.code, "message": e.message, "hint": e.hint}}
-        except Exception as e:  # whatever a framework raises ends the request, not the worker
-            if is_out_of_memory(e):
-                result = {"error": {"code": "out_of_memory", "message": f"out of memory: {first_line(e)}", "hint": "try a smaller --size"}}
-            else:
-                result = {"error": {"code": "internal", "message": f"{type(e).__name__}: {first_line(e)}"}}
-        if request.get("op") in ("hello", "run"):
-            rest()
-        return {"id": request.get("id", 0), **result}
-
 
 def is_out_of_memory(e):
     """Frameworks say it in several ways, few by a type."""
@@ -300,17 +322,50 @@ def first_line(e):
     return text.splitlines()[0] if text else "no message"
 
 
+current = 0  # the request that is being answered
+stopped = 0  # the one that is to end early
+
+
+def stopping():
+    """Whether the request that is being answered is to end with what it has."""
+    return stopped == current
+
+
+def send(message):
+    out.write("\n" + json.dumps(message) + "\n")
+    out.flush()
+
+
+def event(**what):
+    """Tells of something before the request's answer."""
+    send({"id": current, "event": what})
+
+
+def stop_of(line):
+    """The id of the request that a line asks to stop, 0 for any other line."""
+    if b'"stop"' not in line:
+        return 0
+    try:
+        request = json.loads(line)
+        return request["id"] if request.get("op") == "stop" else 0
+    except (ValueError, KeyError, AttributeError):  # its answer will say what it is
+        return 0
+
+
 def read_requests(lines, requests):
+    global stopped
     for line in lines:
-        requests.put(line)
+        stop = stop_of(line)
+        if stop:
+            stopped = stop
+        else:
+            requests.put(line)
     os._exit(0)  # the parent is gone or done: end at once, in the middle of a product too
 
 
 def serve(engine, framework, stdin):
     requests = queue.Queue()
     threading.Thread(target=read_requests, args=(stdin, requests), daemon=True).start()
-    worker = Worker(engine, framework)
+    worker = framework["Worker"](engine, framework)  # the last that a file has defined
     while True:
-        response = worker.answer(requests.get())
-        out.write("\n" + json.dumps(response) + "\n")
-        out.flush()
+        send(worker.answer(requests.get()))

@@ -29,6 +29,10 @@ type child struct {
 	responses chan response
 	exited    chan struct{} // closed when the process is gone and its output is read
 	log       *tail
+
+	mu       sync.Mutex
+	asked    int                       // id of the request whose events are listened to
+	listener func(raw json.RawMessage) // nil: to none
 }
 
 func startChild(c *Client) (*child, error) {
@@ -98,12 +102,33 @@ func (ch *child) pass(out io.Reader) error {
 		if ch.trace != nil {
 			fmt.Fprintf(ch.trace, "← %s\n", lines.Bytes())
 		}
+		if r.Event != nil {
+			ch.tell(r)
+			continue
+		}
 		select {
 		case ch.responses <- r:
 		default: // nobody asked
 		}
 	}
 	return lines.Err()
+}
+
+// listen has f get the events of a request; with nil, nobody gets any more once it
+// has returned.
+func (ch *child) listen(id int, f func(raw json.RawMessage)) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.asked, ch.listener = id, f
+}
+
+// tell gives an event to whom it concerns, before the response that follows it.
+func (ch *child) tell(r response) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	if ch.listener != nil && ch.asked == r.ID {
+		ch.listener(r.Event)
+	}
 }
 
 func (ch *child) alive() bool {
@@ -123,6 +148,14 @@ func (ch *child) call(ctx context.Context, req request, result any) error {
 	}
 	ch.last++
 	req.ID = ch.last
+	if err := ch.send(req); err != nil {
+		return err
+	}
+	return ch.await(ctx, req, result)
+}
+
+// send sends a request with the id that it has.
+func (ch *child) send(req request) error {
 	line, err := json.Marshal(req)
 	if err != nil {
 		return fmt.Errorf("%s: %w", req.Op, err)
@@ -130,7 +163,15 @@ func (ch *child) call(ctx context.Context, req request, result any) error {
 	if ch.trace != nil {
 		fmt.Fprintf(ch.trace, "→ %s\n", line)
 	}
-	ch.requests <- append(line, '\n')
+	select {
+	case ch.requests <- append(line, '\n'):
+	case <-ch.exited: // await will say how it ended
+	}
+	return nil
+}
+
+// await decodes the result of the response to req, which was sent.
+func (ch *child) await(ctx context.Context, req request, result any) error {
 	for {
 		select {
 		case r := <-ch.responses:
@@ -163,6 +204,18 @@ func (ch *child) call(ctx context.Context, req request, result any) error {
 // doing says what a child was at.
 var doing = map[string]string{
 	"hello": "starting", "prepare": "preparing", "run": "computing", "mulvec": "being checked", "close": "closing",
+	"load": "loading the model", "generate": "generating", "tune": "preparing", "train": "training",
+}
+
+// smaller says what takes less memory.
+func smaller(op string) string {
+	switch op {
+	case "load", "generate":
+		return "try a smaller model"
+	case "tune", "train":
+		return "try a smaller --batch, fewer --layers or a smaller --max-length"
+	}
+	return "try a smaller --size"
 }
 
 // obituary says how the child ended and quotes its last words.
@@ -175,7 +228,7 @@ func (ch *child) obituary(op string) error {
 	switch sig := process.Signal(state); {
 	case sig == syscall.SIGKILL:
 		e.Message = fmt.Sprintf("was killed while %s", doing[op])
-		e.Hint = "the system kills a process when memory runs out: try a smaller --size"
+		e.Hint = "the system kills a process when memory runs out: " + smaller(op)
 	case sig != 0:
 		e.Message = fmt.Sprintf("ended by signal %d (%v) while %s", int(sig), sig, doing[op])
 	default:
@@ -183,7 +236,7 @@ func (ch *child) obituary(op string) error {
 	}
 	words := ch.log.words()
 	if strings.Contains(words, "out of memory") || strings.Contains(words, "cannot allocate memory") {
-		e.Code, e.Hint = bench.ErrOutOfMemory, "try a smaller --size"
+		e.Code, e.Hint = bench.ErrOutOfMemory, smaller(op)
 	}
 	if words != "" {
 		e.Message += fmt.Sprintf(": “%s”", words)

@@ -32,7 +32,9 @@ type Hello struct {
 }
 
 // A request is one line to the worker. Op is hello, prepare, run, mulvec or
-// close; the fields that the operation does not need are absent.
+// close, or what a Link is for; the fields that the operation does not need are
+// absent. Stop has the id of the request that is to end early, and no answer of its
+// own.
 type request struct {
 	ID int    `json:"id"`
 	Op string `json:"op"`
@@ -42,14 +44,16 @@ type request struct {
 	Seed   uint64      `json:"seed,omitempty"`   // prepare
 	N      *int        `json:"n,omitempty"`      // run
 	X      vector      `json:"x,omitempty"`      // mulvec
+	Args   any         `json:"args,omitempty"`   // the operations of a Link
 }
 
 // A response is one line from the worker: the request's id with a result or an
-// error.
+// error, or before these with an event, of which there may be many.
 type response struct {
 	ID     int             `json:"id"`
 	Result json.RawMessage `json:"result,omitempty"`
 	Error  *bench.Error    `json:"error,omitempty"`
+	Event  json.RawMessage `json:"event,omitempty"`
 }
 
 // welcome is hello's result.
@@ -71,7 +75,13 @@ func parseResponse(line []byte) (r response, ok bool) {
 	if !bytes.HasPrefix(line, []byte("{")) || json.Unmarshal(line, &r) != nil || r.ID <= 0 {
 		return response{}, false
 	}
-	return r, (r.Result == nil) != (r.Error == nil)
+	says := 0
+	for _, has := range []bool{r.Result != nil, r.Error != nil, r.Event != nil} {
+		if has {
+			says++
+		}
+	}
+	return r, says == 1
 }
 
 // A vector travels as base64 of little-endian float64s: JSON has no NaN, and

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/host"
+	"gpuplay/internal/llm/framework"
+	"gpuplay/internal/model"
+	"gpuplay/internal/python"
+	"gpuplay/internal/unit"
+	"gpuplay/internal/worker"
+)
+
+// languageFlags say which framework runs a language model, and where.
+type languageFlags struct {
+	framework string
+	device    string
+	threads   int
+	python    string
+}
+
+// frameworks are those that run language models, by what --framework calls them.
+var frameworks = []string{"mlx", "torch"}
+
+// check looks for mistakes that need no framework.
+func (f *languageFlags) check() error {
+	if f.framework != "" {
+		if err := oneOf("framework", f.framework, frameworks); err != nil {
+			return err
+		}
+	}
+	if f.threads < 0 {
+		return usagef("leave it out to use what the framework chooses", "--threads %d: at least 1 thread is needed", f.threads)
+	}
+	return nil
+}
+
+// A part is what a framework needs to run language models: its own module and the
+// one that stands on it.
+type part struct{ runtime, module, models string }
+
+var parts = map[string]part{
+	"mlx":   {framework.MLX, "mlx", "mlx_lm"},
+	"torch": {framework.Transformers, "torch", "transformers"},
+}
+
+// runtime returns the framework that runs language models and the interpreter that
+// has it. Left to choose it takes MLX on Apple silicon and PyTorch elsewhere, but
+// rather the other one than one that is not there or cannot load the model.
+func (a *app) runtime(ctx context.Context, f languageFlags, m model.Model) (*framework.Runtime, error) {
+	order := []string{"torch", "mlx"}
+	if runtime.GOOS == "darwin" && runtime.GOARCH == "arm64" {
+		order = []string{"mlx", "torch"}
+	}
+	if f.framework != "" {
+		order = []string{f.framework}
+	}
+	order = slices.DeleteFunc(order, func(name string) bool { return !slices.Contains(m.Runtimes, name) })
+	if len(order) == 0 {
+		return nil, &bench.Error{Code: bench.ErrUnsupported, Message: fmt.Sprintf("%s cannot load %s weights", f.framework, m.Quantization), Hint: "--framework " + strings.Join(m.Runtimes, " or ")}
+	}
+	var first *framework.Runtime
+	var failed error
+	for _, name := range order {
+		p := parts[name]
+		found, err := a.interpreter(ctx, p.module, f.python, func(ctx context.Context, interpreter, module string) bool {
+			return python.HasModule(ctx, interpreter, module) && python.HasModule(ctx, interpreter, p.models)
+		})
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		r := &framework.Runtime{Runtime: p.runtime, Client: a.languageClient(p.runtime, found.Path)}
+		if python.HasModule(ctx, found.Path, p.models) {
+			return r, nil
+		}
+		if first == nil {
+			first = r
+		}
+	}
+	if first == nil {
+		return nil, &bench.Error{Code: bench.ErrUnavailable, Message: failed.Error(), Hint: "--python names an interpreter, gpuplay setup " + order[0] + " makes one"}
+	}
+	return first, nil // its worker says what is missing
+}
+
+// languageClient returns what makes the parent's end of a worker for a runtime.
+func (a *app) languageClient(runtime, interpreter string) func(context.Context, int) (*worker.Client, error) {
+	return func(_ context.Context, threads int) (*worker.Client, error) {
+		args, source, err := python.Worker(interpreter, runtime)
+		if err != nil {
+			return nil, err
+		}
+		c := &worker.Client{Engine: runtime, Path: interpreter, Args: args, Source: source, Env: a.env.children, Hello: worker.Hello{Threads: threads, CPU: host.CPU()}}
+		if a.env.trace {
+			c.Trace = &prefixWriter{out: a.stderr, prefix: runtime + ": "}
+		}
+		return c, nil
+	}
+}
+
+// findModel returns the model that a person named, if MLX or PyTorch can load it
+// and memory holds it.
+func (a *app) findModel(ctx context.Context, name string) (model.Model, error) {
+	m, err := model.Resolve(ctx, model.Places{}, name)
+	switch {
+	case err != nil:
+		return m, err
+	case m.Format != model.Safetensors:
+		return m, &bench.Error{Code: bench.ErrUnsupported, Message: fmt.Sprintf("%s is a GGUF file, which is llama.cpp's form", m.Path), Hint: "gpuplay llm runs it; MLX and PyTorch need the model as its maker published it: config.json, *.safetensors, tokenizer.json"}
+	}
+	if m.Path, err = filepath.Abs(m.Path); err != nil {
+		return m, err
+	}
+	if free := host.Free(); free > 0 && m.Bytes > free {
+		return m, &bench.Error{Code: bench.ErrOutOfMemory, Message: fmt.Sprintf("%s has %s of weights, %s of memory is free", name, unit.Bytes(float64(m.Bytes)), unit.Bytes(float64(free))), Hint: "a smaller model, or the same with 4-bit weights for MLX"}
+	}
+	return m, nil
+}
+
+// absolute returns a path from the working folder on; "" stays.
+func (a *app) absolute(path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(a.env.folder, path)
+}

@@ -1,0 +1,91 @@
+package lora
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"gpuplay/internal/llm/framework"
+)
+
+// stateFile is beside an adapter that gpuplay has trained; the worker writes it with
+// each save.
+const stateFile = "gpuplay.json"
+
+// A State is what is needed to go on with an adapter.
+type State struct {
+	Schema     string `json:"schema"`
+	Runtime    string `json:"runtime"` // framework.MLX or framework.Transformers: neither reads the other's
+	Model      string `json:"model"`   // its folder
+	Weights    int64  `json:"weights"` // bytes of the model's weights: the same model may lie elsewhere
+	Iterations int    `json:"iterations"`
+
+	Layers  int     `json:"layers"`
+	Rank    int     `json:"rank"`
+	Scale   float64 `json:"scale"`
+	Dropout float64 `json:"dropout"`
+	DoRA    bool    `json:"dora"`
+	Bits    int     `json:"bits"` // that the weights were cut to; 0: not
+}
+
+// StateSchema names the version of the file.
+const StateSchema = "gpuplay/adapter/v1"
+
+// weights are the files that hold an adapter, each framework's own.
+var weights = []string{"adapters.safetensors", "adapter_model.safetensors"}
+
+// Resume returns what to go on with in an adapter's folder.
+func Resume(folder string) (State, error) {
+	var s State
+	text, err := os.ReadFile(filepath.Join(folder, stateFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, invalid("--adapter names the folder of an adapter that gpuplay finetune has made; without --resume a new one is begun", "%s has no adapter to go on with: no %s", folder, stateFile)
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &s)
+	}
+	if err != nil {
+		return s, fmt.Errorf("%s: %w", filepath.Join(folder, stateFile), err)
+	}
+	if s.Schema != StateSchema || s.Iterations < 1 || s.Rank < 1 || s.Layers < 1 {
+		return s, invalid("begin a new one with another --adapter", "%s is not understood by this gpuplay", filepath.Join(folder, stateFile))
+	}
+	return s, nil
+}
+
+// Claim makes the folder for a new adapter. One that holds an adapter already is
+// left alone: hours may be in it.
+func Claim(folder string) error {
+	for _, name := range weights {
+		if _, err := os.Stat(filepath.Join(folder, name)); err == nil {
+			return invalid("--resume goes on with it, --adapter names another folder", "%s holds an adapter already", folder)
+		}
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	probe, err := os.CreateTemp(folder, ".gpuplay-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// Keep returns the settings of an adapter that a worker is to keep beside it.
+func (s State) Keep() (map[string]any, error) {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	var m map[string]any
+	return m, json.Unmarshal(text, &m)
+}
+
+// Apply puts what an adapter is made of into the settings that go on with it.
+func (s State) Apply(to *framework.Settings) {
+	to.Resume, to.From = true, s.Iterations
+	to.Layers, to.Rank, to.Scale, to.Dropout, to.DoRA = s.Layers, s.Rank, s.Scale, s.Dropout, s.DoRA
+}

@@ -1,0 +1,141 @@
+package lora
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/llm"
+	"gpuplay/internal/llm/framework"
+	"gpuplay/internal/unit"
+)
+
+// A Job is what is to be learned and how.
+type Job struct {
+	Data     Data
+	Settings framework.Settings
+	Iters    int    // iterations of this run
+	Prompt   string // asked before and after
+	Tokens   int    // of the answer, at most
+	Floor    int64  // bytes of memory that stay free
+	// Free returns the bytes of memory that can be had, 0 when that is not known:
+	// host.Free.
+	Free func() int64
+}
+
+// An End is why a training ended.
+type End string
+
+const (
+	Complete    End = "complete"
+	Interrupted End = "interrupted" // the context ended
+	LowMemory   End = "memory"      // less than the floor was free
+	Failed      End = "failed"
+)
+
+// A Result is a training: what was said before and after, and what happened between.
+type Result struct {
+	Tuning   *framework.Tuning `json:"tuning,omitempty"`   // nil: it did not come so far
+	Estimate int64             `json:"estimate,omitempty"` // bytes, made before it began
+	Prompt   string            `json:"prompt"`
+	Before   string            `json:"before"`
+	After    string            `json:"after"`
+	Steps    []framework.Step  `json:"steps"`
+	Peak     int64             `json:"peak,omitempty"`  // bytes, by the framework's account; 0 when not known
+	Saved    int               `json:"saved,omitempty"` // the iteration whose adapter is on disk
+	Wall     time.Duration     `json:"wall_ns"`         // of the training alone
+	End      End               `json:"end"`
+}
+
+// An Observer is told what goes on; its functions must not block.
+type Observer struct {
+	Asked   func(before string)                      // the answer before the training
+	Planned func(t framework.Tuning, estimate int64) // what will be trained
+	Step    func(s framework.Step)
+}
+
+// saveGrace is how long a training that is to stop may take to finish its iteration
+// and to save.
+const saveGrace = 2 * time.Minute
+
+// Run asks, trains and asks again. The result holds what there is, also with an
+// error. One that says ErrOutOfMemory was raised before the machine swapped.
+func Run(ctx context.Context, m *framework.Model, j Job, o Observer) (r Result, err error) {
+	r = Result{Prompt: j.Prompt, Steps: []framework.Step{}, End: Failed}
+	defer func() {
+		if ctx.Err() != nil {
+			r.End = Interrupted
+		}
+	}()
+	prompt := llm.Request{Prompt: j.Prompt, Tokens: j.Tokens, Chat: j.Data.Form != Text}
+	g, err := m.Say(ctx, prompt, nil)
+	if r.Before = g.Text; err != nil {
+		return r, fmt.Errorf("asking before the training: %w", err)
+	}
+	o.Asked(g.Text)
+	tuning, err := m.Tune(ctx, j.Settings)
+	if err != nil {
+		return r, err
+	}
+	r.Tuning, r.Estimate = &tuning, Estimate(m.About, tuning, j.Settings.Batch, j.Settings.MaxLength)
+	o.Planned(tuning, r.Estimate)
+	if err := fits(m, j, r.Estimate); err != nil {
+		return r, err
+	}
+	inner, left, stop := watch(ctx, j.Floor, j.Free)
+	start := time.Now()
+	_, _, err = m.Train(inner, j.Iters, saveGrace, func(s framework.Step) {
+		r.Steps = append(r.Steps, s) // events have ended when Train returns
+		r.Saved, r.Peak = max(r.Saved, s.Saved), max(r.Peak, s.Peak)
+		o.Step(s)
+	})
+	r.Wall = time.Since(start)
+	stop()
+	if n, low := left(); low && ctx.Err() == nil {
+		r.End = LowMemory
+		kept := "nothing was saved"
+		if r.Saved > 0 {
+			kept = fmt.Sprintf("the adapter of iteration %d is saved", r.Saved)
+		}
+		return r, &bench.Error{Code: bench.ErrOutOfMemory, Message: fmt.Sprintf("stopped before the machine swaps: %s of memory is free, less than %s; %s", unit.Bytes(float64(n)), unit.Bytes(float64(j.Floor)), kept),
+			Hint: "a smaller --batch, fewer --layers or a smaller --max-length; --resume goes on"}
+	}
+	if err != nil || ctx.Err() != nil {
+		return r, err
+	}
+	g, err = m.Say(ctx, prompt, nil)
+	if r.After = g.Text; err != nil {
+		return r, fmt.Errorf("asking after the training: %w", err)
+	}
+	r.End = Complete
+	return r, nil
+}
+
+// fits refuses a training that memory does not hold. The weights are there already.
+func fits(m *framework.Model, j Job, estimate int64) error {
+	free := j.Free() - j.Floor
+	if d := m.Facts().Device; d.Kind == bench.GPU && d.API != "metal" && d.API != "mps" && d.Memory != nil { // its own memory
+		free = *d.Memory - m.About.Bytes
+	} else if j.Free() <= 0 {
+		return nil
+	}
+	if need := estimate - m.About.Bytes; need > free {
+		return &bench.Error{Code: bench.ErrOutOfMemory, Message: fmt.Sprintf("the training takes about %s beside the weights, %s can be had", unit.Bytes(float64(need)), unit.Bytes(float64(max(free, 0)))),
+			Hint: "a smaller --batch, fewer --layers or a smaller --max-length"}
+	}
+	return nil
+}
+
+// Losses returns the loss of each iteration of a run, and the first of them.
+func (r *Result) Losses() (losses []float64, first int) {
+	for _, s := range r.Steps {
+		if s.Loss != nil {
+			if len(losses) == 0 {
+				first = s.Iteration
+			}
+			losses = append(losses, *s.Loss)
+		}
+	}
+	return losses, first
+}

@@ -1,0 +1,233 @@
+"""transformers and peft: language models on PyTorch's devices.
+
+Generation is a loop of its own, always of the likeliest token, so that each can be
+timed and shown; it counts as mlx-lm and llama.cpp do: the time to the first token
+is the prompt's, and then all tokens, the first among them, in the time since.
+"""
+
+import inspect
+
+hf = None  # imported by inventory
+tensors = inventory  # of torch.py
+
+
+def inventory(cpu, threads):
+    global hf
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the model is a folder: nothing is to be asked of anybody
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    found = tensors(cpu, threads)
+    hf = load("transformers", "transformers", "transformers", f"{sys.executable} -m pip install transformers peft")
+    hf.utils.logging.disable_progress_bar()
+    for device in found["devices"]:
+        device["versions"] = {**device["versions"], "transformers": hf.__version__}
+    return found
+
+
+class Model:
+    def __init__(self, device_id, folder, adapter, bits):
+        self.device, self.folder = torch_device(device_id), folder
+        if bits:
+            raise Failure("unsupported", "--qlora is not there with PyTorch", "--framework mlx has it, on a Mac's GPU; or leave it out")
+        config = hf.AutoConfig.from_pretrained(folder, local_files_only=True)
+        if getattr(config, "quantization", None) and not hasattr(config, "quantization_config"):
+            raise Failure("unsupported", f"{folder} has weights in MLX's own {config.quantization.get('bits', '')}-bit form", "--framework mlx, or the model as its maker published it")
+        self.notes = []
+        kind = "auto"
+        if self.device.type == "cpu":
+            kind = torch.float32
+            if str(getattr(config, "dtype", None) or "float32") != "torch.float32":
+                self.notes.append("computes in float32: 16 bits are slow on most CPUs")
+        self.tokenizer = hf.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.model = hf.AutoModelForCausalLM.from_pretrained(folder, dtype=kind, local_files_only=True)
+        self.ends = self.end_tokens()
+        if adapter:
+            peft = self.peft()
+            self.model = peft.PeftModel.from_pretrained(self.model, adapter, local_files_only=True)
+        self.model.to(self.device).eval()
+        self.config = config.get_text_config()
+        self.peak_seen = 0
+
+    def peft(self):
+        return load("peft", "peft", "peft", f"{sys.executable} -m pip install peft")
+
+    def end_tokens(self):
+        end = self.model.generation_config.eos_token_id
+        ends = set(end if isinstance(end, list) else [end])
+        return (ends | {self.tokenizer.eos_token_id}) - {None}
+
+    def facts(self):
+        text = self.config
+        facts = {
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "bytes": sum(p.numel() * p.element_size() for p in self.model.parameters()),
+            "dtype": str(self.model.dtype).removeprefix("torch."),
+            "layers": getattr(text, "num_hidden_layers", 0),
+            "hidden": getattr(text, "hidden_size", 0),
+            "vocabulary": getattr(text, "vocab_size", 0),
+            "heads": getattr(text, "num_attention_heads", 0),
+            "context": getattr(text, "max_position_embeddings", 0) or 0,
+            "chat": bool(self.tokenizer.chat_template),
+            "notes": self.notes,
+            "peak_of": "PyTorch" if self.device.type != "cpu" else "the process",
+        }
+        if self.device.type == "cpu":
+            facts["threads"] = torch.get_num_threads()
+        return facts
+
+    def peak(self):
+        kind = self.device.type
+        if kind in ("cuda", "xpu"):
+            return getattr(torch, kind).max_memory_allocated(self.device)
+        if kind == "mps":  # which counts what is in use now, no peak
+            self.peak_seen = max(self.peak_seen, torch.mps.driver_allocated_memory())
+            return self.peak_seen
+        try:
+            import resource
+        except ImportError:  # Windows
+            return 0
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
+
+    def encode(self, prompt, chat):
+        return encode_prompt(self.tokenizer, prompt, chat)
+
+    def generate(self, tokens, limit, ignore_end, candidates):
+        self.model.eval()
+        ends = set() if ignore_end else self.ends
+        forward = getattr(self.model, "get_base_model", lambda: self.model)().forward
+        kept = "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"  # its name before transformers 5
+        made, shown = [], Shown(self.tokenizer)
+        with torch.inference_mode():
+            start = time.perf_counter_ns()
+            step, cache = torch.tensor([tokens], device=self.device), None
+            while True:
+                answer = self.model(input_ids=step, use_cache=True, logits_to_keep=1, **{kept: cache})
+                cache, step = getattr(answer, kept), answer.logits[:, -1:].argmax(-1)
+                token = step.item()  # waits for the device
+                now = time.perf_counter_ns()
+                if not made:
+                    prompt, start = now - start, now
+                made.append(token)
+                finish = "stop" if token in ends else "length" if len(made) == limit else ""
+                text = shown.end() if finish == "stop" else shown.add(token) + (shown.end() if finish else "")
+                likeliest = None
+                if candidates:
+                    best = answer.logits[0, -1].float().log_softmax(-1).topk(candidates)
+                    likeliest = list(zip(best.indices.tolist(), best.values.tolist()))
+                yield token, text, likeliest, {"prompt_tokens": len(tokens), "prompt_ns": prompt, "tokens": len(made), "token_ns": max(1, time.perf_counter_ns() - start), "finish": finish}
+                if finish:
+                    return
+
+    def tune(self, settings, rows, valid):
+        self.settings = settings
+        torch.manual_seed(settings["seed"])
+        peft = self.peft()
+        total, layers = self.facts()["layers"], settings["layers"]
+        layers = min(layers or total, total)
+        if settings["resume"]:
+            self.model = peft.PeftModel.from_pretrained(self.model, settings["adapter"], is_trainable=True, local_files_only=True)
+        else:
+            names, pattern = linear_layers(self.model, total)
+            self.model = peft.get_peft_model(self.model, peft.LoraConfig(
+                task_type="CAUSAL_LM", r=settings["rank"], lora_alpha=settings["rank"] * settings["scale"], lora_dropout=settings["dropout"], use_dora=settings["dora"],
+                target_modules=names, layers_to_transform=list(range(total - layers, total)), layers_pattern=pattern))
+        self.rows, self.valid = ([render(self.tokenizer, row)[:settings["max_length"] + 1] for row in r] for r in (rows, valid))
+        lengths = [len(r) for r in self.rows]
+        trainable = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+        return {"rows": len(rows), "longest": min(max(lengths), settings["max_length"]), "cut": sum(n > settings["max_length"] for n in lengths), "trainable": trainable, "layers": layers}
+
+    def batches(self, rows):
+        """Rows of like length, so many at a time, padded to the longest: tensors of
+        tokens, of what counts, and how many tokens are predicted."""
+        size = self.settings["batch"]
+        rows = sorted((row[:self.settings["max_length"]] for row in rows), key=len)
+        for at in range(0, len(rows) - size + 1, size):
+            some = rows[at:at + size]
+            longest = max(len(row) for row in some)
+            tokens = torch.tensor([row + [0] * (longest - len(row)) for row in some])
+            there = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in some])
+            yield tokens.to(self.device), there.to(self.device), sum(len(row) - 1 for row in some)
+
+    def loss(self, tokens, there):
+        return self.model(input_ids=tokens, attention_mask=there, labels=tokens.masked_fill(there == 0, -100), use_cache=False).loss
+
+    def validate(self, training):
+        if len(self.valid) < self.settings["batch"]:
+            return
+        self.model.eval()
+        with torch.no_grad():
+            losses = [(self.loss(tokens, there).item(), count) for tokens, there, count in self.batches(self.valid)]
+        training.validation(sum(loss * count for loss, count in losses) / sum(count for _, count in losses))
+        self.model.train()
+
+    def train(self, training):
+        import random
+        order = random.Random(training.seed)
+        torch.manual_seed(training.seed)
+        batches, trained, s = list(self.batches(self.rows)), 0, self.settings
+        optimizer = torch.optim.Adam([p for p in self.model.parameters() if p.requires_grad], lr=s["lr"])
+        self.model.train()
+        queue = []
+        with torch.enable_grad():
+            for i in range(training.first, training.last):
+                if i == training.first or (i - training.first) % s["eval_every"] == 0:
+                    self.validate(training)
+                queue = queue or order.sample(batches, len(batches))
+                tokens, there, count = queue.pop()
+                start = time.perf_counter()
+                loss = self.loss(tokens, there)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                value = loss.item()  # waits for the device
+                if self.device.type != "cpu":
+                    getattr(torch, self.device.type).synchronize()
+                trained += count
+                training.iteration(value, s["lr"], count / (time.perf_counter() - start), trained)
+            self.validate(training)
+
+    def write(self, folder):
+        self.model.save_pretrained(folder)
+        os.remove(os.path.join(folder, "README.md"))  # an empty form
+
+    def close(self):
+        self.model = self.tokenizer = self.rows = self.valid = None
+        gc.collect()
+        if self.device.type in ("cuda", "mps", "xpu"):
+            getattr(torch, self.device.type).empty_cache()
+
+
+def linear_layers(model, total):
+    """The last parts of the names of the linear maps in a model's blocks, and the
+    name of the list of these."""
+    kinds = (torch.nn.Linear, hf.pytorch_utils.Conv1D)  # GPT-2 has its own
+    for path, module in model.named_modules():
+        if isinstance(module, torch.nn.ModuleList) and len(module) == total:
+            names = {name.rpartition(".")[2] for name, part in module.named_modules() if isinstance(part, kinds)}
+            return sorted(names), path.rpartition(".")[2]
+    raise Failure("unsupported", f"{type(model).__name__} has no list of {total} layers", "another model")
+
+
+class Shown:
+    """Text as its tokens come: a character that is not whole yet waits."""
+
+    def __init__(self, tokenizer):
+        self.tokenizer, self.tokens, self.done = tokenizer, [], ""
+
+    def text(self):
+        return self.tokenizer.decode(self.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+    def add(self, token):
+        self.tokens.append(token)
+        text = self.text()
+        if text.endswith("\ufffd"):
+            return ""
+        new, self.done = text[len(self.done):], text
+        if len(self.tokens) > 32:  # the last ones decide how the next is joined to them
+            self.tokens = self.tokens[-8:]
+            self.done = self.text()
+        return new
+
+    def end(self):
+        return self.text()[len(self.done):]

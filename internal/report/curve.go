@@ -1,0 +1,134 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+)
+
+// Curve draws values, the first of which belongs to x = first, as lines of at most
+// width columns: so many lines of a graph with a scale from 0 to the largest value
+// at its left, and a line below with the first x and the last. It is drawn in
+// Braille dots, 2 by 4 a character, or in asterisks. Where several values fall into
+// a column of dots, their mean is drawn, so that no spike is lost in the scale of a
+// long training and none is made larger than it was. Values that are no numbers are
+// left out; without any there is no curve.
+func Curve(values []float64, first, width, height int, unicode bool) []string {
+	high := 0.0
+	for _, v := range values {
+		if !math.IsNaN(v) && !math.IsInf(v, 0) {
+			high = max(high, v)
+		}
+	}
+	if high == 0 || height < 1 {
+		return nil
+	}
+	labels := make([]string, height)
+	for i := range labels {
+		switch i {
+		case 0:
+			labels[i] = axis(high)
+		case height - 1:
+			labels[i] = "0"
+		case height / 2:
+			labels[i] = axis(high * (1 - (float64(i)+0.5)/float64(height)))
+		}
+	}
+	margin := 0
+	for _, l := range labels {
+		margin = max(margin, len(l))
+	}
+	columns := width - margin - 2
+	if columns < 2 {
+		return nil
+	}
+	dotsX, dotsY := columns, height
+	if unicode {
+		dotsX, dotsY = 2*columns, 4*height
+	}
+	cells := make([]uint8, columns*height)
+	last := -1
+	for i, v := range resample(values, dotsX) {
+		if math.IsNaN(v) {
+			continue
+		}
+		y := dotsY - 1 - min(dotsY-1, int(v/high*float64(dotsY)))
+		from := y
+		if unicode && last >= 0 { // a line, not points
+			from = last
+		}
+		last = y
+		for d := min(from, y); d <= max(from, y); d++ {
+			if d != y && d == from { // that dot is the column's before
+				continue
+			}
+			if unicode {
+				cells[d/4*columns+i/2] |= braille[d%4][i%2]
+			} else {
+				cells[d*columns+i] = 1
+			}
+		}
+	}
+	bar := "│"
+	if !unicode {
+		bar = "|"
+	}
+	var lines []string
+	for y := range height {
+		var b strings.Builder
+		fmt.Fprintf(&b, "%*s %s", margin, labels[y], bar)
+		for _, c := range cells[y*columns : (y+1)*columns] {
+			switch {
+			case unicode && c != 0:
+				b.WriteRune(0x2800 + rune(c))
+			case !unicode && c != 0:
+				b.WriteByte('*')
+			default:
+				b.WriteByte(' ')
+			}
+		}
+		lines = append(lines, strings.TrimRight(b.String(), " "))
+	}
+	from, to := fmt.Sprint(first), fmt.Sprint(first+len(values)-1)
+	end := columns // where the last value is drawn
+	if len(values) < dotsX {
+		end = (len(values)*columns + dotsX - 1) / dotsX
+	}
+	gap := max(1, end-len(from)-len(to))
+	if len(values) == 1 {
+		return append(lines, strings.Repeat(" ", margin+2)+from)
+	}
+	return append(lines, strings.Repeat(" ", margin+2)+from+strings.Repeat(" ", gap)+to)
+}
+
+// braille are the bits of a character's dots, by row and column (Unicode, Braille
+// Patterns).
+var braille = [4][2]uint8{{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}}
+
+// axis writes a number for a scale.
+func axis(x float64) string {
+	if x >= 100 {
+		return fmt.Sprintf("%.0f", x)
+	}
+	return fmt.Sprintf("%.2f", x)
+}
+
+// resample returns at most n values: the means of as many stretches of them when
+// there are more. A stretch without a number is NaN.
+func resample(values []float64, n int) []float64 {
+	n = min(n, len(values))
+	out := make([]float64, n)
+	for i := range out {
+		sum, count := 0.0, 0
+		for _, v := range values[i*len(values)/n : (i+1)*len(values)/n] {
+			if !math.IsNaN(v) && !math.IsInf(v, 0) {
+				sum, count = sum+v, count+1
+			}
+		}
+		out[i] = math.NaN()
+		if count > 0 {
+			out[i] = sum / float64(count)
+		}
+	}
+	return out
+}
