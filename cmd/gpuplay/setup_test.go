@@ -58,8 +58,9 @@ func TestSetupMistakes(t *testing.T) {
 		says string
 	}{
 		{"pytorch", exitUsage, "gpuplay: unknown framework \"pytorch\"\n  did you mean torch?"},
-		{"abacus", exitUsage, "there are: torch, tensorflow, mlx, jax, all"},
+		{"abacus", exitUsage, "there are: torch, tensorflow, mlx, jax, llama.cpp, all"},
 		{"torch jax", exitUsage, "one framework at a time: torch jax"},
+		{"torch --from-source", exitUsage, "--from-source: only llama.cpp is built from source"},
 		{"--cpu --gpu", exitUsage, "--cpu and --gpu: only one of them"},
 		{"--dir file", exitUsage, "gpuplay: --dir file: is a file\n"},
 		{"--dir .", exitFailed, filepath.Join(folder, ".venv-torch") + " is a file, not an environment's folder\n  remove it"},
@@ -69,5 +70,16 @@ func TestSetupMistakes(t *testing.T) {
 		if code != tt.code || stdout != "" || !strings.Contains(stderr, tt.says) {
 			t.Errorf("setup %s: exit code %d, stdout %q, stderr %q; want %d and %q", tt.args, code, stdout, stderr, tt.code, tt.says)
 		}
+	}
+}
+
+func TestBuildLog(t *testing.T) {
+	var b strings.Builder
+	l := &buildLog{out: &b, shown: -1}
+	for _, text := range []string{"gpuplay: https://pypi.org/x.tar.gz\n-- Conf", "iguring done\n[1/20] Building a\n", "[ 10%] Building b\n[2/20] Linking c\r\n[20/20] Linking d\n"} {
+		l.Write([]byte(text))
+	}
+	if got, want := b.String(), "  https://pypi.org/x.tar.gz\n  built 0 %\n  built 10 %\n  built 100 %\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -44,6 +44,9 @@ print(*facts, sep="\n", file=answer, flush=True)`
 // Check imports the framework in an environment and returns what it says of
 // itself and its devices, a fact each: "torch: 2.15.0", "CUDA available: False".
 func (b *Builder) Check(ctx context.Context, folder, framework string) ([]string, error) {
+	if framework == LlamaCpp {
+		return b.Try(ctx, folder)
+	}
 	env := append(b.Env[:len(b.Env):len(b.Env)], "TF_CPP_MIN_LOG_LEVEL=3")
 	out, err := output(ctx, b.Exec, env, checkLimit, python.In(folder), "-I", "-c", before+checks[framework]+after)
 	if err != nil {

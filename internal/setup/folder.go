@@ -27,7 +27,11 @@ type record struct {
 }
 
 func (p *Plan) record() record {
-	return record{PID: os.Getpid(), Packages: p.Packages, Source: p.Sources[0].Name}
+	r := record{PID: os.Getpid(), Packages: p.Packages, Source: p.Sources[0].Name}
+	if p.Build != nil {
+		r.Packages = slices.Concat(p.Packages, p.Build.Flags)
+	}
+	return r
 }
 
 // state is what there is where an environment is to be.
@@ -62,7 +66,7 @@ func inspect(folder string) (state, error) {
 		return absent, err
 	case len(entries) == 0:
 		return absent, nil
-	case !exists(filepath.Join(folder, "pyvenv.cfg")):
+	case !exists(filepath.Join(folder, "pyvenv.cfg")) && !exists(filepath.Join(folder, made)):
 		return absent, fail("remove it, or name another place with --dir", "%s is a folder with files in it, but no virtual environment", folder)
 	}
 	return present, nil

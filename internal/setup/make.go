@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"gpuplay/internal/bench"
 	"gpuplay/internal/python"
 	"gpuplay/internal/unit"
 )
@@ -21,6 +22,10 @@ type Builder struct {
 	Free     func(folder string) (uint64, error) // Free
 	Env      []string                            // what the installers inherit
 	Log      io.Writer                           // gets their words while they work
+	Index    string                              // PyPI, or what stands for it
+	// Try has llama.cpp in a folder compute something and returns what it says of
+	// itself and its devices; Check calls it.
+	Try func(ctx context.Context, folder string) ([]string, error)
 }
 
 // A Job is a plan with its place and its Python.
@@ -45,11 +50,13 @@ func (b *Builder) Prepare(ctx context.Context, p *Plan, folder, asked string, cl
 	j.remove = there == unfinished || there == present && clear
 	if there == present && !clear {
 		const again = "--clear removes it and makes it anew, --dir names another place"
-		if _, err := b.examine(ctx, python.In(folder)); err != nil {
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
+		if exists(filepath.Join(folder, "pyvenv.cfg")) {
+			if _, err := b.examine(ctx, python.In(folder)); err != nil {
+				if ctx.Err() != nil {
+					return nil, ctx.Err()
+				}
+				return nil, fail(again, "%s: its Python does not work: %v", folder, err)
 			}
-			return nil, fail(again, "%s: its Python does not work: %v", folder, err)
 		}
 		if !p.same(folder) {
 			return nil, fail(again, "%s was made with other packages or from another source than %s from %s", folder, p.Packages, p.Sources[0].Name)
@@ -57,8 +64,10 @@ func (b *Builder) Prepare(ctx context.Context, p *Plan, folder, asked string, cl
 		j.Made = true
 		return j, nil
 	}
-	if j.Python, err = b.interpreter(ctx, p, asked); err != nil {
-		return nil, err
+	if p.Build == nil {
+		if j.Python, err = b.interpreter(ctx, p, asked); err != nil {
+			return nil, err
+		}
 	}
 	if err := writable(nearest(folder)); err != nil {
 		return nil, fail("name another place with --dir", "%s cannot be made: %v", folder, err)
@@ -73,7 +82,7 @@ func (b *Builder) Prepare(ctx context.Context, p *Plan, folder, asked string, cl
 // the wheels beside what it unpacks.
 func (b *Builder) fits(j *Job, s Source) error {
 	need := s.Disk
-	if b.Machine.UV == "" {
+	if b.Machine.UV == "" && j.Plan.Build == nil {
 		need += s.Download
 	}
 	if j.Free >= uint64(need) {
@@ -85,6 +94,9 @@ func (b *Builder) fits(j *Job, s Source) error {
 
 // Commands returns what Make runs when the source can be reached.
 func (b *Builder) Commands(j *Job, s Source) [][]string {
+	if j.Plan.Build != nil {
+		return buildCommands(j.Plan.Build, j.Folder)
+	}
 	interpreter := python.In(j.Folder)
 	if uv := b.Machine.UV; uv != "" {
 		base := []string{"--python", j.Python.Path}
@@ -111,12 +123,13 @@ func (b *Builder) Commands(j *Job, s Source) [][]string {
 // been imported; an environment that carries it is not used, is removed when
 // anything fails, and by the next Make when not even that could be done. Wheels
 // stay in the installer's cache, so that trying again is no second download. The
-// installer's words are kept beside the folder when it fails.
+// installer's words are kept beside the folder when it fails, those of a build in
+// it when it does not.
 func (b *Builder) Make(ctx context.Context, j *Job) (facts []string, err error) {
 	if j.Made {
 		facts, err = b.Check(ctx, j.Folder, j.Plan.Framework)
 		if err != nil && ctx.Err() == nil {
-			err = fail("--clear removes the environment and makes it anew", "%s is there, but %v", j.Folder, err)
+			err = fail(orHint(err, "--clear removes the environment and makes it anew"), "%s is there, but %v", j.Folder, err)
 		}
 		return facts, err
 	}
@@ -136,12 +149,14 @@ func (b *Builder) Make(ctx context.Context, j *Job) (facts []string, err error) 
 	defer func() {
 		err = errors.Join(err, log.Close())
 		switch {
+		case err == nil && j.Plan.Build != nil:
+			err = os.Rename(name, filepath.Join(j.Folder, "build.log"))
 		case err == nil:
 			err = os.Remove(name)
 		case ctx.Err() != nil:
 			err = errors.Join(ctx.Err(), remove(j.Folder), os.Remove(name))
 		default:
-			facts, err = nil, fail("try again when it is mended: what was downloaded is kept; all the installer said is in "+name, "%v", errors.Join(err, remove(j.Folder)))
+			facts, err = nil, fail(orHint(err, "try again when it is mended: what was downloaded is kept; all the installer said is in "+name), "%v", errors.Join(err, remove(j.Folder)))
 		}
 	}()
 	if err := b.install(ctx, j, &transcript{to: io.MultiWriter(log, b.Log)}); err != nil {
@@ -168,6 +183,12 @@ func (b *Builder) install(ctx context.Context, j *Job, out *transcript) (err err
 		}
 		return err
 	}
+	if j.Plan.Build != nil {
+		if err := b.build(ctx, j, run); err != nil {
+			return err
+		}
+		return os.RemoveAll(temp)
+	}
 	for i, s := range j.Plan.Sources {
 		if i > 0 {
 			fmt.Fprintf(out, "gpuplay: %s does not serve it, trying %s: about %s to download, %s on disk\n",
@@ -190,4 +211,13 @@ func (b *Builder) install(ctx context.Context, j *Job, out *transcript) (err err
 		return err
 	}
 	return os.RemoveAll(temp)
+}
+
+// orHint returns the way out that an error has, or else another.
+func orHint(err error, other string) string {
+	var e *bench.Error
+	if errors.As(err, &e) && e.Hint != "" {
+		return e.Hint
+	}
+	return other
 }

