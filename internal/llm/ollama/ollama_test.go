@@ -43,8 +43,8 @@ func TestBase(t *testing.T) {
 }
 
 // real starts an Ollama of this machine with nothing in it but a tiny model, and
-// returns its address. go install github.com/ollama/ollama@v0.17.4 makes one, see
-// .ci/ollama.
+// returns its address.
+// .ci/ollama builds one.
 func real(t *testing.T) string {
 	t.Helper()
 	path := os.Getenv("GPUPLAY_TEST_OLLAMA")
