@@ -34,7 +34,7 @@ type finetuneFlags struct {
 func newFinetune(a *app) *cobra.Command {
 	var f finetuneFlags
 	c := &cobra.Command{
-		Use:   "finetune MODEL",
+		Use:   "finetune [MODEL]",
 		Short: "Teach a small language model a few rows, and watch its loss fall",
 		Long: `finetune trains a LoRA adapter: two thin matrices beside each large one, which stays
 as it is. It asks the model a question before and after, and shows the loss while it
@@ -54,7 +54,7 @@ mlx_lm.generate --adapter-path and peft load it too.`,
 			if err := f.check(c.Flags()); err != nil {
 				return err
 			}
-			return a.finetune(c.Context(), f, c.Flags(), args[0])
+			return a.finetune(c.Context(), f, c.Flags(), args)
 		},
 	}
 	fl := c.Flags()
@@ -152,8 +152,8 @@ func (a *app) settings(f finetuneFlags, fl *pflag.FlagSet, found model.Model, d 
 	return s, state, nil
 }
 
-func (a *app) finetune(ctx context.Context, f finetuneFlags, fl *pflag.FlagSet, name string) error {
-	found, err := a.findModel(ctx, name)
+func (a *app) finetune(ctx context.Context, f finetuneFlags, fl *pflag.FlagSet, args []string) error {
+	found, err := a.findModel(ctx, f.languageFlags, args)
 	if err != nil {
 		return err
 	}

@@ -39,13 +39,14 @@ type generateFlags struct {
 func newGenerate(a *app) *cobra.Command {
 	var f generateFlags
 	c := &cobra.Command{
-		Use:   "generate MODEL",
+		Use:   "generate [MODEL]",
 		Short: "Generate text with a small language model, on the CPU or the GPU",
 		Long: `generate continues a prompt with a language model in MLX or PyTorch and says how
 fast: prompt and generation in tokens a second, and the memory it took. MODEL is a
-folder as Hugging Face has it. The likeliest token is always taken, so that the
-same model says the same again. Without --device it runs on the GPU if the
-framework has one, and says which.`,
+folder as Hugging Face has it or a name that gpuplay models shows; without it the
+first one here. The likeliest token is always taken, so that the same model says the
+same again. Without --device it runs on the GPU if the framework has one, and says
+which.`,
 		Example: `  gpuplay generate models/Qwen2.5-0.5B-Instruct
   gpuplay generate models/gemma-3-270m --prompt "The capital of Finland is" --device cpu
   gpuplay generate models/gemma-3-270m --adapter adapters --prompt "Question: What is gpuplay?"`,
@@ -54,7 +55,7 @@ framework has one, and says which.`,
 			if err := f.check(); err != nil {
 				return err
 			}
-			return a.generate(c.Context(), f, args[0])
+			return a.generate(c.Context(), f, args)
 		},
 	}
 	fl := c.Flags()
@@ -76,17 +77,16 @@ func (f *languageFlags) add(c *cobra.Command) {
 	fl.StringVar(&f.device, "device", "", "cpu, gpu, or a name such as mps or cuda (default: the GPU if there is one)")
 	fl.IntVar(&f.threads, "threads", 0, "CPU threads (default: the framework's own choice)")
 	fl.StringVar(&f.python, "python", "", "Python interpreter or environment with the framework in it")
+	fl.StringArrayVar(&f.dirs, "model-dir", nil, "folder to look for models in too; may be repeated")
+	fl.BoolVarP(&f.yes, "yes", "y", false, "download the model if it is not here")
 }
 
-// oneModel wants the argument that is a model.
+// oneModel wants one model at most: without a name the first that is found.
 func oneModel(c *cobra.Command, args []string) error {
-	switch len(args) {
-	case 1:
-		return nil
-	case 0:
-		return usagef("name a folder as Hugging Face has it: config.json, *.safetensors and tokenizer.json", "%s: which model?", c.CommandPath())
+	if len(args) > 1 {
+		return usagef("quote words that belong to --prompt", "%s takes one model, not %d", c.CommandPath(), len(args))
 	}
-	return usagef("quote words that belong to --prompt", "%s takes one model, not %q too", c.CommandPath(), args[1])
+	return nil
 }
 
 func (f *generateFlags) check() error {
@@ -117,8 +117,8 @@ type generationJSON struct {
 	Rate       *float64 `json:"tokens_per_second"`        // likewise
 }
 
-func (a *app) generate(ctx context.Context, f generateFlags, name string) error {
-	found, err := a.findModel(ctx, name)
+func (a *app) generate(ctx context.Context, f generateFlags, args []string) error {
+	found, err := a.findModel(ctx, f.languageFlags, args)
 	if err != nil {
 		return err
 	}

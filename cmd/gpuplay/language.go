@@ -24,6 +24,8 @@ type languageFlags struct {
 	device    string
 	threads   int
 	python    string
+	dirs      []string // with models in them
+	yes       bool     // a model may be downloaded
 }
 
 // frameworks are those that run language models, by what --framework calls them.
@@ -51,14 +53,19 @@ var parts = map[string]part{
 	"torch": {framework.Transformers, "torch", "transformers"},
 }
 
+// usualFrameworks are those to try, in order.
+func usualFrameworks() []string {
+	if runtime.GOOS == "darwin" && runtime.GOARCH == "arm64" {
+		return []string{"mlx", "torch"}
+	}
+	return []string{"torch", "mlx"}
+}
+
 // runtime returns the framework that runs language models and the interpreter that
 // has it. Left to choose it takes MLX on Apple silicon and PyTorch elsewhere, but
 // rather the other one than one that is not there or cannot load the model.
 func (a *app) runtime(ctx context.Context, f languageFlags, m model.Model) (*framework.Runtime, error) {
-	order := []string{"torch", "mlx"}
-	if runtime.GOOS == "darwin" && runtime.GOARCH == "arm64" {
-		order = []string{"mlx", "torch"}
-	}
+	order := usualFrameworks()
 	if f.framework != "" {
 		order = []string{f.framework}
 	}
@@ -106,10 +113,17 @@ func (a *app) languageClient(runtime, interpreter string) func(context.Context, 
 	}
 }
 
-// findModel returns the model that a person named, if MLX or PyTorch can load it
-// and memory holds it.
-func (a *app) findModel(ctx context.Context, name string) (model.Model, error) {
-	m, err := model.Resolve(ctx, model.Places{}, name)
+// findModel returns the model that a person named, or else the first one here, if
+// MLX or PyTorch can load it and memory holds it.
+func (a *app) findModel(ctx context.Context, f languageFlags, args []string) (model.Model, error) {
+	word, wanted := "", f.framework
+	switch {
+	case len(args) > 0:
+		word, wanted = args[0], ""
+	case wanted == "":
+		wanted = usualFrameworks()[0]
+	}
+	m, err := a.resolveModel(ctx, word, f.dirs, wanted, f.yes)
 	switch {
 	case err != nil:
 		return m, err
@@ -120,7 +134,7 @@ func (a *app) findModel(ctx context.Context, name string) (model.Model, error) {
 		return m, err
 	}
 	if free := host.Free(); free > 0 && m.Bytes > free {
-		return m, &bench.Error{Code: bench.ErrOutOfMemory, Message: fmt.Sprintf("%s has %s of weights, %s of memory is free", name, unit.Bytes(float64(m.Bytes)), unit.Bytes(float64(free))), Hint: "a smaller model, or the same with 4-bit weights for MLX"}
+		return m, &bench.Error{Code: bench.ErrOutOfMemory, Message: fmt.Sprintf("%s has %s of weights, %s of memory is free", m.Ref, unit.Bytes(float64(m.Bytes)), unit.Bytes(float64(free))), Hint: "a smaller model, or the same with 4-bit weights for MLX"}
 	}
 	return m, nil
 }

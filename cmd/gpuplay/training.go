@@ -111,7 +111,6 @@ func (t *training) head() []string {
 // observer shows what goes on. The events come one at a time.
 func (t *training) observer() lora.Observer {
 	return lora.Observer{
-		Asked: func(string) {},
 		Planned: func(p framework.Tuning, estimate int64) {
 			for _, line := range t.plan(p, estimate) {
 				t.progress.say("%s", line)

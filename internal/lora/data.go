@@ -183,9 +183,9 @@ func parseRow(line []byte) (r row, err error) {
 		var kind *json.UnmarshalTypeError
 		switch {
 		case errors.As(err, &kind) && kind.Field == "":
-			return r, fmt.Errorf("is a %s, not an object", kind.Value)
+			return r, fmt.Errorf("is a JSON %s, not an object", kind.Value)
 		case errors.As(err, &kind):
-			return r, fmt.Errorf("%q is a %s", kind.Field, kind.Value)
+			return r, fmt.Errorf("%q is a JSON %s", kind.Field, kind.Value)
 		case errors.As(err, &syntax) && syntax.Offset >= int64(len(line)):
 			return r, errors.New("is cut off: no JSON object")
 		case errors.As(err, &syntax):

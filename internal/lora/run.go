@@ -50,7 +50,6 @@ type Result struct {
 
 // An Observer is told what goes on; its functions must not block.
 type Observer struct {
-	Asked   func(before string)                      // the answer before the training
 	Planned func(t framework.Tuning, estimate int64) // what will be trained
 	Step    func(s framework.Step)
 }
@@ -73,7 +72,6 @@ func Run(ctx context.Context, m *framework.Model, j Job, o Observer) (r Result, 
 	if r.Before = g.Text; err != nil {
 		return r, fmt.Errorf("asking before the training: %w", err)
 	}
-	o.Asked(g.Text)
 	tuning, err := m.Tune(ctx, j.Settings)
 	if err != nil {
 		return r, err

@@ -10,9 +10,8 @@ import (
 // width columns: so many lines of a graph with a scale from 0 to the largest value
 // at its left, and a line below with the first x and the last. It is drawn in
 // Braille dots, 2 by 4 a character, or in asterisks. Where several values fall into
-// a column of dots, their mean is drawn, so that no spike is lost in the scale of a
-// long training and none is made larger than it was. Values that are no numbers are
-// left out; without any there is no curve.
+// a column of dots, their mean is drawn. Values that are no numbers are left out;
+// without any, or without space for it, there is no curve.
 func Curve(values []float64, first, width, height int, unicode bool) []string {
 	high := 0.0
 	for _, v := range values {
@@ -38,8 +37,12 @@ func Curve(values []float64, first, width, height int, unicode bool) []string {
 	for _, l := range labels {
 		margin = max(margin, len(l))
 	}
+	from, to := fmt.Sprint(first), fmt.Sprint(first+len(values)-1)
+	if len(values) == 1 {
+		to = ""
+	}
 	columns := width - margin - 2
-	if columns < 2 {
+	if columns < len(from)+1+len(to) {
 		return nil
 	}
 	dotsX, dotsY := columns, height
@@ -47,7 +50,7 @@ func Curve(values []float64, first, width, height int, unicode bool) []string {
 		dotsX, dotsY = 2*columns, 4*height
 	}
 	cells := make([]uint8, columns*height)
-	last := -1
+	last := -1 // where the column before is
 	for i, v := range resample(values, dotsX) {
 		if math.IsNaN(v) {
 			continue
@@ -89,16 +92,8 @@ func Curve(values []float64, first, width, height int, unicode bool) []string {
 		}
 		lines = append(lines, strings.TrimRight(b.String(), " "))
 	}
-	from, to := fmt.Sprint(first), fmt.Sprint(first+len(values)-1)
-	end := columns // where the last value is drawn
-	if len(values) < dotsX {
-		end = (len(values)*columns + dotsX - 1) / dotsX
-	}
-	gap := max(1, end-len(from)-len(to))
-	if len(values) == 1 {
-		return append(lines, strings.Repeat(" ", margin+2)+from)
-	}
-	return append(lines, strings.Repeat(" ", margin+2)+from+strings.Repeat(" ", gap)+to)
+	gap := columns - len(from) - len(to)
+	return append(lines, strings.TrimRight(strings.Repeat(" ", margin+2)+from+strings.Repeat(" ", gap)+to, " "))
 }
 
 // braille are the bits of a character's dots, by row and column (Unicode, Braille
@@ -113,12 +108,22 @@ func axis(x float64) string {
 	return fmt.Sprintf("%.2f", x)
 }
 
-// resample returns at most n values: the means of as many stretches of them when
-// there are more. A stretch without a number is NaN.
+// resample returns n values: the means of as many stretches of them when there are
+// more, else so many on the straight lines between them. A stretch without a number
+// is NaN.
 func resample(values []float64, n int) []float64 {
-	n = min(n, len(values))
 	out := make([]float64, n)
 	for i := range out {
+		if len(values) <= n {
+			at := float64(i) * float64(len(values)-1) / float64(max(n-1, 1))
+			left := int(at)
+			right := min(left+1, len(values)-1)
+			out[i] = values[left] + (values[right]-values[left])*(at-float64(left))
+			if math.IsInf(out[i], 0) {
+				out[i] = math.NaN()
+			}
+			continue
+		}
 		sum, count := 0.0, 0
 		for _, v := range values[i*len(values)/n : (i+1)*len(values)/n] {
 			if !math.IsNaN(v) && !math.IsInf(v, 0) {

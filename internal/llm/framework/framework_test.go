@@ -1,104 +1,33 @@
-package framework
+package framework_test
 
 import (
 	"context"
 	"errors"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"gpuplay/internal/bench"
-	"gpuplay/internal/engine/enginetest"
 	"gpuplay/internal/llm"
-	"gpuplay/internal/python"
-	"gpuplay/internal/worker"
+	"gpuplay/internal/llm/framework"
+	"gpuplay/internal/llm/framework/frameworktest"
 )
 
-func limit(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// modules are what each runtime stands on, the framework first.
-var modules = map[string][]string{MLX: {"mlx", "mlx_lm"}, Transformers: {"torch", "transformers", "peft"}}
-
-// interpreter returns the Python that has what a runtime needs.
-func interpreter(t *testing.T, runtime string) string {
-	t.Helper()
-	root, err := filepath.Abs("../../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := modules[runtime][0]
-	s := python.Search{Variable: os.Getenv(python.Variable(name)), Folder: root, VirtualEnv: os.Getenv("VIRTUAL_ENV"), LookPath: exec.LookPath, Has: python.HasModule}
-	found, err := s.Find(limit(t), name)
-	for _, m := range modules[runtime] {
-		if err != nil || !python.HasModule(limit(t), found.Path, m) {
-			enginetest.Require(t, m, "no Python with "+m+" was found: pip install "+m+" into .venv-"+name)
-		}
-	}
-	return found.Path
-}
-
-// real returns a runtime with the user's framework.
-func real(t *testing.T, name string) *Runtime {
-	t.Helper()
-	path := interpreter(t, name)
-	return &Runtime{Runtime: name, Client: func(_ context.Context, threads int) (*worker.Client, error) {
-		args, source, err := python.Worker(path, name)
-		return &worker.Client{Engine: name, Path: path, Args: args, Source: source, Env: os.Environ(), Hello: worker.Hello{CPU: "a CPU", Threads: threads}}, err
-	}}
-}
-
-var tiny struct {
-	once   sync.Once
-	folder string
-	err    error
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	os.RemoveAll(tiny.folder)
-	os.Exit(code)
-}
-
-// tinyModel returns the folder of a random model, made on the spot with the Python of
-// either framework.
-func tinyModel(t *testing.T, runtime string) string {
-	t.Helper()
-	path := interpreter(t, runtime)
-	tiny.once.Do(func() {
-		if tiny.folder, tiny.err = os.MkdirTemp("", "tiny-model-"); tiny.err == nil {
-			var out []byte
-			if out, tiny.err = exec.Command(path, filepath.Join("testdata", "tiny_model.py"), tiny.folder).CombinedOutput(); tiny.err != nil {
-				tiny.err = errors.New(string(out))
-			}
-		}
-	})
-	if tiny.err != nil {
-		t.Fatal(tiny.err)
-	}
-	return tiny.folder
-}
-
 // each runs a test with either framework, and a tiny model on its CPU.
-func each(t *testing.T, f func(t *testing.T, r *Runtime, folder string)) {
-	for _, name := range []string{MLX, Transformers} {
-		t.Run(name, func(t *testing.T) { f(t, real(t, name), tinyModel(t, name)) })
+func each(t *testing.T, f func(t *testing.T, r *framework.Runtime, folder string)) {
+	for _, name := range frameworktest.Runtimes {
+		t.Run(name, func(t *testing.T) { f(t, frameworktest.Real(t, name), frameworktest.TinyModel(t, name)) })
 	}
 }
 
 // open loads the tiny model, with an adapter if there is one.
-func open(t *testing.T, r *Runtime, folder, adapter string) *Model {
+func open(t *testing.T, r *framework.Runtime, folder, adapter string) *framework.Model {
 	t.Helper()
-	m, err := r.Open(limit(t), folder, Options{Device: "cpu", Adapter: adapter})
+	m, err := r.Open(frameworktest.Limit(t), folder, framework.Options{Device: "cpu", Adapter: adapter})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +39,7 @@ var request = llm.Request{Prompt: "Question: What is a matrix?", Tokens: 24, Ign
 
 func TestGenerate(t *testing.T) {
 	said := map[string]string{}
-	each(t, func(t *testing.T, r *Runtime, folder string) {
+	each(t, func(t *testing.T, r *framework.Runtime, folder string) {
 		m := open(t, r, folder, "")
 		f := m.Facts()
 		if f.Device.Kind != bench.CPU || f.Load <= 0 || *f.Layers != 0 || *f.Total != 3 || f.Context != 512 || *f.Memory < 400_000 || !strings.Contains(f.Runtime, ".") {
@@ -121,7 +50,7 @@ func TestGenerate(t *testing.T) {
 		}
 		var pieces strings.Builder
 		var last time.Duration
-		g, err := m.Generate(limit(t), request, func(p llm.Piece) {
+		g, err := m.Generate(frameworktest.Limit(t), request, func(p llm.Piece) {
 			pieces.WriteString(p.Text)
 			if p.At < last {
 				t.Errorf("a piece at %s after one at %s", p.At, last)
@@ -142,7 +71,7 @@ func TestGenerate(t *testing.T) {
 		}
 		with := request
 		with.Candidates = 3
-		again, err := m.Generate(limit(t), with, nil)
+		again, err := m.Generate(frameworktest.Limit(t), with, nil)
 		if err != nil || again.Text != g.Text || len(again.Sequence) != with.Tokens {
 			t.Errorf("the same prompt again says %q in %d tokens, %v", again.Text, len(again.Sequence), err)
 		}
@@ -151,49 +80,51 @@ func TestGenerate(t *testing.T) {
 				t.Errorf("token %d of candidates %+v", s.ID, c)
 			}
 		}
-		filler, err := m.Generate(limit(t), llm.Request{Filler: 100, Tokens: 1}, nil)
+		filler, err := m.Generate(frameworktest.Limit(t), llm.Request{Filler: 100, Tokens: 1}, nil)
 		if err != nil || filler.PromptTokens != 100 || filler.Tokens != 1 {
 			t.Errorf("a filler of 100 tokens: %+v, %v", filler, err)
 		}
 		said[r.Name()] = g.Text
+		t.Run("refuses", func(t *testing.T) { refuses(t, m) })
+		t.Run("stops", func(t *testing.T) { stops(t, m) })
 	})
 	if len(said) == 2 && said["mlx"] != said["torch"] {
 		t.Errorf("the same weights say %q in MLX and %q in PyTorch", said["mlx"], said["torch"])
 	}
 }
 
-// What was said until the context ends is kept, and the model goes on to work.
-func TestGenerateStops(t *testing.T) {
-	each(t, func(t *testing.T, r *Runtime, folder string) {
-		m := open(t, r, folder, "")
-		ctx, cancel := context.WithCancel(limit(t))
-		long := request
-		long.Tokens = 400
-		g, err := m.Generate(ctx, long, func(llm.Piece) { cancel() })
-		if !errors.Is(err, context.Canceled) || g.Text == "" || g.Tokens < 1 || g.Tokens >= long.Tokens {
-			t.Errorf("%d tokens %q, error %v", g.Tokens, g.Text, err)
+func refuses(t *testing.T, m *framework.Model) {
+	for name, tt := range map[string]struct {
+		request llm.Request
+		says    string
+	}{
+		"longer than the context": {llm.Request{Prompt: strings.Repeat("a", 500), Tokens: 20}, "500 tokens of prompt and 20 to generate are more than the 512"},
+		"no prompt":               {llm.Request{Tokens: 1}, "the prompt has no tokens"},
+	} {
+		var e *bench.Error
+		if _, err := m.Generate(frameworktest.Limit(t), tt.request, nil); !errors.As(err, &e) || e.Code != bench.ErrInvalid || !strings.Contains(e.Message, tt.says) || e.Hint == "" {
+			t.Errorf("%s: error %#v", name, err)
 		}
-		if _, err := m.Generate(limit(t), request, nil); err != nil {
-			t.Errorf("after it: %v", err)
-		}
-	})
+	}
 }
 
+// What was said until the context ends is kept, and the model goes on to work.
+func stops(t *testing.T, m *framework.Model) {
+	ctx, cancel := context.WithCancel(frameworktest.Limit(t))
+	long := request
+	long.Tokens = 400
+	g, err := m.Generate(ctx, long, func(llm.Piece) { cancel() })
+	if !errors.Is(err, context.Canceled) || g.Text == "" || g.Tokens < 1 || g.Tokens >= long.Tokens {
+		t.Errorf("%d tokens %q, error %v", g.Tokens, g.Text, err)
+	}
+	if _, err := m.Generate(frameworktest.Limit(t), request, nil); err != nil {
+		t.Errorf("after it: %v", err)
+	}
+}
+
+// What cannot be loaded is named, with what is wrong.
 func TestRefuses(t *testing.T) {
-	each(t, func(t *testing.T, r *Runtime, folder string) {
-		m := open(t, r, folder, "")
-		for name, tt := range map[string]struct {
-			request llm.Request
-			says    string
-		}{
-			"longer than the context": {llm.Request{Prompt: strings.Repeat("a", 500), Tokens: 20}, "500 tokens of prompt and 20 to generate are more than the 512"},
-			"no prompt":               {llm.Request{Tokens: 1}, "the prompt has no tokens"},
-		} {
-			var e *bench.Error
-			if _, err := m.Generate(limit(t), tt.request, nil); !errors.As(err, &e) || e.Code != bench.ErrInvalid || !strings.Contains(e.Message, tt.says) || e.Hint == "" {
-				t.Errorf("%s: error %#v", name, err)
-			}
-		}
+	each(t, func(t *testing.T, r *framework.Runtime, folder string) {
 		broken := t.TempDir()
 		text, err := os.ReadFile(filepath.Join(folder, "config.json"))
 		if err != nil {
@@ -213,7 +144,7 @@ func TestRefuses(t *testing.T) {
 				}
 			}
 			var e *bench.Error
-			if _, err := r.Open(limit(t), filepath.Join(broken, name), Options{Device: "cpu"}); !errors.As(err, &e) || e.Code != bench.ErrInvalid || !strings.Contains(e.Message, c.says) {
+			if _, err := r.Open(frameworktest.Limit(t), filepath.Join(broken, name), framework.Options{Device: "cpu"}); !errors.As(err, &e) || e.Code != bench.ErrInvalid || !strings.Contains(e.Message, c.says) {
 				t.Errorf("%s: error %#v", name, err)
 			}
 		}
@@ -222,8 +153,8 @@ func TestRefuses(t *testing.T) {
 
 // A GPU that is not there is an error that says why, for a lane as for a name.
 func TestNoGPU(t *testing.T) {
-	each(t, func(t *testing.T, r *Runtime, folder string) {
-		s, err := r.Load(limit(t), folder, llm.Lane{Layers: 99})
+	each(t, func(t *testing.T, r *framework.Runtime, folder string) {
+		s, err := r.Load(frameworktest.Limit(t), folder, llm.Lane{Layers: 99})
 		if err == nil {
 			defer s.Close()
 			if d := s.Facts().Device; d.Kind != bench.GPU {
@@ -238,33 +169,6 @@ func TestNoGPU(t *testing.T) {
 	})
 }
 
-func TestPick(t *testing.T) {
-	cpu := bench.Device{ID: "cpu", Kind: bench.CPU, API: "cpu"}
-	gpu := bench.Device{ID: "cuda:GPU-a", Kind: bench.GPU, API: "cuda"}
-	both := bench.Inventory{Devices: []bench.Device{cpu, gpu}}
-	alone := bench.Inventory{Devices: []bench.Device{cpu}, Missing: []bench.Missing{{API: "cuda", Kind: bench.GPU, Reason: "a CPU-only build", Fix: "another"}}}
-	for _, tt := range []struct {
-		found      bench.Inventory
-		want, id   string
-		says, hint string
-	}{
-		{both, "", gpu.ID, "", ""},
-		{both, "cpu", "cpu", "", ""},
-		{both, "gpu", gpu.ID, "", ""},
-		{both, "cuda", gpu.ID, "", ""},
-		{both, "mps", "", `torch has no device "mps"`, "there are: cpu, cuda"},
-		{alone, "", "cpu", "", ""},
-		{alone, "gpu", "", "torch has no device gpu: a CPU-only build", "another"},
-		{alone, "cuda", "", "torch has no device cuda: a CPU-only build", "another"},
-	} {
-		d, err := pick(tt.found, "torch", tt.want)
-		var e *bench.Error
-		if errors.As(err, &e) != (tt.says != "") || d.ID != tt.id || e != nil && (e.Message != tt.says || e.Hint != tt.hint) {
-			t.Errorf("--device %q: %q, %v", tt.want, d.ID, err)
-		}
-	}
-}
-
 // rows writes a file of rows that are quickly learned.
 func rows(t *testing.T) string {
 	t.Helper()
@@ -276,9 +180,9 @@ func rows(t *testing.T) string {
 	return file
 }
 
-func settings(t *testing.T) Settings {
+func settings(t *testing.T) framework.Settings {
 	file := rows(t)
-	return Settings{
+	return framework.Settings{
 		Train: file, Valid: file, Adapter: t.TempDir(), Batch: 2, Layers: 1, Rank: 4, Scale: 10, LR: 1e-2, Seed: 1,
 		MaxLength: 64, SaveEvery: 4, EvalEvery: 4, State: map[string]any{"runtime": "test"},
 	}
@@ -301,17 +205,17 @@ func names(t *testing.T, folder string) []string {
 // A training lowers the loss and changes the text; the framework itself loads what
 // was saved, and says the same with it.
 func TestTrain(t *testing.T) {
-	each(t, func(t *testing.T, r *Runtime, folder string) {
+	each(t, func(t *testing.T, r *framework.Runtime, folder string) {
 		for name, dora := range map[string]bool{"LoRA": false, "DoRA": true} {
 			t.Run(name, func(t *testing.T) {
 				m := open(t, r, folder, "")
-				before, err := m.Generate(limit(t), request, nil)
+				before, err := m.Generate(frameworktest.Limit(t), request, nil)
 				if err != nil {
 					t.Fatal(err)
 				}
 				s := settings(t)
 				s.DoRA = dora
-				tuning, err := m.Tune(limit(t), s)
+				tuning, err := m.Tune(frameworktest.Limit(t), s)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -320,7 +224,7 @@ func TestTrain(t *testing.T) {
 				}
 				var losses, held []float64
 				var saved []int
-				trained, stopped, err := m.Train(limit(t), 10, time.Minute, func(s Step) {
+				trained, stopped, err := m.Train(frameworktest.Limit(t), 10, time.Minute, func(s framework.Step) {
 					switch {
 					case s.Loss != nil:
 						losses = append(losses, *s.Loss)
@@ -345,11 +249,11 @@ func TestTrain(t *testing.T) {
 				if files := names(t, s.Adapter); len(files) != 3 || !slices.Contains(files, "adapter_config.json") {
 					t.Errorf("the adapter is %v", files)
 				}
-				after, err := m.Generate(limit(t), request, nil)
+				after, err := m.Generate(frameworktest.Limit(t), request, nil)
 				if err != nil || after.Text == before.Text {
 					t.Errorf("it says %q after and before, %v", after.Text, err)
 				}
-				again, err := open(t, r, folder, s.Adapter).Generate(limit(t), request, nil)
+				again, err := open(t, r, folder, s.Adapter).Generate(frameworktest.Limit(t), request, nil)
 				if err != nil || again.Text != after.Text {
 					t.Errorf("the saved adapter says %q, the trained model %q, %v", again.Text, after.Text, err)
 				}
@@ -360,14 +264,14 @@ func TestTrain(t *testing.T) {
 
 // A training that is stopped saves what it has, and is gone on with.
 func TestTrainStopsAndResumes(t *testing.T) {
-	each(t, func(t *testing.T, r *Runtime, folder string) {
+	each(t, func(t *testing.T, r *framework.Runtime, folder string) {
 		s := settings(t)
 		m := open(t, r, folder, "")
-		if _, err := m.Tune(limit(t), s); err != nil {
+		if _, err := m.Tune(frameworktest.Limit(t), s); err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithCancel(limit(t))
-		trained, stopped, err := m.Train(ctx, 1_000_000, time.Minute, func(s Step) {
+		ctx, cancel := context.WithCancel(frameworktest.Limit(t))
+		trained, stopped, err := m.Train(ctx, 1_000_000, time.Minute, func(s framework.Step) {
 			if s.Iteration == 6 {
 				cancel()
 			}
@@ -377,11 +281,11 @@ func TestTrainStopsAndResumes(t *testing.T) {
 		}
 		s.Resume, s.From = true, trained.Iterations
 		next := open(t, r, folder, "")
-		if _, err := next.Tune(limit(t), s); err != nil {
+		if _, err := next.Tune(frameworktest.Limit(t), s); err != nil {
 			t.Fatal(err)
 		}
-		var first Step
-		again, _, err := next.Train(limit(t), 2, time.Minute, func(s Step) {
+		var first framework.Step
+		again, _, err := next.Train(frameworktest.Limit(t), 2, time.Minute, func(s framework.Step) {
 			if first.Loss == nil && s.Loss != nil {
 				first = s
 			}
