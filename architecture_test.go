@@ -60,7 +60,7 @@ var rules = []struct {
 	}},
 	{"llm imports no runtime", is("llm"), func(_, imported string) bool { return within(imported, "llm", "worker", "python", "process") }},
 	{"runtimes never import one another", func(path string) bool { return within(path, "llm") && path != internal+"llm" }, func(path, imported string) bool {
-		return within(imported, "llm") && imported != internal+"llm" && imported != path
+		return within(imported, "llm") && imported != internal+"llm" && !strings.HasPrefix(path+"/", imported+"/")
 	}},
 	{"only ffi/dl imports purego", not(is("ffi/dl")), func(_, imported string) bool {
 		return strings.HasPrefix(imported, "github.com/ebitengine/purego")
