@@ -60,7 +60,7 @@ mlx_lm.generate --adapter-path and peft load it too.`,
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.StringVar(&f.data, "data", "", "folder with train.jsonl (default: rows that are built in)")
-	fl.IntVar(&f.iters, "iters", 60, "iterations: steps of the optimizer")
+	fl.IntVar(&f.iters, "iters", 40, "iterations: steps of the optimizer")
 	fl.IntVar(&f.batch, "batch", 4, "rows an iteration")
 	fl.IntVar(&f.layers, "layers", 16, "the last so many layers get an adapter; 0: all")
 	fl.IntVar(&f.rank, "rank", 8, "rank of the adapter")

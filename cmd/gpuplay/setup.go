@@ -74,6 +74,7 @@ HIP or Vulkan. It is tried before it counts as set up. all are the frameworks.`,
 	fl.BoolVar(&f.GPU, "gpu", false, "the build for a GPU, though none is seen")
 	fl.StringVar(&f.dir, "dir", "", "make .venv-torch and its like in this folder (default: a folder of gpuplay's own)")
 	fl.BoolVar(&f.Full, "full", false, "torchvision and torchaudio beside torch")
+	fl.BoolVar(&f.Models, "llm", false, "what gpuplay generate and finetune need beside torch: transformers and peft")
 	fl.BoolVar(&f.source, "from-source", false, "build llama.cpp here, for the GPU that is here; takes some minutes")
 	fl.StringVar(&f.python, "python", "", "Python interpreter to make the environment with")
 	fl.BoolVar(&f.clear, "clear", false, "remove an environment that is there and make it anew")
@@ -181,6 +182,7 @@ func showJob(w io.Writer, b *setup.Builder, j *setup.Job) {
 	p := j.Plan
 	if j.Made {
 		fmt.Fprintf(w, "%s: complete in %s\n", p.Framework, j.Folder)
+		showCommand(w, b.ModelsCommand(j))
 		return
 	}
 	fmt.Fprintf(w, "%s into %s, %s free\n", p.Framework, j.Folder, unit.Bytes(float64(j.Free)))
@@ -201,11 +203,19 @@ func showJob(w io.Writer, b *setup.Builder, j *setup.Job) {
 	for _, n := range p.Notes {
 		fmt.Fprintf(w, "  note: %s\n", n)
 	}
-	for _, command := range b.Commands(j, p.Sources[0]) {
-		for i, word := range command {
-			command[i] = quoted(word)
-		}
-		fmt.Fprintf(w, "  $ %s\n", strings.Join(command, " "))
+	for _, command := range append(b.Commands(j, p.Sources[0]), b.ModelsCommand(j)) {
+		showCommand(w, command)
+	}
+}
+
+// showCommand shows a command as it can be typed, if there is one.
+func showCommand(w io.Writer, command []string) {
+	words := make([]string, len(command))
+	for i, word := range command {
+		words[i] = quoted(word)
+	}
+	if len(words) > 0 {
+		fmt.Fprintf(w, "  $ %s\n", strings.Join(words, " "))
 	}
 }
 

@@ -16,7 +16,7 @@ def inventory(cpu, threads):
     global generation, models, tuner, trainer, callbacks, datasets, flat
     found = arrays(cpu, threads)
     generation, models, tuner, trainer, callbacks, datasets = (
-        load("mlx_lm." + module, "mlx-lm", "mlx-lm", f"{sys.executable} -m pip install mlx-lm")
+        load("mlx_lm." + module, "mlx-lm", "mlx-lm", "gpuplay setup mlx")
         for module in ("generate", "utils", "tuner.utils", "tuner.trainer", "tuner.callbacks", "tuner.datasets"))
     flat = load("mlx.utils", "MLX", "mlx").tree_flatten
     for device in found["devices"]:

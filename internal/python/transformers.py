@@ -17,7 +17,7 @@ def inventory(cpu, threads):
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     found = tensors(cpu, threads)
-    hf = load("transformers", "transformers", "transformers", f"{sys.executable} -m pip install transformers peft")
+    hf = load("transformers", "transformers", "transformers", "gpuplay setup torch --llm")
     hf.utils.logging.disable_progress_bar()
     for device in found["devices"]:
         device["versions"] = {**device["versions"], "transformers": hf.__version__}
@@ -49,7 +49,7 @@ class Model:
         self.peak_seen = 0
 
     def peft(self):
-        return load("peft", "peft", "peft", f"{sys.executable} -m pip install peft")
+        return load("peft", "peft", "peft", "gpuplay setup torch --llm")
 
     def end_tokens(self):
         end = self.model.generation_config.eos_token_id

@@ -28,6 +28,8 @@ facts = [f"tf: {tf.__version__}", f"GPU devices: {tf.config.list_physical_device
 	"mlx": `import importlib.metadata
 import mlx.core as mx
 facts = [f"mlx: {importlib.metadata.version('mlx')}", f"default device: {mx.default_device()}"]`,
+	"transformers": `import peft, transformers
+facts = [f"transformers: {transformers.__version__}", f"peft: {peft.__version__}"]`,
 	"jax": `import jax
 facts = [f"jax: {jax.__version__}", f"devices: {jax.devices()}"]`,
 }

@@ -114,6 +114,19 @@ func (b *Builder) Commands(j *Job, s Source) [][]string {
 	}
 }
 
+// ModelsCommand returns what is run after these, or alone in an environment that is
+// complete, for language models; nil when nothing is.
+func (b *Builder) ModelsCommand(j *Job) []string {
+	interpreter := python.In(j.Folder)
+	switch {
+	case len(j.Plan.Models) == 0:
+		return nil
+	case b.Machine.UV != "":
+		return slices.Concat([]string{b.Machine.UV, "pip", "install", "--python", interpreter}, j.Plan.Models)
+	}
+	return slices.Concat([]string{interpreter, "-I", "-m", "pip", "install"}, j.Plan.Models)
+}
+
 // Make makes the environment, unless it is there, and returns what its framework
 // says of itself, as Check does.
 //
@@ -131,7 +144,15 @@ func (b *Builder) Make(ctx context.Context, j *Job) (facts []string, err error) 
 		if err != nil && ctx.Err() == nil {
 			err = fail(orHint(err, "--clear removes the environment and makes it anew"), "%s is there, but %v", j.Folder, err)
 		}
-		return facts, err
+		if err != nil || len(j.Plan.Models) == 0 {
+			return facts, err
+		}
+		// Packages are added to it: one that fails leaves what was there.
+		out := &transcript{to: b.Log}
+		if err := b.run(ctx, b.ModelsCommand(j), b.installing(), out); err != nil {
+			return nil, err
+		}
+		return b.checkModels(ctx, j, facts)
 	}
 	if j.remove {
 		if err := remove(j.Folder); err != nil {
@@ -165,6 +186,9 @@ func (b *Builder) Make(ctx context.Context, j *Job) (facts []string, err error) 
 	if facts, err = b.Check(ctx, j.Folder, j.Plan.Framework); err != nil {
 		return nil, err
 	}
+	if facts, err = b.checkModels(ctx, j, facts); err != nil {
+		return nil, err
+	}
 	return facts, os.Rename(filepath.Join(j.Folder, python.Incomplete), filepath.Join(j.Folder, made))
 }
 
@@ -174,15 +198,8 @@ func (b *Builder) install(ctx context.Context, j *Job, out *transcript) (err err
 	if err := os.Mkdir(temp, 0o755); err != nil {
 		return err
 	}
-	env := append(slices.Clone(b.Env), "TMPDIR="+temp, "TMP="+temp, "TEMP="+temp, "PIP_NO_INPUT=1", "PIP_PROGRESS_BAR=off", "PIP_DISABLE_PIP_VERSION_CHECK=1", "NO_COLOR=1")
-	run := func(args []string) error {
-		out.forget()
-		err := b.Exec(ctx, Command{Args: args, Env: env, Stdout: out, Stderr: out})
-		if err != nil && ctx.Err() == nil {
-			return said(fmt.Errorf("%s: %w", filepath.Base(args[0]), err), string(out.end))
-		}
-		return err
-	}
+	env := b.installing("TMPDIR="+temp, "TMP="+temp, "TEMP="+temp)
+	run := func(args []string) error { return b.run(ctx, args, env, out) }
 	if j.Plan.Build != nil {
 		if err := b.build(ctx, j, run); err != nil {
 			return err
@@ -207,6 +224,9 @@ func (b *Builder) install(ctx context.Context, j *Job, out *transcript) (err err
 			break
 		}
 	}
+	if err == nil && len(j.Plan.Models) > 0 {
+		err = run(b.ModelsCommand(j))
+	}
 	if err != nil {
 		return err
 	}
@@ -220,4 +240,31 @@ func orHint(err error, other string) string {
 		return e.Hint
 	}
 	return other
+}
+
+// installing is the environment of an installer that asks nothing and draws nothing.
+func (b *Builder) installing(more ...string) []string {
+	return slices.Concat(b.Env, more, []string{"PIP_NO_INPUT=1", "PIP_PROGRESS_BAR=off", "PIP_DISABLE_PIP_VERSION_CHECK=1", "NO_COLOR=1"})
+}
+
+// run runs an installer; its error has its last words.
+func (b *Builder) run(ctx context.Context, args, env []string, out *transcript) error {
+	out.forget()
+	err := b.Exec(ctx, Command{Args: args, Env: env, Stdout: out, Stderr: out})
+	if err != nil && ctx.Err() == nil {
+		return said(fmt.Errorf("%s: %w", filepath.Base(args[0]), err), string(out.end))
+	}
+	return err
+}
+
+// checkModels adds to facts what the packages for language models say of themselves.
+func (b *Builder) checkModels(ctx context.Context, j *Job, facts []string) ([]string, error) {
+	if len(j.Plan.Models) == 0 {
+		return facts, nil
+	}
+	more, err := b.Check(ctx, j.Folder, "transformers")
+	if err != nil {
+		return nil, err
+	}
+	return append(facts, more...), nil
 }

@@ -39,12 +39,14 @@ type Machine struct {
 type Options struct {
 	CPU, GPU bool // the build for the one or the other; neither: what fits the machine
 	Full     bool // with torchvision and torchaudio
+	Models   bool // with what language models need: transformers and peft for torch; mlx has mlx-lm anyway
 }
 
 // A Plan says what an environment will hold and where it comes from.
 type Plan struct {
 	Framework string
 	Packages  []string
+	Models    []string // for language models: from PyPI when Packages are there, also into an environment that is complete
 	Oldest    int      // Python 3's minor version, both included
 	Newest    int      //
 	Sources   []Source // tried in this order
@@ -92,6 +94,12 @@ func New(framework string, m Machine, o Options) (*Plan, error) {
 	if o.Full && framework == "torch" {
 		p.Packages = append(p.Packages, "torchvision", "torchaudio")
 	}
+	if o.Models && framework == "torch" {
+		if slices.Contains(p.Packages, lastIntelTorch) {
+			return nil, fail("leave out --llm", "transformers needs a newer PyTorch than %s, the last one for Intel Macs", lastIntelTorch)
+		}
+		p.Models = []string{"transformers", "peft"}
+	}
 	pypi := Source{Name: "PyPI", Download: megabytes(r.download), Disk: megabytes(r.disk)}
 	if framework == "torch" {
 		if s, ok := pytorch(m, want, o.GPU && !seen); ok {
@@ -99,8 +107,20 @@ func New(framework string, m Machine, o Options) (*Plan, error) {
 		}
 	}
 	p.Sources = append(p.Sources, pypi)
+	for i := range p.Sources {
+		if len(p.Models) > 0 {
+			p.Sources[i].Download += modelsDownload
+			p.Sources[i].Disk += modelsDisk
+		}
+	}
 	return p, nil
 }
+
+// Of transformers and peft with what they stand on, beside torch.
+const (
+	modelsDownload = 32e6
+	modelsDisk     = 120e6
+)
 
 // find returns the recipe for the GPU, or else the one without.
 func find(framework string, m Machine, gpu GPU) (recipe, error) {

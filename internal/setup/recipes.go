@@ -17,6 +17,8 @@ type recipe struct {
 var Frameworks = []string{"torch", "tensorflow", "mlx", "jax"}
 
 const (
+	lastIntelTorch = "torch==2.2.2"
+
 	noMetalJAX  = "jax-metal stopped at JAX 0.4"
 	noWindowsTF = "GPU builds for Windows ended with TensorFlow 2.10; WSL 2 runs the one for Linux"
 	noCUDAJAX   = "JAX has CUDA builds for Linux only; WSL 2 runs them"
@@ -31,7 +33,7 @@ var recipes = []recipe{
 	{framework: "torch", os: "linux", arch: "amd64", gpus: []GPU{None, CUDA12, CUDA13, ROCm}, packages: []string{"torch", "numpy"}, newest: 14, download: 3020, disk: 5510},
 	{framework: "torch", os: "linux", arch: "arm64", gpus: []GPU{None, CUDA13}, packages: []string{"torch", "numpy"}, newest: 14, download: 3210, disk: 5600},
 	{framework: "torch", os: "darwin", arch: "arm64", gpus: []GPU{None, Metal}, packages: []string{"torch", "numpy"}, newest: 14, download: 165, disk: 600},
-	{framework: "torch", os: "darwin", arch: "amd64", gpus: []GPU{None}, packages: []string{"torch==2.2.2", "numpy<2"}, newest: 12, download: 181, disk: 682},
+	{framework: "torch", os: "darwin", arch: "amd64", gpus: []GPU{None}, packages: []string{lastIntelTorch, "numpy<2"}, newest: 12, download: 181, disk: 682},
 	{framework: "torch", os: "windows", arch: "amd64", gpus: []GPU{None, CUDA12, CUDA13}, packages: []string{"torch", "numpy"}, newest: 14, download: 150, disk: 568},
 
 	{framework: "tensorflow", os: "linux", arch: "amd64", gpus: []GPU{None}, packages: []string{"tensorflow-cpu"}, newest: 13, download: 334, disk: 1450},
