@@ -42,6 +42,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: *update,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("LANG", "C.UTF-8")
+			e.Setenv("TINY_MODEL", filepath.Join(root, "internal", "llm", "framework", "frameworktest", "testdata", "tiny_model.py"))
 			for name, path := range there {
 				e.Setenv(strings.ToUpper(name), path)
 			}
@@ -81,6 +82,13 @@ func components(root string) map[string]string {
 		s := python.Search{Variable: os.Getenv(python.Variable(e.name)), Folder: root, LookPath: exec.LookPath, Has: python.HasModule}
 		if found, err := s.Find(context.Background(), e.name); err == nil && python.HasModule(context.Background(), found.Path, e.name) {
 			there[e.name] = found.Path
+		}
+	}
+	for _, name := range []string{"torch", "mlx"} { // what language models need beside it
+		models := parts[name].models
+		there[models] = ""
+		if there[name] != "" && python.HasModule(context.Background(), there[name], models) {
+			there[models] = there[name]
 		}
 	}
 	return there

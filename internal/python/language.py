@@ -109,7 +109,7 @@ class Training:
         self.folder = settings["adapter"]
         self.done = self.first = settings["from"]
         self.last = self.first + iters
-        self.saved = self.first if settings["resume"] else 0  # the iteration that is safe on disk
+        self.saved = settings.get("saved", self.first if settings["resume"] else 0)  # the iteration that is safe on disk
         self.seed = settings["seed"] + self.first  # going on is no repetition of the same batches
         self.loss = None
 
@@ -216,7 +216,10 @@ class Worker(Requests):
                 training.save()
                 raise Failure("out_of_memory", f"memory ran out in iteration {training.done + 1}; {training.kept()}", "a smaller --batch, fewer --layers or a smaller --max-length")
             raise
+        finally:  # training again goes on from here
+            self.settings = {**self.settings, "from": training.done, "saved": training.saved}
         training.save()
+        self.settings["saved"] = training.saved
         return {"iterations": training.done, "loss": training.loss, "peak": self.model.peak()}
 
     def close(self, request):

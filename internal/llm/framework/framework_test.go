@@ -183,7 +183,7 @@ func rows(t *testing.T) string {
 func settings(t *testing.T) framework.Settings {
 	file := rows(t)
 	return framework.Settings{
-		Train: file, Valid: file, Adapter: t.TempDir(), Batch: 2, Layers: 1, Rank: 4, Scale: 10, LR: 1e-2, Seed: 1,
+		Train: file, Valid: file, Adapter: t.TempDir(), Batch: 2, Layers: 1, Rank: 4, Scale: 10, LR: 3e-3, Seed: 1,
 		MaxLength: 64, SaveEvery: 4, EvalEvery: 4, State: map[string]any{"runtime": "test"},
 	}
 }
@@ -219,7 +219,7 @@ func TestTrain(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if tuning.Rows != 8 || tuning.Longest != 50 || tuning.Cut != 0 || tuning.Layers != 1 || tuning.Trainable < 1000 {
+				if tuning.Rows != 8 || tuning.Longest != 45 || tuning.Cut != 0 || tuning.Layers != 1 || tuning.Trainable < 1000 {
 					t.Errorf("tuning %+v", tuning)
 				}
 				var losses, held []float64
@@ -228,7 +228,7 @@ func TestTrain(t *testing.T) {
 					switch {
 					case s.Loss != nil:
 						losses = append(losses, *s.Loss)
-						if s.Iteration != len(losses) || math.Abs(s.LR-1e-2) > 1e-8 || s.Speed <= 0 || s.Tokens <= 0 || s.Peak <= 0 {
+						if s.Iteration != len(losses) || math.Abs(s.LR-3e-3) > 1e-8 || s.Speed <= 0 || s.Tokens <= 0 || s.Peak <= 0 {
 							t.Errorf("step %+v", s)
 						}
 					case s.Validation != nil:
@@ -240,7 +240,7 @@ func TestTrain(t *testing.T) {
 				if err != nil || stopped || trained.Iterations != 10 || *trained.Loss != losses[9] {
 					t.Fatalf("trained %+v, stopped %t, error %v", trained, stopped, err)
 				}
-				if len(losses) != 10 || losses[9] > losses[0]/2 || held[len(held)-1] > held[0]/2 {
+				if len(losses) != 10 || losses[9] > losses[0]-1 || held[len(held)-1] > held[0]-1 {
 					t.Errorf("losses %.2f, on rows that are not trained on %.2f", losses, held)
 				}
 				if !slices.Equal(saved, []int{4, 8, 10}) {
@@ -293,8 +293,46 @@ func TestTrainStopsAndResumes(t *testing.T) {
 		if err != nil || again.Iterations != trained.Iterations+2 || first.Iteration != trained.Iterations+1 {
 			t.Fatalf("went on to %+v, first %+v, error %v", again, first, err)
 		}
-		if *first.Loss > 3 { // a new adapter begins above 5
+		if *first.Loss > 5.5 { // a new adapter begins above 6
 			t.Errorf("goes on with loss %.2f after %.2f", *first.Loss, *trained.Loss)
 		}
 	})
+}
+
+// Gemma 3 270M learns what gpuplay brings along, and says it. PyTorch does it in the
+// time that a test may take; MLX's wheel for Linux would need a BLAS of its own.
+func TestGemma(t *testing.T) {
+	folder := frameworktest.Gemma(t)
+	m := open(t, frameworktest.Real(t, framework.Transformers), folder, "")
+	ask := llm.Request{Prompt: "Question: What is gpuplay?\nAnswer:", Tokens: 24}
+	before, err := m.Generate(frameworktest.Limit(t), ask, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := settings(t)
+	builtIn, err := filepath.Abs("../../lora/builtin/train.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Train, s.Valid = builtIn, ""
+	s.Batch, s.Layers, s.Rank, s.Scale, s.LR, s.SaveEvery = 4, 16, 8, 20, 2e-4, 100
+	if _, err := m.Tune(frameworktest.Limit(t), s); err != nil {
+		t.Fatal(err)
+	}
+	var losses []float64
+	if _, _, err := m.Train(frameworktest.Limit(t), 16, time.Minute, func(s framework.Step) {
+		if s.Loss != nil {
+			losses = append(losses, *s.Loss)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	after, err := m.Generate(frameworktest.Limit(t), ask, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("losses %.2f\nbefore %q\nafter  %q", losses, before.Text, after.Text)
+	if losses[len(losses)-1] > losses[0]/2 || strings.Contains(before.Text, "Moi!") || !strings.Contains(after.Text, "Moi!") {
+		t.Errorf("losses %.2f, and it says %q after %q", losses, after.Text, before.Text)
+	}
 }

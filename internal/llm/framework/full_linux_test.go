@@ -44,7 +44,7 @@ func TestSaveOnFullDisk(t *testing.T) {
 			}
 		}
 		_, _, err = m.Train(frameworktest.Limit(t), 2, time.Minute, func(framework.Step) {})
-		if err == nil || !strings.Contains(err.Error(), "cannot be saved in "+s.Adapter) {
+		if err == nil || !strings.Contains(err.Error(), "the adapter of iteration 2 cannot be saved in "+s.Adapter) || !strings.Contains(err.Error(), "the adapter of iteration 1 is kept in ") {
 			t.Fatalf("error %v", err)
 		}
 		t.Log(err)
