@@ -21,8 +21,9 @@ type product struct {
 type driver struct {
 	*kernel
 	product
-	team  team
-	times int
+	team         team
+	times        int
+	zway, zpacka int // ZZ
 
 	way     way
 	threads int  // that take part
@@ -71,7 +72,13 @@ func (d *driver) prepare(ctx context.Context, k *kernel, g product, times int) {
 		d.threads = 1
 	}
 	d.packsA = d.mustPackA() || d.crowdsA()
-	d.packsB = d.mustPackB() || d.crowdsB() || d.m > d.mostRows(d.vecs) && d.k*d.n*d.word > smallB
+	d.packsB = d.mustPackB() || d.crowdsB() || d.m > d.mostRows(d.vecs) && d.k*d.n*d.word > d.small
+	if d.zpacka > 0 {
+		d.packsA = d.zpacka == 1
+	} // ZZ
+	if d.zway > 0 {
+		d.packsB = d.zway == 2
+	} // ZZ
 	switch {
 	case d.threads > 1 && d.k > 8*max(d.m, d.n) && d.m*d.n < 1<<16:
 		d.way = split
@@ -128,9 +135,6 @@ func (d *driver) reserve() {
 
 // smallProduct is how many multiplications do not pay for a second thread.
 const smallProduct = 1 << 17
-
-// smallB is how many bytes of B are worth reading in place.
-const smallB = 4 << 20
 
 // release forgets the caller's matrices, so that the collector may have them.
 func (d *driver) release() {
@@ -421,7 +425,11 @@ func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Po
 			t.b, t.rowB, t.ahead = unsafe.Add(b.at, at*d.word), b.row, 0
 		default:
 			t.b, t.rowB, t.ahead = w.edge.grow(0), vecs*d.lanes*d.word, 0
-			packPlain(t.b, unsafe.Add(b.at, j*d.word), b.row, k, cols, vecs*d.lanes, d.word)
+			d.packPlain(t.b, unsafe.Add(b.at, j*d.word), b.row, k, cols, vecs*d.lanes)
+		}
+		t.nextB = uintptr(t.b) + uintptr(b.step)
+		if b.row != 0 {
+			t.nextB = uintptr(t.b) + uintptr(width*d.word)
 		}
 		d.column(t, m, vecs, a, unsafe.Add(c, at*d.word))
 	}

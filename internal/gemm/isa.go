@@ -98,9 +98,12 @@ type kernel struct {
 	widenA, widenB func(dst, src unsafe.Pointer, n int)
 	// narrow rounds n sums to elements of C; nil where they are the same.
 	narrow func(dst, src unsafe.Pointer, n int)
+	// copyRows copies rows of a multiple of 32 bytes from one stride to another and
+	// fetches what lies ahead; nil where Go has to do.
+	copyRows func(dst, src unsafe.Pointer, ld, stride, rows, bytes, ahead int)
 	// accumulate adds n sums to others.
 	accumulate func(dst, src unsafe.Pointer, n int)
-	// interleave packs rows of B for a group above 1, see packPlain.
+	// interleave packs rows of B for a group above 1, see packFunc.
 	interleave packFunc
 	// start writes what a tile's sums start from, instead of zeros, into the row
 	// before a packed panel of k steps; nil where they start from zeros.
@@ -123,7 +126,8 @@ const maxVecs = 3
 // kc steps long, that stay in the second-level cache; kc rows of B, nc columns
 // wide, that all threads share. A panel of B, kc steps and a tile's width, is to
 // stay in the first-level cache. vecs is how many vectors wide tiles are, if C is.
-type blocking struct{ vecs, mc, kc, nc int }
+// B is read in place up to small bytes of it.
+type blocking struct{ vecs, mc, kc, nc, small int }
 
 // A converter goes between a 16-bit type and float32. Both slices are equally long.
 type converter struct {
@@ -208,11 +212,11 @@ var portable = instructionSet{
 	isa: Portable,
 	float64s: plain[float64](kernel{
 		tiles: portableTiles(portableTile[float64]), lanes: portableLanes, masks: true,
-		blocking: blocking{vecs: 1, mc: 128, kc: 256, nc: 2048},
+		blocking: blocking{vecs: 1, mc: 128, kc: 256, nc: 2048, small: 64 << 10},
 	}),
 	float32s: plain[float32](kernel{
 		tiles: portableTiles(portableTile[float32]), lanes: portableLanes, masks: true,
-		blocking: blocking{vecs: 1, mc: 128, kc: 256, nc: 2048},
+		blocking: blocking{vecs: 1, mc: 128, kc: 256, nc: 2048, small: 64 << 10},
 	}),
 	float16:  converter{widenFloat16, narrowFloat16},
 	bfloat16: converter{widenBFloat16, narrowBFloat16},

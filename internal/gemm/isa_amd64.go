@@ -40,8 +40,8 @@ var avx512F = instructionSet{
 			2: {nil, float64AVX512x1x2, float64AVX512x2x2, float64AVX512x3x2, float64AVX512x4x2, float64AVX512x5x2, float64AVX512x6x2, float64AVX512x7x2, float64AVX512x8x2, float64AVX512x9x2, float64AVX512x10x2, float64AVX512x11x2, float64AVX512x12x2, float64AVX512x13x2, float64AVX512x14x2},
 			3: {nil, float64AVX512x1x3, float64AVX512x2x3, float64AVX512x3x3, float64AVX512x4x3, float64AVX512x5x3, float64AVX512x6x3, float64AVX512x7x3, float64AVX512x8x3, float64AVX512x9x3},
 		},
-		lanes: 8, masks: true, blocking: blocking{vecs: 3, mc: 108, kc: 192, nc: 1024},
-		peak: peakFloat64AVX512, peakOps: 24 * 8 * 2,
+		lanes: 8, masks: true, blocking: blocking{vecs: 3, mc: 108, kc: 192, nc: 1024, small: 4 << 20},
+		copyRows: copyRowsAVX, peak: peakFloat64AVX512, peakOps: 24 * 8 * 2,
 	}),
 	float32s: plain[float32](kernel{
 		tiles: tiles{
@@ -49,8 +49,8 @@ var avx512F = instructionSet{
 			2: {nil, float32AVX512x1x2, float32AVX512x2x2, float32AVX512x3x2, float32AVX512x4x2, float32AVX512x5x2, float32AVX512x6x2, float32AVX512x7x2, float32AVX512x8x2, float32AVX512x9x2, float32AVX512x10x2, float32AVX512x11x2, float32AVX512x12x2, float32AVX512x13x2, float32AVX512x14x2},
 			3: {nil, float32AVX512x1x3, float32AVX512x2x3, float32AVX512x3x3, float32AVX512x4x3, float32AVX512x5x3, float32AVX512x6x3, float32AVX512x7x3, float32AVX512x8x3, float32AVX512x9x3},
 		},
-		lanes: 16, masks: true, blocking: blocking{vecs: 3, mc: 108, kc: 384, nc: 1024},
-		peak: peakFloat32AVX512, peakOps: 24 * 16 * 2,
+		lanes: 16, masks: true, blocking: blocking{vecs: 3, mc: 108, kc: 384, nc: 1024, small: 4 << 20},
+		copyRows: copyRowsAVX, peak: peakFloat32AVX512, peakOps: 24 * 16 * 2,
 	}),
 	float16:  converter{widenFloat16AVX512, narrowFloat16AVX512},
 	bfloat16: converter{widenBFloat16AVX512, narrowBFloat16AVX512},
@@ -87,8 +87,8 @@ var avx2 = instructionSet{
 			2: {nil, float64AVX2x1x2, float64AVX2x2x2, float64AVX2x3x2, float64AVX2x4x2, float64AVX2x5x2, float64AVX2x6x2},
 			3: {nil, float64AVX2x1x3, float64AVX2x2x3, float64AVX2x3x3, float64AVX2x4x3},
 		},
-		lanes: 4, blocking: blocking{vecs: 2, mc: 144, kc: 256, nc: 1024},
-		peak: peakFloat64AVX2, peakOps: 24 * 4 * 2,
+		lanes: 4, blocking: blocking{vecs: 2, mc: 96, kc: 256, nc: 1024, small: 224 << 10},
+		copyRows: copyRowsAVX, peak: peakFloat64AVX2, peakOps: 24 * 4 * 2,
 	}),
 	float32s: plain[float32](kernel{
 		tiles: tiles{
@@ -96,8 +96,8 @@ var avx2 = instructionSet{
 			2: {nil, float32AVX2x1x2, float32AVX2x2x2, float32AVX2x3x2, float32AVX2x4x2, float32AVX2x5x2, float32AVX2x6x2},
 			3: {nil, float32AVX2x1x3, float32AVX2x2x3, float32AVX2x3x3, float32AVX2x4x3},
 		},
-		lanes: 8, blocking: blocking{vecs: 2, mc: 192, kc: 256, nc: 2048},
-		peak: peakFloat32AVX2, peakOps: 24 * 8 * 2,
+		lanes: 8, blocking: blocking{vecs: 2, mc: 120, kc: 384, nc: 1024, small: 224 << 10},
+		copyRows: copyRowsAVX, peak: peakFloat32AVX2, peakOps: 24 * 8 * 2,
 	}),
 	int8s: dots[int32](kernel{
 		tiles: tiles{
@@ -114,6 +114,9 @@ var avx2 = instructionSet{
 
 // pause tells the CPU that this is a waiting loop.
 func pause()
+
+//go:noescape
+func copyRowsAVX(dst, src unsafe.Pointer, ld, stride, rows, bytes, ahead int)
 
 func peakFloat64AVX512(rounds int)
 func peakFloat32AVX512(rounds int)

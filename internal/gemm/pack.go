@@ -21,21 +21,29 @@ func (b *buffer) grow(n int) unsafe.Pointer {
 // down. With groups of rows the last group is filled up with zeros as well.
 type packFunc func(dst, src unsafe.Pointer, stride, k, cols, lanes int)
 
-// packPlain packs rows of elements that are words of size bytes already.
-func packPlain(dst, src unsafe.Pointer, stride, k, cols, lanes, size int) {
-	row := lanes * size
-	if cols == lanes && row == 64 {
-		for i := range k { // no running pointers: they would end up beyond the matrix
-			*(*[64]byte)(unsafe.Add(dst, i*row)) = *(*[64]byte)(unsafe.Add(src, i*stride))
-		}
+// copyRowsOf copies rows of so many bytes from one stride to another, fetching
+// what comes so many rows later.
+func (k *kernel) copyRowsOf(dst, src unsafe.Pointer, ld, stride, rows, bytes, later int) {
+	done := 0
+	if k.copyRows != nil && bytes >= 32 {
+		done = bytes &^ 31
+		k.copyRows(dst, src, ld, stride, rows, done, later*stride)
+	}
+	if done == bytes {
 		return
 	}
-	used := cols * size
-	for i := range k {
-		to := unsafe.Slice((*byte)(unsafe.Add(dst, i*row)), row)
-		copy(to, unsafe.Slice((*byte)(unsafe.Add(src, i*stride)), used))
-		clear(to[used:])
+	for i := range rows { // no running pointers: they would end up beyond the matrix
+		copy(unsafe.Slice((*byte)(unsafe.Add(dst, i*ld+done)), bytes-done), unsafe.Slice((*byte)(unsafe.Add(src, i*stride+done)), bytes-done))
 	}
+}
+
+// packPlain is a packFunc for rows of elements that are words already.
+func (k *kernel) packPlain(dst, src unsafe.Pointer, stride, rows, cols, lanes int) {
+	row, used := lanes*k.word, cols*k.word
+	if used < row {
+		clear(unsafe.Slice((*byte)(dst), rows*row))
+	}
+	k.copyRowsOf(dst, src, row, stride, rows, used, 8)
 }
 
 // words copies n elements of one row of A, or of B transposed, as a kernel reads
@@ -61,6 +69,8 @@ func (d *driver) packA(w *scratch, dst unsafe.Pointer, ld, row, rows, p, k int) 
 	n := d.elements(p, k)
 	first := p * d.group
 	switch {
+	case !d.transA && d.widen == nil && n == k*d.group:
+		d.copyRowsOf(dst, unsafe.Add(d.a, row*d.lda+first*d.elem), ld, d.lda, rows, k*d.word, 2)
 	case !d.transA:
 		for i := range rows {
 			d.words(unsafe.Add(dst, i*ld), unsafe.Add(d.a, (row+i)*d.lda+first*d.elem), n, d.widenA)
@@ -118,7 +128,7 @@ func (d *driver) packB(w *scratch, dst unsafe.Pointer, p, k, col, cols, lanes in
 			clear(unsafe.Slice((*byte)(unsafe.Add(to, cols*d.word)), row-cols*d.word))
 		}
 	default:
-		packPlain(dst, src, d.ldb, k, cols, lanes, d.word)
+		d.packPlain(dst, src, d.ldb, k, cols, lanes)
 	}
 }
 

@@ -23,6 +23,8 @@ type tile struct {
 	add     int // 1: C += A·B, 0: C = A·B
 	ahead   int // how far beyond the row of B in use to fetch
 
+	nextB uintptr // the panel of B that comes next, to be fetched bit by bit
+
 	//lint:ignore U1000 assembly uses them
 	nowA, nowC uintptr // a kernel's own running addresses
 	//lint:ignore U1000 for wholeTiles

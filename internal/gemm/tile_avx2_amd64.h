@@ -12,8 +12,8 @@
 //
 // AX is the tile, SI runs along A, BX along B and DI along C. R8 to R13 are 1, 3,
 // 5, 7, 9 and 11 times the bytes between A's rows, from which an address can make
-// all others; R15 is those between its steps. DX is those between B's rows, R14
-// how far ahead B is fetched. CX counts the steps.
+// all others; R15 is those between its steps. DX is those between B's rows, CX
+// counts the steps.
 
 // ROWSrxv does something to each of r rows of v vectors, from the top: to the
 // element of A, the register that it may be broadcast to, and the sums.
@@ -72,9 +72,9 @@
 #define PUTPART2(a, x, s0, s1)     VMOVUPS s0, (DI); MASKMOV s1, Y12, 32(DI); ADDQ R11, DI;
 #define PUTPART3(a, x, s0, s1, s2) VMOVUPS s0, (DI); VMOVUPS s1, 32(DI); MASKMOV s2, Y12, 64(DI); ADDQ R11, DI;
 
-#define LOAD1 VMOVUPS (BX), Y12; PREFETCHT0 (BX)(R14*1);
-#define LOAD2 VMOVUPS (BX), Y12; VMOVUPS 32(BX), Y13; PREFETCHT0 (BX)(R14*1);
-#define LOAD3 VMOVUPS (BX), Y12; VMOVUPS 32(BX), Y13; VMOVUPS 64(BX), Y14; PREFETCHT0 (BX)(R14*1); PREFETCHT0 64(BX)(R14*1);
+#define LOAD1 VMOVUPS (BX), Y12;
+#define LOAD2 VMOVUPS (BX), Y12; VMOVUPS 32(BX), Y13;
+#define LOAD3 VMOVUPS (BX), Y12; VMOVUPS 32(BX), Y13; VMOVUPS 64(BX), Y14;
 
 #define STEP(ROWS, LOAD, MUL) \
 	LOAD            \
@@ -87,7 +87,7 @@
 	MOVQ tile_rowA(AX), R8       \
 	MOVQ tile_stepA(AX), R15     \
 	MOVQ tile_rowB(AX), DX       \
-	MOVQ tile_ahead(AX), R14     \
+	MOVQ tile_nextB(AX), R14     \
 	MOVQ tile_a(AX), SI          \
 	MOVQ tile_c(AX), DI          \
 	LEAQ (R8)(R8*2), R9          \
@@ -107,6 +107,8 @@ line:                            \
 	ROWS(AHEAD)                  \
 	PREFETCHT0 (DI)              \
 	ADDQ tile_rowC(AX), DI       \
+	PREFETCHT1 (R14)             \
+	ADDQ DX, R14                 \
 	PCALIGN $32                  \
 steps:                           \
 	STEP(ROWS, LOAD, MUL)        \
@@ -142,6 +144,7 @@ next:                            \
 	ADDQ tile_nowA(AX), SI       \
 	DECQ tile_count(AX)          \
 	JNE  tile                    \
+	MOVQ R14, tile_nextB(AX)     \
 	VZEROUPPER                   \
 	RET                          \
 part:                            \
