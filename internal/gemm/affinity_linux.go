@@ -1,6 +1,10 @@
 package gemm
 
-import "golang.org/x/sys/unix"
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
 
 // usableCPUs returns the CPUs of the process's affinity mask, or nothing when
 // the system does not say.
@@ -27,3 +31,7 @@ func pinThread(cpus ...int) {
 	}
 	_ = unix.SchedSetaffinity(0, &set)
 }
+
+// yield lets another thread have the CPU, if one waits for it. Go's own way,
+// runtime.Gosched, puts a goroutine that is tied to its thread to sleep.
+func yield() { _, _, _ = syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0) }

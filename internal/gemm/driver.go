@@ -21,9 +21,9 @@ type product struct {
 type driver struct {
 	*kernel
 	product
-	team         team
-	times        int
-	zway, zpacka int // ZZ
+	team  team
+	times int
+	worth float64 // multiplications that pay for a second thread
 
 	way     way
 	threads int  // that take part
@@ -36,6 +36,9 @@ type driver struct {
 	spans  []span // of rows, by which threads share the work
 	parts  int    // of columns, where there are few rows to share
 
+	vector     vectorProduct
+	rowsAtOnce int
+
 	panels [2]buffer // packed B, in turns, so that one barrier a block is enough
 	sums   buffer    // what becomes C in the end, where C is not of sums
 	own    []scratch
@@ -45,9 +48,10 @@ type driver struct {
 type way int
 
 const (
-	inPlace way = iota // B is read where it is
-	packed             // B is packed, by all threads together
-	split              // every thread sums up a part of k
+	inPlace      way = iota // B is read where it is
+	packed                  // B is packed, by all threads together
+	split                   // every thread sums up a part of k
+	matrixVector            // one operand is a vector
 )
 
 // A span is rows from (included) to (excluded).
@@ -68,18 +72,15 @@ func (d *driver) prepare(ctx context.Context, k *kernel, g product, times int) {
 	d.kernel, d.product, d.times = k, g, times
 	d.k = (d.depth + d.group - 1) / d.group
 	d.threads = len(d.own)
-	if float64(g.m)*float64(g.n)*float64(g.depth) < smallProduct {
+	if float64(g.m)*float64(g.n)*float64(g.depth) < d.worth {
 		d.threads = 1
 	}
 	d.packsA = d.mustPackA() || d.crowdsA()
-	d.packsB = d.mustPackB() || d.crowdsB() || d.m > d.mostRows(d.vecs) && d.k*d.n*d.word > d.small
-	if d.zpacka > 0 {
-		d.packsA = d.zpacka == 1
-	} // ZZ
-	if d.zway > 0 {
-		d.packsB = d.zway == 2
-	} // ZZ
+	d.packsB = d.mustPackB() || !d.few() && (d.crowdsB() || min(d.k, d.kc)*d.n*d.word > d.small)
+	vector, isVector := d.asVector()
 	switch {
+	case isVector:
+		d.way, d.vector = matrixVector, vector
 	case d.threads > 1 && d.k > 8*max(d.m, d.n) && d.m*d.n < 1<<16:
 		d.way = split
 	case !d.packsB:
@@ -87,7 +88,7 @@ func (d *driver) prepare(ctx context.Context, k *kernel, g product, times int) {
 	default:
 		d.way = packed
 	}
-	d.kb, d.nb = even(d.k, d.kc, 1), d.n
+	d.kb, d.nb = even(d.k, d.deep(), 1), d.n
 	if d.way == packed {
 		d.nb = even(d.n, d.nc, d.width())
 	}
@@ -96,9 +97,42 @@ func (d *driver) prepare(ctx context.Context, k *kernel, g product, times int) {
 	d.team.reset(ctx, d.threads)
 }
 
+// deep returns how many steps of k to take at once.
+func (d *driver) deep() int {
+	switch {
+	case d.packsB:
+	case d.n <= d.width(): // B is one panel: run along A as long as it stays in a cache
+		return max(d.kc, d.small/(d.n*d.word))
+	case d.few() && d.k*d.n*d.word > d.small:
+		// Run along few rows of B, which the processor then fetches ahead: so
+		// few, with one row of tiles, that the first-level cache need not hold
+		// them, and with two as many as it can.
+		if d.m <= d.mostRows(d.vecs) {
+			return 8
+		}
+		return 64
+	}
+	return d.kc
+}
+
+// few reports whether C has too few rows to pay for packing B.
+func (d *driver) few() bool { return d.m <= 2*d.mostRows(d.vecs) }
+
 // reserve makes room for all that the product needs. The threads touch it first,
 // each what it will use, so that it is near them.
 func (d *driver) reserve() {
+	if d.way == matrixVector {
+		d.rowsAtOnce = max(4, up(min(256, d.vector.rows/(4*d.threads)), 4))
+		for i := range d.own[:d.threads] {
+			if d.vector.strideX != d.elem {
+				d.own[i].edge.grow(d.depth * d.elem)
+			}
+			if d.vector.strideY != d.word {
+				d.own[i].b.grow(columnsAtOnce)
+			}
+		}
+		return
+	}
 	wide := d.panel(d.kb) * ((d.nb + d.width() - 1) / d.width())
 	mb := 0
 	for _, s := range d.spans {
@@ -133,12 +167,12 @@ func (d *driver) reserve() {
 	}
 }
 
-// smallProduct is how many multiplications do not pay for a second thread.
-const smallProduct = 1 << 17
+// worthThreads is how many multiplications pay for a second thread.
+const worthThreads = 1 << 16
 
 // release forgets the caller's matrices, so that the collector may have them.
 func (d *driver) release() {
-	d.product = product{}
+	d.product, d.vector = product{}, vectorProduct{}
 	for i := range d.own {
 		t := &d.own[i].tile
 		t.a, t.b, t.c = nil, nil, nil
@@ -177,29 +211,43 @@ func (d *driver) crowdsB() bool {
 	return d.k*d.n*d.word > 256<<10 && bits.TrailingZeros(uint(d.ldb)) >= 11
 }
 
-// share cuts the rows into spans: fewer rows towards the end, so that the
-// threads finish together. With too few rows for that, columns are cut too.
+// share cuts C's rows into spans: fewer rows towards the end, so that the
+// threads finish together. With too few rows for that, columns are cut too. Of a
+// product that is over soon every thread gets one share: more would take longer
+// to hand out than to compute.
 func (d *driver) share() {
 	mr := d.mostRows(d.vecs)
+	soon := float64(d.m)*float64(d.n)*float64(d.k) < float64(d.threads)*soonOver
 	d.spans = d.spans[:0]
 	for from := 0; from < d.m; {
 		left := d.m - from
 		rows := left
-		if d.threads > 1 && d.way != split {
-			rows = max(left/(2*d.threads), 2*mr) // one tile would not pay for fetching B
+		switch {
+		case d.threads == 1 || d.way == split:
+		case soon && d.m >= 2*mr*d.threads:
+			rows = left / max(1, d.threads-len(d.spans))
+		default:
+			rows = up(max(left/(2*d.threads), 2*mr), mr) // one tile would not pay for fetching B
 		}
 		if d.way == packed {
 			rows = even(min(rows, left), d.mc, mr)
 		}
-		rows = min(up(rows, mr), left)
+		rows = min(rows, left)
 		d.spans = append(d.spans, span{from, from + rows})
 		from += rows
 	}
 	d.parts = 1
-	if want := 4 * d.threads; d.threads > 1 && d.way != split && len(d.spans) < want {
+	want := 4 * d.threads
+	if soon {
+		want = d.threads
+	}
+	if d.threads > 1 && d.way != split && len(d.spans) < want {
 		d.parts = min((want+len(d.spans)-1)/len(d.spans), (d.nb+d.width()-1)/d.width())
 	}
 }
+
+// soonOver is how many multiplications take a thread some tens of microseconds.
+const soonOver = 2 << 20
 
 // up rounds n up to a multiple of unit.
 func up(n, unit int) int { return (n + unit - 1) / unit * unit }
@@ -220,6 +268,8 @@ func (d *driver) work(thread int) {
 			d.workInPlace(w)
 		case split:
 			d.workSplit(w, thread)
+		case matrixVector:
+			d.workVector(w)
 		default:
 			d.workPacked(w)
 		}
@@ -256,7 +306,7 @@ func (d *driver) rectangle(w *scratch, rows span, from, to int, steps span, c un
 	if from >= to {
 		return
 	}
-	kb := even(steps.to-steps.from, d.kc, 1)
+	kb := even(steps.to-steps.from, d.deep(), 1)
 	mb := even(rows.to-rows.from, d.mc, d.mostRows(d.vecs))
 	for p := steps.from; p < steps.to; p += kb {
 		k := min(kb, steps.to-p)
@@ -404,7 +454,22 @@ func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Po
 		t.add = 1
 	}
 	width := d.width()
-	for j := 0; j < n; j += width {
+	whole := 0
+	if m <= d.mostRows(d.vecs) && !d.whole {
+		whole = n / width * width
+	}
+	if whole > 0 { // one row of tiles
+		t.a, t.b, t.c, t.rows, t.last, t.count = a, b.at, c, m, d.lanes, whole/width
+		t.moveA, t.moveB, t.moveC = 0, b.step, width*d.word
+		t.rowB, t.ahead = width*d.word, 12*width*d.word
+		t.nextB = uintptr(b.at) + uintptr(b.step)
+		if b.row != 0 {
+			t.rowB, t.moveB, t.ahead = b.row, width*d.word, width*d.word
+			t.nextB = uintptr(b.at) + uintptr(k*b.row)
+		}
+		d.tiles[d.vecs][m](t)
+	}
+	for j := whole; j < n; j += width {
 		cols := min(width, n-j)
 		vecs := (cols + d.lanes - 1) / d.lanes
 		if d.whole {
@@ -439,26 +504,26 @@ func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Po
 func (d *driver) column(t *tile, m, vecs int, a, c unsafe.Pointer) {
 	high := d.mostRows(vecs)
 	count := (m + high - 1) / high
-	base, extra := m/count, m%count // rows of a tile: balanced, so that none is thin
+	rows, higher := m/count, m%count // balanced, so that no tile is thin
 	if d.whole {
-		base, extra = high, 0
-		count = m / high
+		count, rows, higher = m/high, high, 0
 	}
-	t.a, t.c = a, c
-	if extra > 0 {
-		t.rows, t.count = base+1, extra
-		d.tiles[vecs][base+1](t)
-		done := extra * (base + 1)
-		t.a, t.c = unsafe.Add(a, done*t.rowA), unsafe.Add(c, done*t.rowC)
+	some := func(rows, count int, f tileFunc) {
+		if count > 0 && rows > 0 {
+			t.a, t.c, t.rows, t.count = a, c, rows, count
+			t.moveA, t.moveB, t.moveC = rows*t.rowA, 0, rows*t.rowC
+			f(t)
+			if m -= count * rows; m > 0 {
+				a, c = unsafe.Add(a, count*t.moveA), unsafe.Add(c, count*t.moveC)
+			}
+		}
 	}
-	if count > extra {
-		t.rows, t.count = base, count-extra
-		d.tiles[vecs][base](t)
+	if higher > 0 {
+		some(rows+1, higher, d.tiles[vecs][rows+1])
 	}
-	if done := count * high; d.whole && done < m {
-		t.a, t.c = unsafe.Add(a, done*t.rowA), unsafe.Add(c, done*t.rowC)
-		t.rows, t.count = m-done, 1
-		d.tiles[vecs][high](t)
+	some(rows, count-higher, d.tiles[vecs][rows])
+	if d.whole && m > 0 {
+		some(m, 1, d.tiles[vecs][high])
 	}
 }
 

@@ -109,6 +109,7 @@ type kernel struct {
 	// before a packed panel of k steps; nil where they start from zeros.
 	start func(panel unsafe.Pointer, k, lanes int)
 
+	vectors
 	blocking
 	// peak makes so many rounds of nothing but multiply-adds, of peakOps
 	// operations each. It is nil where that would measure the compiler.
@@ -121,6 +122,16 @@ type kernel struct {
 type tiles [maxVecs + 1][]tileFunc
 
 const maxVecs = 3
+
+// vectors are the kernels of matrix-vector products, which are as fast as memory;
+// nil where tiles have to do. Strides are in bytes, lengths in elements.
+type vectors struct {
+	// dot4 sets out[r] for r < 4 to the sum of m[r*ld+p]·x[p] over p < n.
+	dot4 func(out, m unsafe.Pointer, ld int, x unsafe.Pointer, n int)
+	// axpy4 and axpy1 set y[j] for j < n to the sum of x[r]·m[r*ld+j] over four
+	// rows, or one, and add what it was before.
+	axpy4, axpy1 func(y, x, m unsafe.Pointer, ld, n int, add bool)
+}
 
 // A blocking says how a large product is cut up, in BLIS's letters: mc rows of A,
 // kc steps long, that stay in the second-level cache; kc rows of B, nc columns

@@ -41,6 +41,7 @@ var avx512F = instructionSet{
 			3: {nil, float64AVX512x1x3, float64AVX512x2x3, float64AVX512x3x3, float64AVX512x4x3, float64AVX512x5x3, float64AVX512x6x3, float64AVX512x7x3, float64AVX512x8x3, float64AVX512x9x3},
 		},
 		lanes: 8, masks: true, blocking: blocking{vecs: 3, mc: 108, kc: 192, nc: 1024, small: 4 << 20},
+		vectors:  vectors{dot4Float64AVX2, axpy4Float64AVX2, axpy1Float64AVX2},
 		copyRows: copyRowsAVX, peak: peakFloat64AVX512, peakOps: 24 * 8 * 2,
 	}),
 	float32s: plain[float32](kernel{
@@ -50,6 +51,7 @@ var avx512F = instructionSet{
 			3: {nil, float32AVX512x1x3, float32AVX512x2x3, float32AVX512x3x3, float32AVX512x4x3, float32AVX512x5x3, float32AVX512x6x3, float32AVX512x7x3, float32AVX512x8x3, float32AVX512x9x3},
 		},
 		lanes: 16, masks: true, blocking: blocking{vecs: 3, mc: 108, kc: 384, nc: 1024, small: 4 << 20},
+		vectors:  vectors{dot4Float32AVX2, axpy4Float32AVX2, axpy1Float32AVX2},
 		copyRows: copyRowsAVX, peak: peakFloat32AVX512, peakOps: 24 * 16 * 2,
 	}),
 	float16:  converter{widenFloat16AVX512, narrowFloat16AVX512},
@@ -88,6 +90,7 @@ var avx2 = instructionSet{
 			3: {nil, float64AVX2x1x3, float64AVX2x2x3, float64AVX2x3x3, float64AVX2x4x3},
 		},
 		lanes: 4, blocking: blocking{vecs: 2, mc: 96, kc: 256, nc: 1024, small: 224 << 10},
+		vectors:  vectors{dot4Float64AVX2, axpy4Float64AVX2, axpy1Float64AVX2},
 		copyRows: copyRowsAVX, peak: peakFloat64AVX2, peakOps: 24 * 4 * 2,
 	}),
 	float32s: plain[float32](kernel{
@@ -97,6 +100,7 @@ var avx2 = instructionSet{
 			3: {nil, float32AVX2x1x3, float32AVX2x2x3, float32AVX2x3x3, float32AVX2x4x3},
 		},
 		lanes: 8, blocking: blocking{vecs: 2, mc: 120, kc: 384, nc: 1024, small: 224 << 10},
+		vectors:  vectors{dot4Float32AVX2, axpy4Float32AVX2, axpy1Float32AVX2},
 		copyRows: copyRowsAVX, peak: peakFloat32AVX2, peakOps: 24 * 8 * 2,
 	}),
 	int8s: dots[int32](kernel{
@@ -117,6 +121,24 @@ func pause()
 
 //go:noescape
 func copyRowsAVX(dst, src unsafe.Pointer, ld, stride, rows, bytes, ahead int)
+
+//go:noescape
+func dot4Float64AVX2(out, m unsafe.Pointer, ld int, x unsafe.Pointer, n int)
+
+//go:noescape
+func axpy4Float64AVX2(y, x, m unsafe.Pointer, ld, n int, add bool)
+
+//go:noescape
+func axpy1Float64AVX2(y, x, m unsafe.Pointer, ld, n int, add bool)
+
+//go:noescape
+func dot4Float32AVX2(out, m unsafe.Pointer, ld int, x unsafe.Pointer, n int)
+
+//go:noescape
+func axpy4Float32AVX2(y, x, m unsafe.Pointer, ld, n int, add bool)
+
+//go:noescape
+func axpy1Float32AVX2(y, x, m unsafe.Pointer, ld, n int, add bool)
 
 func peakFloat64AVX512(rounds int)
 func peakFloat32AVX512(rounds int)

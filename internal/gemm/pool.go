@@ -54,7 +54,7 @@ func NewPool(isa ISA, threads int) (*Pool, error) {
 		cpus = nil
 	}
 	p := &Pool{set: *set, wake: make([]chan job, threads)}
-	p.driver.own = make([]scratch, threads)
+	p.driver.own, p.driver.worth = make([]scratch, threads), worthThreads
 	for thread := range threads {
 		p.wake[thread] = make(chan job)
 		go p.serve(thread, cpus)
@@ -170,8 +170,8 @@ func (t *team) wait() {
 		return
 	}
 	for spins := 1; t.round.Load() == round; spins++ {
-		if spins%1000 == 0 { // the others may be waiting for this CPU
-			runtime.Gosched()
+		if spins%4096 == 0 { // the others may be waiting for this CPU
+			yield()
 		}
 		pause()
 	}

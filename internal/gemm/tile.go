@@ -17,22 +17,27 @@ type tile struct {
 	rowB    int // from one step of k to the next in B
 	rowC    int
 	k       int // steps, at least one
-	rows    int // of one tile
-	count   int // of tiles below each other, at least one; kernels count it down
+	rows    int // of a tile
 	last    int // columns in use of the row's last vector
 	add     int // 1: C += A·B, 0: C = A·B
 	ahead   int // how far beyond the row of B in use to fetch
 
+	// There are count tiles, at least one; kernels count them down. From one to
+	// the next a, b and c move by so much: tiles lie below each other, or side
+	// by side.
+	count               int
+	moveA, moveB, moveC int
+
 	nextB uintptr // the panel of B that comes next, to be fetched bit by bit
 
 	//lint:ignore U1000 assembly uses them
-	nowA, nowC uintptr // a kernel's own running addresses
+	nowA, nowB, nowC uintptr // a kernel's own running addresses
 	//lint:ignore U1000 for wholeTiles
 	edge [128]float64
 }
 
-// A tileFunc computes count tiles of C, one below the other, each of them of
-// t.rows rows and so many columns. For one of them, indices in elements:
+// A tileFunc computes count tiles of C, each of them of t.rows rows and so many
+// columns. For one of them, indices in elements:
 //
 //	for i := range rows {
 //		for j := range columns {
@@ -60,19 +65,19 @@ type tileFunc func(t *tile)
 // the sums of four do not fit the registers of every processor.
 func portableTile[T number](t *tile) {
 	size := int(unsafe.Sizeof(T(0)))
-	a, c := t.a, t.c
+	a, b, c := t.a, t.b, t.c
 	for {
 		for i := 0; i < t.rows; i += 2 {
 			out := unsafe.Add(c, i*t.rowC)
 			if i+2 <= t.rows && t.last == portableLanes {
-				portablePair[T](t, unsafe.Add(a, i*t.rowA), out)
+				portablePair[T](t, unsafe.Add(a, i*t.rowA), b, out)
 				continue
 			}
 			for r := range min(2, t.rows-i) {
 				for j := range t.last {
 					var sum T
 					for p := range t.k {
-						sum += *(*T)(unsafe.Add(a, (i+r)*t.rowA+p*t.stepA)) * *(*T)(unsafe.Add(t.b, p*t.rowB+j*size))
+						sum += *(*T)(unsafe.Add(a, (i+r)*t.rowA+p*t.stepA)) * *(*T)(unsafe.Add(b, p*t.rowB+j*size))
 					}
 					to := (*T)(unsafe.Add(out, r*t.rowC+j*size))
 					if t.add != 0 {
@@ -85,17 +90,17 @@ func portableTile[T number](t *tile) {
 		if t.count--; t.count == 0 {
 			return
 		}
-		a, c = unsafe.Add(a, t.rows*t.rowA), unsafe.Add(c, t.rows*t.rowC)
+		a, b, c = unsafe.Add(a, t.moveA), unsafe.Add(b, t.moveB), unsafe.Add(c, t.moveC)
 	}
 }
 
 const portableLanes = 4
 
 // portablePair is two rows of four columns of portableTile.
-func portablePair[T number](t *tile, a, c unsafe.Pointer) {
+func portablePair[T number](t *tile, a, b, c unsafe.Pointer) {
 	var s00, s01, s02, s03, s10, s11, s12, s13 T
 	for p := range t.k {
-		row := (*[portableLanes]T)(unsafe.Add(t.b, p*t.rowB))
+		row := (*[portableLanes]T)(unsafe.Add(b, p*t.rowB))
 		x, y := *(*T)(unsafe.Add(a, p*t.stepA)), *(*T)(unsafe.Add(a, p*t.stepA+t.rowA))
 		s00 += x * row[0]
 		s01 += x * row[1]

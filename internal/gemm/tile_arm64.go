@@ -11,12 +11,12 @@ func wholeTiles[T number](mr, nr int, whole func(k int, a *T, lda int, b *T, c *
 	size := int(unsafe.Sizeof(T(0)))
 	return func(t *tile) {
 		edge := unsafe.Slice((*T)(unsafe.Pointer(&t.edge)), mr*nr)
-		a, c := t.a, t.c
-		for ; ; a, c = unsafe.Add(a, t.rows*t.rowA), unsafe.Add(c, t.rows*t.rowC) {
+		a, b, c := t.a, t.b, t.c
+		for ; ; a, b, c = unsafe.Add(a, t.moveA), unsafe.Add(b, t.moveB), unsafe.Add(c, t.moveC) {
 			if t.rows == mr && t.last == nr {
-				whole(t.k, (*T)(a), t.rowA/size, (*T)(t.b), (*T)(c), t.rowC/size, t.add != 0)
+				whole(t.k, (*T)(a), t.rowA/size, (*T)(b), (*T)(c), t.rowC/size, t.add != 0)
 			} else {
-				whole(t.k, (*T)(a), t.rowA/size, (*T)(t.b), &edge[0], nr, false)
+				whole(t.k, (*T)(a), t.rowA/size, (*T)(b), &edge[0], nr, false)
 				for i := range t.rows {
 					for j, x := range edge[i*nr:][:t.last] {
 						to := (*T)(unsafe.Add(c, i*t.rowC+j*size))

@@ -82,13 +82,14 @@
 	ROWS(MUL)       \
 	ADDQ R15, SI
 
-#define KERNEL(rows, ROWS, ZERO, LOAD, MUL, AHEAD, SUM, PUT, SUMPART, PUTPART) \
+#define KERNEL(ROWS, ZERO, LOAD, MUL, AHEAD, SUM, PUT, SUMPART, PUTPART) \
 	MOVQ t+0(FP), AX             \
 	MOVQ tile_rowA(AX), R8       \
 	MOVQ tile_stepA(AX), R15     \
 	MOVQ tile_rowB(AX), DX       \
 	MOVQ tile_nextB(AX), R14     \
 	MOVQ tile_a(AX), SI          \
+	MOVQ tile_b(AX), BX          \
 	MOVQ tile_c(AX), DI          \
 	LEAQ (R8)(R8*2), R9          \
 	LEAQ (R8)(R8*4), R10         \
@@ -96,9 +97,9 @@
 	LEAQ (R9)(R8*8), R13         \
 tile:                            \
 	MOVQ SI, tile_nowA(AX)       \
+	MOVQ BX, tile_nowB(AX)       \
 	MOVQ DI, tile_nowC(AX)       \
 	LEAQ (R9)(R8*4), R11         \
-	MOVQ tile_b(AX), BX          \
 	MOVQ tile_k(AX), CX          \
 	ROWS(ZERO)                   \
 	SUBQ $4, CX                  \
@@ -139,9 +140,12 @@ store:                           \
 put:                             \
 	ROWS(PUT)                    \
 next:                            \
-	MOVQ $rows, SI               \
-	IMULQ R8, SI                 \
-	ADDQ tile_nowA(AX), SI       \
+	MOVQ tile_nowA(AX), SI       \
+	MOVQ tile_nowB(AX), BX       \
+	MOVQ tile_nowC(AX), DI       \
+	ADDQ tile_moveA(AX), SI      \
+	ADDQ tile_moveB(AX), BX      \
+	ADDQ tile_moveC(AX), DI      \
 	DECQ tile_count(AX)          \
 	JNE  tile                    \
 	MOVQ R14, tile_nextB(AX)     \
@@ -160,9 +164,9 @@ putpart:                         \
 	ROWS(PUTPART)                \
 	JMP  next
 
-#define KERNEL1(rows, ROWS) KERNEL(rows, ROWS, ZERO1, LOAD1, MUL1, AHEAD1, SUM1, PUT1, SUMPART1, PUTPART1)
-#define KERNEL2(rows, ROWS) KERNEL(rows, ROWS, ZERO2, LOAD2, MUL2, AHEAD2, SUM2, PUT2, SUMPART2, PUTPART2)
-#define KERNEL3(rows, ROWS) KERNEL(rows, ROWS, ZERO3, LOAD3, MUL3, AHEAD3, SUM3, PUT3, SUMPART3, PUTPART3)
+#define KERNEL1(ROWS) KERNEL(ROWS, ZERO1, LOAD1, MUL1, AHEAD1, SUM1, PUT1, SUMPART1, PUTPART1)
+#define KERNEL2(ROWS) KERNEL(ROWS, ZERO2, LOAD2, MUL2, AHEAD2, SUM2, PUT2, SUMPART2, PUTPART2)
+#define KERNEL3(ROWS) KERNEL(ROWS, ZERO3, LOAD3, MUL3, AHEAD3, SUM3, PUT3, SUMPART3, PUTPART3)
 
 // masks is a vector of ones and one of zeros: 32 bytes from somewhere between
 // have as many ones as a row has columns in its last vector.

@@ -113,7 +113,7 @@
 // KERNEL fetches, once for every cache line of A's rows, the line after next of
 // each row, since the hardware does not follow so many streams, and one row of C.
 // All of C at once would hold up A and B.
-#define KERNEL(rows, ROWS, ZERO, LOAD, FETCHB, MUL, AHEAD, FETCHC, SUM, PUT, START, DOWN) \
+#define KERNEL(ROWS, ZERO, LOAD, FETCHB, MUL, AHEAD, FETCHC, SUM, PUT, START, DOWN) \
 	MOVQ  t+0(FP), AX           \
 	MOVQ  tile_last(AX), CX     \
 	MOVQ  $1, DI                \
@@ -129,11 +129,12 @@
 	LEAQ  (R9)(R8*8), R13       \
 	LEAQ  (R10)(R8*8), R14      \
 	MOVQ  tile_a(AX), SI        \
+	MOVQ  tile_b(AX), BX        \
 	MOVQ  tile_c(AX), DI        \
 tile:                           \
 	MOVQ  SI, tile_nowA(AX)     \
 	MOVQ  DI, tile_nowC(AX)     \
-	MOVQ  tile_b(AX), BX        \
+	MOVQ  BX, tile_nowB(AX)     \
 	MOVQ  tile_k(AX), CX        \
 	START                       \
 	ROWS(ZERO)                  \
@@ -163,14 +164,18 @@ store:                          \
 	MOVQ  tile_nowC(AX), DI     \
 put:                            \
 	ROWS(PUT)                   \
-	IMUL3Q $rows, R8, SI        \
-	ADDQ  tile_nowA(AX), SI     \
+	MOVQ  tile_nowA(AX), SI     \
+	MOVQ  tile_nowB(AX), BX     \
+	MOVQ  tile_nowC(AX), DI     \
+	ADDQ  tile_moveA(AX), SI    \
+	ADDQ  tile_moveB(AX), BX    \
+	ADDQ  tile_moveC(AX), DI    \
 	DECQ  tile_count(AX)        \
 	JNE   tile                  \
 	VZEROUPPER                  \
 	RET
 
-#define KERNEL1(rows, ROWS) KERNEL(rows, ROWS, ZERO1, LOAD1, FETCHB1, MUL1, AHEAD1, FETCHC1, SUM1, PUT1, FEW, NOTHING)
-#define KERNEL2(rows, ROWS) KERNEL(rows, ROWS, ZERO2, LOAD2, FETCHB2, MUL2, AHEAD2, FETCHC2, SUM2, PUT2, FEW, NOTHING)
-#define KERNEL3(rows, ROWS) KERNEL(rows, ROWS, ZERO3, LOAD3, FETCHB3, MUL3, AHEAD3, FETCHC3, SUM3, PUT3, FEW, NOTHING)
-#define KERNELHIGH(rows, ROWS) KERNEL(rows, ROWS, ZERO1, LOAD1, NOTHING, MUL1, AHEAD1, FETCHC1, SUM1, PUT1, MANY, DOWN)
+#define KERNEL1(ROWS) KERNEL(ROWS, ZERO1, LOAD1, FETCHB1, MUL1, AHEAD1, FETCHC1, SUM1, PUT1, FEW, NOTHING)
+#define KERNEL2(ROWS) KERNEL(ROWS, ZERO2, LOAD2, FETCHB2, MUL2, AHEAD2, FETCHC2, SUM2, PUT2, FEW, NOTHING)
+#define KERNEL3(ROWS) KERNEL(ROWS, ZERO3, LOAD3, FETCHB3, MUL3, AHEAD3, FETCHC3, SUM3, PUT3, FEW, NOTHING)
+#define KERNELHIGH(ROWS) KERNEL(ROWS, ZERO1, LOAD1, NOTHING, MUL1, AHEAD1, FETCHC1, SUM1, PUT1, MANY, DOWN)

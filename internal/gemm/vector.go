@@ -1,0 +1,130 @@
+package gemm
+
+import "unsafe"
+
+// A matrix with a vector is read once: no tile of it is used again, and how it
+// is read is all that counts. Its rows times the vector are dot products; its
+// columns times the vector are sums of rows.
+
+// A vectorProduct is y = M·x or y = x·M. M is rows×cols in memory, whatever it
+// was called, and strides are in bytes.
+type vectorProduct struct {
+	m, x, y          unsafe.Pointer
+	rows, cols       int
+	ld               int
+	strideX, strideY int
+	dots             bool // y has an element for every row rather than for every column
+}
+
+// asVector returns a product of which one operand is a vector.
+func (d *driver) asVector() (v vectorProduct, ok bool) {
+	if d.dot4 == nil || d.widen != nil || d.group > 1 {
+		return v, false
+	}
+	switch {
+	case d.n == 1: // C is a column, A the matrix
+		v = vectorProduct{m: d.a, rows: d.m, cols: d.depth, ld: d.lda, dots: !d.transA,
+			x: d.b, strideX: d.ldb, y: d.c, strideY: d.ldc}
+		if d.transA {
+			v.rows, v.cols = v.cols, v.rows
+		}
+		if d.transB {
+			v.strideX = d.elem
+		}
+	case d.m == 1: // C is a row, B the matrix
+		v = vectorProduct{m: d.b, rows: d.depth, cols: d.n, ld: d.ldb, dots: d.transB,
+			x: d.a, strideX: d.elem, y: d.c, strideY: d.out}
+		if d.transB {
+			v.rows, v.cols = v.cols, v.rows
+		}
+		if d.transA {
+			v.strideX = d.lda
+		}
+	default:
+		return v, false
+	}
+	return v, true
+}
+
+// columnsAtOnce is how many bytes of y stay in the first-level cache while rows
+// are added to them.
+const columnsAtOnce = 8 << 10
+
+// workVector computes shares of y until there are none.
+func (d *driver) workVector(w *scratch) {
+	v := &d.vector
+	x := v.x
+	if v.strideX != d.elem {
+		n := v.rows
+		if v.dots {
+			n = v.cols
+		}
+		x = w.edge.grow(0)
+		gather(x, d.elem, v.x, v.strideX, n, d.elem)
+	}
+	each, all := columnsAtOnce/d.elem, v.cols
+	if v.dots {
+		each, all = d.rowsAtOnce, v.rows
+	}
+	for {
+		from := d.team.nextShare() * each
+		if from >= all {
+			break
+		}
+		some := min(each, all-from)
+		if v.dots {
+			d.dotRows(w, x, from, some)
+		} else {
+			d.addRows(w, x, from, some)
+		}
+	}
+	d.team.wait()
+}
+
+// dotRows computes some of y's elements, each from a row.
+func (d *driver) dotRows(w *scratch, x unsafe.Pointer, from, rows int) {
+	v := &d.vector
+	out := unsafe.Pointer(&w.tile.edge)
+	for i := from; i < from+rows; {
+		some, ld := min(4, from+rows-i), v.ld
+		if some < 4 { // the same row four times
+			some, ld = 1, 0
+		}
+		d.dot4(out, unsafe.Add(v.m, i*v.ld), ld, x, v.cols)
+		gather(unsafe.Add(v.y, i*v.strideY), v.strideY, out, d.word, some, d.word)
+		i += some
+	}
+}
+
+// addRows computes some of y's elements, each from a column.
+func (d *driver) addRows(w *scratch, x unsafe.Pointer, from, cols int) {
+	v := &d.vector
+	y := unsafe.Add(v.y, from*v.strideY)
+	if v.strideY != d.word {
+		y = w.b.grow(0)
+	}
+	for p := 0; p < v.rows; {
+		some, add := 4, d.axpy4
+		if v.rows-p < 4 {
+			some, add = 1, d.axpy1
+		}
+		add(y, unsafe.Add(x, p*d.elem), unsafe.Add(v.m, p*v.ld+from*d.elem), v.ld, cols, p > 0)
+		p += some
+	}
+	if v.strideY != d.word {
+		gather(unsafe.Add(v.y, from*v.strideY), v.strideY, y, d.word, cols, d.word)
+	}
+}
+
+// gather copies n elements of size bytes, 4 or 8, from one stride to another.
+func gather(dst unsafe.Pointer, to int, src unsafe.Pointer, stride, n, size int) {
+	if size == 8 {
+		for i := range n {
+			*(*uint64)(unsafe.Add(dst, i*to)) = *(*uint64)(unsafe.Add(src, i*stride))
+		}
+		return
+	}
+	for i := range n {
+		*(*uint32)(unsafe.Add(dst, i*to)) = *(*uint32)(unsafe.Add(src, i*stride))
+	}
+}
