@@ -69,7 +69,7 @@ func (d *driver) packA(w *scratch, dst unsafe.Pointer, ld, row, rows, p, k int) 
 	n := d.elements(p, k)
 	first := p * d.group
 	switch {
-	case !d.transA && d.widen == nil && n == k*d.group:
+	case !d.transA && d.widenA == nil && n == k*d.group:
 		d.copyRowsOf(dst, unsafe.Add(d.a, row*d.lda+first*d.elem), ld, d.lda, rows, k*d.word, 2)
 	case !d.transA:
 		for i := range rows {

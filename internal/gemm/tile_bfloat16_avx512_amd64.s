@@ -26,151 +26,151 @@
 
 // func bfloat16AVX512x1x1(t *tile)
 TEXT ·bfloat16AVX512x1x1(SB), NOSPLIT, $0-8
-	KERNEL1(1, ROWS1x1)
+	KERNEL1(ROWS1x1)
 
 // func bfloat16AVX512x2x1(t *tile)
 TEXT ·bfloat16AVX512x2x1(SB), NOSPLIT, $0-8
-	KERNEL1(2, ROWS2x1)
+	KERNEL1(ROWS2x1)
 
 // func bfloat16AVX512x3x1(t *tile)
 TEXT ·bfloat16AVX512x3x1(SB), NOSPLIT, $0-8
-	KERNEL1(3, ROWS3x1)
+	KERNEL1(ROWS3x1)
 
 // func bfloat16AVX512x4x1(t *tile)
 TEXT ·bfloat16AVX512x4x1(SB), NOSPLIT, $0-8
-	KERNEL1(4, ROWS4x1)
+	KERNEL1(ROWS4x1)
 
 // func bfloat16AVX512x5x1(t *tile)
 TEXT ·bfloat16AVX512x5x1(SB), NOSPLIT, $0-8
-	KERNEL1(5, ROWS5x1)
+	KERNEL1(ROWS5x1)
 
 // func bfloat16AVX512x6x1(t *tile)
 TEXT ·bfloat16AVX512x6x1(SB), NOSPLIT, $0-8
-	KERNEL1(6, ROWS6x1)
+	KERNEL1(ROWS6x1)
 
 // func bfloat16AVX512x7x1(t *tile)
 TEXT ·bfloat16AVX512x7x1(SB), NOSPLIT, $0-8
-	KERNEL1(7, ROWS7x1)
+	KERNEL1(ROWS7x1)
 
 // func bfloat16AVX512x8x1(t *tile)
 TEXT ·bfloat16AVX512x8x1(SB), NOSPLIT, $0-8
-	KERNEL1(8, ROWS8x1)
+	KERNEL1(ROWS8x1)
 
 // func bfloat16AVX512x9x1(t *tile)
 TEXT ·bfloat16AVX512x9x1(SB), NOSPLIT, $0-8
-	KERNEL1(9, ROWS9x1)
+	KERNEL1(ROWS9x1)
 
 // func bfloat16AVX512x10x1(t *tile)
 TEXT ·bfloat16AVX512x10x1(SB), NOSPLIT, $0-8
-	KERNEL1(10, ROWS10x1)
+	KERNEL1(ROWS10x1)
 
 // func bfloat16AVX512x11x1(t *tile)
 TEXT ·bfloat16AVX512x11x1(SB), NOSPLIT, $0-8
-	KERNEL1(11, ROWS11x1)
+	KERNEL1(ROWS11x1)
 
 // func bfloat16AVX512x12x1(t *tile)
 TEXT ·bfloat16AVX512x12x1(SB), NOSPLIT, $0-8
-	KERNEL1(12, ROWS12x1)
+	KERNEL1(ROWS12x1)
 
 // func bfloat16AVX512x13x1(t *tile)
 TEXT ·bfloat16AVX512x13x1(SB), NOSPLIT, $0-8
-	KERNEL1(13, ROWS13x1)
+	KERNEL1(ROWS13x1)
 
 // func bfloat16AVX512x14x1(t *tile)
 TEXT ·bfloat16AVX512x14x1(SB), NOSPLIT, $0-8
-	KERNEL1(14, ROWS14x1)
+	KERNEL1(ROWS14x1)
 
 // func bfloat16AVX512x1x2(t *tile)
 TEXT ·bfloat16AVX512x1x2(SB), NOSPLIT, $0-8
-	KERNEL2(1, ROWS1x2)
+	KERNEL2(ROWS1x2)
 
 // func bfloat16AVX512x2x2(t *tile)
 TEXT ·bfloat16AVX512x2x2(SB), NOSPLIT, $0-8
-	KERNEL2(2, ROWS2x2)
+	KERNEL2(ROWS2x2)
 
 // func bfloat16AVX512x3x2(t *tile)
 TEXT ·bfloat16AVX512x3x2(SB), NOSPLIT, $0-8
-	KERNEL2(3, ROWS3x2)
+	KERNEL2(ROWS3x2)
 
 // func bfloat16AVX512x4x2(t *tile)
 TEXT ·bfloat16AVX512x4x2(SB), NOSPLIT, $0-8
-	KERNEL2(4, ROWS4x2)
+	KERNEL2(ROWS4x2)
 
 // func bfloat16AVX512x5x2(t *tile)
 TEXT ·bfloat16AVX512x5x2(SB), NOSPLIT, $0-8
-	KERNEL2(5, ROWS5x2)
+	KERNEL2(ROWS5x2)
 
 // func bfloat16AVX512x6x2(t *tile)
 TEXT ·bfloat16AVX512x6x2(SB), NOSPLIT, $0-8
-	KERNEL2(6, ROWS6x2)
+	KERNEL2(ROWS6x2)
 
 // func bfloat16AVX512x7x2(t *tile)
 TEXT ·bfloat16AVX512x7x2(SB), NOSPLIT, $0-8
-	KERNEL2(7, ROWS7x2)
+	KERNEL2(ROWS7x2)
 
 // func bfloat16AVX512x8x2(t *tile)
 TEXT ·bfloat16AVX512x8x2(SB), NOSPLIT, $0-8
-	KERNEL2(8, ROWS8x2)
+	KERNEL2(ROWS8x2)
 
 // func bfloat16AVX512x9x2(t *tile)
 TEXT ·bfloat16AVX512x9x2(SB), NOSPLIT, $0-8
-	KERNEL2(9, ROWS9x2)
+	KERNEL2(ROWS9x2)
 
 // func bfloat16AVX512x10x2(t *tile)
 TEXT ·bfloat16AVX512x10x2(SB), NOSPLIT, $0-8
-	KERNEL2(10, ROWS10x2)
+	KERNEL2(ROWS10x2)
 
 // func bfloat16AVX512x11x2(t *tile)
 TEXT ·bfloat16AVX512x11x2(SB), NOSPLIT, $0-8
-	KERNEL2(11, ROWS11x2)
+	KERNEL2(ROWS11x2)
 
 // func bfloat16AVX512x12x2(t *tile)
 TEXT ·bfloat16AVX512x12x2(SB), NOSPLIT, $0-8
-	KERNEL2(12, ROWS12x2)
+	KERNEL2(ROWS12x2)
 
 // func bfloat16AVX512x13x2(t *tile)
 TEXT ·bfloat16AVX512x13x2(SB), NOSPLIT, $0-8
-	KERNEL2(13, ROWS13x2)
+	KERNEL2(ROWS13x2)
 
 // func bfloat16AVX512x14x2(t *tile)
 TEXT ·bfloat16AVX512x14x2(SB), NOSPLIT, $0-8
-	KERNEL2(14, ROWS14x2)
+	KERNEL2(ROWS14x2)
 
 // func bfloat16AVX512x1x3(t *tile)
 TEXT ·bfloat16AVX512x1x3(SB), NOSPLIT, $0-8
-	KERNEL3(1, ROWS1x3)
+	KERNEL3(ROWS1x3)
 
 // func bfloat16AVX512x2x3(t *tile)
 TEXT ·bfloat16AVX512x2x3(SB), NOSPLIT, $0-8
-	KERNEL3(2, ROWS2x3)
+	KERNEL3(ROWS2x3)
 
 // func bfloat16AVX512x3x3(t *tile)
 TEXT ·bfloat16AVX512x3x3(SB), NOSPLIT, $0-8
-	KERNEL3(3, ROWS3x3)
+	KERNEL3(ROWS3x3)
 
 // func bfloat16AVX512x4x3(t *tile)
 TEXT ·bfloat16AVX512x4x3(SB), NOSPLIT, $0-8
-	KERNEL3(4, ROWS4x3)
+	KERNEL3(ROWS4x3)
 
 // func bfloat16AVX512x5x3(t *tile)
 TEXT ·bfloat16AVX512x5x3(SB), NOSPLIT, $0-8
-	KERNEL3(5, ROWS5x3)
+	KERNEL3(ROWS5x3)
 
 // func bfloat16AVX512x6x3(t *tile)
 TEXT ·bfloat16AVX512x6x3(SB), NOSPLIT, $0-8
-	KERNEL3(6, ROWS6x3)
+	KERNEL3(ROWS6x3)
 
 // func bfloat16AVX512x7x3(t *tile)
 TEXT ·bfloat16AVX512x7x3(SB), NOSPLIT, $0-8
-	KERNEL3(7, ROWS7x3)
+	KERNEL3(ROWS7x3)
 
 // func bfloat16AVX512x8x3(t *tile)
 TEXT ·bfloat16AVX512x8x3(SB), NOSPLIT, $0-8
-	KERNEL3(8, ROWS8x3)
+	KERNEL3(ROWS8x3)
 
 // func bfloat16AVX512x9x3(t *tile)
 TEXT ·bfloat16AVX512x9x3(SB), NOSPLIT, $0-8
-	KERNEL3(9, ROWS9x3)
+	KERNEL3(ROWS9x3)
 
 // func pairBFloat16AVX512(dst, src unsafe.Pointer, stride, pairs, row int, mask uint64)
 //

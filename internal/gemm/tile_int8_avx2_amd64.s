@@ -26,75 +26,75 @@
 
 // func int8AVX2x1x1(t *tile)
 TEXT ·int8AVX2x1x1(SB), NOSPLIT, $0-8
-	KERNEL1(1, ROWS1x1)
+	KERNEL1(ROWS1x1)
 
 // func int8AVX2x2x1(t *tile)
 TEXT ·int8AVX2x2x1(SB), NOSPLIT, $0-8
-	KERNEL1(2, ROWS2x1)
+	KERNEL1(ROWS2x1)
 
 // func int8AVX2x3x1(t *tile)
 TEXT ·int8AVX2x3x1(SB), NOSPLIT, $0-8
-	KERNEL1(3, ROWS3x1)
+	KERNEL1(ROWS3x1)
 
 // func int8AVX2x4x1(t *tile)
 TEXT ·int8AVX2x4x1(SB), NOSPLIT, $0-8
-	KERNEL1(4, ROWS4x1)
+	KERNEL1(ROWS4x1)
 
 // func int8AVX2x5x1(t *tile)
 TEXT ·int8AVX2x5x1(SB), NOSPLIT, $0-8
-	KERNEL1(5, ROWS5x1)
+	KERNEL1(ROWS5x1)
 
 // func int8AVX2x6x1(t *tile)
 TEXT ·int8AVX2x6x1(SB), NOSPLIT, $0-8
-	KERNEL1(6, ROWS6x1)
+	KERNEL1(ROWS6x1)
 
 // func int8AVX2x7x1(t *tile)
 TEXT ·int8AVX2x7x1(SB), NOSPLIT, $0-8
-	KERNEL1(7, ROWS7x1)
+	KERNEL1(ROWS7x1)
 
 // func int8AVX2x8x1(t *tile)
 TEXT ·int8AVX2x8x1(SB), NOSPLIT, $0-8
-	KERNEL1(8, ROWS8x1)
+	KERNEL1(ROWS8x1)
 
 // func int8AVX2x9x1(t *tile)
 TEXT ·int8AVX2x9x1(SB), NOSPLIT, $0-8
-	KERNEL1(9, ROWS9x1)
+	KERNEL1(ROWS9x1)
 
 // func int8AVX2x10x1(t *tile)
 TEXT ·int8AVX2x10x1(SB), NOSPLIT, $0-8
-	KERNEL1(10, ROWS10x1)
+	KERNEL1(ROWS10x1)
 
 // func int8AVX2x11x1(t *tile)
 TEXT ·int8AVX2x11x1(SB), NOSPLIT, $0-8
-	KERNEL1(11, ROWS11x1)
+	KERNEL1(ROWS11x1)
 
 // func int8AVX2x12x1(t *tile)
 TEXT ·int8AVX2x12x1(SB), NOSPLIT, $0-8
-	KERNEL1(12, ROWS12x1)
+	KERNEL1(ROWS12x1)
 
 // func int8AVX2x1x2(t *tile)
 TEXT ·int8AVX2x1x2(SB), NOSPLIT, $0-8
-	KERNEL2(1, ROWS1x2)
+	KERNEL2(ROWS1x2)
 
 // func int8AVX2x2x2(t *tile)
 TEXT ·int8AVX2x2x2(SB), NOSPLIT, $0-8
-	KERNEL2(2, ROWS2x2)
+	KERNEL2(ROWS2x2)
 
 // func int8AVX2x3x2(t *tile)
 TEXT ·int8AVX2x3x2(SB), NOSPLIT, $0-8
-	KERNEL2(3, ROWS3x2)
+	KERNEL2(ROWS3x2)
 
 // func int8AVX2x4x2(t *tile)
 TEXT ·int8AVX2x4x2(SB), NOSPLIT, $0-8
-	KERNEL2(4, ROWS4x2)
+	KERNEL2(ROWS4x2)
 
 // func int8AVX2x5x2(t *tile)
 TEXT ·int8AVX2x5x2(SB), NOSPLIT, $0-8
-	KERNEL2(5, ROWS5x2)
+	KERNEL2(ROWS5x2)
 
 // func int8AVX2x6x2(t *tile)
 TEXT ·int8AVX2x6x2(SB), NOSPLIT, $0-8
-	KERNEL2(6, ROWS6x2)
+	KERNEL2(ROWS6x2)
 
 // func pairInt8AVX2(dst, src unsafe.Pointer, stride, pairs int)
 //

@@ -18,7 +18,7 @@ type vectorProduct struct {
 
 // asVector returns a product of which one operand is a vector.
 func (d *driver) asVector() (v vectorProduct, ok bool) {
-	if d.dot4 == nil || d.widen != nil || d.group > 1 {
+	if d.dot4 == nil || d.widenA != nil || d.group > 1 {
 		return v, false
 	}
 	switch {
