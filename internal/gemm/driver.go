@@ -432,6 +432,10 @@ type panels struct {
 	step int // packed: from one panel to the next
 }
 
+// fetched is how many bytes of a packed panel a micro-kernel fetches at a time, at
+// most: see tile.nextB.
+const fetched = 256
+
 // block multiplies rows of A, k steps from p on, with panels of B, n columns, and
 // writes to c or adds to it.
 func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Pointer, ldc int, add bool) {
@@ -461,11 +465,11 @@ func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Po
 	if whole > 0 { // one row of tiles
 		t.a, t.b, t.c, t.rows, t.last, t.count = a, b.at, c, m, d.lanes, whole/width
 		t.moveA, t.moveB, t.moveC = 0, b.step, width*d.word
-		t.rowB, t.ahead = width*d.word, 12*width*d.word
-		t.nextB = uintptr(b.at) + uintptr(b.step)
+		t.rowB = width * d.word
+		t.nextB, t.nextRow = uintptr(b.at)+uintptr(b.step), fetched
 		if b.row != 0 {
-			t.rowB, t.moveB, t.ahead = b.row, width*d.word, width*d.word
-			t.nextB = uintptr(b.at) + uintptr(k*b.row)
+			t.rowB, t.moveB = b.row, width*d.word
+			t.nextB, t.nextRow = uintptr(b.at)+uintptr(k*b.row), b.row
 		}
 		d.tiles[d.vecs][m](t)
 	}
@@ -480,21 +484,20 @@ func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Po
 		switch {
 		case b.row == 0:
 			t.b, t.rowB = unsafe.Add(b.at, j/width*b.step), vecs*d.lanes*d.word
-			t.ahead = 12 * t.rowB
 		case t.last == d.lanes || d.masks:
-			t.b, t.rowB, t.ahead = unsafe.Add(b.at, j*d.word), b.row, width*d.word
+			t.b, t.rowB = unsafe.Add(b.at, j*d.word), b.row
 		case !add && n >= vecs*d.lanes:
 			// Some columns are computed twice, with the same result, so that
 			// the last vector is a whole one.
 			at, t.last = n-vecs*d.lanes, d.lanes
-			t.b, t.rowB, t.ahead = unsafe.Add(b.at, at*d.word), b.row, 0
+			t.b, t.rowB = unsafe.Add(b.at, at*d.word), b.row
 		default:
-			t.b, t.rowB, t.ahead = w.edge.grow(0), vecs*d.lanes*d.word, 0
+			t.b, t.rowB = w.edge.grow(0), vecs*d.lanes*d.word
 			d.packPlain(t.b, unsafe.Add(b.at, j*d.word), b.row, k, cols, vecs*d.lanes)
 		}
-		t.nextB = uintptr(t.b) + uintptr(b.step)
+		t.nextB, t.nextRow = uintptr(t.b)+uintptr(b.step), fetched
 		if b.row != 0 {
-			t.nextB = uintptr(t.b) + uintptr(width*d.word)
+			t.nextB, t.nextRow = uintptr(t.b)+uintptr(width*d.word), b.row
 		}
 		d.column(t, m, vecs, a, unsafe.Add(c, at*d.word))
 	}

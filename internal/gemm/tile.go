@@ -20,7 +20,6 @@ type tile struct {
 	rows    int // of a tile
 	last    int // columns in use of the row's last vector
 	add     int // 1: C += A·B, 0: C = A·B
-	ahead   int // how far beyond the row of B in use to fetch
 
 	// There are count tiles, at least one; kernels count them down. From one to
 	// the next a, b and c move by so much: tiles lie below each other, or side
@@ -28,10 +27,13 @@ type tile struct {
 	count               int
 	moveA, moveB, moveC int
 
-	nextB uintptr // the panel of B that comes next, to be fetched bit by bit
+	// The panel of B that comes next, to be fetched bit by bit, and the step
+	// from one bit to the next.
+	nextB   uintptr
+	nextRow int
 
 	//lint:ignore U1000 assembly uses them
-	nowA, nowB, nowC uintptr // a kernel's own running addresses
+	nowA, nowB, nowC, soon uintptr // a kernel's own running addresses
 	//lint:ignore U1000 for wholeTiles
 	edge [128]float64
 }

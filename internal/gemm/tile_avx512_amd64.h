@@ -95,25 +95,22 @@
 #define LOAD2 VMOVUPS (BX), Z28; MOVEZ 64(BX), K1, Z29;
 #define LOAD3 VMOVUPS (BX), Z27; VMOVUPS 64(BX), Z28; MOVEZ 128(BX), K1, Z29;
 
-#define FETCHB1 PREFETCHT0 (BX)(R15*1);
-#define FETCHB2 PREFETCHT0 (BX)(R15*1); PREFETCHT0 64(BX)(R15*1);
-#define FETCHB3 PREFETCHT0 (BX)(R15*1); PREFETCHT0 64(BX)(R15*1); PREFETCHT0 128(BX)(R15*1);
 #define NOTHING
 
 #define FETCHC1 PREFETCHT0 (DI);
 #define FETCHC2 PREFETCHT0 (DI); PREFETCHT0 64(DI);
 #define FETCHC3 PREFETCHT0 (DI); PREFETCHT0 64(DI); PREFETCHT0 128(DI);
 
-// Up to 14 rows R15 says how far ahead B is fetched; with more no register is
-// left for that.
-#define FEW  MOVQ tile_ahead(AX), R15;
+// Below the fourteenth row there is a second pointer.
 #define MANY LEAQ (SI)(R11*2), R15;
 #define DOWN ADDQ tile_stepA(AX), R15;
 
 // KERNEL fetches, once for every cache line of A's rows, the line after next of
-// each row, since the hardware does not follow so many streams, and one row of C.
-// All of C at once would hold up A and B.
-#define KERNEL(ROWS, ZERO, LOAD, FETCHB, MUL, AHEAD, FETCHC, SUM, PUT, START, DOWN) \
+// each row, since the hardware does not follow so many streams, and one row of C:
+// all of C at once would hold up A and B. And it fetches a bit of B's next panel
+// into the second-level cache. To fetch every row of B ahead costs more than it
+// saves.
+#define KERNEL(ROWS, ZERO, LOAD, MUL, AHEAD, FETCHC, SUM, PUT, START, DOWN) \
 	MOVQ  t+0(FP), AX           \
 	MOVQ  tile_last(AX), CX     \
 	MOVQ  $1, DI                \
@@ -142,10 +139,18 @@ line:                           \
 	ROWS(AHEAD)                 \
 	FETCHC                      \
 	ADDQ  tile_rowC(AX), DI     \
+	MOVQ  DI, tile_soon(AX)     \
+	MOVQ  tile_nextB(AX), DI    \
+	PREFETCHT1 (DI)             \
+	PREFETCHT1 64(DI)           \
+	PREFETCHT1 128(DI)          \
+	PREFETCHT1 192(DI)          \
+	ADDQ  tile_nextRow(AX), DI  \
+	MOVQ  DI, tile_nextB(AX)    \
+	MOVQ  tile_soon(AX), DI     \
 	PCALIGN $32                 \
 step:                           \
 	LOAD                        \
-	FETCHB                      \
 	ADDQ  DX, BX                \
 	ROWS(MUL)                   \
 	ADDQ  tile_stepA(AX), SI    \
@@ -175,7 +180,7 @@ put:                            \
 	VZEROUPPER                  \
 	RET
 
-#define KERNEL1(ROWS) KERNEL(ROWS, ZERO1, LOAD1, FETCHB1, MUL1, AHEAD1, FETCHC1, SUM1, PUT1, FEW, NOTHING)
-#define KERNEL2(ROWS) KERNEL(ROWS, ZERO2, LOAD2, FETCHB2, MUL2, AHEAD2, FETCHC2, SUM2, PUT2, FEW, NOTHING)
-#define KERNEL3(ROWS) KERNEL(ROWS, ZERO3, LOAD3, FETCHB3, MUL3, AHEAD3, FETCHC3, SUM3, PUT3, FEW, NOTHING)
-#define KERNELHIGH(ROWS) KERNEL(ROWS, ZERO1, LOAD1, NOTHING, MUL1, AHEAD1, FETCHC1, SUM1, PUT1, MANY, DOWN)
+#define KERNEL1(ROWS) KERNEL(ROWS, ZERO1, LOAD1, MUL1, AHEAD1, FETCHC1, SUM1, PUT1, NOTHING, NOTHING)
+#define KERNEL2(ROWS) KERNEL(ROWS, ZERO2, LOAD2, MUL2, AHEAD2, FETCHC2, SUM2, PUT2, NOTHING, NOTHING)
+#define KERNEL3(ROWS) KERNEL(ROWS, ZERO3, LOAD3, MUL3, AHEAD3, FETCHC3, SUM3, PUT3, NOTHING, NOTHING)
+#define KERNELHIGH(ROWS) KERNEL(ROWS, ZERO1, LOAD1, MUL1, AHEAD1, FETCHC1, SUM1, PUT1, MANY, DOWN)
