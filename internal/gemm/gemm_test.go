@@ -161,24 +161,39 @@ func TestSpecialValues(t *testing.T) {
 	})
 }
 
-// TestSameBits also says that the number of threads makes no difference.
+// TestSameBits has the same product again and again. The number of threads makes
+// a difference only where they share k.
 func TestSameBits(t *testing.T) {
 	eachISA(t, func(t *testing.T, isa ISA) {
-		g := Problem{M: 70, N: 80, K: 600}
-		a, b := singles(noise(g.M*g.K, 5)), singles(noise(g.K*g.N, 6))
-		var first []float32
-		for _, threads := range []int{1, 2, 3, 2} {
-			p := newPool(t, isa, threads, false)
-			for range 3 {
-				c := make([]float32, g.M*g.N)
-				if err := p.Float32(context.Background(), 2, g, a, b, c); err != nil {
-					t.Fatal(err)
+		for _, tt := range []struct {
+			g       Problem
+			sharesK bool
+		}{{Problem{M: 70, N: 80, K: 600, TransB: true}, false}, {Problem{M: 30, N: 40, K: 5000}, true}} {
+			for _, l := range lanes {
+				a, b := noise(tt.g.M*tt.g.K, 5), noise(tt.g.K*tt.g.N, 6)
+				for _, xs := range [][]float64{a, b} {
+					for i, x := range xs {
+						xs[i] = l.operand(x)
+					}
 				}
-				if first == nil {
-					first = c
-				}
-				if !slices.Equal(c, first) {
-					t.Fatalf("%d threads give other bits", threads)
+				var first []float64
+				for _, threads := range []int{1, 2, 3, 2} {
+					p := newPool(t, isa, threads, false)
+					if tt.sharesK {
+						first = nil
+					}
+					for range 3 {
+						c, err := l.product(p, tt.g, a, b)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if first == nil {
+							first = c
+						}
+						if !slices.Equal(c, first) {
+							t.Fatalf("%s %+v: %d threads give other bits", l.name, tt.g, threads)
+						}
+					}
 				}
 			}
 		}
@@ -245,8 +260,11 @@ func TestNoAllocation(t *testing.T) {
 	g := Problem{M: 65, N: 66, K: 67, TransA: true, TransB: true}
 	a, b, c := make([]float32, g.M*g.K), make([]float32, g.K*g.N), make([]float32, g.M*g.N)
 	halfA, halfB, halfC := make([]uint16, len(a)), make([]uint16, len(b)), make([]uint16, len(c))
+	int8A, int8B, int32C := make([]int8, len(a)), make([]int8, len(b)), make([]int32, len(c))
 	multiply := func() {
-		if err := errors.Join(p.Float32(context.Background(), 1, g, a, b, c), p.Float16(context.Background(), 1, g, halfA, halfB, halfC)); err != nil {
+		ctx := context.Background()
+		if err := errors.Join(p.Float32(ctx, 1, g, a, b, c), p.Float16(ctx, 1, g, halfA, halfB, halfC),
+			p.BFloat16(ctx, 1, g, halfA, halfB, halfC), p.Int8(ctx, 1, g, int8A, int8B, int32C)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -333,15 +351,21 @@ func TestPeak(t *testing.T) {
 	})
 }
 
-func FuzzGEMM(f *testing.F) {
-	f.Add(uint8(3), uint8(4), uint8(5), uint8(0), uint8(1), uint8(2), uint8(3))
-	f.Add(uint8(29), uint8(65), uint8(17), uint8(5), uint8(0), uint8(0), uint8(12))
-	f.Fuzz(func(t *testing.T, m, n, k, gapA, gapB, gapC, choice uint8) {
+// FuzzShapes has shapes, gaps between rows, types, instruction sets and numbers of
+// threads at random.
+func FuzzShapes(f *testing.F) {
+	for _, seed := range [][8]uint8{
+		{0, 0, 0}, {3, 4, 5, 0, 1, 2, 3, 1}, {29, 65, 17, 5, 0, 0, 12, 2}, {1, 200, 255, 0, 0, 0, 4, 3}, {255, 0, 3, 1, 1, 1, 0x13, 4},
+		{47, 48, 4, 0, 0, 0, 0x21, 0x80}, {8, 15, 129, 3, 0, 7, 0x32, 0x84}, {12, 31, 63, 0, 9, 0, 3, 0x43},
+	} {
+		f.Add(seed[0], seed[1], seed[2], seed[3], seed[4], seed[5], seed[6], seed[7])
+	}
+	f.Fuzz(func(t *testing.T, m, n, k, gapA, gapB, gapC, how, lane uint8) {
 		isas := ISAs()
-		p := newPool(t, isas[int(choice>>4)%len(isas)], 1+int(choice>>7), true)
-		g := transposes[(m^n^k)&3]
+		p := newPool(t, isas[int(how>>4)%len(isas)], 1+int(lane>>7), how&4 == 0)
+		g := transposes[how&3]
 		g.M, g.N, g.K = 1+int(m), 1+int(n), 1+int(k)
 		g.LDA, g.LDB, g.LDC = max(g.M, g.K)+int(gapA), max(g.K, g.N)+int(gapB), g.N+int(gapC)
-		testExact(t, p, &lanes[int(choice&15)%len(lanes)], g)
+		testExact(t, p, &lanes[int(lane&0x7f)%len(lanes)], g)
 	})
 }

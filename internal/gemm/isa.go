@@ -109,6 +109,9 @@ type kernel struct {
 	// before a packed panel of k steps; nil where they start from zeros.
 	start func(panel unsafe.Pointer, k, lanes int)
 
+	// note says what a reader of a measurement should know of the way.
+	note string
+
 	vectors
 	blocking
 	// peak makes so many rounds of nothing but multiply-adds, of peakOps
@@ -181,6 +184,7 @@ func (k kernel) converted(conv converter) kernel {
 	}
 	k.widenB = k.widenA
 	k.narrow = conv.narrowWords
+	k.note = "converted to float32 while packing"
 	return k
 }
 
@@ -192,6 +196,7 @@ func (c converter) narrowWords(dst, src unsafe.Pointer, n int) {
 // widened makes a kernel for int8 of one for int32.
 func (k kernel) widened() kernel {
 	k.elem = 1
+	k.note = "converted to int32 while packing"
 	k.widenA = func(dst, src unsafe.Pointer, n int) {
 		to := unsafe.Slice((*int32)(dst), n)
 		for i, x := range unsafe.Slice((*int8)(src), n) {

@@ -110,6 +110,7 @@ var avx2 = instructionSet{
 		},
 		elem: 1, group: 2, lanes: 8, blocking: blocking{vecs: 2, mc: 192, kc: 256, nc: 2048},
 		widenA: widenToInt16, widenB: widenToInt16, interleave: interleaveInt16,
+		note: "converted to int16 while packing",
 		peak: peakInt8AVX2, peakOps: 24 * 16 * 2,
 	}),
 	float16:  converter{inEights(widenFloat16AVX2, widenFloat16), inEights(narrowFloat16AVX2, narrowFloat16)},

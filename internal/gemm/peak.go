@@ -35,6 +35,15 @@ func (s *instructionSet) kernel(a Arithmetic) *kernel {
 	return nil
 }
 
+// Note says what a reader of a measurement should know of how the pool computes
+// products of an arithmetic, such as a conversion of operands; empty for nothing.
+func (p *Pool) Note(a Arithmetic) string {
+	if k := p.set.kernel(a); k != nil {
+		return k.note
+	}
+	return ""
+}
+
 // Peak measures how many operations a second all threads of the pool reach
 // together with nothing but the independent multiply-adds that its products of
 // this arithmetic are made of: the best of three runs of 10 ms. That is the peak

@@ -136,9 +136,8 @@ const peakTimes = 3
 
 func (e *Engine) facts(d matrix.DType) bench.Facts {
 	facts := bench.Facts{Threads: e.pool.Threads()}
-	switch d {
-	case matrix.Float16, matrix.BFloat16:
-		facts.Notes = []string{"converted to float32 while packing"}
+	if note := e.pool.Note(gemm.Arithmetic(d)); note != "" {
+		facts.Notes = []string{note}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
