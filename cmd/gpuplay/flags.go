@@ -36,6 +36,11 @@ func (f *measureFlags) add(c *cobra.Command, timeout time.Duration) {
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.Var(&f.size, "size", "n of an n×n×n product: 8192, 8k")
+	f.addCommon(fl, timeout)
+}
+
+// addCommon adds all but the size.
+func (f *measureFlags) addCommon(fl *pflag.FlagSet, timeout time.Duration) {
 	fl.StringVar(&f.dtype, "dtype", "float32", "float64, float32, tf32, float16, bfloat16 or int8")
 	fl.IntVar(&f.repeat, "repeat", 0, "exactly so many timed runs, instead of as many as the noise asks for")
 	fl.DurationVar(&f.budget, "time", 10*time.Second, "about how long to measure")
@@ -48,6 +53,14 @@ func (f *measureFlags) add(c *cobra.Command, timeout time.Duration) {
 
 // check looks for mistakes that need no engine.
 func (f *measureFlags) check(fl *pflag.FlagSet) (matrix.DType, error) {
+	if err := f.outputFlags.check(); err != nil {
+		return "", err
+	}
+	return f.checkCommon(fl)
+}
+
+// checkCommon is check without where the result goes.
+func (f *measureFlags) checkCommon(fl *pflag.FlagSet) (matrix.DType, error) {
 	if fl.Changed("repeat") && f.repeat < 1 {
 		return "", usagef("leave it out to let the noise decide", "--repeat %d: at least 1 run is needed", f.repeat)
 	}
@@ -58,9 +71,6 @@ func (f *measureFlags) check(fl *pflag.FlagSet) (matrix.DType, error) {
 		if d <= 0 {
 			return "", usagef("for example --"+name+" 30s", "--%s %s: must be more than 0", name, d)
 		}
-	}
-	if err := f.outputFlags.check(); err != nil {
-		return "", err
 	}
 	d, err := matrix.ParseDType(f.dtype)
 	if err != nil {

@@ -41,29 +41,37 @@ func (f *outputFlags) add(fl *pflag.FlagSet) {
 
 // check settles the format and sees early that the file can be written: a result
 // must not be lost after it was measured.
-func (f *outputFlags) check() error {
+func (f *outputFlags) check() error { return f.checkAs(formatNames) }
+
+// checkAs is check for a command with formats of its own.
+func (f *outputFlags) checkAs(names []string) error {
 	if f.format == "" {
 		f.format = "table"
-		if ending := strings.TrimPrefix(filepath.Ext(f.output), "."); formats[ending] != nil {
+		if ending := strings.TrimPrefix(filepath.Ext(f.output), "."); slices.Contains(names, ending) {
 			f.format = ending
 		}
 	}
-	if !slices.Contains(formatNames, f.format) {
-		return usagef(hintNear(f.format, formatNames), "unknown format %q", f.format)
+	if !slices.Contains(names, f.format) {
+		return usagef(hintNear(f.format, names), "unknown format %q", f.format)
 	}
 	if f.output == "" {
 		return nil
 	}
-	info, err := os.Stat(f.output)
+	return writable("output", f.output)
+}
+
+// writable sees whether the file that a flag names can be written.
+func writable(flag, name string) error {
+	info, err := os.Stat(name)
 	if err == nil && info.IsDir() {
-		return usagef("name a file in it", "--output %s: is a folder", f.output)
+		return usagef("name a file in it", "--%s %s: is a folder", flag, name)
 	}
 	if err == nil && !info.Mode().IsRegular() { // a pipe, /dev/null
 		return nil
 	}
-	probe, err := os.CreateTemp(filepath.Dir(f.output), ".gpuplay-*")
+	probe, err := os.CreateTemp(filepath.Dir(name), ".gpuplay-*")
 	if err != nil {
-		return usagef("name a file in a folder that is there and may be written to", "--output %s: %v", f.output, cause(err))
+		return usagef("name a file in a folder that is there and may be written to", "--%s %s: %v", flag, name, cause(err))
 	}
 	probe.Close()
 	os.Remove(probe.Name())

@@ -63,6 +63,15 @@ func (p *progress) say(format string, args ...any) {
 // draw replaces the picture that a terminal shows.
 func (p *progress) draw(lines []string) { p.change(func() { p.drawn = lines }) }
 
+// resay replaces the latest line on a terminal. Where lines stay they say it already.
+func (p *progress) resay(format string, args ...any) {
+	p.change(func() {
+		if p.live && len(p.said) > 0 {
+			p.said[len(p.said)-1] = fmt.Sprintf(format, args...)
+		}
+	})
+}
+
 // race begins a line for every lane.
 func (p *progress) race(lanes []bench.Lane) {
 	p.change(func() {

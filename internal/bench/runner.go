@@ -404,8 +404,7 @@ func (r *Runner) warmUp(ctx context.Context, e *entry, stop Stop, share time.Dur
 		runs += s.Iters
 		settled := math.Abs(s.Seconds()/last-1) < 0.05
 		last = s.Seconds()
-		// A run too short for the clock says little: grow in steps.
-		e.iters = max(1, int(math.Ceil(min(sampleTime.Seconds()/last, 100*float64(e.iters)))))
+		e.iters = enoughOf(s)
 		if runs >= 3 && spent >= warm && (settled || spent >= 3*warm) {
 			break
 		}
@@ -414,6 +413,25 @@ func (r *Runner) warmUp(ctx context.Context, e *entry, stop Stop, share time.Dur
 		e.iters = 1
 	}
 	r.emit(Event{Lane: e.index, Phase: Sampling}) // it waits for its turn
+}
+
+// enoughOf returns how many products make a sample long enough, by one of them. A
+// run too short for the clock says little: it grows in steps.
+func enoughOf(s Sample) int {
+	return max(1, int(math.Ceil(min(sampleTime.Seconds()/s.Seconds(), 100*float64(s.Iters)))))
+}
+
+// take takes one sample. A lane that was held up while it warmed up has its number
+// of products too small: then the sample is one of its warm-up.
+func (r *Runner) take(ctx context.Context, e *entry, stop Stop) (s Sample, err error) {
+	for range 5 {
+		s, err = r.run(ctx, e, e.iters)
+		if err != nil || stop.Repeat > 0 || s.Wall >= sampleTime/2 {
+			break
+		}
+		e.iters = enoughOf(s)
+	}
+	return s, err
 }
 
 // sample takes the lanes' samples in turns until each has enough. What lanes
@@ -428,7 +446,7 @@ func (r *Runner) sample(ctx context.Context, entries []*entry, stop Stop) {
 			if e.done || ctx.Err() != nil {
 				continue
 			}
-			s, err := r.run(ctx, e, e.iters)
+			s, err := r.take(ctx, e, stop)
 			if err != nil {
 				e.done = true
 				r.fail(ctx, e, Sampling, err)

@@ -289,3 +289,17 @@ func TestClassic(t *testing.T) {
 	failed(t, results[3], bench.ErrWrong, bench.Checking, 0)
 	checkEvents(t, r, results)
 }
+
+// A lane that was held up while it warmed up seems to need few products a sample.
+func TestHeldUpWhileWarmingUp(t *testing.T) {
+	r := newRig(scripted("a", fake.Fixed(10*time.Microsecond).At(3, 1e6)))
+	result := r.race(t, budget)[0]
+	if len(result.Samples) < 10 {
+		t.Fatalf("%d samples: %v", len(result.Samples), result.Error)
+	}
+	for _, s := range result.Samples {
+		if s.Wall < 10*time.Millisecond {
+			t.Fatalf("a sample of %d products lasts %s", s.Iters, s.Wall)
+		}
+	}
+}

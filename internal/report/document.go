@@ -22,6 +22,7 @@ type Document struct {
 	Program     Program         `json:"program"`
 	Command     []string        `json:"command"`
 	Machine     host.Machine    `json:"machine"`
+	Threads     int             `json:"threads,omitempty"` // that were asked for; 0: left to the engines
 	Results     []*bench.Result `json:"-"`
 	NotRaced    []NotRaced      `json:"not_raced,omitempty"`
 	Race        bool            `json:"-"` // every device was asked for: its absence is worth a sentence

@@ -1,0 +1,531 @@
+package report
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"charm.land/lipgloss/v2"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/unit"
+)
+
+// A Sweep is the same lanes at many sizes. Its first lane is the one that the
+// others are compared with.
+type Sweep struct {
+	Points      []*Document // a size each; results in the lanes' order
+	Interrupted bool
+	Crossover   bool // from which size the GPU wins was asked for
+}
+
+// Parse reads what JSON or one line of JSONL wrote.
+func Parse(data []byte) (*Document, error) {
+	var d Document
+	in := struct {
+		*Document
+		Lanes []*bench.Result `json:"results"`
+	}{Document: &d}
+	if err := json.Unmarshal(data, &in); err != nil {
+		return nil, err
+	}
+	if d.Schema != Schema {
+		return nil, fmt.Errorf("its schema is %q, not %q", d.Schema, Schema)
+	}
+	for i, r := range in.Lanes {
+		if r == nil {
+			return nil, fmt.Errorf("result %d is null", i)
+		}
+	}
+	d.Results = in.Lanes
+	return &d, nil
+}
+
+// A point is one size as reports need it.
+type point struct {
+	gemm    bench.GEMM
+	results []*bench.Result // by lane; nil where a lane has none
+	peer    int             // the fastest verified lane but the first; -1 without
+	ratio   bench.Comparison
+}
+
+// lanes lists the lanes of all points, in their order, by name.
+func (s *Sweep) lanes() (names []string, devices []bench.Device) {
+	for _, d := range s.Points {
+		for _, r := range d.Results {
+			if name := laneName(r); !slices.Contains(names, name) {
+				names, devices = append(names, name), append(devices, r.Device)
+			}
+		}
+	}
+	return names, devices
+}
+
+func (s *Sweep) points(lanes []string) []point {
+	var points []point
+	for _, d := range s.Points {
+		if len(d.Results) == 0 {
+			continue
+		}
+		p := point{gemm: d.Results[0].GEMM, results: make([]*bench.Result, len(lanes)), peer: -1}
+		for _, r := range d.Results {
+			p.results[slices.Index(lanes, laneName(r))] = r
+		}
+		first := p.results[0]
+		for i, r := range p.results {
+			if i > 0 && r != nil && r.Verified() && (p.peer < 0 || speed(r) > speed(p.results[p.peer])) {
+				p.peer = i
+			}
+		}
+		if p.peer > 0 && first != nil {
+			p.ratio = bench.Compare(first, p.results[p.peer])
+			if len(p.ratio.Differs) > 0 {
+				p.peer = -1
+			}
+		} else {
+			p.peer = -1
+		}
+		points = append(points, p)
+	}
+	return points
+}
+
+// peakOf returns the most that the first lane's device reached with bare
+// multiply-adds, in any of the points; 0 where that is not known.
+func peakOf(points []point) float64 {
+	peak := 0.0
+	for _, p := range points {
+		if r := p.results[0]; r != nil && r.Facts.Peak != nil {
+			peak = max(peak, *r.Facts.Peak)
+		}
+	}
+	return peak
+}
+
+// scale returns the unit of a sweep's figures.
+func scaleOfSweep(points []point) (scale float64, name string) {
+	var all []*bench.Result
+	for _, p := range points {
+		for _, r := range p.results {
+			if r != nil {
+				all = append(all, r)
+			}
+		}
+	}
+	return scaleOf(all)
+}
+
+// short is a lane's name in a column's head: as few words as tell it from the others.
+func short(devices []bench.Device) []string {
+	names := make([]string, len(devices))
+	for i, d := range devices {
+		names[i] = d.Library
+		of := func(key func(bench.Device) string) (n int) {
+			for _, o := range devices {
+				if o.Library == d.Library && key(o) == key(d) {
+					n++
+				}
+			}
+			return n
+		}
+		switch library := of(func(bench.Device) string { return "" }); {
+		case library == 1:
+		case of(func(o bench.Device) string { return o.API }) == 1:
+			names[i] += " " + d.API
+		default:
+			names[i] += " " + d.ID
+		}
+	}
+	return names
+}
+
+// figure is a lane's cell: its speed, marked where it is not verified, or why
+// there is none in a word.
+func figure(r *bench.Result, scale float64) string {
+	switch {
+	case r == nil:
+		return "–"
+	case r.Error != nil && r.Error.Code == bench.ErrWrong:
+		return "wrong"
+	case len(r.Samples) == 0 && r.Error != nil && r.Error.Code == bench.ErrUnsupported:
+		return "–"
+	case len(r.Samples) == 0:
+		return "none"
+	}
+	text := unit.Digits3(speed(r) / scale)
+	if !r.Verified() {
+		text += "*"
+	}
+	return text
+}
+
+// SweepTable writes a row a size: as many lanes as there is room for, what share of
+// the peak the first reaches, and how it does against the best of the others.
+func SweepTable(w io.Writer, s *Sweep, style Style) error {
+	var b strings.Builder
+	line := func(format string, args ...any) {
+		b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
+	}
+	lanes, devices := s.lanes()
+	points := s.points(lanes)
+	if len(points) == 0 {
+		line("Nothing was measured.")
+		_, err := io.WriteString(w, b.String())
+		return err
+	}
+	names := short(devices)
+	scale, unitName := scaleOfSweep(points)
+	first := s.Points[0]
+	for i, l := range Wrap(style.Plain(fmt.Sprintf("AI GPU Playground · sweep · %s · %s · medians of samples taken in turns, every result checked",
+		dtype(points[0].gemm), first.Machine.CPU)), style.Width) {
+		if i == 0 {
+			l = strings.Replace(l, "AI GPU Playground", style.bold("AI GPU Playground"), 1)
+		}
+		line("%s", l)
+	}
+	line("")
+	t := newSweepTable(points, names, scale, style)
+	line("  %s", style.dim(t.head(unitName)))
+	for _, p := range points {
+		line("  %s", t.row(p))
+	}
+	line("")
+	for _, d := range legend(points, devices, names) {
+		for _, l := range Wrap(style.Plain(d), style.Width-4) {
+			line("  %s", style.dim(l))
+		}
+	}
+	for _, n := range s.notes(points, names) {
+		for _, l := range Wrap(style.Plain(n), style.Width-4) {
+			line("  %s", style.dim(l))
+		}
+	}
+	for i, n := range s.sentences(points, names) {
+		line("")
+		for _, l := range Wrap(style.Plain(n), style.Width-4) {
+			if i == 0 {
+				l = style.bold(l)
+			}
+			line("  %s", l)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// sweepTable is the columns that fit.
+type sweepTable struct {
+	names   []string
+	scale   float64
+	style   Style
+	lanes   []int // that have a column of their own
+	widths  []int // of size, each lane, peak, ratio
+	peak    float64
+	best    bool // a column for the best peer's figure, where not every lane has one
+	ratio   bool
+	ofPeak  bool
+	peerLen int
+}
+
+const (
+	cellWidth  = 8
+	shareWidth = 9
+	ratioWidth = 19 // "1.08 (1.06–1.10)"
+)
+
+func newSweepTable(points []point, names []string, scale float64, style Style) *sweepTable {
+	t := &sweepTable{names: names, scale: scale, style: style, peak: peakOf(points)}
+	size := len("TFLOP/s")
+	for _, p := range points {
+		size = max(size, lipgloss.Width(style.Plain(unit.Cube(p.gemm.M, p.gemm.N, p.gemm.K))))
+	}
+	for _, n := range names {
+		t.peerLen = max(t.peerLen, lipgloss.Width(n))
+	}
+	t.widths = []int{size}
+	t.ratio, t.ofPeak = len(names) > 1, t.peak > 0
+	fixed := func() int {
+		w := 2 + size
+		if t.ofPeak {
+			w += shareWidth
+		}
+		if t.ratio {
+			w += ratioWidth + 1 + t.peerLen
+		}
+		return w
+	}
+	all := fixed()
+	for i, n := range names {
+		t.lanes = append(t.lanes, i)
+		all += max(cellWidth, lipgloss.Width(n)+2)
+	}
+	if all > style.Width { // the first lane and the best of the others
+		t.lanes, t.best = t.lanes[:1], t.ratio
+	}
+	narrow := func() int {
+		w := fixed()
+		for _, i := range t.lanes {
+			w += t.cell(i)
+		}
+		if t.best {
+			w += cellWidth
+		}
+		return w
+	}
+	if narrow() > style.Width {
+		t.ofPeak = false
+	}
+	if narrow() > style.Width {
+		t.best = false
+	}
+	if narrow() > style.Width {
+		t.peerLen = 0
+	}
+	return t
+}
+
+func (t *sweepTable) cell(i int) int { return max(cellWidth, lipgloss.Width(t.names[i])+2) }
+
+func (t *sweepTable) head(unitName string) string {
+	out := pad(unitName, t.widths[0])
+	for _, i := range t.lanes {
+		out += right(t.style.Plain(t.names[i]), t.cell(i))
+	}
+	if t.best {
+		out += right("best", cellWidth)
+	}
+	if t.ofPeak {
+		out += right("of peak", shareWidth)
+	}
+	if t.ratio {
+		out += "   " + t.style.Plain(pad("÷ best other", ratioWidth-2))
+	}
+	return out
+}
+
+func (t *sweepTable) row(p point) string {
+	out := pad(t.style.Plain(unit.Cube(p.gemm.M, p.gemm.N, p.gemm.K)), t.widths[0])
+	fastest := -1
+	for i, r := range p.results {
+		if r != nil && r.Verified() && (fastest < 0 || speed(r) > speed(p.results[fastest])) {
+			fastest = i
+		}
+	}
+	for _, i := range t.lanes {
+		text := right(t.style.Plain(figure(p.results[i], t.scale)), t.cell(i))
+		switch {
+		case i == fastest:
+			text = t.style.bold(text)
+		case strings.HasSuffix(text, "wrong"):
+			text = t.style.red(text)
+		}
+		out += text
+	}
+	if t.best {
+		text := ""
+		if p.peer > 0 {
+			text = figure(p.results[p.peer], t.scale)
+		}
+		out += right(t.style.Plain(text), cellWidth)
+	}
+	if t.ofPeak {
+		text := ""
+		if r := p.results[0]; r != nil && r.Facts.Peak != nil && len(r.Samples) > 0 {
+			text = unit.Percent(speed(r) / *r.Facts.Peak)
+		}
+		out += right(text, shareWidth)
+	}
+	if t.ratio && p.peer > 0 {
+		out += "   " + pad(t.style.Plain(ratioText(p.ratio)), ratioWidth-2)
+		if t.peerLen > 0 {
+			out += t.style.dim(t.style.Plain(t.names[p.peer]))
+		}
+	}
+	return out
+}
+
+// ratioText is a ratio with its interval: "1.08 (1.06–1.10)".
+func ratioText(c bench.Comparison) string {
+	text := unit.Times(c.Ratio.Value)
+	if c.Ratio.Confidence > 0 {
+		text += fmt.Sprintf(" (%s–%s)", unit.Times(c.Ratio.Low), unit.Times(c.Ratio.High))
+	}
+	return text
+}
+
+// legend says what the columns' names stand for, with threads.
+func legend(points []point, devices []bench.Device, names []string) []string {
+	var out []string
+	for i, d := range devices {
+		text := Label(d)
+		if !strings.HasPrefix(text, names[i]) {
+			text = names[i] + ": " + text
+		}
+		if d.Detail != "" && d.Version != "" && !strings.Contains(text, d.Detail) {
+			text += ", " + d.Detail
+		}
+		for _, p := range points {
+			if r := p.results[i]; r != nil && r.Facts.Threads > 0 {
+				text += fmt.Sprintf(", %d %s", r.Facts.Threads, map[bool]string{true: "thread", false: "threads"}[r.Facts.Threads == 1])
+				break
+			}
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+// notes say why figures are missing or marked, each reason once with its sizes.
+func (s *Sweep) notes(points []point, names []string) []string {
+	var order []string
+	at := map[string][]string{}
+	add := func(text string, p point) {
+		if at[text] == nil {
+			order = append(order, text)
+		}
+		at[text] = append(at[text], unit.Cube(p.gemm.M, p.gemm.N, p.gemm.K))
+	}
+	var noisy []string
+	for _, p := range points {
+		for i, r := range p.results {
+			if r == nil {
+				continue
+			}
+			if size := unit.Cube(p.gemm.M, p.gemm.N, p.gemm.K); r.Has(bench.WarnNoise) && !slices.Contains(noisy, size) {
+				noisy = append(noisy, size)
+			}
+			if r.Error != nil {
+				add(names[i]+": "+withHint(r.Error), p)
+			}
+			for _, w := range r.Warnings {
+				if w.Code == bench.WarnArithmetic || w.Code == bench.WarnAbovePeak || w.Code == bench.WarnSoftwareGPU {
+					add(names[i]+": "+w.Text, p)
+				}
+			}
+			for _, n := range r.Facts.Notes {
+				add(names[i]+": "+n, p)
+			}
+		}
+	}
+	where := func(sizes []string) string {
+		switch {
+		case len(sizes) == len(points):
+			return ""
+		case len(sizes) > 4:
+			return fmt.Sprintf(" (at %d sizes)", len(sizes))
+		}
+		return " (at " + strings.Join(sizes, ", ") + ")"
+	}
+	var out []string
+	for _, text := range order {
+		out = append(out, text+where(at[text]))
+	}
+	if len(noisy) > 0 {
+		out = append(out, "noisy: something else used this machine, or its clock changed"+where(noisy))
+	}
+	return out
+}
+
+// sentences say what the sweep means.
+func (s *Sweep) sentences(points []point, names []string) []string {
+	var out []string
+	if text := s.against(points, names); text != "" {
+		out = append(out, text)
+	}
+	if text := s.crossover(points); text != "" {
+		out = append(out, text)
+	}
+	if s.Interrupted {
+		out = append(out, "Interrupted: what was measured until then is shown.")
+	}
+	return out
+}
+
+// against counts how the first lane does against the best of the others.
+func (s *Sweep) against(points []point, names []string) string {
+	faster, even, slower, worst := 0, 0, 0, -1
+	for i, p := range points {
+		if p.peer < 0 {
+			continue
+		}
+		switch {
+		case p.ratio.Even() || unit.Times(p.ratio.Ratio.Value) == "1.00":
+			even++
+		case p.ratio.Ratio.Value > 1:
+			faster++
+		default:
+			slower++
+		}
+		if worst < 0 || p.ratio.Ratio.Value < points[worst].ratio.Ratio.Value {
+			worst = i
+		}
+	}
+	if worst < 0 {
+		return ""
+	}
+	var parts []string
+	for _, c := range []struct {
+		word string
+		n    int
+	}{{"faster", faster}, {"level", even}, {"slower", slower}} {
+		if c.n > 0 {
+			parts = append(parts, fmt.Sprintf("%s at %d", c.word, c.n))
+		}
+	}
+	p := points[worst]
+	return fmt.Sprintf("%s against the best of the others: %s of %d sizes; least at %s: %s× %s (%s).",
+		names[0], strings.Join(parts, ", "), faster+even+slower, unit.Cube(p.gemm.M, p.gemm.N, p.gemm.K),
+		unit.Times(p.ratio.Ratio.Value), names[p.peer], interval(p.ratio.Ratio))
+}
+
+// A Crossing is where the GPU begins to win: it is slower at Below, or level, and
+// faster at From and at all larger sizes that were measured.
+type Crossing struct {
+	Below, From int  // of square products; 0: none was measured that far
+	Compared    bool // GPU and CPU were, at any size
+}
+
+// Crossing looks at the fastest verified lane of each kind at every square size.
+func (s *Sweep) Crossing() Crossing {
+	var c Crossing
+	squares := slices.Clone(s.Points)
+	squares = slices.DeleteFunc(squares, func(d *Document) bool {
+		return len(d.Results) == 0 || d.Results[0].GEMM.M != d.Results[0].GEMM.N || d.Results[0].GEMM.N != d.Results[0].GEMM.K
+	})
+	slices.SortFunc(squares, func(a, b *Document) int { return cmp.Compare(b.Results[0].GEMM.M, a.Results[0].GEMM.M) })
+	for _, d := range squares { // from the largest down
+		cpu, gpu := d.best(bench.CPU), d.best(bench.GPU)
+		if cpu == nil || gpu == nil {
+			continue
+		}
+		r := bench.Compare(gpu, cpu)
+		if len(r.Differs) > 0 {
+			continue
+		}
+		c.Compared = true
+		if r.Even() || r.Ratio.Value < 1 {
+			c.Below = d.Results[0].GEMM.M
+			return c
+		}
+		c.From = d.Results[0].GEMM.M
+	}
+	return c
+}
+
+func (s *Sweep) crossover(points []point) string {
+	c := s.Crossing()
+	switch {
+	case !c.Compared && s.Crossover:
+		return "No crossover: GPU and CPU do not both have verified results at any size."
+	case !c.Compared:
+		return ""
+	case c.From == 0:
+		return fmt.Sprintf("The CPU is as fast as the GPU or faster up to the largest size, %s.", unit.Cube(c.Below, c.Below, c.Below))
+	case c.Below == 0:
+		return fmt.Sprintf("The GPU wins at every size from %s on.", unit.Cube(c.From, c.From, c.From))
+	}
+	return fmt.Sprintf("The GPU wins from %s on; at %s it does not.", unit.Cube(c.From, c.From, c.From), unit.Cube(c.Below, c.Below, c.Below))
+}

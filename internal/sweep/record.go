@@ -1,0 +1,181 @@
+package sweep
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/report"
+)
+
+// A Record is a file to which each size is appended once it has been measured, a
+// JSON line each, so that a crash costs the size in hand only.
+type Record struct {
+	file   *os.File
+	Points []*report.Document // that it held when it was opened
+}
+
+// Create starts a new record. A file that is there and not empty is an error that
+// is fs.ErrExist: it may hold what took hours.
+func Create(name string) (*Record, error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() && info.Size() > 0 {
+		f.Close()
+		return nil, &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
+	}
+	return &Record{file: f}, nil
+}
+
+// Resume opens a record to continue it. A last line that was cut off is dropped;
+// any other that cannot be read is an error.
+func Resume(name string) (*Record, error) {
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	points, size, err := read(f)
+	if err == nil && len(points) == 0 {
+		err = errors.New("it holds no size that was measured")
+	}
+	if err == nil {
+		err = f.Truncate(size)
+	}
+	if err == nil {
+		_, err = f.Seek(size, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &Record{file: f, Points: points}, nil
+}
+
+// read returns the points of a record and the bytes that they take.
+func read(r io.Reader) (points []*report.Document, size int64, err error) {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return nil, 0, err
+	}
+	for number := 1; len(data) > 0; number++ {
+		end := bytes.IndexByte(data, '\n')
+		if end < 0 {
+			break
+		}
+		d, err := report.Parse(data[:end])
+		switch {
+		case err != nil:
+			return nil, 0, fmt.Errorf("line %d: %w", number, err)
+		case len(d.Results) == 0 || slices.ContainsFunc(d.Results, func(r *bench.Result) bool { return shapeOf(r) != shapeOf(d.Results[0]) }):
+			return nil, 0, fmt.Errorf("line %d: it is no size of a sweep", number)
+		}
+		points = append(points, d)
+		size += int64(end + 1)
+		data = data[end+1:]
+	}
+	return points, size, nil
+}
+
+// Append writes a size to the disk.
+func (r *Record) Append(d *report.Document) error {
+	var line bytes.Buffer
+	if err := report.Record(&line, d); err != nil {
+		return err
+	}
+	if _, err := r.file.Write(line.Bytes()); err != nil {
+		return err
+	}
+	if info, err := r.file.Stat(); err == nil && !info.Mode().IsRegular() { // a pipe
+		return nil
+	}
+	return r.file.Sync()
+}
+
+// Close closes the file.
+func (r *Record) Close() error { return r.file.Close() }
+
+func shapeOf(r *bench.Result) Shape { return Shape{r.GEMM.M, r.GEMM.N, r.GEMM.K} }
+
+// Has reports whether the record holds that size.
+func (r *Record) Has(s Shape) bool {
+	return slices.ContainsFunc(r.Points, func(d *report.Document) bool { return shapeOf(d.Results[0]) == s })
+}
+
+// Mismatch says why a sweep under now's conditions, with those lanes, may not
+// continue the record; nil if it may. Figures from two machines, programs or tasks
+// do not belong into one table.
+func (r *Record) Mismatch(now *report.Document, lanes []bench.Lane, g bench.GEMM, seed uint64) error {
+	if len(r.Points) == 0 {
+		return nil
+	}
+	old := r.Points[0]
+	differ := func(what string, was, is any) error {
+		return fmt.Errorf("it was measured with another %s: %v, now %v", what, was, is)
+	}
+	a, b := old.Machine, now.Machine
+	switch {
+	case a.CPU != b.CPU || a.OS != b.OS || a.Arch != b.Arch:
+		return differ("machine", fmt.Sprintf("%s (%s/%s)", a.CPU, a.OS, a.Arch), fmt.Sprintf("%s (%s/%s)", b.CPU, b.OS, b.Arch))
+	case a.Cores != b.Cores:
+		return differ("number of CPUs", a.Cores, b.Cores)
+	case !slices.Equal(a.Features, b.Features):
+		return differ("set of instructions", strings.Join(a.Features, " "), strings.Join(b.Features, " "))
+	case old.Program.Version != now.Program.Version:
+		return differ("version of gpuplay", old.Program.Version, now.Program.Version)
+	case old.Program.Commit != now.Program.Commit:
+		return differ("build of gpuplay", orUnknown(old.Program.Commit), orUnknown(now.Program.Commit))
+	case old.Threads != now.Threads:
+		return differ("number of threads", threads(old.Threads), threads(now.Threads))
+	}
+	first := old.Results[0]
+	was := first.GEMM
+	switch {
+	case was.In != g.In || was.Acc != g.Acc || was.Out != g.Out:
+		return differ("dtype", types(was), types(g))
+	case first.Seed != seed:
+		return differ("seed", first.Seed, seed)
+	}
+	name := func(engine string, d bench.Device) string {
+		return strings.TrimSuffix(engine+":"+d.ID+" "+d.Version, " ")
+	}
+	var had, have []string
+	for _, x := range old.Results {
+		had = append(had, name(x.Engine, x.Device))
+	}
+	for _, l := range lanes {
+		have = append(have, name(l.Engine.Name(), l.Device))
+	}
+	if !slices.Equal(had, have) {
+		return differ("list of engines", strings.Join(had, ", "), strings.Join(have, ", "))
+	}
+	return nil
+}
+
+func threads(n int) string {
+	if n == 0 {
+		return "as the engines choose"
+	}
+	return fmt.Sprint(n)
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+func types(g bench.GEMM) string {
+	if g.In == g.Acc && g.In == g.Out {
+		return string(g.In)
+	}
+	return fmt.Sprintf("%s, sums in %s, results in %s", g.In, g.Acc, g.Out)
+}
