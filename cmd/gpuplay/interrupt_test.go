@@ -28,6 +28,8 @@ func TestInterrupt(t *testing.T) {
 		{"after the first figure", []string{"race", "--engines", "gocpu", "--size", "8000"}, "measuring", "matrix multiply 1024³"},
 		{"in mid-race", []string{"race", "--engines", "gocpu", "--size", "512", "--time", "10m", "--repeat", "1000000"}, "measuring 512³", "GFLOP/s"},
 		{"in one lane", []string{"matmul", "--size", "512", "--repeat", "1000000", "--output", "r.json"}, "measuring", `"interrupted": true`},
+		{"in a sweep", []string{"sweep", "--engines", "gocpu", "--sizes", "32,8000", "--threads", "1", "--dtype", "float64", "--repeat", "100"}, "measuring 8000³", "32³"},
+		{"while it measures the CPU", []string{"cpu"}, "measuring caches", "Interrupted"},
 		{"in a long product", []string{"matmul", "--size", "12000", "--threads", "1", "--dtype", "float64", "--format", "line"}, "measuring", "interrupted"},
 	}
 	for _, tt := range tests {

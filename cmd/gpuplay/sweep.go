@@ -331,7 +331,8 @@ func (s *sweeper) measure(ctx context.Context, shape sweep.Shape) error {
 }
 
 // expected returns about how long lane i takes for one product, by the largest
-// that it has done; 0 when it has done none.
+// that it has done; 0 when it has done none that says much: small ones run at a
+// fraction of the speed.
 func (s *sweeper) expected(i int, g bench.GEMM) time.Duration {
 	l := s.lanes[i]
 	var best *bench.Result
@@ -342,7 +343,7 @@ func (s *sweeper) expected(i int, g bench.GEMM) time.Duration {
 			}
 		}
 	}
-	if best == nil || best.GEMM.FLOP() > g.FLOP() {
+	if best == nil || best.GEMM.FLOP() > g.FLOP() || 100*best.GEMM.FLOP() < g.FLOP() {
 		return 0
 	}
 	speed, _ := best.Speed()
