@@ -39,8 +39,8 @@ type engine struct {
 
 // engines are all there are. A new one is a package and a line here.
 var engines = []engine{
-	{name: "gocpu", about: "gpuplay's own CPU kernels", quick: true, open: func(h worker.Hello, _ workerFlags) (bench.Engine, error) {
-		return gocpu.New(gocpu.Options{Threads: h.Threads})
+	{name: "gocpu", about: "gpuplay's own CPU kernels", quick: true, open: func(h worker.Hello, f workerFlags) (bench.Engine, error) {
+		return gocpu.New(gocpu.Options{Threads: h.Threads, ISA: f.isa})
 	}},
 	// OpenBLAS's threads spin for 2^26 cycles after a call, which every sample would
 	// have to wait for (driver/others/blas_server.c); 2^20 still bridges the gap
@@ -96,6 +96,7 @@ func nearest(word string, options []string) string {
 // workerFlags are what `gpuplay worker` is told on its command line.
 type workerFlags struct {
 	dirs, libraries []string
+	isa             string
 }
 
 // client returns the parent's end of e's worker.
@@ -110,6 +111,9 @@ func (a *app) client(ctx context.Context, e engine, opts laneFlags) (*worker.Cli
 			return nil, fmt.Errorf("finding this program to start it again: %w", err)
 		}
 		c.Path, c.Args = self, []string{"gpuplay", "worker", e.name}
+		if e.name == "gocpu" && opts.isa != "" {
+			c.Args = append(c.Args, "--isa", opts.isa)
+		}
 		for _, l := range a.env.blas {
 			c.Args = append(c.Args, "--library", l)
 		}

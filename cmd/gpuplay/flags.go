@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"gpuplay/internal/bench"
+	"gpuplay/internal/gemm"
 	"gpuplay/internal/matrix"
 	"gpuplay/internal/unit"
 )
@@ -17,6 +18,7 @@ import (
 // laneFlags say how engines are started.
 type laneFlags struct {
 	threads int
+	isa     string // the built-in engine's instruction set; empty for the CPU's best
 	python  string
 	timeout time.Duration
 }
@@ -46,6 +48,7 @@ func (f *measureFlags) addCommon(fl *pflag.FlagSet, timeout time.Duration) {
 	fl.DurationVar(&f.budget, "time", 10*time.Second, "about how long to measure")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of the random inputs")
 	fl.IntVar(&f.threads, "threads", 0, "CPU threads (default: the engine's own choice)")
+	fl.StringVar(&f.isa, "isa", "", "instruction set of gocpu: "+strings.Join(isaNames(), ", ")+" (default: the first)")
 	fl.StringVar(&f.python, "python", "", "Python interpreter or environment with the framework in it")
 	fl.DurationVar(&f.timeout, "timeout", timeout, "how long one step of an engine may take: starting, preparing, one sample")
 	f.outputFlags.add(fl)
@@ -81,6 +84,29 @@ func (f *measureFlags) checkCommon(fl *pflag.FlagSet) (matrix.DType, error) {
 		return "", usagef(hintNear(f.dtype, names), "unknown dtype %q", f.dtype)
 	}
 	return d, nil
+}
+
+// checkISA refuses an instruction set that this CPU lacks, or that nobody heeds.
+func (f *laneFlags) checkISA(list []engine) error {
+	if f.isa == "" {
+		return nil
+	}
+	if !slices.Contains(isaNames(), f.isa) {
+		return usagef(hintNear(f.isa, isaNames()), "--isa %s: not known, or not one of this CPU's", f.isa)
+	}
+	if !slices.ContainsFunc(list, func(e engine) bool { return e.name == "gocpu" }) {
+		return usagef("leave it out", "--isa %s: only gocpu's instruction set can be chosen", f.isa)
+	}
+	return nil
+}
+
+// isaNames are the instruction sets that gocpu can compute with on this CPU.
+func isaNames() []string {
+	var names []string
+	for _, isa := range gemm.ISAs() {
+		names = append(names, string(isa))
+	}
+	return names
 }
 
 // size is a flag for a dimension, at least 1; 0 when not given.

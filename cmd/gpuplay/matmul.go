@@ -53,6 +53,9 @@ loop's.`,
 			if err != nil {
 				return err
 			}
+			if err := f.checkISA(list); err != nil {
+				return err
+			}
 			return a.matmul(c.Context(), f, f.gemm(dtype), list[0])
 		},
 	}

@@ -46,6 +46,9 @@ chooses the size so that measuring takes about --time.`,
 			if err != nil {
 				return err
 			}
+			if err := f.checkISA(list); err != nil {
+				return err
+			}
 			return a.race(c.Context(), f, dtype, list)
 		},
 	}

@@ -28,5 +28,6 @@ func newWorker(a *app) *cobra.Command {
 	}
 	c.Flags().StringArrayVar(&f.dirs, "dir", nil, "folder to look for libraries in")
 	c.Flags().StringArrayVar(&f.libraries, "library", nil, "library file")
+	c.Flags().StringVar(&f.isa, "isa", "", "instruction set")
 	return c
 }

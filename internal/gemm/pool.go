@@ -55,6 +55,10 @@ func NewPool(isa ISA, threads int) (*Pool, error) {
 	}
 	p := &Pool{set: *set, wake: make([]chan job, threads)}
 	p.driver.own, p.driver.worth = make([]scratch, threads), worthThreads
+	p.driver.team.patience = 1 << 14
+	if threads > runtime.GOMAXPROCS(0) { // never all of them run at once
+		p.driver.team.patience = 64
+	}
 	for thread := range threads {
 		p.wake[thread] = make(chan job)
 		go p.serve(thread, cpus)
@@ -135,16 +139,19 @@ func (p *Pool) Close() {
 // which resets them. Each has a cache line of its own.
 type team struct {
 	threads int32
-	ctx     context.Context
-	stop    bool // set at a barrier once ctx has ended
-	_       [64]byte
-	panels  atomic.Int64
-	_       [64]byte
-	share   atomic.Int64
-	_       [64]byte
-	arrived atomic.Int32
-	_       [64]byte
-	round   atomic.Uint32
+	// patience is after how many turns of a waiting loop to go to sleep for a
+	// moment: waking up takes longer than most waits.
+	patience int
+	ctx      context.Context
+	stop     bool // set at a barrier once ctx has ended
+	_        [64]byte
+	panels   atomic.Int64
+	_        [64]byte
+	share    atomic.Int64
+	_        [64]byte
+	arrived  atomic.Int32
+	_        [64]byte
+	round    atomic.Uint32
 }
 
 // reset prepares for work by so many threads. None may be at work.
@@ -170,7 +177,10 @@ func (t *team) wait() {
 		return
 	}
 	for spins := 1; t.round.Load() == round; spins++ {
-		if spins%4096 == 0 { // the others may be waiting for this CPU
+		switch {
+		case spins%t.patience == 0: // another may be waiting for this one's place in Go's scheduler
+			runtime.Gosched()
+		case spins%4096 == 0: // or for this CPU
 			yield()
 		}
 		pause()
