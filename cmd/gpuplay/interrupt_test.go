@@ -30,6 +30,7 @@ func TestInterrupt(t *testing.T) {
 		{"in one lane", []string{"matmul", "--size", "512", "--repeat", "1000000", "--output", "r.json"}, "measuring", `"interrupted": true`},
 		{"in a sweep", []string{"sweep", "--engines", "gocpu", "--sizes", "32,8000", "--threads", "1", "--dtype", "float64", "--repeat", "100"}, "measuring 8000³", "32³"},
 		{"while it measures the CPU", []string{"cpu"}, "measuring caches", "Interrupted"},
+		{"on the ladder", []string{"learn", "matmul", "--size", "1500"}, "multiplying", "Interrupted"},
 		{"in a long product", []string{"matmul", "--size", "12000", "--threads", "1", "--dtype", "float64", "--format", "line"}, "measuring", "interrupted"},
 	}
 	for _, tt := range tests {

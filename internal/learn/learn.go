@@ -1,0 +1,157 @@
+// Package learn is the ladder from the textbook's matrix multiply to a fast one,
+// one idea a rung, each as short as it can be read: rungs.go has them. The last two
+// are package gemm's. Climb times them; the product of each is checked.
+//
+// The rungs in Go are to be understood, not to be used.
+package learn
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gpuplay/internal/gemm"
+	"gpuplay/internal/matrix"
+)
+
+// A Rung is one idea more than the rung before.
+type Rung struct {
+	Name    string `json:"name"`
+	Idea    string `json:"idea"` // in a sentence
+	Threads int    `json:"threads"`
+
+	multiply func(ctx context.Context, m, n, k int, a, b, c []float32) error
+}
+
+// Ladder returns the rungs, the last with so many threads, 0 for all CPUs, and the
+// peak of one of them in FLOP/s, 0 where that is not known. close ends the threads.
+func Ladder(threads int) (rungs []Rung, peak float64, close func(), err error) {
+	isa := gemm.ISAs()[0]
+	one, err := gemm.NewPool(isa, 1)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	all, err := gemm.NewPool(isa, threads)
+	if err != nil {
+		one.Close()
+		return nil, 0, nil, err
+	}
+	plain := func(f func(m, n, k int, a, b, c []float32)) func(context.Context, int, int, int, []float32, []float32, []float32) error {
+		return func(_ context.Context, m, n, k int, a, b, c []float32) error {
+			f(m, n, k, a, b, c)
+			return nil
+		}
+	}
+	fast := func(p *gemm.Pool) func(context.Context, int, int, int, []float32, []float32, []float32) error {
+		return func(ctx context.Context, m, n, k int, a, b, c []float32) error {
+			return p.Float32(ctx, 1, gemm.Problem{M: m, N: n, K: k}, a, b, c)
+		}
+	}
+	peak, _ = one.Peak(gemm.Float32)
+	return []Rung{
+		{"naive", "a row of A times a column of B, as the textbook has it", 1, plain(naive)},
+		{"loop order", "the same sums in another order, so that memory is read along its lines", 1, plain(reordered)},
+		{"blocked", "B in blocks that stay in a cache while all of A passes by", 1, plain(blocked)},
+		{"packed", "blocks copied into the order of their use; sums of a small tile stay in registers", 1, plain(packed)},
+		{"vector", fmt.Sprintf("%s: several multiplications and additions an instruction, in assembly", isa), 1, fast(one)},
+		{"threads", "every core takes a share of the rows", all.Threads(), fast(all)},
+	}, peak, func() { one.Close(); all.Close() }, nil
+}
+
+// A Step is what a rung came to.
+type Step struct {
+	Rung
+	Seconds []float64    `json:"seconds"` // of one product, a value a sample
+	Check   matrix.Check `json:"check"`
+}
+
+const (
+	// Seed makes the inputs.
+	Seed = 1
+	// patience is about how long a rung is measured.
+	patience = 400 * time.Millisecond
+	samples  = 9 // at most
+)
+
+// Climb multiplies n×n matrices on every rung, checks each product against float64
+// and tells observe of each step. A product that is wrong is an error. When ctx
+// ends it returns at once with the steps until then, and the rung in hand runs on
+// until its product is done.
+func Climb(ctx context.Context, rungs []Rung, n int, observe func(Step)) ([]Step, error) {
+	a, b, c := make([]float32, n*n), make([]float32, n*n), make([]float32, n*n)
+	for _, f := range []struct {
+		dst []float32
+		of  matrix.Operand
+	}{{a, matrix.A}, {b, matrix.B}} {
+		s := matrix.NewStream(Seed, f.of, matrix.Float32)
+		if err := matrix.Fill(ctx, f.dst, s.Fill32); err != nil {
+			return nil, err
+		}
+	}
+	ref, err := matrix.NewReference(ctx, matrix.Problem{M: n, N: n, K: n, In: matrix.Float32, Seed: Seed})
+	if err != nil {
+		return nil, err
+	}
+	var steps []Step
+	for _, r := range rungs {
+		type outcome struct {
+			step Step
+			err  error
+		}
+		done := make(chan outcome, 1)
+		go func() {
+			step, err := measure(ctx, r, ref, n, a, b, c)
+			done <- outcome{step, err}
+		}()
+		select {
+		case <-ctx.Done():
+			return steps, ctx.Err()
+		case o := <-done:
+			if o.err != nil {
+				return steps, o.err
+			}
+			steps = append(steps, o.step)
+			observe(o.step)
+		}
+	}
+	return steps, nil
+}
+
+// measure times one rung: once where that takes long, else after a product that
+// does not count.
+func measure(ctx context.Context, r Rung, ref *matrix.Reference, n int, a, b, c []float32) (Step, error) {
+	step := Step{Rung: r}
+	var total time.Duration
+	for i := range c { // what the rung before has left must not pass for this one's
+		c[i] = -1
+	}
+	for {
+		start := time.Now()
+		if err := r.multiply(ctx, n, n, n, a, b, c); err != nil {
+			return step, err
+		}
+		wall := time.Since(start)
+		if total == 0 && wall < patience/4 {
+			total = 1 // it was not warm
+			continue
+		}
+		total += wall
+		step.Seconds = append(step.Seconds, wall.Seconds())
+		if total+wall > patience && len(step.Seconds) > 0 || len(step.Seconds) == samples {
+			break
+		}
+	}
+	var y [][]float64
+	for _, x := range ref.Vectors() {
+		v, err := matrix.MulVec(ctx, c, x, func(x float32) float64 { return float64(x) })
+		if err != nil {
+			return step, err
+		}
+		y = append(y, v)
+	}
+	var err error
+	if step.Check, err = ref.Check(y, matrix.Float32, matrix.Float32); err == nil && !step.Check.Passed {
+		err = fmt.Errorf("learn: the product of %q is wrong", r.Name)
+	}
+	return step, err
+}

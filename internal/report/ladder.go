@@ -1,0 +1,109 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"strings"
+
+	"gpuplay/internal/bench"
+	"gpuplay/internal/matrix"
+	"gpuplay/internal/stats"
+	"gpuplay/internal/unit"
+)
+
+// A Ladder is one product computed in better and better ways.
+type Ladder struct {
+	CPU         string
+	Size        int     // n of an n×n×n product of float32
+	Peak        float64 // FLOP/s of one thread with nothing but multiply-adds; 0: not known
+	Rungs       []Rung
+	Interrupted bool
+}
+
+// A Rung is one idea more than the rung before.
+type Rung struct {
+	Name    string
+	Idea    string
+	Threads int
+	Seconds []float64 // of one product, a value a sample
+}
+
+// LadderTable writes a line a rung with what it brings, and its idea.
+func LadderTable(w io.Writer, l *Ladder, s Style) error {
+	var b strings.Builder
+	line := func(format string, args ...any) {
+		b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
+	}
+	g := bench.Square(l.Size, matrix.Float32)
+	head := fmt.Sprintf("AI GPU Playground · the ladder of matrix multiply · %s · float32 · %s · every product checked", unit.Cube(g.M, g.N, g.K), l.CPU)
+	for i, t := range Wrap(s.Plain(head), s.Width) {
+		if i == 0 {
+			t = strings.Replace(t, "AI GPU Playground", s.bold("AI GPU Playground"), 1)
+		}
+		line("%s", t)
+	}
+	const nameWidth, speedWidth, gainWidth = 12, 14, 9
+	room := min(40, s.Width-2-nameWidth-speedWidth-gainWidth-3)
+	speeds := make([]float64, len(l.Rungs))
+	slowest, fastest := math.Inf(1), 0.0
+	for i, r := range l.Rungs {
+		speeds[i] = g.FLOP() / stats.Median(r.Seconds)
+		slowest, fastest = min(slowest, speeds[i]), max(fastest, speeds[i])
+	}
+	// Each doubling has a piece of the bar of the same length: to scale, the first
+	// rungs could not be seen.
+	doublings := math.Log2(fastest/slowest) + 1
+	each := min(4, float64(room)/doublings)
+	for i, r := range l.Rungs {
+		line("")
+		gain := ""
+		if i > 0 {
+			gain = unit.Times(speeds[i]/speeds[i-1]) + "×"
+		}
+		bar := ""
+		if room >= minBar {
+			bar = "   " + strings.Repeat(s.Plain("█"), max(1, int(math.Round((math.Log2(speeds[i]/slowest)+1)*each))))
+		}
+		line("  %s%s%s%s", s.bold(pad(r.Name, nameWidth)), right(g.Rate(speeds[i]), speedWidth), right(s.Plain(gain), gainWidth), bar)
+		idea := r.Idea
+		if r.Threads > 1 {
+			idea += fmt.Sprintf(" (%s)", threadsText(r.Threads))
+		}
+		for _, t := range Wrap(s.Plain(idea), s.Width-6) {
+			line("    %s", s.dim(t))
+		}
+	}
+	for i, text := range l.sentences(speeds) {
+		line("")
+		for _, t := range Wrap(s.Plain(text), s.Width-4) {
+			if i == 0 {
+				t = s.bold(t)
+			}
+			line("  %s", t)
+		}
+	}
+	if room >= minBar && len(l.Rungs) > 1 {
+		line("")
+		line("  %s", s.dim(fit(s.Plain(fmt.Sprintf("%s of a bar: twice as fast", strings.Repeat("█", max(1, int(math.Round(each)))))), s.Width-2)))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (l *Ladder) sentences(speeds []float64) []string {
+	var out []string
+	if n := len(speeds); n > 1 {
+		text := fmt.Sprintf("From %s to %s: %s× as fast, with the same multiplications.", l.Rungs[0].Name, l.Rungs[n-1].Name, unit.Times(speeds[n-1]/speeds[0]))
+		for i, r := range l.Rungs {
+			if r.Name == "vector" && l.Peak > 0 {
+				text += fmt.Sprintf(" One thread reaches %s of the most that one can multiply and add here.", unit.Percent(speeds[i]/l.Peak))
+			}
+		}
+		out = append(out, text)
+	}
+	if l.Interrupted {
+		out = append(out, "Interrupted: what was measured until then is shown.")
+	}
+	return out
+}
