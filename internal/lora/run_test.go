@@ -57,8 +57,8 @@ func silent() Observer {
 
 // A training from end to end, refused, stopped for want of memory, and interrupted.
 func TestRun(t *testing.T) {
-	m := model(t)
 	t.Run("too little memory", func(t *testing.T) {
+		m := model(t)
 		j := job(t)
 		j.Free = func() int64 { return 10_000 }
 		r, err := Run(frameworktest.Limit(t), m, j, silent())
@@ -67,6 +67,7 @@ func TestRun(t *testing.T) {
 		}
 	})
 	t.Run("memory runs low", func(t *testing.T) {
+		m := model(t)
 		j := job(t)
 		j.Iters = 1_000_000
 		var low atomic.Bool
@@ -80,11 +81,12 @@ func TestRun(t *testing.T) {
 		o := silent()
 		o.Step = func(s framework.Step) { low.Store(low.Load() || s.Iteration == 3) }
 		r, err := Run(frameworktest.Limit(t), m, j, o)
-		if !errors.Is(err, bench.ErrOutOfMemory) || !strings.HasPrefix(err.Error(), "stopped before the machine swaps: 5 B of memory is free, less than 10 B; the adapter of iteration ") || r.End != LowMemory || r.Saved < 3 {
+		if !errors.Is(err, bench.ErrOutOfMemory) || !strings.HasPrefix(err.Error(), "stopped before the machine swaps: 5.00 B of memory is free, less than 10.0 B; the adapter of iteration ") || r.End != LowMemory || r.Saved < 3 {
 			t.Errorf("error %v, %s after %d steps, saved %d", err, r.End, len(r.Steps), r.Saved)
 		}
 	})
 	t.Run("interrupted", func(t *testing.T) {
+		m := model(t)
 		j := job(t)
 		j.Iters = 1_000_000
 		ctx, cancel := context.WithCancel(frameworktest.Limit(t))
@@ -103,6 +105,7 @@ func TestRun(t *testing.T) {
 		}
 	})
 	t.Run("complete", func(t *testing.T) {
+		m := model(t)
 		j := job(t)
 		r, err := Run(frameworktest.Limit(t), m, j, silent())
 		losses, first := r.Losses()

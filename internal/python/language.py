@@ -199,6 +199,8 @@ class Worker(Requests):
 
     def tune(self, request):
         a = request["args"]
+        if self.settings:
+            raise Failure("invalid", "tune: this model has its adapter")
         rows = rows_of(a["train"])
         valid = rows_of(a["valid"]) if a.get("valid") else []
         facts = self.model.tune(a, rows, valid)
