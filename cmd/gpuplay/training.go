@@ -129,7 +129,8 @@ func (t *training) plan(p framework.Tuning, estimate int64) []string {
 	}
 	share := float64(p.Trainable) / float64(t.about.Parameters)
 	lines := []string{
-		fmt.Sprintf("%s; %s of %s layers, rank %d: %sM parameters, %s of all", rows, strconv.Itoa(p.Layers), strconv.Itoa(t.about.Layers), d.Settings.Rank, unit.Digits3(float64(p.Trainable)/1e6), unit.Percent(share)),
+		rows,
+		fmt.Sprintf("adapter of rank %d on %d of %d layers: %sM parameters, %s of all", d.Settings.Rank, p.Layers, t.about.Layers, unit.Digits3(float64(p.Trainable)/1e6), unit.Percent(share)),
 		fmt.Sprintf("memory: about %s expected, %s of it weights; %s free", unit.Bytes(float64(estimate)), unit.Bytes(float64(t.about.Bytes)), unit.Bytes(float64(host.Free()))),
 	}
 	if p.Cut > 0 {
@@ -253,9 +254,22 @@ func (t *training) text(w io.Writer) {
 	if !t.style.Unicode {
 		dot, arrow = " | ", " -> "
 	}
-	fmt.Fprintln(w, strings.Join(t.head(), "\n  "))
+	say := func(line string) {
+		for i, l := range report.Wrap(t.style.Plain(line), t.style.Width-6) {
+			if i > 0 {
+				l = "  " + l
+			}
+			fmt.Fprintln(w, "  "+l)
+		}
+	}
+	fmt.Fprintln(w, t.head()[0])
+	for _, note := range t.head()[1:] {
+		say(note)
+	}
 	if r.Tuning != nil {
-		fmt.Fprintf(w, "  %s\n", strings.Join(t.plan(*r.Tuning, r.Estimate)[:1], "\n  "))
+		for _, line := range t.plan(*r.Tuning, r.Estimate)[:2] {
+			say(line)
+		}
 	}
 	if len(t.losses) > 0 {
 		fmt.Fprintln(w)
@@ -263,26 +277,26 @@ func (t *training) text(w io.Writer) {
 			fmt.Fprintln(w, "  "+line)
 		}
 		fmt.Fprintln(w)
-		said := fmt.Sprintf("  loss %.2f%s%.2f in %d iterations of %d rows", lossOf(t.losses, false), arrow, lossOf(t.losses, true), len(t.losses), t.document.Settings.Batch)
+		said := fmt.Sprintf("loss %.2f%s%.2f in %d iterations of %d rows", lossOf(t.losses, false), arrow, lossOf(t.losses, true), len(t.losses), t.document.Settings.Batch)
 		if len(t.held) > 1 {
 			said += fmt.Sprintf("; on %d rows not trained on %.2f%s%.2f", t.document.Data.Held, t.held[0], arrow, t.held[len(t.held)-1])
 		}
-		fmt.Fprintln(w, said)
+		say(said)
 		how := []string{fmt.Sprintf("%s tokens/s", unit.Digits3(float64(t.latest.Tokens)/r.Wall.Seconds())), unit.Seconds(r.Wall)}
 		if r.Peak > 0 {
 			how = append(how, fmt.Sprintf("memory at most %s, of %s", unit.Bytes(float64(r.Peak)), t.about.PeakOf))
 		}
-		fmt.Fprintln(w, "  "+strings.Join(how, dot))
+		say(strings.Join(how, dot))
 	}
-	fmt.Fprintf(w, "\n  asked   %s\n", quoteText(r.Prompt, t.style.Width))
-	fmt.Fprintf(w, "  before  %s\n", quoteText(r.Before, t.style.Width))
+	fmt.Fprintf(w, "\n  asked   %s\n", t.style.Plain(quoteText(r.Prompt, t.style.Width)))
+	fmt.Fprintf(w, "  before  %s\n", t.style.Plain(quoteText(r.Before, t.style.Width)))
 	if r.After != "" {
-		fmt.Fprintf(w, "  after   %s\n", quoteText(r.After, t.style.Width))
+		fmt.Fprintf(w, "  after   %s\n", t.style.Plain(quoteText(r.After, t.style.Width)))
 	}
 	if r.Saved > 0 {
 		fmt.Fprintf(w, "\n  adapter of iteration %d in %s\n", r.Saved, t.flags.adapter)
 		if r.End == lora.Complete {
-			fmt.Fprintf(w, "  Next: gpuplay generate %s --adapter %s --prompt …\n", shellWord(t.document.Model, t.app.env.folder), quoted(t.flags.adapter))
+			fmt.Fprintf(w, "  Next: gpuplay generate %s --adapter %s --prompt \"…\"\n", shellWord(t.document.Model, t.app.env.folder), quoted(t.flags.adapter))
 		} else {
 			fmt.Fprintln(w, "  --resume goes on with it")
 		}
