@@ -15,12 +15,12 @@ import (
 // and head (Korthikanti et al., arXiv 2205.05198, section 4.1). The largest part of
 // a small model is often the last: a score for each token of the vocabulary, with
 // its softmax and its gradient, in float32.
-func Estimate(about framework.About, t framework.Tuning, batch, maxLength int) int64 {
+func Estimate(about framework.About, t framework.Tuning, batch int) int64 {
 	width := 2.0
 	if about.DType == "float32" {
 		width = 4
 	}
-	length := float64(min(t.Longest, maxLength))
+	length := float64(t.Padded)
 	tokens := float64(batch) * length
 	adapter := 4 * 4 * float64(t.Trainable)
 	blocks := float64(t.Layers) * tokens * (34*float64(about.Hidden) + 5*float64(about.Heads)*length) * width / 2

@@ -76,7 +76,7 @@ func Run(ctx context.Context, m *framework.Model, j Job, o Observer) (r Result, 
 	if err != nil {
 		return r, err
 	}
-	r.Tuning, r.Estimate = &tuning, Estimate(m.About, tuning, j.Settings.Batch, j.Settings.MaxLength)
+	r.Tuning, r.Estimate = &tuning, Estimate(m.About, tuning, j.Settings.Batch)
 	o.Planned(tuning, r.Estimate)
 	if err := fits(m, j, r.Estimate); err != nil {
 		return r, err

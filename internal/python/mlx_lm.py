@@ -102,7 +102,8 @@ class Model:
         mx.eval(self.model.parameters())
         self.rows, self.valid = (datasets.CacheDataset(Rows(self.tokenizer, r)) for r in (rows, valid))
         lengths = [len(self.rows[i][0]) for i in range(len(rows))]
-        return {"rows": len(rows), "longest": max(lengths), "cut": sum(n > settings["max_length"] for n in lengths),
+        padded = 1 + -(-max(lengths) // 32) * 32  # as mlx-lm fills up a batch
+        return {"rows": len(rows), "longest": max(lengths), "padded": min(padded, settings["max_length"]), "cut": sum(n > settings["max_length"] for n in lengths),
                 "trainable": sum(a.size for _, a in flat(self.model.trainable_parameters())), "layers": self.layers}
 
     def train(self, training):

@@ -135,7 +135,8 @@ class Model:
         self.rows, self.valid = ([render(self.tokenizer, row)[:settings["max_length"] + 1] for row in r] for r in (rows, valid))
         lengths = [len(r) for r in self.rows]
         trainable = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
-        return {"rows": len(rows), "longest": min(max(lengths), settings["max_length"]), "cut": sum(n > settings["max_length"] for n in lengths), "trainable": trainable, "layers": layers}
+        longest = min(max(lengths), settings["max_length"])
+        return {"rows": len(rows), "longest": longest, "padded": longest, "cut": sum(n > settings["max_length"] for n in lengths), "trainable": trainable, "layers": layers}
 
     def batches(self, rows):
         """Rows of like length, so many at a time, padded to the longest: tensors of

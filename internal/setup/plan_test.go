@@ -46,6 +46,8 @@ func TestPlans(t *testing.T) {
 		{"torch on an old macOS", "torch", oldMac, Options{}, "torch numpy", 14, "PyPI", ""},
 		{"torch on an Intel Mac", "torch", intelMac, Options{}, "torch==2.2.2 numpy<2", 12, "PyPI", ""},
 		{"as the tutorial has it", "torch", mac, Options{Full: true}, "torch numpy torchvision torchaudio", 14, "PyPI", ""},
+		{"language models come after", "torch", linuxPip, Options{Models: true}, "torch numpy", 14, base + "cpu --index-url " + base + "cpu, PyPI", ""},
+		{"mlx has them", "mlx", mac, Options{Models: true}, "mlx mlx-lm", 14, "PyPI", ""},
 		{"torch without a GPU", "torch", linux, Options{}, "torch numpy", 14, base + "cpu --torch-backend=cpu, PyPI", ""},
 		{"likewise with pip", "torch", linuxPip, Options{}, "torch numpy", 14, base + "cpu --index-url " + base + "cpu, PyPI", ""},
 		{"torch with a GPU", "torch", nvidia13, Options{}, "torch numpy", 14, base + " (uv chooses for CUDA 13) --torch-backend=auto, PyPI", ""},

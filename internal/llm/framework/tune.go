@@ -32,6 +32,7 @@ type Settings struct {
 type Tuning struct {
 	Rows      int   `json:"rows"`
 	Longest   int   `json:"longest"`   // tokens of the longest row
+	Padded    int   `json:"padded"`    // what the framework fills it up to
 	Cut       int   `json:"cut"`       // rows that are longer than MaxLength
 	Trainable int64 `json:"trainable"` // parameters of the adapter
 	Layers    int   `json:"layers"`    // that have one
