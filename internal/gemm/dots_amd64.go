@@ -54,6 +54,36 @@ func interleaveQuads(dst, src unsafe.Pointer, stride, k, cols, lanes int) {
 	interleaveLast[uint8](dst, src, stride, k, 4, cols, lanes)
 }
 
+// offsetInt8Narrow is offsetInt8 without AVX-512.
+func offsetInt8Narrow(dst, src unsafe.Pointer, n int) {
+	whole := n &^ 31
+	if whole > 0 {
+		offsetInt8AVX2(dst, src, whole/32)
+	}
+	to := unsafe.Slice((*uint8)(dst), up(n, 4))
+	clear(to[whole:])
+	for i, x := range unsafe.Slice((*uint8)(src), n)[whole:] {
+		to[whole+i] = x + 128
+	}
+}
+
+// interleaveQuadsNarrow is interleaveQuads without AVX-512.
+func interleaveQuadsNarrow(dst, src unsafe.Pointer, stride, k, cols, lanes int) {
+	quads := k / 4
+	for j := 0; j < lanes && quads > 0; j += 8 {
+		if j+8 <= cols {
+			quadInt8AVX2(unsafe.Add(dst, j*4), unsafe.Add(src, j), stride, quads, lanes*4)
+			continue
+		}
+		for p := range quads {
+			to := unsafe.Add(dst, (p*lanes+j)*4)
+			clear(unsafe.Slice((*uint32)(to), 8))
+			transposeElements[uint8](to, 4, unsafe.Add(src, 4*p*stride+j), stride, 4, cols-j)
+		}
+	}
+	interleaveLast[uint8](dst, src, stride, k, 4, cols, lanes)
+}
+
 // interleavePairs is a packFunc of words of two bfloat16.
 func interleavePairs(dst, src unsafe.Pointer, stride, k, cols, lanes int) {
 	for j := 0; j < lanes; j += 16 {
@@ -82,6 +112,16 @@ func quadInt8AVX512(dst, src unsafe.Pointer, stride, quads, row int, mask uint64
 //go:noescape
 func pairBFloat16AVX512(dst, src unsafe.Pointer, stride, pairs, row int, mask uint64)
 
+//go:noescape
+func startInt8AVXVNNI(panel unsafe.Pointer, k, row int)
+
+//go:noescape
+func offsetInt8AVX2(dst, src unsafe.Pointer, whole int)
+
+//go:noescape
+func quadInt8AVX2(dst, src unsafe.Pointer, stride, quads, row int)
+
+func peakInt8AVXVNNI(rounds int)
 func peakInt8AVX2(rounds int)
 func peakInt8AVX512(rounds int)
 func peakBFloat16AVX512(rounds int)
@@ -104,6 +144,25 @@ func int8AVX2x3x2(t *tile)
 func int8AVX2x4x2(t *tile)
 func int8AVX2x5x2(t *tile)
 func int8AVX2x6x2(t *tile)
+
+func int8AVXVNNIx1x1(t *tile)
+func int8AVXVNNIx2x1(t *tile)
+func int8AVXVNNIx3x1(t *tile)
+func int8AVXVNNIx4x1(t *tile)
+func int8AVXVNNIx5x1(t *tile)
+func int8AVXVNNIx6x1(t *tile)
+func int8AVXVNNIx7x1(t *tile)
+func int8AVXVNNIx8x1(t *tile)
+func int8AVXVNNIx9x1(t *tile)
+func int8AVXVNNIx10x1(t *tile)
+func int8AVXVNNIx11x1(t *tile)
+func int8AVXVNNIx12x1(t *tile)
+func int8AVXVNNIx1x2(t *tile)
+func int8AVXVNNIx2x2(t *tile)
+func int8AVXVNNIx3x2(t *tile)
+func int8AVXVNNIx4x2(t *tile)
+func int8AVXVNNIx5x2(t *tile)
+func int8AVXVNNIx6x2(t *tile)
 
 func int8AVX512x1x1(t *tile)
 func int8AVX512x2x1(t *tile)

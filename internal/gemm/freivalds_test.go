@@ -12,8 +12,9 @@ import (
 // of their own, by Freivalds' method: with as many threads as there are CPUs and
 // with one.
 func TestLargeShapes(t *testing.T) {
-	shapes := [][3]int{{300, 300, 300}, {5, 600, 700}, {700, 5, 600}, {33, 31, 9001}, {257, 129, 1031}}
+	shapes := [][3]int{{100, 100, 100}, {5, 300, 200}, {200, 5, 300}, {33, 31, 2001}, {57, 129, 131}}
 	if !testing.Short() {
+		shapes = append(shapes, [3]int{300, 300, 300}, [3]int{33, 31, 9001})
 		random := rand.New(rand.NewPCG(1, 2))
 		for range 8 {
 			shapes = append(shapes, [3]int{1 + random.IntN(900), 1 + random.IntN(900), 1 + random.IntN(900)})
@@ -24,8 +25,8 @@ func TestLargeShapes(t *testing.T) {
 		for _, threads := range []int{0, 1} {
 			p := newPool(t, isa, threads, false)
 			for i, s := range shapes {
-				if isa == Portable && i > 4 || s[0]*s[1]*s[2] > 30_000_000 && testing.Short() {
-					continue
+				if isa == Portable && i > 6 {
+					break // the driver is the same, and slow there
 				}
 				g := Problem{M: s[0], N: s[1], K: s[2], TransA: i&1 != 0, TransB: i&2 != 0}
 				verify(t, matrix.Float64, g, matrix.Stream.Fill64, same, func(a, b, c []float64) error { return p.Float64(ctx, 1, g, a, b, c) })

@@ -14,7 +14,7 @@ var instructionSets = func() []instructionSet {
 		sets = append(sets, avx512())
 	}
 	if cpuid.CPU.Supports(cpuid.AVX2, cpuid.FMA3, cpuid.F16C) {
-		sets = append(sets, avx2)
+		sets = append(sets, avx2())
 	}
 	return append(sets, portable)
 }()
@@ -22,7 +22,7 @@ var instructionSets = func() []instructionSet {
 // avx512 has what is younger than AVX-512F where the CPU has it.
 func avx512() instructionSet {
 	set := avx512F
-	set.int8s = avx2.int8s
+	set.int8s = int8AVX2
 	if cpuid.CPU.Supports(cpuid.AVX512BF16, cpuid.AVX512BW) {
 		set.bfloat16s = bfloat16AVX512
 	}
@@ -81,7 +81,39 @@ var int8AVX512 = dots[int32](kernel{
 	peak:  peakInt8AVX512, peakOps: 24 * 64 * 2,
 })
 
-var avx2 = instructionSet{
+// avx2 has a dot product of int8 where the CPU has one without AVX-512.
+func avx2() instructionSet {
+	set := avx2F
+	set.int8s = int8AVX2
+	if cpuid.CPU.Supports(cpuid.AVXVNNI) {
+		set.int8s = int8AVXVNNI
+	}
+	return set.complete()
+}
+
+var int8AVX2 = dots[int32](kernel{
+	tiles: tiles{
+		1: {nil, int8AVX2x1x1, int8AVX2x2x1, int8AVX2x3x1, int8AVX2x4x1, int8AVX2x5x1, int8AVX2x6x1, int8AVX2x7x1, int8AVX2x8x1, int8AVX2x9x1, int8AVX2x10x1, int8AVX2x11x1, int8AVX2x12x1},
+		2: {nil, int8AVX2x1x2, int8AVX2x2x2, int8AVX2x3x2, int8AVX2x4x2, int8AVX2x5x2, int8AVX2x6x2},
+	},
+	elem: 1, group: 2, lanes: 8, blocking: blocking{vecs: 2, mc: 192, kc: 256, nc: 2048},
+	widenA: widenToInt16, widenB: widenToInt16, interleave: interleaveInt16,
+	note: "converted to int16 while packing",
+	peak: peakInt8AVX2, peakOps: 24 * 16 * 2,
+})
+
+var int8AVXVNNI = dots[int32](kernel{
+	tiles: tiles{
+		1: {nil, int8AVXVNNIx1x1, int8AVXVNNIx2x1, int8AVXVNNIx3x1, int8AVXVNNIx4x1, int8AVXVNNIx5x1, int8AVXVNNIx6x1, int8AVXVNNIx7x1, int8AVXVNNIx8x1, int8AVXVNNIx9x1, int8AVXVNNIx10x1, int8AVXVNNIx11x1, int8AVXVNNIx12x1},
+		2: {nil, int8AVXVNNIx1x2, int8AVXVNNIx2x2, int8AVXVNNIx3x2, int8AVXVNNIx4x2, int8AVXVNNIx5x2, int8AVXVNNIx6x2},
+	},
+	elem: 1, group: 4, lanes: 8, blocking: blocking{vecs: 2, mc: 192, kc: 256, nc: 2048},
+	widenA: offsetInt8Narrow, interleave: interleaveQuadsNarrow,
+	start: func(panel unsafe.Pointer, k, lanes int) { startInt8AVXVNNI(panel, k, lanes*4) },
+	peak:  peakInt8AVXVNNI, peakOps: 24 * 32 * 2,
+})
+
+var avx2F = instructionSet{
 	isa: AVX2,
 	float64s: plain[float64](kernel{
 		tiles: tiles{
@@ -103,19 +135,9 @@ var avx2 = instructionSet{
 		vectors:  vectors{dot4Float32AVX2, axpy4Float32AVX2, axpy1Float32AVX2},
 		copyRows: copyRowsAVX, peak: peakFloat32AVX2, peakOps: 24 * 8 * 2,
 	}),
-	int8s: dots[int32](kernel{
-		tiles: tiles{
-			1: {nil, int8AVX2x1x1, int8AVX2x2x1, int8AVX2x3x1, int8AVX2x4x1, int8AVX2x5x1, int8AVX2x6x1, int8AVX2x7x1, int8AVX2x8x1, int8AVX2x9x1, int8AVX2x10x1, int8AVX2x11x1, int8AVX2x12x1},
-			2: {nil, int8AVX2x1x2, int8AVX2x2x2, int8AVX2x3x2, int8AVX2x4x2, int8AVX2x5x2, int8AVX2x6x2},
-		},
-		elem: 1, group: 2, lanes: 8, blocking: blocking{vecs: 2, mc: 192, kc: 256, nc: 2048},
-		widenA: widenToInt16, widenB: widenToInt16, interleave: interleaveInt16,
-		note: "converted to int16 while packing",
-		peak: peakInt8AVX2, peakOps: 24 * 16 * 2,
-	}),
 	float16:  converter{inEights(widenFloat16AVX2, widenFloat16), inEights(narrowFloat16AVX2, narrowFloat16)},
 	bfloat16: converter{inEights(widenBFloat16AVX2, widenBFloat16), inEights(narrowBFloat16AVX2, narrowBFloat16)},
-}.complete()
+}
 
 // pause tells the CPU that this is a waiting loop.
 func pause()

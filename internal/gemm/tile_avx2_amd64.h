@@ -16,61 +16,62 @@
 // counts the steps.
 
 // ROWSrxv does something to each of r rows of v vectors, from the top: to the
-// element of A, the register that it may be broadcast to, and the sums.
-#define ROWS1x1(DO)  DO((SI), Y13, Y0)
-#define ROWS2x1(DO)  ROWS1x1(DO)  DO((SI)(R8*1), Y14, Y1)
-#define ROWS3x1(DO)  ROWS2x1(DO)  DO((SI)(R8*2), Y15, Y2)
-#define ROWS4x1(DO)  ROWS3x1(DO)  DO((SI)(R9*1), Y13, Y3)
-#define ROWS5x1(DO)  ROWS4x1(DO)  DO((SI)(R8*4), Y14, Y4)
-#define ROWS6x1(DO)  ROWS5x1(DO)  DO((SI)(R10*1), Y15, Y5)
-#define ROWS7x1(DO)  ROWS6x1(DO)  DO((SI)(R9*2), Y13, Y6)
-#define ROWS8x1(DO)  ROWS7x1(DO)  DO((SI)(R11*1), Y14, Y7)
-#define ROWS9x1(DO)  ROWS8x1(DO)  DO((SI)(R8*8), Y15, Y8)
-#define ROWS10x1(DO) ROWS9x1(DO)  DO((SI)(R12*1), Y13, Y9)
-#define ROWS11x1(DO) ROWS10x1(DO) DO((SI)(R10*2), Y14, Y10)
-#define ROWS12x1(DO) ROWS11x1(DO) DO((SI)(R13*1), Y15, Y11)
+// row's number, the element of A, the register that it may be broadcast to, and
+// the sums.
+#define ROWS1x1(DO)  DO(0, (SI), Y13, Y0)
+#define ROWS2x1(DO)  ROWS1x1(DO)  DO(1, (SI)(R8*1), Y14, Y1)
+#define ROWS3x1(DO)  ROWS2x1(DO)  DO(2, (SI)(R8*2), Y15, Y2)
+#define ROWS4x1(DO)  ROWS3x1(DO)  DO(3, (SI)(R9*1), Y13, Y3)
+#define ROWS5x1(DO)  ROWS4x1(DO)  DO(4, (SI)(R8*4), Y14, Y4)
+#define ROWS6x1(DO)  ROWS5x1(DO)  DO(5, (SI)(R10*1), Y15, Y5)
+#define ROWS7x1(DO)  ROWS6x1(DO)  DO(6, (SI)(R9*2), Y13, Y6)
+#define ROWS8x1(DO)  ROWS7x1(DO)  DO(7, (SI)(R11*1), Y14, Y7)
+#define ROWS9x1(DO)  ROWS8x1(DO)  DO(8, (SI)(R8*8), Y15, Y8)
+#define ROWS10x1(DO) ROWS9x1(DO)  DO(9, (SI)(R12*1), Y13, Y9)
+#define ROWS11x1(DO) ROWS10x1(DO) DO(10, (SI)(R10*2), Y14, Y10)
+#define ROWS12x1(DO) ROWS11x1(DO) DO(11, (SI)(R13*1), Y15, Y11)
 
-#define ROWS1x2(DO) DO((SI), Y14, Y0, Y1)
-#define ROWS2x2(DO) ROWS1x2(DO) DO((SI)(R8*1), Y15, Y2, Y3)
-#define ROWS3x2(DO) ROWS2x2(DO) DO((SI)(R8*2), Y14, Y4, Y5)
-#define ROWS4x2(DO) ROWS3x2(DO) DO((SI)(R9*1), Y15, Y6, Y7)
-#define ROWS5x2(DO) ROWS4x2(DO) DO((SI)(R8*4), Y14, Y8, Y9)
-#define ROWS6x2(DO) ROWS5x2(DO) DO((SI)(R10*1), Y15, Y10, Y11)
+#define ROWS1x2(DO) DO(0, (SI), Y14, Y0, Y1)
+#define ROWS2x2(DO) ROWS1x2(DO) DO(1, (SI)(R8*1), Y15, Y2, Y3)
+#define ROWS3x2(DO) ROWS2x2(DO) DO(2, (SI)(R8*2), Y14, Y4, Y5)
+#define ROWS4x2(DO) ROWS3x2(DO) DO(3, (SI)(R9*1), Y15, Y6, Y7)
+#define ROWS5x2(DO) ROWS4x2(DO) DO(4, (SI)(R8*4), Y14, Y8, Y9)
+#define ROWS6x2(DO) ROWS5x2(DO) DO(5, (SI)(R10*1), Y15, Y10, Y11)
 
-#define ROWS1x3(DO) DO((SI), Y15, Y0, Y1, Y2)
-#define ROWS2x3(DO) ROWS1x3(DO) DO((SI)(R8*1), Y15, Y3, Y4, Y5)
-#define ROWS3x3(DO) ROWS2x3(DO) DO((SI)(R8*2), Y15, Y6, Y7, Y8)
-#define ROWS4x3(DO) ROWS3x3(DO) DO((SI)(R9*1), Y15, Y9, Y10, Y11)
+#define ROWS1x3(DO) DO(0, (SI), Y15, Y0, Y1, Y2)
+#define ROWS2x3(DO) ROWS1x3(DO) DO(1, (SI)(R8*1), Y15, Y3, Y4, Y5)
+#define ROWS3x3(DO) ROWS2x3(DO) DO(2, (SI)(R8*2), Y15, Y6, Y7, Y8)
+#define ROWS4x3(DO) ROWS3x3(DO) DO(3, (SI)(R9*1), Y15, Y9, Y10, Y11)
 
 // What is done to a row. C's are the registers of B by then, Y12 is the mask.
 
-#define ZERO1(a, x, s0)         VXORPS s0, s0, s0;
-#define ZERO2(a, x, s0, s1)     VXORPS s0, s0, s0; VXORPS s1, s1, s1;
-#define ZERO3(a, x, s0, s1, s2) VXORPS s0, s0, s0; VXORPS s1, s1, s1; VXORPS s2, s2, s2;
+#define ZERO1(r, a, x, s0)         VXORPS s0, s0, s0;
+#define ZERO2(r, a, x, s0, s1)     VXORPS s0, s0, s0; VXORPS s1, s1, s1;
+#define ZERO3(r, a, x, s0, s1, s2) VXORPS s0, s0, s0; VXORPS s1, s1, s1; VXORPS s2, s2, s2;
 
-#define MUL1(a, x, s0)         BROADCAST a, x; FMA Y12, x, s0;
-#define MUL2(a, x, s0, s1)     BROADCAST a, x; FMA Y12, x, s0; FMA Y13, x, s1;
-#define MUL3(a, x, s0, s1, s2) BROADCAST a, x; FMA Y12, x, s0; FMA Y13, x, s1; FMA Y14, x, s2;
+#define MUL1(r, a, x, s0)         BROADCAST a, x; FMA Y12, x, s0;
+#define MUL2(r, a, x, s0, s1)     BROADCAST a, x; FMA Y12, x, s0; FMA Y13, x, s1;
+#define MUL3(r, a, x, s0, s1, s2) BROADCAST a, x; FMA Y12, x, s0; FMA Y13, x, s1; FMA Y14, x, s2;
 
-#define AHEAD1(a, x, s0)         PREFETCHT0 128 a;
-#define AHEAD2(a, x, s0, s1)     PREFETCHT0 128 a;
-#define AHEAD3(a, x, s0, s1, s2) PREFETCHT0 128 a;
+#define AHEAD1(r, a, x, s0)         PREFETCHT0 128 a;
+#define AHEAD2(r, a, x, s0, s1)     PREFETCHT0 128 a;
+#define AHEAD3(r, a, x, s0, s1, s2) PREFETCHT0 128 a;
 
-#define SUM1(a, x, s0)         ADD (DI), s0, s0; ADDQ R11, DI;
-#define SUM2(a, x, s0, s1)     ADD (DI), s0, s0; ADD 32(DI), s1, s1; ADDQ R11, DI;
-#define SUM3(a, x, s0, s1, s2) ADD (DI), s0, s0; ADD 32(DI), s1, s1; ADD 64(DI), s2, s2; ADDQ R11, DI;
+#define SUM1(r, a, x, s0)         ADD (DI), s0, s0; ADDQ R11, DI;
+#define SUM2(r, a, x, s0, s1)     ADD (DI), s0, s0; ADD 32(DI), s1, s1; ADDQ R11, DI;
+#define SUM3(r, a, x, s0, s1, s2) ADD (DI), s0, s0; ADD 32(DI), s1, s1; ADD 64(DI), s2, s2; ADDQ R11, DI;
 
-#define PUT1(a, x, s0)         VMOVUPS s0, (DI); ADDQ R11, DI;
-#define PUT2(a, x, s0, s1)     VMOVUPS s0, (DI); VMOVUPS s1, 32(DI); ADDQ R11, DI;
-#define PUT3(a, x, s0, s1, s2) VMOVUPS s0, (DI); VMOVUPS s1, 32(DI); VMOVUPS s2, 64(DI); ADDQ R11, DI;
+#define PUT1(r, a, x, s0)         VMOVUPS s0, (DI); ADDQ R11, DI;
+#define PUT2(r, a, x, s0, s1)     VMOVUPS s0, (DI); VMOVUPS s1, 32(DI); ADDQ R11, DI;
+#define PUT3(r, a, x, s0, s1, s2) VMOVUPS s0, (DI); VMOVUPS s1, 32(DI); VMOVUPS s2, 64(DI); ADDQ R11, DI;
 
-#define SUMPART1(a, x, s0)         MASKMOV (DI), Y12, Y13; ADD Y13, s0, s0; ADDQ R11, DI;
-#define SUMPART2(a, x, s0, s1)     ADD (DI), s0, s0; MASKMOV 32(DI), Y12, Y13; ADD Y13, s1, s1; ADDQ R11, DI;
-#define SUMPART3(a, x, s0, s1, s2) ADD (DI), s0, s0; ADD 32(DI), s1, s1; MASKMOV 64(DI), Y12, Y13; ADD Y13, s2, s2; ADDQ R11, DI;
+#define SUMPART1(r, a, x, s0)         MASKMOV (DI), Y12, Y13; ADD Y13, s0, s0; ADDQ R11, DI;
+#define SUMPART2(r, a, x, s0, s1)     ADD (DI), s0, s0; MASKMOV 32(DI), Y12, Y13; ADD Y13, s1, s1; ADDQ R11, DI;
+#define SUMPART3(r, a, x, s0, s1, s2) ADD (DI), s0, s0; ADD 32(DI), s1, s1; MASKMOV 64(DI), Y12, Y13; ADD Y13, s2, s2; ADDQ R11, DI;
 
-#define PUTPART1(a, x, s0)         MASKMOV s0, Y12, (DI); ADDQ R11, DI;
-#define PUTPART2(a, x, s0, s1)     VMOVUPS s0, (DI); MASKMOV s1, Y12, 32(DI); ADDQ R11, DI;
-#define PUTPART3(a, x, s0, s1, s2) VMOVUPS s0, (DI); VMOVUPS s1, 32(DI); MASKMOV s2, Y12, 64(DI); ADDQ R11, DI;
+#define PUTPART1(r, a, x, s0)         MASKMOV s0, Y12, (DI); ADDQ R11, DI;
+#define PUTPART2(r, a, x, s0, s1)     VMOVUPS s0, (DI); MASKMOV s1, Y12, 32(DI); ADDQ R11, DI;
+#define PUTPART3(r, a, x, s0, s1, s2) VMOVUPS s0, (DI); VMOVUPS s1, 32(DI); MASKMOV s2, Y12, 64(DI); ADDQ R11, DI;
 
 #define LOAD1 VMOVUPS (BX), Y12;
 #define LOAD2 VMOVUPS (BX), Y12; VMOVUPS 32(BX), Y13;

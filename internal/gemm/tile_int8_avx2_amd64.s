@@ -21,8 +21,8 @@
 // is then of no more use, and Y15.
 #undef MUL1
 #undef MUL2
-#define MUL1(a, x, s0)     BROADCAST a, x; VPMADDWD Y12, x, x; VPADDD x, s0, s0;
-#define MUL2(a, x, s0, s1) BROADCAST a, Y14; VPMADDWD Y12, Y14, Y15; VPMADDWD Y13, Y14, Y14; VPADDD Y15, s0, s0; VPADDD Y14, s1, s1;
+#define MUL1(r, a, x, s0)     BROADCAST a, x; VPMADDWD Y12, x, x; VPADDD x, s0, s0;
+#define MUL2(r, a, x, s0, s1) BROADCAST a, Y14; VPMADDWD Y12, Y14, Y15; VPMADDWD Y13, Y14, Y14; VPADDD Y15, s0, s0; VPADDD Y14, s1, s1;
 
 // func int8AVX2x1x1(t *tile)
 TEXT ·int8AVX2x1x1(SB), NOSPLIT, $0-8
