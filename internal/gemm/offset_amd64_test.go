@@ -46,6 +46,19 @@ func TestOffset(t *testing.T) {
 	}
 }
 
+// TestBFloat16AVX512 tests the kernel also where another one is faster.
+func TestBFloat16AVX512(t *testing.T) {
+	if !hasBFloat16 {
+		t.Skip("this CPU has no VDPBF16PS")
+	}
+	p := newPool(t, AVX512, 2, false)
+	p.set.bfloat16s = bfloat16AVX512
+	st := storing[uint16, uint16]{toBFloat16, toBFloat16, 0x7fc1, 0x7fc1, 0xabcd, func(p *Pool, g Problem, a, b, c []uint16) error { return p.BFloat16(t.Context(), 1, g, a, b, c) }}
+	smallShapesOf(t, p, p, newSmall(), st, true)
+	g := Problem{M: 37, N: 181, K: 531}
+	verify(t, matrix.BFloat16, g, matrix.Stream.Fill16, fromBFloat16, func(a, b, c []uint16) error { return p.BFloat16(t.Context(), 1, g, a, b, c) })
+}
+
 // dpbusd is a micro-kernel of VPDPBUSD in Go.
 func dpbusd(t *tile, columns int) {
 	a, b, c := t.a, t.b, t.c
