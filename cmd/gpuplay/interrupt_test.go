@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/shirou/gopsutil/v4/process"
+
+	"gpuplay/internal/llm/llmtest"
 )
 
 // Ctrl-C keeps what was measured, ends every child and exits with 130.
@@ -32,6 +34,12 @@ func TestInterrupt(t *testing.T) {
 		{"while it measures the CPU", []string{"cpu"}, "measuring caches", "Interrupted"},
 		{"on the ladder", []string{"learn", "matmul", "--size", "1500"}, "multiplying", "Interrupted"},
 		{"in a long product", []string{"matmul", "--size", "12000", "--threads", "1", "--dtype", "float64", "--format", "line"}, "measuring", "interrupted"},
+	}
+	if dir, gguf := llmtest.LlamaCPP(), llmtest.GGUF(); dir != "" && gguf != "" {
+		tests = append(tests, tests[0])
+		tt := &tests[len(tests)-1]
+		tt.name, tt.when, tt.want = "in a model's rounds", "CPU: measuring", `"interrupted": true`
+		tt.args = []string{"llm", gguf, "--llama-cpp", dir, "--ngl", "0", "--tokens", "2", "--repeat", "1000000", "--output", "r.json"}
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -46,15 +46,13 @@ func (a *app) peak(ctx context.Context, f llmFlags) *float64 {
 	}
 	found := a.discover(ctx, list, laneFlags{threads: f.threads}, f.timeout, func(contender) {})
 	defer closeClients(found)
-	for _, c := range found {
-		for _, d := range c.found.Devices {
-			task, err := c.client.Prepare(ctx, d, bench.Square(256, matrix.Float32), 1)
-			if err != nil {
-				return nil
-			}
-			defer task.Close()
-			return task.Facts().Peak
-		}
+	if found[0].err != nil || len(found[0].found.Devices) == 0 {
+		return nil
 	}
-	return nil
+	task, err := found[0].client.Prepare(ctx, found[0].found.Devices[0], bench.Square(256, matrix.Float32), 1)
+	if err != nil {
+		return nil
+	}
+	defer task.Close()
+	return task.Facts().Peak
 }

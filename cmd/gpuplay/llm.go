@@ -17,6 +17,7 @@ import (
 	"gpuplay/internal/host"
 	"gpuplay/internal/llm"
 	"gpuplay/internal/llm/llamacpp"
+	"gpuplay/internal/llm/ollama"
 	"gpuplay/internal/model"
 	"gpuplay/internal/report"
 	"gpuplay/internal/stats"
@@ -26,12 +27,16 @@ import (
 // llmFlags are llm's.
 type llmFlags struct {
 	outputFlags
+	modelFlags
+	yes      bool
+	python   string
 	prompt   string
 	ngl      []string
 	sweep    bool
 	tokens   int
 	repeat   int
 	exact    bool // repeat was given
+	named    bool // ngl was given
 	runtime  string
 	llamaCPP string
 	device   string
@@ -47,6 +52,9 @@ type llmFlags struct {
 // allLayers is what people write for "all of them" with -ngl.
 const allLayers = 99
 
+// runtimes are what --runtime can be.
+var runtimes = []string{model.LlamaCpp, model.MLX, model.Torch, model.Ollama}
+
 var benchChoices = []string{"auto", "always", "never"}
 
 func newLLM(a *app) *cobra.Command {
@@ -58,9 +66,10 @@ func newLLM(a *app) *cobra.Command {
 answers as they are made, checks that they are the same, and says how much faster
 the GPU is at generating and at reading prompts, which are two different things.
 
-MODEL is a .gguf file. --ngl says how many of its layers go to the GPU in each
-lane: 0 is the CPU alone, 99 all of them. --sweep shows the curve between.`,
-		Example: `  gpuplay llm model.gguf
+MODEL is a .gguf file, or what gpuplay models calls it; without one the first that
+is found. --ngl says how many of its layers go to the GPU in each lane: 0 is the CPU
+alone, 99 all of them. --sweep shows the curve between.`,
+		Example: `  gpuplay llm
   gpuplay llm model.gguf --prompt "Say hello in Finnish." --tokens 128
   gpuplay llm model.gguf --sweep --output layers.json`,
 		Args: func(c *cobra.Command, args []string) error {
@@ -71,7 +80,8 @@ lane: 0 is the CPU alone, 99 all of them. --sweep shows the curve between.`,
 		},
 		RunE: func(c *cobra.Command, args []string) error {
 			f.exact = c.Flags().Changed("repeat")
-			if err := f.check(c.Flags().Changed("ngl")); err != nil {
+			f.named = c.Flags().Changed("ngl")
+			if err := f.check(); err != nil {
 				return err
 			}
 			return a.llm(c.Context(), f, args)
@@ -79,6 +89,9 @@ lane: 0 is the CPU alone, 99 all of them. --sweep shows the curve between.`,
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
+	f.modelFlags.add(c)
+	fl.BoolVar(&f.yes, "yes", false, "download a model that is not here without asking")
+	fl.StringVar(&f.runtime, "runtime", "", "llama.cpp, mlx, torch or ollama (default: what runs the model)")
 	fl.StringVar(&f.prompt, "prompt", "Say hello in Finnish.", "what the model is asked")
 	fl.StringSliceVar(&f.ngl, "ngl", []string{"0", "99"}, "layers on the GPU, a lane each: 0 is the CPU alone, 99 all")
 	fl.BoolVar(&f.sweep, "sweep", false, "about six lanes from no layer to all")
@@ -90,14 +103,19 @@ lane: 0 is the CPU alone, 99 all of them. --sweep shows the curve between.`,
 	fl.IntVar(&f.threads, "threads", 0, "CPU threads (default: the runtime's own choice)")
 	fl.IntVar(&f.context, "ctx", 0, "tokens that prompt and answer may take together (default: what is needed, at least 1024)")
 	fl.StringVar(&f.llamaCPP, "llama-cpp", "", "folder with llama-server in it, or in its bin or build/bin")
+	fl.StringVar(&f.python, "python", "", "Python interpreter or environment for --runtime mlx and torch")
 	fl.DurationVar(&f.timeout, "timeout", 10*time.Minute, "how long one step may take: loading, one answer")
 	f.outputFlags.add(fl)
 	return c
 }
 
+// usual reports whether nobody chose the lanes: a GPU that is missing is then worth
+// a line and no failure.
+func (f *llmFlags) usual() bool { return !f.sweep && !f.named }
+
 // check looks for mistakes that need no model.
-func (f *llmFlags) check(named bool) error {
-	if f.sweep && named {
+func (f *llmFlags) check() error {
+	if f.sweep && f.named {
 		return usagef("leave one of them out", "--ngl and --sweep: a sweep chooses the layers itself")
 	}
 	for _, word := range f.ngl {
@@ -130,25 +148,39 @@ func (f *llmFlags) check(named bool) error {
 	if err := oneOf("bench", f.bench, benchChoices); err != nil {
 		return err
 	}
+	if f.runtime != "" {
+		if err := oneOf("runtime", f.runtime, runtimes); err != nil {
+			return err
+		}
+	}
 	return f.outputFlags.check()
 }
 
 func (a *app) llm(ctx context.Context, f llmFlags, args []string) error {
-	m, err := openModel(args)
+	m, err := a.resolveModel(ctx, strings.Join(args, ""), f.dirs, f.runtime, f.yes)
 	if err != nil {
 		return err
+	}
+	switch m.Path, err = filepath.Abs(m.Path); {
+	case err != nil:
+		return err
+	case f.runtime == model.Ollama:
+		m.Path = m.Ref // which knows its models by name
 	}
 	t := newTeller(a.stderr, f.quiet, a.env.style(a.stderr))
 	d := a.tokens(ctx, m, f)
-	rt, err := a.llamaCPP(ctx, f, d)
+	rt, err := a.languageRuntime(ctx, f, t, d)
 	if err != nil {
 		return err
 	}
-	t.say("llama.cpp %s: %s", rt.Version, rt.Server)
 	lanes := f.lanes(rt, m)
-	plan := llm.Plan{Prompt: f.prompt, Tokens: f.tokens, Filler: longPrompt, Repeat: f.repeat, Exact: f.exact, Budget: f.budget, Limit: f.timeout,
-		Turns: len(lanes) > 1 && !f.sweep && together(m, len(lanes))}
-	if len(lanes) > 1 && !f.sweep && !plan.Turns {
+	filler := longPrompt
+	if f.context > 0 { // a small one holds no more
+		filler = min(filler, f.context/2)
+	}
+	plan := llm.Plan{Prompt: f.prompt, Tokens: f.tokens, Filler: filler, Repeat: f.repeat, Exact: f.exact, Budget: f.budget, Limit: f.timeout,
+		Turns: len(lanes) > 1 && !f.sweep && f.runtime != model.Ollama && together(m, len(lanes))}
+	if len(lanes) > 1 && !f.sweep && !plan.Turns && f.runtime != model.Ollama {
 		t.say("one lane after the other: the model does not fit into memory twice")
 	}
 	t.lanes = lanes
@@ -156,10 +188,17 @@ func (a *app) llm(ctx context.Context, f llmFlags, args []string) error {
 	results := r.Run(ctx, m, lanes, plan)
 	a.limits(ctx, t, f, results)
 	for _, res := range results {
+		if e := res.Error; f.usual() && res.OnGPU() && e != nil && e.Code == bench.ErrUnavailable { // nobody asked for it by name
+			d.NotRaced = append(d.NotRaced, report.NotRaced{Engine: res.Runtime, API: "gpu", Kind: bench.GPU, Code: e.Code, Reason: "No GPU lane: " + e.Message + ".", Fix: e.Hint})
+			continue
+		}
 		d.Results = append(d.Results, report.NewTokenLane(res))
 	}
-	if !f.sweep {
-		a.benchmark(ctx, f, t, rt, m, lanes, results)
+	if ctx.Err() == nil && !f.sweep && slices.ContainsFunc(results, func(r *llm.Result) bool { return r.Facts.Device.Kind == bench.GPU && r.Verified() }) {
+		d.Next = fmt.Sprintf("gpuplay llm %s --sweep   how speed and memory grow with the layers on the GPU", strings.Join(args, ""))
+	}
+	if own, ok := rt.Runtime.(*llamacpp.Runtime); ok && !f.sweep {
+		a.benchmark(ctx, f, t, own, m, lanes, results)
 	}
 	t.clear()
 	if err := a.deliverAs(f.outputFlags, func(w io.Writer, format string) error {
@@ -168,28 +207,12 @@ func (a *app) llm(ctx context.Context, f llmFlags, args []string) error {
 	}); err != nil {
 		return err
 	}
-	return llmOutcome(ctx, results)
+	return llmOutcome(ctx, d)
 }
 
 // longPrompt is how many tokens prompt speed is measured with: llama-bench's pp512,
 // and what llama.cpp computes in one batch.
 const longPrompt = 512
-
-// openModel takes a path.
-func openModel(args []string) (model.Model, error) {
-	if len(args) == 0 {
-		return model.Model{}, usagef("gpuplay llm model.gguf", "no model is named")
-	}
-	path, err := filepath.Abs(args[0])
-	if err != nil {
-		return model.Model{}, err
-	}
-	m, err := model.Open(path)
-	if err == nil && !slices.Contains(m.Runtimes, model.LlamaCpp) {
-		err = &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("%s is nothing that llama.cpp can load", args[0]), Hint: "it takes .gguf files"}
-	}
-	return m, err
-}
 
 // tokens returns an empty document about this machine, program and model.
 func (a *app) tokens(ctx context.Context, m model.Model, f llmFlags) *report.Tokens {
@@ -203,6 +226,38 @@ func (a *app) tokens(ctx context.Context, m model.Model, f llmFlags) *report.Tok
 		Prompt:  f.prompt,
 		Sweep:   f.sweep,
 	}
+}
+
+// gpuRuntime is a runtime and whether it has a GPU, as far as is known before
+// anything is loaded.
+type gpuRuntime struct {
+	llm.Runtime
+	gpu bool
+}
+
+// languageRuntime returns what runs the model.
+func (a *app) languageRuntime(ctx context.Context, f llmFlags, t *teller, d *report.Tokens) (gpuRuntime, error) {
+	m := d.Model
+	name := f.runtime
+	if name == "" && m.Format == model.GGUF {
+		name = model.LlamaCpp
+	}
+	if name == model.Ollama {
+		return gpuRuntime{&ollama.Runtime{Host: a.env.models.ollama, CPU: host.CPU()}, true}, nil // it says where a model went
+	}
+	if name != model.LlamaCpp {
+		rt, err := a.runtime(ctx, languageFlags{framework: name, python: f.python}, m)
+		if err != nil {
+			return gpuRuntime{}, err
+		}
+		return gpuRuntime{rt, true}, nil // its worker says whether there is one
+	}
+	rt, err := a.llamaCPP(ctx, f, d)
+	if err != nil {
+		return gpuRuntime{}, err
+	}
+	t.say("llama.cpp %s: %s", rt.Version, rt.Server)
+	return gpuRuntime{rt, rt.GPU != nil}, nil
 }
 
 // llamaCPP finds llama.cpp and its GPU, and notes in the document why there is none.
@@ -262,7 +317,7 @@ func chooseGPU(gpus []llamacpp.GPU, name string) (*llamacpp.GPU, error) {
 
 // lanes returns what is measured. A GPU that is not there is left out unless its
 // layers were asked for by name; then the lane says why it cannot be.
-func (f *llmFlags) lanes(rt *llamacpp.Runtime, m model.Model) []llm.Contender {
+func (f *llmFlags) lanes(rt gpuRuntime, m model.Model) []llm.Contender {
 	layers := f.layers
 	if f.sweep {
 		layers = sweepLayers(m.Layers)
@@ -279,7 +334,7 @@ func (f *llmFlags) lanes(rt *llamacpp.Runtime, m model.Model) []llm.Contender {
 	for _, n := range layers {
 		name := "CPU"
 		if n > 0 {
-			if rt.GPU == nil && (f.sweep || slices.Equal(f.layers, []int{0, allLayers})) {
+			if !rt.gpu && (f.sweep || f.usual()) {
 				continue
 			}
 			name = fmt.Sprintf("GPU, --ngl %d", n)
@@ -287,7 +342,7 @@ func (f *llmFlags) lanes(rt *llamacpp.Runtime, m model.Model) []llm.Contender {
 				name = "GPU"
 			}
 		}
-		lanes = append(lanes, llm.Contender{Name: name, Runtime: rt, Lane: llm.Lane{Layers: n, Threads: f.threads, Context: context}})
+		lanes = append(lanes, llm.Contender{Name: name, Runtime: rt.Runtime, Lane: llm.Lane{Layers: n, Threads: f.threads, Context: context}})
 	}
 	return lanes
 }
@@ -364,11 +419,11 @@ func (a *app) writeTokens(w io.Writer, d *report.Tokens, format string) error {
 }
 
 // llmOutcome is the error that a finished measurement exits with.
-func llmOutcome(ctx context.Context, results []*llm.Result) error {
+func llmOutcome(ctx context.Context, d *report.Tokens) error {
 	if ctx.Err() != nil {
 		return &reportedError{exitInterrupted}
 	}
-	for _, r := range results {
+	for _, r := range d.Results {
 		if r.Error != nil || r.Check != nil && !r.Check.Passed {
 			return &reportedError{exitFailed}
 		}

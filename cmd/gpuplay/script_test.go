@@ -17,6 +17,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"gpuplay/internal/bench"
+	"gpuplay/internal/llm/llamacpp"
+	"gpuplay/internal/llm/llmtest"
 	"gpuplay/internal/python"
 	"gpuplay/internal/stats"
 	"gpuplay/internal/unit"
@@ -46,6 +48,7 @@ func TestScripts(t *testing.T) {
 			for name, path := range there {
 				e.Setenv(strings.ToUpper(name), path)
 			}
+			e.Setenv("GPUPLAY_LLAMA_CPP", there["llama.cpp"])
 			return nil
 		},
 		// [torch] is true where the component is; where GPUPLAY_REQUIRE names it and
@@ -73,6 +76,17 @@ func components(root string) map[string]string {
 	}
 	if _, err := os.Stat("/dev/nvidia0"); err == nil {
 		there["nvidia"] = "/dev/nvidia0"
+	}
+	there["gguf"] = llmtest.GGUF()
+	there["llama.cpp"], there["llama-bench"], there["llama.cpp-vulkan"] = "", "", ""
+	if dir := llmtest.LlamaCPP(); dir != "" {
+		if found, err := (llamacpp.Search{Dir: dir}).Find(context.Background()); err == nil {
+			there["llama.cpp"], there["llama-bench"] = found.Server, found.Bench
+			gpus, err := found.GPUs(context.Background(), append(os.Environ(), "GGML_VK_VISIBLE_DEVICES=0"))
+			if err == nil && len(gpus) > 0 && gpus[0].Device.Kind == bench.SoftwareGPU {
+				there["llama.cpp-vulkan"] = found.Server
+			}
+		}
 	}
 	for _, e := range engines {
 		if e.open != nil {

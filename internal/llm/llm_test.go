@@ -254,6 +254,11 @@ func TestRunKeepsWhatWasMeasured(t *testing.T) {
 	if !errors.Is(r[1].Error, bench.ErrCrashed) || len(r[1].Samples) != 2 || len(r[0].Samples) != 6 {
 		t.Errorf("died in its third round: %v, %d samples", r[1].Error, len(r[1].Samples))
 	}
+	gpu.fail = 6 // a long prompt
+	r = run(t.Context(), plan, cpu(), gpu)
+	if n := len(r[1].Samples); n != 2 || len(r[1].Values(Prompting)) != 1 || len(r[1].Values(Generating)) != 2 {
+		t.Errorf("died at a long prompt: %d samples, %v", n, r[1].Samples)
+	}
 	gpu.fail, gpu.load = 0, &bench.Error{Code: bench.ErrOutOfMemory, Message: "too big"}
 	r = run(t.Context(), plan, gpu, cpu())
 	if !errors.Is(r[0].Error, bench.ErrOutOfMemory) || len(r[1].Samples) != 6 || r[1].Check != nil {
@@ -287,7 +292,7 @@ func TestRunBudget(t *testing.T) {
 		t.Error("no prompt speed, though its own prompt was read")
 	}
 	p.Exact = true
-	if r := run(t.Context(), p, slow()); len(r[0].Samples) != 6 || r[0].Filler != 512 {
+	if r := run(t.Context(), p, slow()); len(r[0].Samples) != 6 || r[0].Filler != 0 {
 		t.Errorf("asked for: filler %d, %d samples", r[0].Filler, len(r[0].Samples))
 	}
 	p.Limit = 0

@@ -165,18 +165,22 @@ func Compare(r, base *Result, m Metric) Comparison {
 	return c
 }
 
-// work returns the tokens of every sample, -1 when they differ, 0 without samples.
+// work returns the tokens of every sample of a figure, -1 when they differ, 0
+// without samples.
 func (r *Result) work(m Metric) int {
 	n := 0
-	for i, s := range r.Samples {
+	for _, s := range r.Samples {
 		tokens := s.Tokens
 		if m == Prompting {
 			tokens = s.PromptTokens
 		}
-		if i > 0 && tokens != n {
+		switch {
+		case tokens == 0: // cut off before
+		case n == 0:
+			n = tokens
+		case tokens != n:
 			return -1
 		}
-		n = tokens
 	}
 	return n
 }

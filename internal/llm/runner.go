@@ -24,7 +24,7 @@ type Plan struct {
 	Tokens int           // generated in each answer
 	Filler int           // tokens of the long prompts that prompt speed is measured with
 	Repeat int           // timed rounds
-	Exact  bool          // Repeat was asked for: a lane may not do with less
+	Exact  bool          // Repeat was asked for: a slow lane has no fewer rounds, only shorter long prompts
 	Budget time.Duration // what a lane may take otherwise
 	Limit  time.Duration // what a step may take: loading, one answer
 	Turns  bool          // all lanes are in memory and take turns; else one after the other
@@ -182,7 +182,7 @@ func (e *entry) trim() {
 	}
 	p := &e.plan
 	for _, f := range fillers {
-		if p.Exact || cost(p.Filler, p.Repeat) <= p.Budget {
+		if cost(p.Filler, p.Repeat) <= p.Budget {
 			break
 		}
 		if f < p.Filler {
@@ -231,15 +231,19 @@ func (r *Runner) round(ctx context.Context, e *entry, cold bool) {
 		s.PromptTokens, s.PromptTime = g.PromptTokens, g.PromptTime
 		return err
 	}
+	if !ok {
+		return
+	}
 	if e.plan.Filler > 0 {
+		s.PromptTokens, s.PromptTime = 0, 0
 		if cold { // batches of this size have not been computed yet: a GPU compiles, a CPU touches memory
-			ok = ok && e.step(ctx, "a long prompt", long)
+			ok = e.step(ctx, "a long prompt", long)
 		}
-		ok = ok && e.step(ctx, "a long prompt", long)
+		if !ok || !e.step(ctx, "a long prompt", long) {
+			s.PromptTokens, s.PromptTime = 0, 0 // the answer was measured all the same
+		}
 	}
-	if ok {
-		e.result.Samples = append(e.result.Samples, s)
-	}
+	e.result.Samples = append(e.result.Samples, s)
 }
 
 // check compares every lane's first answer with that of the first lane that has

@@ -145,9 +145,10 @@ func (r *Runtime) start(ctx context.Context, model string, l llm.Lane, port int)
 	}
 	s.cmd = exec.Command(r.Server, r.arguments(model, l, port)...)
 	// By the environment, since arguments can be read by everybody here, and builds
-	// that do not know LLAMA_ARG_FIT pass over it. Fitting loads the model twice and
-	// is about layers that nobody named.
-	s.cmd.Env = append(r.Env[:len(r.Env):len(r.Env)], "LLAMA_API_KEY="+s.key, "LLAMA_ARG_FIT=off")
+	// that do not know a variable pass over it. Fitting loads the model twice and is
+	// about layers that nobody named; checkpoints copy a prompt's state for later
+	// requests, of which none uses it.
+	s.cmd.Env = append(r.Env[:len(r.Env):len(r.Env)], "LLAMA_API_KEY="+s.key, "LLAMA_ARG_FIT=off", "LLAMA_ARG_CTX_CHECKPOINTS=0")
 	process.Detach(s.cmd)
 	pipe, end := io.Pipe()
 	s.cmd.Stdout, s.cmd.Stderr = end, end

@@ -27,6 +27,15 @@ func LlamaCPP() string {
 	return path
 }
 
+// LlamaVulkan returns the llama-server with a Vulkan backend that
+// GPUPLAY_TEST_LLAMA_VULKAN names, or else the one that LlamaCPP returns.
+func LlamaVulkan() string {
+	if path := os.Getenv("GPUPLAY_TEST_LLAMA_VULKAN"); path != "" {
+		return path
+	}
+	return LlamaCPP()
+}
+
 // GGUF returns the model that GPUPLAY_TEST_GGUF names, a small one such as Gemma 3
 // 270M; "" if there is none.
 func GGUF() string {
