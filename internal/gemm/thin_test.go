@@ -20,7 +20,7 @@ func TestThin(t *testing.T) {
 	eachISA(t, func(t *testing.T, isa ISA) {
 		for _, threads := range []int{1, 2, 3} {
 			for _, small := range []bool{false, true} {
-				if testing.Short() && (threads != 3 || !small) {
+				if testing.Short() && (threads != 2 || !small || isa == Portable) {
 					continue
 				}
 				p := newPool(t, isa, threads, small)
