@@ -68,11 +68,15 @@ func (a *app) doctor(ctx context.Context, f doctorFlags) error {
 	if !f.deep {
 		list = slices.DeleteFunc(slices.Clone(engines), func(e engine) bool { return e.open == nil })
 	}
+	limit := f.timeout
+	if f.deep || limit == promptly { // meant for engines, or nobody said anything
+		limit = 0
+	}
 	var facts doctor.Facts
 	var found []contender
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		facts = doctor.Gather(ctx, doctor.Options{Variables: a.env.doctor, Find: a.finder(f.python)})
+		facts = doctor.Gather(ctx, doctor.Options{Variables: a.env.doctor, Find: a.finder(f.python), Limit: limit})
 	})
 	wg.Go(func() { found = a.discover(ctx, list, f.laneFlags, f.timeout, func(contender) {}) })
 	wg.Wait()

@@ -24,15 +24,23 @@ type Options struct {
 	// Find chooses a framework's interpreter in the order in which a race does; has
 	// tells whether an interpreter has a module.
 	Find func(ctx context.Context, framework string, has func(ctx context.Context, interpreter, module string) bool) (python.Interpreter, error)
+	// Limit is how long other programs may take to answer, together; 0: programLimit
+	// each.
+	Limit time.Duration
 }
 
-// programLimit is how long any other program may take to answer. The whole
-// diagnosis is meant to take a second.
+// programLimit is how long any other program may take to answer when nobody said
+// otherwise. The whole diagnosis is meant to take a second.
 const programLimit = 900 * time.Millisecond
 
 // Gather describes this machine. All parts are asked side by side; what does not
 // answer is left out.
 func Gather(ctx context.Context, o Options) Facts {
+	if o.Limit > 0 {
+		limited, cancel := context.WithTimeout(ctx, o.Limit)
+		defer cancel()
+		ctx = limited
+	}
 	f := Facts{OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: machine.CPU(), Cores: runtime.GOMAXPROCS(0), Variables: o.Variables, Virtual: cpuid.CPU.VM()}
 	parts := append([]func(context.Context, *Facts){
 		gatherSystem, gatherMemory,
@@ -71,8 +79,12 @@ func gatherMemory(ctx context.Context, f *Facts) {
 
 // output runs a program and returns what it prints, or its complaint as the error.
 func output(ctx context.Context, name string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, programLimit)
-	defer cancel()
+	start := time.Now()
+	if _, limited := ctx.Deadline(); !limited {
+		within, cancel := context.WithTimeout(ctx, programLimit)
+		defer cancel()
+		ctx = within
+	}
 	c := exec.CommandContext(ctx, name, args...)
 	c.WaitDelay = 100 * time.Millisecond // for what its own children keep open
 	var out, complaint strings.Builder
@@ -88,7 +100,7 @@ func output(ctx context.Context, name string, args ...string) (string, error) {
 		}
 	}
 	if ctx.Err() != nil {
-		err = errors.New("no answer within " + programLimit.String())
+		err = errors.New("no answer within " + time.Since(start).Round(100*time.Millisecond).String())
 	}
 	return out.String(), err
 }

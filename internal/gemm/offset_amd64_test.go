@@ -62,7 +62,10 @@ func TestBFloat16AVX512(t *testing.T) {
 // dpbusd is a micro-kernel of VPDPBUSD in Go.
 func dpbusd(t *tile, columns int) {
 	a, b, c := t.a, t.b, t.c
-	for range t.count {
+	for n := range t.count {
+		if n > 0 {
+			a, b, c = unsafe.Add(a, t.moveA), unsafe.Add(b, t.moveB), unsafe.Add(c, t.moveC)
+		}
 		for i := range t.rows {
 			for j := range columns {
 				sum := *(*int32)(unsafe.Add(b, j*4))
@@ -80,6 +83,5 @@ func dpbusd(t *tile, columns int) {
 				*to = sum
 			}
 		}
-		a, b, c = unsafe.Add(a, t.moveA), unsafe.Add(b, t.moveB), unsafe.Add(c, t.moveC)
 	}
 }
