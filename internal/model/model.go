@@ -140,7 +140,8 @@ func notHere(word, hint string) error {
 
 // suggestion is what models get could be asked for.
 func suggestion(word string) string {
-	if strings.Count(word, "/") == 1 && !strings.HasPrefix(word, ".") {
+	owner, name, ok := strings.Cut(word, "/")
+	if ok && owner != "" && name != "" && !strings.Contains(name, "/") && !strings.HasPrefix(word, ".") {
 		return word
 	}
 	return "OWNER/NAME"
