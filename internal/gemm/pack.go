@@ -158,10 +158,8 @@ func transposeWords[W uint32 | uint64](dst unsafe.Pointer, ld int, src unsafe.Po
 	size := int(unsafe.Sizeof(W(0)))
 	if rows < transposed {
 		for r := range rows {
-			to := unsafe.Add(dst, r*size)
-			for _, x := range unsafe.Slice((*W)(unsafe.Add(src, r*stride)), n) {
-				*(*W)(to) = x
-				to = unsafe.Add(to, ld)
+			for i, x := range unsafe.Slice((*W)(unsafe.Add(src, r*stride)), n) {
+				*(*W)(unsafe.Add(dst, i*ld+r*size)) = x
 			}
 		}
 		return
