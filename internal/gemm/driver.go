@@ -102,7 +102,7 @@ func (d *driver) deep() int {
 	switch {
 	case d.packsB:
 	case d.n <= d.width(): // B is one panel: run along A as long as it stays in a cache
-		return max(d.kc, d.small/(d.n*d.word))
+		return max(d.kc, min(d.small, onePanel)/(d.n*d.word))
 	case d.few() && d.k*d.n*d.word > d.small:
 		// Run along few rows of B, which the processor then fetches ahead: so
 		// few, with one row of tiles, that the first-level cache need not hold
@@ -114,6 +114,10 @@ func (d *driver) deep() int {
 	}
 	return d.kc
 }
+
+// onePanel is how many bytes of B are read in place at a time where it is but one
+// panel: what a second-level cache can hold beside rows of A.
+const onePanel = 512 << 10
 
 // few reports whether C has too few rows to pay for packing B.
 func (d *driver) few() bool { return d.m <= 2*d.mostRows(d.vecs) }
@@ -203,12 +207,12 @@ func (d *driver) mustPackB() bool { return d.widenB != nil || d.whole || d.group
 
 // crowdsA reports whether rows of A crowd into few sets of a cache.
 func (d *driver) crowdsA() bool {
-	return d.n > d.width() && (d.transA && d.m*d.depth > 1<<16 || d.lda%2048 == 0)
+	return d.n > d.width() && (d.transA && d.m*d.depth > 1<<16 || d.lda%4096 == 0)
 }
 
 // crowdsB reports whether rows of B crowd into few sets of a cache.
 func (d *driver) crowdsB() bool {
-	return d.k*d.n*d.word > 256<<10 && bits.TrailingZeros(uint(d.ldb)) >= 11
+	return d.k*d.n*d.word > 256<<10 && bits.TrailingZeros(uint(d.ldb)) >= 12
 }
 
 // share cuts C's rows into spans: fewer rows towards the end, so that the
@@ -265,7 +269,12 @@ func (d *driver) work(thread int) {
 	for range d.times {
 		switch d.way {
 		case inPlace:
-			d.workInPlace(w)
+			if d.threads == 1 { // nothing to share: counters and barriers would cost as much as the smallest products
+				d.alone(w)
+				d.team.stop = d.team.ctx.Err() != nil
+			} else {
+				d.workInPlace(w)
+			}
 		case split:
 			d.workSplit(w, thread)
 		case matrixVector:
@@ -291,6 +300,15 @@ func (d *driver) workInPlace(w *scratch) {
 		d.rectangle(w, rows, from, to, span{0, d.k}, unsafe.Add(d.c, rows.from*d.ldc+from*d.out), d.ldc)
 	}
 	d.team.wait()
+}
+
+// alone computes a product that one thread has to itself.
+func (d *driver) alone(w *scratch) {
+	if d.k > d.kb || d.m > d.mc {
+		d.rectangle(w, span{0, d.m}, 0, d.n, span{0, d.k}, d.c, d.ldc)
+		return
+	}
+	d.block(w, span{0, d.m}, d.n, 0, d.k, panels{at: d.b, row: d.ldb}, d.c, d.ldc, false)
 }
 
 // columns returns the columns of one part of n.
@@ -473,8 +491,11 @@ func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Po
 		}
 		d.tiles[d.vecs][m](t)
 	}
-	for j := whole; j < n; j += width {
+	for j := whole; j < n; {
 		cols := min(width, n-j)
+		if left := n - j - width; b.row != 0 && left > 0 && left <= d.lanes && d.vecs == 3 {
+			cols = 2 * d.lanes // two and two vectors are faster than three and one
+		}
 		vecs := (cols + d.lanes - 1) / d.lanes
 		if d.whole {
 			vecs = d.vecs
@@ -500,6 +521,7 @@ func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Po
 			t.nextB, t.nextRow = uintptr(t.b)+uintptr(width*d.word), b.row
 		}
 		d.column(t, m, vecs, a, unsafe.Add(c, at*d.word))
+		j += cols
 	}
 }
 

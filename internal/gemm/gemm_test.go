@@ -242,19 +242,6 @@ func TestCollector(t *testing.T) {
 	collector.Wait()
 }
 
-// TestCallerIsFree checks that the caller's thread may run where it could before.
-func TestCallerIsFree(t *testing.T) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	before := usableCPUs()
-	p := newPool(t, "", 2, false)
-	testExact(t, p, &lanes[0], Problem{M: 50, N: 50, K: 50})
-	p.Close()
-	if after := usableCPUs(); !slices.Equal(before, after) {
-		t.Errorf("the caller's CPUs were %v and are %v", before, after)
-	}
-}
-
 func TestNoAllocation(t *testing.T) {
 	p := newPool(t, "", 0, false)
 	g := Problem{M: 65, N: 66, K: 67, TransA: true, TransB: true}

@@ -2,6 +2,7 @@ package gemm
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"unsafe"
 
@@ -71,4 +72,20 @@ func at[T any](e *edge, n int) []T {
 		start = len(e.memory) - bytes
 	}
 	return unsafe.Slice((*T)(unsafe.Pointer(&e.memory[start])), n)
+}
+
+// TestCallerIsFree checks that the caller's thread may run where it could before.
+func TestCallerIsFree(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var before, after unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		t.Fatal(err)
+	}
+	p := newPool(t, "", 2, false)
+	testExact(t, p, &lanes[0], Problem{M: 50, N: 50, K: 50})
+	p.Close()
+	if err := unix.SchedGetaffinity(0, &after); err != nil || before != after {
+		t.Errorf("the caller's CPUs were %v and are %v, %v", before, after, err)
+	}
 }

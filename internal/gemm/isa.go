@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unsafe"
+
+	"gpuplay/internal/topology"
 )
 
 // An ISA is an instruction set that there is a micro-kernel for.
@@ -140,8 +142,24 @@ type vectors struct {
 // kc steps long, that stay in the second-level cache; kc rows of B, nc columns
 // wide, that all threads share. A panel of B, kc steps and a tile's width, is to
 // stay in the first-level cache. vecs is how many vectors wide tiles are, if C is.
-// B is read in place up to small bytes of it.
+// B is read in place up to small bytes of it. The tables have the numbers for
+// large caches.
 type blocking struct{ vecs, mc, kc, nc, small int }
+
+// fit makes blocks small enough for the caches of a machine: half of the second
+// level for A's, a quarter of the third for B's, which every thread shares and
+// which other programs may want, and an eighth of it for a B that is read in place.
+// Sizes that are not known are taken to be large.
+func (b blocking) fit(word int, machine topology.Topology) blocking {
+	if cache, ok := machine.Cache(2); ok {
+		b.kc = min(b.kc, max(128, cache.Size/2/(b.mc*word)))
+	}
+	if cache, ok := machine.Cache(3); ok {
+		b.nc = min(b.nc, max(256, cache.Size/4/(b.kc*word)))
+		b.small = min(b.small, cache.Size/8)
+	}
+	return b
+}
 
 // A converter goes between a 16-bit type and float32. Both slices are equally long.
 type converter struct {
@@ -205,6 +223,14 @@ func (k kernel) widened() kernel {
 	}
 	k.widenB = k.widenA
 	return k
+}
+
+// fit returns the set with its blocks cut to a machine's caches.
+func (s instructionSet) fit(machine topology.Topology) instructionSet {
+	for _, k := range []*kernel{&s.float64s, &s.float32s, &s.float16s, &s.bfloat16s, &s.int8s} {
+		k.blocking = k.blocking.fit(k.word, machine)
+	}
+	return s
 }
 
 // complete derives the kernels of the narrow types that have none of their own.

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"gpuplay/internal/topology"
 )
 
 // ErrClosed is returned by a pool that has been closed.
@@ -31,29 +33,31 @@ type Pool struct {
 type job interface{ work(thread int) }
 
 // NewPool starts threads for an instruction set that ISAs lists. 0 threads stand
-// for as many as CPUs that the process may use: those of its affinity mask, or
-// fewer where GOMAXPROCS, which heeds a container's quota, is lower. More
-// threads than that work, slowly, and are not tied to CPUs.
+// for one on each core of the fastest kind that the process may use, or fewer
+// where GOMAXPROCS, which heeds a container's quota, is lower: two threads of a
+// core share its multipliers, and an efficiency core holds the others up. More
+// threads take those as well; more threads than CPUs work, slowly, and are not
+// tied to any.
 func NewPool(isa ISA, threads int) (*Pool, error) {
 	set, err := findSet(isa)
 	if err != nil {
 		return nil, err
 	}
-	cpus := usableCPUs()
-	count := runtime.NumCPU()
-	if len(cpus) > 0 {
-		count = len(cpus)
-	}
+	machine := topology.Read()
+	cpus := machine.CPUs()
 	switch {
 	case threads < 0:
-		return nil, fmt.Errorf("gemm: %d threads: use 1 or more, or 0 for all CPUs", threads)
+		return nil, fmt.Errorf("gemm: %d threads: use 1 or more, or 0 for all cores", threads)
 	case threads == 0:
-		threads = min(count, runtime.GOMAXPROCS(0))
+		threads = runtime.GOMAXPROCS(0)
+		if cores := machine.Cores(); cores > 0 {
+			threads = min(threads, cores)
+		}
 	}
 	if threads > len(cpus) {
 		cpus = nil
 	}
-	p := &Pool{set: *set, wake: make([]chan job, threads)}
+	p := &Pool{set: set.fit(machine), wake: make([]chan job, threads)}
 	p.driver.own, p.driver.worth = make([]scratch, threads), worthThreads
 	p.driver.team.patience = 1 << 14
 	if threads > runtime.GOMAXPROCS(0) { // never all of them run at once
@@ -72,8 +76,8 @@ func NewPool(isa ISA, threads int) (*Pool, error) {
 func (p *Pool) serve(thread int, cpus []int) {
 	runtime.LockOSThread()
 	if cpus != nil {
-		pinThread(cpus[thread])
-		defer pinThread(cpus...)
+		topology.Pin(cpus[thread])
+		defer topology.Pin(cpus...)
 	}
 	for work := range p.wake[thread] {
 		work.work(thread)

@@ -43,8 +43,8 @@ const (
 	least   = 192 << 20 // the same, where no cache is known or they are small
 )
 
-// Places returns where so many threads, which are on the CPUs that Performance
-// lists first, can have their arrays: half of each cache that is theirs, as far as
+// Places returns where so many threads, which are on the CPUs that CPUs lists
+// first, can have their arrays: half of each cache that is theirs, as far as
 // it is clearly larger than the one before, and memory. Limit is what all arrays
 // may take in bytes, 0 for 4 GB. The arrays in memory are each four times as large
 // as the last cache, as STREAM demands, within the limit; memory is left out where
@@ -63,7 +63,7 @@ func Places(t topology.Topology, threads, limit int) []Place {
 		}
 		count, share := 1, c.Size
 		if len(c.Domains) > 0 {
-			count = touched(c.Domains, t.Performance(), threads)
+			count = touched(c.Domains, t.CPUs(), threads)
 			share = c.Size * count / threads
 		} else if c.Shared != nil { // fill one before the next
 			count = (threads + *c.Shared - 1) / *c.Shared
@@ -100,8 +100,8 @@ func touched(domains [][]int, cpus []int, threads int) int {
 // ErrNoRoom is returned by Memory when the arrays would fit into the caches.
 var ErrNoRoom = errors.New("roof: the memory that may be used is too small to measure it")
 
-// Memory measures the memory's bandwidth with so many threads, 0 for all
-// performance CPUs. It may allocate limit bytes, 0 for 4 GB. Its errors are
+// Memory measures the memory's bandwidth with so many threads, 0 for one
+// on each performance core. It may allocate limit bytes, 0 for 4 GB. Its errors are
 // ErrNoRoom and the context's, beside which the samples until then are returned.
 func Memory(ctx context.Context, threads, limit int) (Bandwidth, error) {
 	if threads == 0 {
@@ -115,12 +115,9 @@ func Memory(ctx context.Context, threads, limit int) (Bandwidth, error) {
 	return Bandwidth{}, ErrNoRoom
 }
 
-// Threads returns how many CPUs of the fastest kind there are, at least 1.
+// Threads returns how many cores of the fastest kind there are, at least 1.
 func Threads() int {
-	if kinds := topology.Read().Kinds; len(kinds) > 0 {
-		return max(1, kinds[0].CPUs)
-	}
-	return 1
+	return max(1, topology.Read().Cores())
 }
 
 // Measure measures one place with so many threads, each on a CPU of its own where

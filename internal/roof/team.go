@@ -26,7 +26,7 @@ type team struct {
 
 func newTeam(ctx context.Context, threads int) *team {
 	t := &team{ctx: ctx, threads: threads, begun: make([]time.Time, threads), ended: make([]time.Time, threads)}
-	if cpus := topology.Read().Performance(); threads <= len(cpus) {
+	if cpus := topology.Read().CPUs(); threads <= len(cpus) {
 		t.cpus = cpus[:threads]
 	}
 	return t
@@ -41,7 +41,7 @@ func (t *team) run(work func(thread int)) {
 			runtime.LockOSThread()
 			if t.cpus != nil {
 				topology.Pin(t.cpus[thread])
-				defer topology.Pin(topology.Read().Performance()...) // the main thread cannot be ended
+				defer topology.Pin(topology.Read().CPUs()...) // the main thread cannot be ended
 			}
 			work(thread)
 		})

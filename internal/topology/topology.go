@@ -60,19 +60,30 @@ func (t Topology) Threads() int {
 	return n
 }
 
-// Performance returns the numbers of the logical CPUs of the fastest kind, one of
-// each core first, then their siblings; nothing where CPUs have no numbers.
-func (t Topology) Performance() []int {
+// Cores returns how many cores of the fastest kind there are, 0 when that is not
+// known; where it is not known which CPUs share one, it counts CPUs.
+func (t Topology) Cores() int {
 	if len(t.Kinds) == 0 {
-		return nil
+		return 0
 	}
+	if n := len(t.Kinds[0].Cores); n > 0 {
+		return n
+	}
+	return t.Kinds[0].CPUs
+}
+
+// CPUs returns the numbers of the logical CPUs in the order in which to use them:
+// one of each core of the fastest kind, then their siblings, then slower kinds.
+// Nothing where CPUs have no numbers.
+func (t Topology) CPUs() []int {
 	var cpus []int
-	cores := t.Kinds[0].Cores
-	for i, more := 0, true; more; i++ {
-		more = false
-		for _, c := range cores {
-			if i < len(c) {
-				cpus, more = append(cpus, c[i]), true
+	for _, k := range t.Kinds {
+		for i, more := 0, true; more; i++ {
+			more = false
+			for _, c := range k.Cores {
+				if i < len(c) {
+					cpus, more = append(cpus, c[i]), true
+				}
 			}
 		}
 	}

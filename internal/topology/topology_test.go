@@ -128,7 +128,7 @@ func TestSysfs(t *testing.T) {
 func TestSysfsIntelList(t *testing.T) {
 	sys := tree(t, "alder-lake.txt")
 	sys["cpu_core/cpus"] = &fstest.MapFile{Data: []byte("0-3\n")}
-	if got := fromSysfs(sys, list(0, 7)); len(got.Kinds) != 2 || got.Kinds[0].CPUs != 4 || !slices.Equal(got.Performance(), []int{0, 2, 1, 3}) {
+	if got := fromSysfs(sys, list(0, 7)); len(got.Kinds) != 2 || got.Kinds[0].CPUs != 4 || got.Cores() != 2 || !slices.Equal(got.CPUs(), []int{0, 2, 1, 3, 4, 6, 5, 7}) {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -242,8 +242,8 @@ func TestRead(t *testing.T) {
 	if got.Threads() < 1 || got.Threads() > runtime.NumCPU() {
 		t.Errorf("%d CPUs of %d: %s", got.Threads(), runtime.NumCPU(), text)
 	}
-	if runtime.GOOS == "linux" && len(got.Performance()) != got.Kinds[0].CPUs {
-		t.Errorf("%v are not %d CPUs", got.Performance(), got.Kinds[0].CPUs)
+	if runtime.GOOS == "linux" && len(got.CPUs()) != got.Threads() {
+		t.Errorf("%v are not %d CPUs", got.CPUs(), got.Threads())
 	}
 	first, ok := got.Cache(1)
 	if runtime.GOARCH == "amd64" && (!ok || first.Size < 8<<10) {
