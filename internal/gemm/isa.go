@@ -144,14 +144,25 @@ type vectors struct {
 // stay in the first-level cache. vecs is how many vectors wide tiles are, if C is.
 // B is read in place up to small bytes of it. The tables have the numbers for
 // large caches.
-type blocking struct{ vecs, mc, kc, nc, small int }
+type blocking struct {
+	vecs, mc, kc, nc, small int
+	// near is how many bytes find room in the second-level cache beside what else
+	// is there, far from how many on a matrix is not in it anyhow.
+	near, far int
+	ways      int // of the first-level cache
+}
 
 // fit makes blocks small enough for the caches of a machine: half of the second
 // level for A's, a quarter of the third for B's, which every thread shares and
 // which other programs may want, and an eighth of it for a B that is read in place.
 // Sizes that are not known are taken to be large.
 func (b blocking) fit(word int, machine topology.Topology) blocking {
+	b.near, b.far, b.ways = 384<<10, 1<<20, 8
+	if cache, ok := machine.Cache(1); ok && cache.Ways != nil {
+		b.ways = *cache.Ways
+	}
 	if cache, ok := machine.Cache(2); ok {
+		b.near, b.far = cache.Size*3/8, cache.Size
 		b.kc = min(b.kc, max(128, cache.Size/2/(b.mc*word)))
 	}
 	if cache, ok := machine.Cache(3); ok {

@@ -15,6 +15,30 @@ func (b *buffer) grow(n int) unsafe.Pointer {
 	return unsafe.Add(start, -int(uintptr(start))&63)
 }
 
+// fetch brings rows of so many bytes, of a matrix of all bytes, into the
+// second-level cache, if they fit there and the matrix does not. It reads a number
+// of every line: no read waits for another, so that they come as fast as memory
+// can bring them, while a kernel jumps from row to row faster than the CPU can
+// guess. Prefetching would not do: CPUs drop what they have no time for.
+func (d *driver) fetch(w *scratch, src unsafe.Pointer, stride, rows, bytes, all int) {
+	if all <= d.far || rows*bytes > d.near {
+		return
+	}
+	var sum byte
+	for i := range rows {
+		row := unsafe.Add(src, i*stride)
+		j := 0
+		for ; j+256 <= bytes; j += 256 {
+			sum += *(*byte)(unsafe.Add(row, j)) | *(*byte)(unsafe.Add(row, j+64)) | *(*byte)(unsafe.Add(row, j+128)) | *(*byte)(unsafe.Add(row, j+192))
+		}
+		for ; j < bytes; j += 64 {
+			sum += *(*byte)(unsafe.Add(row, j))
+		}
+		sum += *(*byte)(unsafe.Add(row, bytes-1))
+	}
+	w.seen = sum
+}
+
 // A packFunc copies k rows of B, stride bytes apart, cols elements of each, to a
 // panel with so many lanes in a row. Lanes that no column is left for become
 // zeros: what lay there before, such as subnormal numbers, might slow a kernel

@@ -48,7 +48,7 @@ func (d *driver) asVector() (v vectorProduct, ok bool) {
 
 // columnsAtOnce is how many bytes of y stay in the first-level cache while rows
 // are added to them.
-const columnsAtOnce = 8 << 10
+const columnsAtOnce = 16 << 10
 
 // workVector computes shares of y until there are none.
 func (d *driver) workVector(w *scratch) {
@@ -103,10 +103,15 @@ func (d *driver) addRows(w *scratch, x unsafe.Pointer, from, cols int) {
 	if v.strideY != d.word {
 		y = w.b.grow(0)
 	}
-	for p := 0; p < v.rows; {
+	atOnce := max(4, d.near/2/(cols*d.elem)&^3)
+	for p, fetched := 0, 0; p < v.rows; {
 		some, add := 4, d.axpy4
 		if v.rows-p < 4 {
 			some, add = 1, d.axpy1
+		}
+		if p >= fetched {
+			fetched = min(p+atOnce, v.rows)
+			d.fetch(w, unsafe.Add(v.m, p*v.ld+from*d.elem), v.ld, fetched-p, cols*d.elem, v.rows*v.cols*d.elem)
 		}
 		add(y, unsafe.Add(x, p*d.elem), unsafe.Add(v.m, p*v.ld+from*d.elem), v.ld, cols, p > 0)
 		p += some
