@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"gpuplay/internal/bench"
 )
@@ -15,6 +16,9 @@ import (
 // parent has said hello. It returns at in's end, at once, even in the middle of a
 // product: the process is expected to exit then.
 func Serve(in io.Reader, out io.Writer, open func(Hello) (bench.Engine, error)) error {
+	if f, ok := in.(*os.File); ok {
+		in = pollable(f)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	requests := make(chan []byte)
