@@ -18,9 +18,9 @@ func pollable(f *os.File) *os.File {
 	if err != nil || info.Mode()&os.ModeNamedPipe == 0 {
 		return f
 	}
-	fd := f.Fd()
-	if syscall.SetNonblock(int(fd), true) != nil {
+	fd, err := syscall.Dup(int(f.Fd())) // each of the two files closes its own
+	if err != nil || syscall.SetNonblock(fd, true) != nil {
 		return f
 	}
-	return os.NewFile(fd, f.Name())
+	return os.NewFile(uintptr(fd), f.Name())
 }

@@ -16,6 +16,7 @@ func TestPollable(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, w := os.NewFile(uintptr(p[0]), "r"), os.NewFile(uintptr(p[1]), "w")
+	defer r.Close()
 	defer w.Close()
 	if r.SetReadDeadline(time.Now()) == nil {
 		t.Fatal("the pipe is polled to begin with: this tests nothing")
