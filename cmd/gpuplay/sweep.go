@@ -164,6 +164,9 @@ func (a *app) sweep(ctx context.Context, fl *pflag.FlagSet, f sweepFlags) error 
 	if err != nil {
 		return err
 	}
+	if err := f.checkISA(chosen); err != nil {
+		return err
+	}
 	record, err := f.record()
 	if err != nil {
 		return err

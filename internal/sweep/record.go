@@ -156,6 +156,11 @@ func (r *Record) Mismatch(now *report.Document, lanes []bench.Lane, g bench.GEMM
 	if !slices.Equal(had, have) {
 		return differ("list of engines", strings.Join(had, ", "), strings.Join(have, ", "))
 	}
+	for i, l := range lanes { // the same library may have computed with other instructions or threads
+		if was, is := old.Results[i].Device.Detail, l.Device.Detail; was != is {
+			return differ("kind of "+l.Engine.Name()+":"+l.Device.ID, orUnknown(was), orUnknown(is))
+		}
+	}
 	return nil
 }
 

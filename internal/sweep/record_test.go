@@ -21,7 +21,7 @@ func document(n int) *report.Document {
 		Schema: report.Schema, Created: time.Unix(0, 0).UTC(), Program: report.Program{Version: "0.1.0", Commit: "abc"},
 		Machine: host.Machine{OS: "linux", Arch: "amd64", CPU: "Example", Cores: 2, Features: []string{"avx2"}},
 		Results: []*bench.Result{{
-			Engine: "fake", Device: bench.Device{ID: "one", Version: "1.2"}, GEMM: bench.Square(n, matrix.Float32), Seed: 1,
+			Engine: "fake", Device: bench.Device{ID: "one", Version: "1.2", Detail: "AVX2"}, GEMM: bench.Square(n, matrix.Float32), Seed: 1,
 			Protocol: bench.Steady, Samples: []bench.Sample{{Iters: 3, Wall: 20 * time.Millisecond}},
 			Check: &matrix.Check{Passed: true, Arithmetic: "float32"},
 		}},
@@ -120,7 +120,10 @@ func TestRecordRubbish(t *testing.T) {
 
 func TestMismatch(t *testing.T) {
 	engine := fake.New("fake", &fake.Clock{}, nil)
-	lanes := []bench.Lane{{Engine: engine, Device: bench.Device{ID: "one", Version: "1.2"}}}
+	with := func(version, detail string) []bench.Lane {
+		return []bench.Lane{{Engine: engine, Device: bench.Device{ID: "one", Version: version, Detail: detail}}}
+	}
+	lanes := with("1.2", "AVX2")
 	g := bench.Square(1, matrix.Float32)
 	r := &Record{Points: []*report.Document{document(16)}}
 	if err := r.Mismatch(document(16), lanes, g, 1); err != nil {
@@ -142,9 +145,11 @@ func TestMismatch(t *testing.T) {
 	}
 	for says, err := range map[string]error{
 		"dtype: float32, now bfloat16, sums in float32, results in bfloat16": r.Mismatch(document(16), lanes, bench.Square(1, matrix.BFloat16), 1),
-		"seed: 1, now 2":              r.Mismatch(document(16), lanes, g, 2),
-		"engines: fake:one 1.2, now ": r.Mismatch(document(16), nil, g, 1),
-		"now fake:one 1.3":            r.Mismatch(document(16), []bench.Lane{{Engine: engine, Device: bench.Device{ID: "one", Version: "1.3"}}}, g, 1),
+		"seed: 1, now 2":                              r.Mismatch(document(16), lanes, g, 2),
+		"engines: fake:one 1.2, now ":                 r.Mismatch(document(16), nil, g, 1),
+		"now fake:one 1.3":                            r.Mismatch(document(16), with("1.3", "AVX2"), g, 1),
+		"another kind of fake:one: AVX2, now AVX-512": r.Mismatch(document(16), with("1.2", "AVX-512"), g, 1),
+		"fake:one: AVX2, now unknown":                 r.Mismatch(document(16), with("1.2", ""), g, 1),
 	} {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("error %v, want one that says %q", err, says)
