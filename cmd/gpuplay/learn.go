@@ -76,7 +76,7 @@ usual size. internal/learn has the code of each, docs/CPU-GEMM.md the story.`,
 }
 
 func (a *app) learnMatmul(ctx context.Context, f learnFlags) error {
-	rungs, peak, end, err := learn.Ladder(f.threads)
+	rungs, end, err := learn.Ladder(f.threads)
 	if err != nil {
 		return usagef("leave it out for all CPUs", "--threads %d: %v", f.threads, err)
 	}
@@ -99,9 +99,9 @@ func (a *app) learnMatmul(ctx context.Context, f learnFlags) error {
 	if err != nil && (ctx.Err() == nil || !errors.Is(err, ctx.Err())) {
 		return err
 	}
-	l := &report.Ladder{CPU: host.CPU(), Size: n, Peak: peak, Interrupted: ctx.Err() != nil}
+	l := &report.Ladder{CPU: host.CPU(), Size: n, Interrupted: ctx.Err() != nil}
 	for _, s := range steps {
-		l.Rungs = append(l.Rungs, report.Rung{Name: s.Name, Idea: s.Idea, Threads: s.Threads, Seconds: s.Seconds})
+		l.Rungs = append(l.Rungs, report.Rung{Name: s.Name, Idea: s.Idea, Threads: s.Threads, Seconds: s.Seconds, Peak: s.Peak})
 	}
 	if err := report.LadderTable(a.stdout, l, a.env.style(a.stdout)); err != nil {
 		return err

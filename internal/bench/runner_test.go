@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"context"
+	"errors"
 	"math"
 	"testing"
 	"time"
@@ -263,6 +264,57 @@ func TestWarnings(t *testing.T) {
 				t.Errorf("%d samples, error %v", len(result.Samples), result.Error)
 			}
 		})
+	}
+}
+
+// peaks is an engine whose tasks find the device's peak to be these, one after the
+// other, and then cannot be prepared any more.
+type peaks struct {
+	bench.Engine
+	left *[]float64
+}
+
+func (e peaks) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+	if len(*e.left) == 0 {
+		return nil, errors.New("no more")
+	}
+	task, err := e.Engine.Prepare(ctx, d, g, seed)
+	peak := (*e.left)[0]
+	*e.left = (*e.left)[1:]
+	return peaked{task, peak}, err
+}
+
+type peaked struct {
+	bench.Task
+	peak float64
+}
+
+func (t peaked) Facts() bench.Facts { return bench.Facts{Peak: &t.peak} }
+
+// The peak is that of the size at hand, measured before its samples and after.
+func TestPeakAroundTheSamples(t *testing.T) {
+	speed := small.FLOP() / (100 * ms).Seconds()
+	for _, tt := range []struct {
+		name  string
+		peaks []float64 // as shares of the speed
+		want  float64
+		codes string
+	}{
+		{"disturbed before", []float64{0.5, 1.25}, 1.25, ""},
+		{"disturbed after", []float64{1.25, 0.5}, 1.25, ""},
+		{"not there after", []float64{1.25}, 1.25, ""},
+		{"too low both times", []float64{0.5, 0.6}, 0.6, "above_peak"},
+	} {
+		r := newRig(gpu("A", 100*ms))
+		var left []float64
+		for _, p := range tt.peaks {
+			left = append(left, p*speed)
+		}
+		r.lanes[0].Engine = peaks{r.lanes[0].Engine, &left}
+		result := r.race(t, budget)[0]
+		if p := result.Facts.Peak; p == nil || *p != tt.want*speed || codes(result) != tt.codes || result.Error != nil || len(left) > 0 {
+			t.Errorf("%s: peak %v, warnings %q, error %v; want %v and %q", tt.name, p, codes(result), result.Error, tt.want*speed, tt.codes)
+		}
 	}
 }
 

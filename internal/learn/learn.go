@@ -16,25 +16,26 @@ import (
 
 // A Rung is one idea more than the rung before.
 type Rung struct {
-	Name    string `json:"name"`
-	Idea    string `json:"idea"` // in a sentence
-	Threads int    `json:"threads"`
+	Name    string
+	Idea    string // in a sentence
+	Threads int
 
 	multiply func(ctx context.Context, m, n, k int, a, b, c []float32) error
+	pool     *gemm.Pool // that multiplies; nil for the rungs in Go
 }
 
-// Ladder returns the rungs, the last with so many threads, 0 for all CPUs, and the
-// peak of one of them in FLOP/s, 0 where that is not known. close ends the threads.
-func Ladder(threads int) (rungs []Rung, peak float64, close func(), err error) {
+// Ladder returns the rungs, the last with so many threads, 0 for all CPUs. close
+// ends the threads.
+func Ladder(threads int) (rungs []Rung, close func(), err error) {
 	isa := gemm.ISAs()[0]
 	one, err := gemm.NewPool(isa, 1)
 	if err != nil {
-		return nil, 0, nil, err
+		return nil, nil, err
 	}
 	all, err := gemm.NewPool(isa, threads)
 	if err != nil {
 		one.Close()
-		return nil, 0, nil, err
+		return nil, nil, err
 	}
 	plain := func(f func(m, n, k int, a, b, c []float32)) func(context.Context, int, int, int, []float32, []float32, []float32) error {
 		return func(_ context.Context, m, n, k int, a, b, c []float32) error {
@@ -47,22 +48,22 @@ func Ladder(threads int) (rungs []Rung, peak float64, close func(), err error) {
 			return p.Float32(ctx, 1, gemm.Problem{M: m, N: n, K: k}, a, b, c)
 		}
 	}
-	peak, _ = one.Peak(gemm.Float32)
 	return []Rung{
-		{"naive", "a row of A times a column of B, as the textbook has it", 1, plain(naive)},
-		{"loop order", "the same sums in another order, so that memory is read along its lines", 1, plain(reordered)},
-		{"blocked", "B in blocks that stay in a cache while all of A passes by", 1, plain(blocked)},
-		{"packed", "blocks copied into the order of their use; sums of a small tile stay in registers", 1, plain(packed)},
-		{"vector", fmt.Sprintf("%s: several multiplications and additions an instruction, in assembly", isa), 1, fast(one)},
-		{"threads", "every core takes a share of the rows", all.Threads(), fast(all)},
-	}, peak, func() { one.Close(); all.Close() }, nil
+		{"naive", "a row of A times a column of B, as the textbook has it", 1, plain(naive), nil},
+		{"loop order", "the same sums in another order, so that memory is read along its lines", 1, plain(reordered), nil},
+		{"blocked", "B in blocks that stay in a cache while all of A passes by", 1, plain(blocked), nil},
+		{"packed", "blocks copied into the order of their use; sums of a small tile stay in registers", 1, plain(packed), nil},
+		{"vector", fmt.Sprintf("%s: several multiplications and additions an instruction, in assembly", isa), 1, fast(one), one},
+		{"threads", "every core takes a share of the rows", all.Threads(), fast(all), all},
+	}, func() { one.Close(); all.Close() }, nil
 }
 
 // A Step is what a rung came to.
 type Step struct {
 	Rung
-	Seconds []float64    `json:"seconds"` // of one product, a value a sample
-	Check   matrix.Check `json:"check"`
+	Seconds []float64 // of one product, a value a sample
+	Peak    *float64  // FLOP/s of as many threads with nothing but multiply-adds, around the samples; nil: not known
+	Check   matrix.Check
 }
 
 const (
@@ -125,6 +126,7 @@ func measure(ctx context.Context, r Rung, ref *matrix.Reference, n int, a, b, c 
 	for i := range c { // what the rung before has left must not pass for this one's
 		c[i] = -1
 	}
+	step.seePeak()
 	for {
 		start := time.Now()
 		if err := r.multiply(ctx, n, n, n, a, b, c); err != nil {
@@ -141,6 +143,7 @@ func measure(ctx context.Context, r Rung, ref *matrix.Reference, n int, a, b, c 
 			break
 		}
 	}
+	step.seePeak()
 	var y [][]float64
 	for _, x := range ref.Vectors() {
 		v, err := matrix.MulVec(ctx, c, x, func(x float32) float64 { return float64(x) })
@@ -154,4 +157,15 @@ func measure(ctx context.Context, r Rung, ref *matrix.Reference, n int, a, b, c 
 		err = fmt.Errorf("learn: the product of %q is wrong", r.Name)
 	}
 	return step, err
+}
+
+// seePeak measures the peak of the rung's threads; the best counts, since a
+// neighbour can only make it smaller.
+func (s *Step) seePeak() {
+	if s.pool == nil {
+		return
+	}
+	if peak, ok := s.pool.Peak(gemm.Float32); ok && (s.Peak == nil || peak > *s.Peak) {
+		s.Peak = &peak
+	}
 }

@@ -7,12 +7,13 @@ import (
 	"slices"
 	"testing"
 
+	"gpuplay/internal/gemm"
 	"gpuplay/internal/matrix"
 )
 
 func ladder(t testing.TB) []Rung {
 	t.Helper()
-	rungs, _, end, err := Ladder(2)
+	rungs, end, err := Ladder(2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +69,9 @@ func TestClimb(t *testing.T) {
 	for i, s := range steps {
 		if s.Name != rungs[i].Name || s.Name != seen[i] || len(s.Seconds) == 0 || slices.Min(s.Seconds) <= 0 || !s.Check.Passed || s.Threads < 1 {
 			t.Errorf("got %+v", s)
+		}
+		if known := s.Name == "vector" || s.Name == "threads"; (s.Peak != nil) != (known && gemm.ISAs()[0] != gemm.Portable) {
+			t.Errorf("%s has the peak %v", s.Name, s.Peak)
 		}
 	}
 }

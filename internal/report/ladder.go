@@ -15,8 +15,7 @@ import (
 // A Ladder is one product computed in better and better ways.
 type Ladder struct {
 	CPU         string
-	Size        int     // n of an n×n×n product of float32
-	Peak        float64 // FLOP/s of one thread with nothing but multiply-adds; 0: not known
+	Size        int // n of an n×n×n product of float32
 	Rungs       []Rung
 	Interrupted bool
 }
@@ -27,6 +26,7 @@ type Rung struct {
 	Idea    string
 	Threads int
 	Seconds []float64 // of one product, a value a sample
+	Peak    *float64  // FLOP/s of as many threads with nothing but multiply-adds; nil: not known
 }
 
 // LadderTable writes a line a rung with what it brings, and its idea.
@@ -95,10 +95,8 @@ func (l *Ladder) sentences(speeds []float64) []string {
 	var out []string
 	if n := len(speeds); n > 1 {
 		text := fmt.Sprintf("From %s to %s: %s× as fast, with the same multiplications.", l.Rungs[0].Name, l.Rungs[n-1].Name, unit.Times(speeds[n-1]/speeds[0]))
-		for i, r := range l.Rungs {
-			if r.Name == "vector" && l.Peak > 0 {
-				text += fmt.Sprintf(" One thread reaches %s of the most that one can multiply and add here.", unit.Percent(speeds[i]/l.Peak))
-			}
+		if shares := l.shares(speeds); shares != "" {
+			text += " " + shares
 		}
 		out = append(out, text)
 	}
@@ -106,4 +104,27 @@ func (l *Ladder) sentences(speeds []float64) []string {
 		out = append(out, "Interrupted: what was measured until then is shown.")
 	}
 	return out
+}
+
+// shares says how near to their peak one thread comes and all of them do, where
+// that is known.
+func (l *Ladder) shares(speeds []float64) string {
+	text, last := "", 0
+	for i, r := range l.Rungs {
+		if r.Peak == nil || r.Threads == last { // the last rung has one thread on one CPU
+			continue
+		}
+		last = r.Threads
+		share := unit.Percent(speeds[i] / *r.Peak)
+		switch {
+		case text != "":
+			text += fmt.Sprintf(", %s %s of theirs", threadsText(r.Threads), share)
+		default:
+			text = fmt.Sprintf("One thread reaches %s of the most that it can multiply and add", share)
+		}
+	}
+	if text != "" {
+		text += "."
+	}
+	return text
 }

@@ -28,7 +28,7 @@ var plotColors = []struct{ light, dark string }{
 }
 
 // SweepSVG draws the square sizes: speed over size, both logarithmic, a line a lane
-// with the range of its median, and the peak that was measured as a roof. It reads
+// with the range of its median, and the peaks that were measured as a roof. It reads
 // on light and dark pages.
 func SweepSVG(w io.Writer, s *Sweep) error {
 	lanes, devices := s.lanes()
@@ -76,8 +76,7 @@ func SweepSVG(w io.Writer, s *Sweep) error {
 	fmt.Fprintf(&b, `<line class="a" x1="%d" x2="%d" y1="%d" y2="%d"/>`+"\n", plotLeft, plotRight, plotBottom, plotBottom)
 
 	var labels []label
-	if peak := peakOf(points); finite(peak) {
-		fmt.Fprintf(&b, `<line class="r" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/>`+"\n", plotLeft, plotRight, c.y(peak), c.y(peak))
+	if peak := c.roof(&b, points); peak > 0 {
 		labels = append(labels, label{c.y(peak), "t", "peak " + trim(unit.Digits3(peak/c.scale)), -1})
 	}
 	for i := range slices.Backward(lanes) { // the first lane on top
@@ -104,7 +103,7 @@ func plotStyle(lanes int) string {
 	}
 	return `<style>
 .b{fill:#fff}.h{font-size:19px;font-weight:600;fill:#16191d}.t,.s{font-size:13px;fill:#4a525c}.n{font-size:14px;font-weight:600;stroke:none!important}
-.g{stroke:#e3e6ea}.a{stroke:#8a939e}.r{stroke:#4a525c;stroke-dasharray:6 5}.l{fill:none!important;stroke-width:2.2;stroke-linejoin:round}.e{stroke-width:1.2;opacity:.55}.p{stroke:none!important}
+.g{stroke:#e3e6ea}.a{stroke:#8a939e}.r{stroke:#4a525c;stroke-dasharray:6 5;fill:none}.l{fill:none!important;stroke-width:2.2;stroke-linejoin:round}.e{stroke-width:1.2;opacity:.55}.p{stroke:none!important}
 ` + light.String() + `
 @media(prefers-color-scheme:dark){.b{fill:#0f1216}.h{fill:#f1f3f5}.t,.s{fill:#b4bcc6}.g{stroke:#2a3038}.a{stroke:#6b7580}.r{stroke:#b4bcc6}` + dark.String() + `}
 </style>
@@ -152,6 +151,28 @@ func (c *chart) x(n int) float64 {
 
 func (c *chart) y(speed float64) float64 {
 	return plotBottom - (math.Log(speed)-math.Log(c.low))/(math.Log(c.high)-math.Log(c.low))*(plotBottom-plotTop)
+}
+
+// roof draws the peak that was measured with each size, from side to side, and
+// returns the last; 0 where none is known.
+func (c *chart) roof(b *strings.Builder, points []point) (last float64) {
+	var path []string
+	for _, p := range points {
+		r := p.results[0]
+		if r == nil || r.Facts.Peak == nil || !finite(*r.Facts.Peak) {
+			continue
+		}
+		last = *r.Facts.Peak
+		if len(path) == 0 {
+			path = append(path, fmt.Sprintf("%d,%.1f", plotLeft, c.y(last)))
+		}
+		path = append(path, fmt.Sprintf("%.1f,%.1f", c.x(p.gemm.N), c.y(last)))
+	}
+	if len(path) > 0 {
+		path = append(path, fmt.Sprintf("%d,%.1f", plotRight, c.y(last)))
+		fmt.Fprintf(b, `<polyline class="r" points="%s"/>`+"\n", strings.Join(path, " "))
+	}
+	return last
 }
 
 // line draws lane i and returns the height at which it ends.

@@ -10,7 +10,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"sync"
 
 	"gpuplay/internal/bench"
 	"gpuplay/internal/gemm"
@@ -28,9 +27,7 @@ type Options struct {
 // An Engine computes on the CPU. Its tasks share one pool of threads and wait
 // for each other.
 type Engine struct {
-	pool  *gemm.Pool
-	mu    sync.Mutex
-	peaks map[matrix.DType]peak // by the operands' type
+	pool *gemm.Pool
 }
 
 var _ bench.Engine = (*Engine)(nil)
@@ -46,7 +43,7 @@ func New(opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, invalid("gocpu: %w", err)
 	}
-	return &Engine{pool: pool, peaks: map[matrix.DType]peak{}}, nil
+	return &Engine{pool}, nil
 }
 
 // Close ends the engine's threads. Its tasks then return errors.
@@ -80,7 +77,7 @@ func (e *Engine) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed
 	if err := check(g, host.Free()); err != nil {
 		return nil, err
 	}
-	facts := e.facts(g.In)
+	facts := func() bench.Facts { return e.facts(g.In) }
 	switch g.In {
 	case matrix.Float64:
 		return prepare(ctx, g, seed, facts, e.pool.Float64, storage[float64, float64]{
@@ -129,35 +126,17 @@ func check(g bench.GEMM, free int64) error {
 	return nil
 }
 
-// peakTimes is how often the peak of a type is measured, by the first products
-// that are prepared. The best counts: a neighbour on this machine can only make it
-// smaller.
-const peakTimes = 3
-
+// facts measures the peak, which takes some hundredths of a second: the clock of
+// minutes ago says nothing about a product of today.
 func (e *Engine) facts(d matrix.DType) bench.Facts {
 	facts := bench.Facts{Threads: e.pool.Threads()}
 	if note := e.pool.Note(gemm.Arithmetic(d)); note != "" {
 		facts.Notes = []string{note}
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	p := e.peaks[d]
-	if p.times < peakTimes {
-		flops, _ := e.pool.Peak(gemm.Arithmetic(d))
-		p = peak{max(p.flops, flops), p.times + 1}
-		e.peaks[d] = p
-	}
-	if p.flops > 0 {
-		facts.Peak = &p.flops
+	if peak, ok := e.pool.Peak(gemm.Arithmetic(d)); ok {
+		facts.Peak = &peak
 	}
 	return facts
-}
-
-// A peak is what the pool reached in so many measurements, in FLOP/s or OP/s; 0
-// where that cannot be known.
-type peak struct {
-	flops float64
-	times int
 }
 
 func invalid(format string, args ...any) error {

@@ -66,6 +66,27 @@ func TestFacts(t *testing.T) {
 	}
 }
 
+// Each task has a peak of its own: one of minutes ago says nothing about today's
+// clock. Measurements of the same nanosecond are as good as impossible.
+func TestPeakIsMeasuredForEachTask(t *testing.T) {
+	if gemm.ISAs()[0] == gemm.Portable {
+		t.Skip("portable Go has no peak")
+	}
+	e := newEngine(t, Options{Threads: 1})
+	seen := map[float64]bool{}
+	const tasks = 6
+	for range tasks {
+		task, err := e.Prepare(t.Context(), cpu, bench.Square(3, matrix.Float32), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[*task.Facts().Peak] = true
+	}
+	if len(seen) < tasks-1 {
+		t.Errorf("%d peaks of %d tasks", len(seen), tasks)
+	}
+}
+
 func TestPrepareErrors(t *testing.T) {
 	e := newEngine(t, Options{Threads: 1})
 	with := func(change func(*bench.GEMM)) bench.GEMM {

@@ -38,7 +38,7 @@ func bits16(d matrix.DType, narrow func([]uint16, []float32)) storage[uint16, ui
 
 // A task is a product with its matrices in memory.
 type task[S, R any] struct {
-	facts   bench.Facts
+	facts   func() bench.Facts
 	shape   gemm.Problem
 	sum     bool
 	from    func(R) float64
@@ -49,7 +49,7 @@ type task[S, R any] struct {
 	c    []R
 }
 
-func prepare[S, R any](ctx context.Context, g bench.GEMM, seed uint64, facts bench.Facts,
+func prepare[S, R any](ctx context.Context, g bench.GEMM, seed uint64, facts func() bench.Facts,
 	product func(context.Context, int, gemm.Problem, []S, []S, []R) error, s storage[S, R]) (bench.Task, error) {
 	t := &task[S, R]{
 		facts: facts, product: product, from: s.from, sum: g.Sum,
@@ -71,7 +71,8 @@ func prepare[S, R any](ctx context.Context, g bench.GEMM, seed uint64, facts ben
 	return t, nil
 }
 
-func (t *task[S, R]) Facts() bench.Facts { return t.facts }
+// Facts measures the peak anew at each call.
+func (t *task[S, R]) Facts() bench.Facts { return t.facts() }
 
 // Run computes C n times and times all of it by the monotonic clock. Where other
 // tasks of the engine run at once, the time includes waiting for them.
