@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"runtime"
 	"time"
@@ -124,18 +122,7 @@ func (a *app) cpu(ctx context.Context, f cpuFlags) error {
 		}
 		return cpuFormats[format](w, c)
 	}
-	switch {
-	case f.output == "":
-		err = write(a.stdout, f.format)
-	default:
-		err = writeFile(f.output, func(w io.Writer) error { return write(w, f.format) })
-		if err != nil {
-			err = fmt.Errorf("--output %s: %w", f.output, err)
-		}
-		if err != nil || !f.quiet {
-			err = errors.Join(err, write(a.stdout, "table"))
-		}
-	}
+	err = a.deliverAs(f.outputFlags, write)
 	if err == nil && c.Interrupted {
 		return &reportedError{exitInterrupted}
 	}

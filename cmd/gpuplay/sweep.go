@@ -30,6 +30,7 @@ type sweepFlags struct {
 	resume    string
 	plot      string
 	crossover bool
+	kept      string // the file that each size goes to once it is measured; empty: none
 }
 
 const usualSizes = "64:4096"
@@ -62,6 +63,8 @@ conditions or not at all. --plot FILE.svg draws it.`,
 	f.addCommon(fl, time.Minute)
 	fl.StringVar(&f.resume, "resume", "", "continue this file of an earlier --output FILE.jsonl")
 	fl.StringVar(&f.plot, "plot", "", "draw the sweep into this SVG file")
+	fl.Lookup("format").Usage = "table, json, jsonl, csv, md or svg (default: by --output's ending, else table)"
+	fl.Lookup("output").Usage = "write the sweep to this file: as .jsonl size by size, else all of it or nothing"
 	return c
 }
 
@@ -149,16 +152,8 @@ func (a *app) sweep(ctx context.Context, fl *pflag.FlagSet, f sweepFlags) error 
 	if err != nil {
 		return err
 	}
-	if f.resume != "" && f.output == "" {
-		f.output = f.resume
-	}
-	if err := f.outputFlags.checkAs(sweepFormatNames); err != nil {
+	if err := f.checkOutput(); err != nil {
 		return err
-	}
-	if f.plot != "" {
-		if err := writable("plot", f.plot); err != nil {
-			return err
-		}
 	}
 	list, chosen, err := parseWanted(f.engines)
 	if err != nil {
@@ -204,29 +199,53 @@ func (a *app) sweep(ctx context.Context, fl *pflag.FlagSet, f sweepFlags) error 
 	reserveFor(ctx, found, contenders)
 	err = s.run(ctx, shapes)
 	p.close()
-	return errors.Join(err, a.deliverSweep(ctx, f, &s.out))
+	if err := errors.Join(err, a.deliverSweep(ctx, f, &s.out)); err != nil {
+		return err
+	}
+	return sweepOutcome(ctx, &s.out)
+}
+
+// checkOutput settles where the sweep goes. Sizes go into a record as they come, of
+// which people on stdout see the table; all else is written in the end.
+func (f *sweepFlags) checkOutput() error {
+	if f.resume != "" {
+		if f.output != "" && f.output != f.resume {
+			return usagef("leave --output out: with --resume, --format goes to stdout and --plot to a file", "--resume %s and --output %s: a sweep is continued in its own file", f.resume, f.output)
+		}
+		f.kept, f.output = f.resume, "" // never to be written whole
+	}
+	if err := f.outputFlags.checkAs(sweepFormatNames); err != nil {
+		return err
+	}
+	if f.output != "" && f.format == "jsonl" {
+		f.kept, f.output, f.format = f.output, "", "table"
+	}
+	if f.plot == "" {
+		return nil
+	}
+	return writable("plot", f.plot)
 }
 
 // record opens the file that the sweep is kept in, if there is to be one.
 func (f *sweepFlags) record() (*sweep.Record, error) {
-	if f.resume != "" {
-		if f.resume != f.output {
-			return nil, usagef("leave --output out, or use --plot and --format for other forms", "--resume %s and --output %s: a sweep is continued in its own file", f.resume, f.output)
-		}
+	switch {
+	case f.resume != "":
 		r, err := sweep.Resume(f.resume)
 		if err != nil {
 			return nil, usagef("it must be a file that --output FILE.jsonl wrote", "--resume %s: %v", f.resume, cause(err))
 		}
 		return r, nil
+	case f.kept != "":
+		r, err := sweep.Create(f.kept)
+		switch {
+		case errors.Is(err, fs.ErrExist):
+			return nil, usagef("--resume "+f.kept+" continues it; or name another file", "--output %s: is there already", f.kept)
+		case err != nil:
+			return nil, fmt.Errorf("--output %s: %w", f.kept, cause(err))
+		}
+		return r, nil
 	}
-	if f.output == "" || f.format != "jsonl" {
-		return nil, nil
-	}
-	r, err := sweep.Create(f.output)
-	if errors.Is(err, fs.ErrExist) {
-		return nil, usagef("--resume "+f.output+" continues it; or name another file", "--output %s: is there already", f.output)
-	}
-	return r, err
+	return nil, nil
 }
 
 // reserveFor starts the workers that the lanes need beyond one an engine.
@@ -258,7 +277,7 @@ type sweeper struct {
 
 func (s *sweeper) run(ctx context.Context, shapes []sweep.Shape) error {
 	for i, shape := range shapes {
-		if s.record != nil && s.record.Has(shape) {
+		if sweep.Has(s.out.Points, shape) {
 			continue
 		}
 		s.p.say("measuring %s, %d of %d", shape, i+1, len(shapes))
@@ -271,11 +290,12 @@ func (s *sweeper) run(ctx context.Context, shapes []sweep.Shape) error {
 	}
 	for {
 		n, more := between(s.out.Crossing())
-		if !more {
+		shape := sweep.Shape{M: n, N: n, K: n}
+		if !more || sweep.Has(s.out.Points, shape) { // a lane that failed there would fail again
 			return nil
 		}
-		s.p.say("looking closer: measuring %s", unit.Cube(n, n, n))
-		if err := s.measure(ctx, sweep.Shape{M: n, N: n, K: n}); err != nil || ctx.Err() != nil {
+		s.p.say("looking closer: measuring %s", shape)
+		if err := s.measure(ctx, shape); err != nil || ctx.Err() != nil {
 			return err
 		}
 	}
@@ -291,7 +311,7 @@ func between(c report.Crossing) (n int, more bool) {
 	return n, n > c.Below && n < c.From
 }
 
-// patience is how many times a lane's share of the time one product may take.
+// patience is how many times --time one product may take.
 const patience = 4
 
 // measure measures one size, and keeps it if any lane has samples.
@@ -328,7 +348,7 @@ func (s *sweeper) measure(ctx context.Context, shape sweep.Shape) error {
 		return nil
 	}
 	if err := s.record.Append(&d); err != nil {
-		return fmt.Errorf("--output %s: %w", s.f.output, cause(err))
+		return fmt.Errorf("keeping %s in %s: %w", shape, s.f.kept, cause(err))
 	}
 	return nil
 }
@@ -375,28 +395,16 @@ func (a *app) deliverSweep(ctx context.Context, f sweepFlags, s *report.Sweep) e
 		}
 		return sweepFormats[format](w, s)
 	}
-	var errs []error
+	var drawn error
 	if f.plot != "" && len(s.Points) > 0 {
-		if err := writeFile(f.plot, func(w io.Writer) error { return report.SweepSVG(w, s) }); err != nil {
-			errs = append(errs, fmt.Errorf("--plot %s: %w", f.plot, err))
+		if drawn = writeFile(f.plot, func(w io.Writer) error { return report.SweepSVG(w, s) }); drawn != nil {
+			drawn = fmt.Errorf("--plot %s: %w", f.plot, drawn)
 		}
 	}
-	switch {
-	case f.output == "":
-		errs = append(errs, write(a.stdout, f.format))
-	case f.format == "jsonl": // written as it went
-	default:
-		if err := writeFile(f.output, func(w io.Writer) error { return write(w, f.format) }); err != nil {
-			errs = append(errs, fmt.Errorf("--output %s: %w", f.output, err))
-		}
+	if f.kept != "" && f.format == "table" && f.quiet {
+		return drawn
 	}
-	if f.output != "" && (!f.quiet || len(errs) > 0) {
-		errs = append(errs, write(a.stdout, "table"))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	return sweepOutcome(ctx, s)
+	return errors.Join(drawn, a.deliverAs(f.outputFlags, write))
 }
 
 // sweepOutcome is the error that a finished sweep exits with.

@@ -35,15 +35,15 @@ func Create(name string) (*Record, error) {
 	return &Record{file: f}, nil
 }
 
-// Resume opens a record to continue it. A last line that was cut off is dropped;
-// any other that cannot be read is an error.
+// Resume opens a record to continue it: one without any size too, if it is empty. A
+// last line that was cut off is dropped; any other that cannot be read is an error.
 func Resume(name string) (*Record, error) {
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
-	points, size, err := read(f)
-	if err == nil && len(points) == 0 {
+	points, size, rest, err := read(f)
+	if err == nil && len(points) == 0 && rest > 0 { // it may be anything
 		err = errors.New("it holds no size that was measured")
 	}
 	if err == nil {
@@ -59,11 +59,12 @@ func Resume(name string) (*Record, error) {
 	return &Record{file: f, Points: points}, nil
 }
 
-// read returns the points of a record and the bytes that they take.
-func read(r io.Reader) (points []*report.Document, size int64, err error) {
+// read returns the points of a record, the bytes that they take, and those of a line
+// that was cut off.
+func read(r io.Reader) (points []*report.Document, size, rest int64, err error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, 0, err
 	}
 	for number := 1; len(data) > 0; number++ {
 		end := bytes.IndexByte(data, '\n')
@@ -73,15 +74,15 @@ func read(r io.Reader) (points []*report.Document, size int64, err error) {
 		d, err := report.Parse(data[:end])
 		switch {
 		case err != nil:
-			return nil, 0, fmt.Errorf("line %d: %w", number, err)
+			return nil, 0, 0, fmt.Errorf("line %d: %w", number, err)
 		case len(d.Results) == 0 || slices.ContainsFunc(d.Results, func(r *bench.Result) bool { return shapeOf(r) != shapeOf(d.Results[0]) }):
-			return nil, 0, fmt.Errorf("line %d: it is no size of a sweep", number)
+			return nil, 0, 0, fmt.Errorf("line %d: it is no size of a sweep", number)
 		}
 		points = append(points, d)
 		size += int64(end + 1)
 		data = data[end+1:]
 	}
-	return points, size, nil
+	return points, size, int64(len(data)), nil
 }
 
 // Append writes a size to the disk.
@@ -104,9 +105,9 @@ func (r *Record) Close() error { return r.file.Close() }
 
 func shapeOf(r *bench.Result) Shape { return Shape{r.GEMM.M, r.GEMM.N, r.GEMM.K} }
 
-// Has reports whether the record holds that size.
-func (r *Record) Has(s Shape) bool {
-	return slices.ContainsFunc(r.Points, func(d *report.Document) bool { return shapeOf(d.Results[0]) == s })
+// Has reports whether that size is among the points.
+func Has(points []*report.Document, s Shape) bool {
+	return slices.ContainsFunc(points, func(d *report.Document) bool { return shapeOf(d.Results[0]) == s })
 }
 
 // Mismatch says why a sweep under now's conditions, with those lanes, may not

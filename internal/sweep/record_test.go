@@ -56,13 +56,13 @@ func TestRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !r.Has(Shape{32, 32, 32}) || r.Has(Shape{64, 64, 64}) || len(r.Points) != 2 || r.Points[0].Results[0].Samples[0].Iters != 3 {
+	if !Has(r.Points, Shape{32, 32, 32}) || Has(r.Points, Shape{64, 64, 64}) || len(r.Points) != 2 || r.Points[0].Results[0].Samples[0].Iters != 3 {
 		t.Errorf("got %+v", r.Points)
 	}
 	if err := errors.Join(r.Append(document(64)), r.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if r, err = Resume(name); err != nil || !r.Has(Shape{64, 64, 64}) || len(r.Points) != 3 {
+	if r, err = Resume(name); err != nil || !Has(r.Points, Shape{64, 64, 64}) || len(r.Points) != 3 {
 		t.Errorf("after another size: %+v, %v", r, err)
 	}
 	r.Close()
@@ -87,7 +87,7 @@ func TestRecordCutOff(t *testing.T) {
 		if err := errors.Join(r.Append(document(64)), r.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if r, err = Resume(name); err != nil || len(r.Points) != 2 || !r.Has(Shape{64, 64, 64}) {
+		if r, err = Resume(name); err != nil || len(r.Points) != 2 || !Has(r.Points, Shape{64, 64, 64}) {
 			t.Errorf("cut at %d: %+v, %v", length, r, err)
 		}
 		r.Close()
@@ -97,7 +97,6 @@ func TestRecordCutOff(t *testing.T) {
 func TestRecordRubbish(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "x.jsonl")
 	for text, says := range map[string]string{
-		"":                                     "no size",
 		"{\"schema\":":                         "no size",
 		"hello\n":                              "line 1: invalid character",
 		"{}\n":                                 "schema",
@@ -112,6 +111,14 @@ func TestRecordRubbish(t *testing.T) {
 		if left, _ := os.ReadFile(name); string(left) != text {
 			t.Errorf("%q was changed to %q", text, left)
 		}
+	}
+	if err := os.WriteFile(name, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Resume(name); err != nil || len(r.Points) > 0 { // it ended before the first size did
+		t.Errorf("an empty record: %+v, %v", r, err)
+	} else {
+		r.Close()
 	}
 	if _, err := Resume(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
