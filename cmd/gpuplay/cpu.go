@@ -71,7 +71,7 @@ var instructions = map[string][]struct {
 		{"AVX-512-BF16", []cpuid.FeatureID{cpuid.AVX512BF16, cpuid.AVX512BW}, true},
 		{"AVX-512-VNNI", []cpuid.FeatureID{cpuid.AVX512VNNI, cpuid.AVX512BW}, true},
 		{"AVX-512-FP16", []cpuid.FeatureID{cpuid.AVX512FP16}, false},
-		{"AVX-VNNI", []cpuid.FeatureID{cpuid.AVXVNNI}, false},
+		{"AVX-VNNI", []cpuid.FeatureID{cpuid.AVXVNNI}, true},
 		{"AMX-BF16", []cpuid.FeatureID{cpuid.AMXBF16}, false},
 		{"AMX-INT8", []cpuid.FeatureID{cpuid.AMXINT8}, false},
 	},

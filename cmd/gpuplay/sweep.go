@@ -373,17 +373,27 @@ func (s *sweeper) expected(i int, g bench.GEMM) time.Duration {
 	return time.Duration(g.FLOP() / speed.Value * float64(time.Second))
 }
 
-// summary is a size in a line while the sweep goes on.
+// summary is a size in a line while the sweep goes on: the first lane, the best of
+// the others, and those that failed.
 func summary(results []*bench.Result) string {
-	var parts []string
-	for _, r := range results {
-		if v, ok := r.Speed(); ok {
-			parts = append(parts, fmt.Sprintf("%s %s", r.Device.Library, r.GEMM.Rate(v.Value)))
-		} else if r.Error != nil {
-			parts = append(parts, fmt.Sprintf("%s %s", r.Device.Library, r.Error.Code))
+	var parts, failed []string
+	best, top := "", 0.0
+	for i, r := range results {
+		v, ok := r.Speed()
+		text := r.Device.Library + " " + r.GEMM.Rate(v.Value)
+		switch {
+		case r.Error != nil:
+			failed = append(failed, fmt.Sprintf("%s %s", r.Device.Library, r.Error.Code))
+		case ok && i == 0:
+			parts = append(parts, text)
+		case ok && v.Value > top:
+			best, top = text, v.Value
 		}
 	}
-	return strings.Join(parts, ", ")
+	if best != "" {
+		parts = append(parts, best)
+	}
+	return strings.Join(append(parts, failed...), ", ")
 }
 
 // deliverSweep writes the sweep where the flags say, and the plot.

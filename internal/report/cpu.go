@@ -271,7 +271,7 @@ func (c *CPU) instructions() []string {
 	for _, l := range []struct {
 		what  string
 		names []string
-	}{{"Instructions used by kernels here: ", used}, {"Found, but without kernels: ", idle}, {"Not in this CPU: ", missing}} {
+	}{{"Instructions found, with kernels here: ", used}, {"Found, without kernels: ", idle}, {"Not in this CPU: ", missing}} {
 		if len(l.names) > 0 {
 			out = append(out, l.what+strings.Join(l.names, ", "))
 		}

@@ -16,7 +16,7 @@ import (
 const (
 	plotWidth, plotHeight = 960, 560
 	plotLeft, plotRight   = 64, 770 // right of it stand the lanes' names
-	plotTop, plotBottom   = 76, 500
+	plotTop, plotBottom   = 92, 500
 	labelApart            = 19
 )
 
@@ -42,7 +42,7 @@ func SweepSVG(w io.Writer, s *Sweep) error {
 	b.WriteString(plotStyle(len(lanes)))
 	c := newChart(points)
 	if c == nil {
-		text(plotWidth/2, plotHeight/2, "t", "middle", "No square product was measured.")
+		text(plotWidth/2, plotHeight/2, "t", "middle", "No square product was measured and found right.")
 		b.WriteString("</svg>\n")
 		_, err := io.WriteString(w, b.String())
 		return err
@@ -123,11 +123,11 @@ func newChart(points []point) *chart {
 	c := &chart{low: math.Inf(1)}
 	for _, p := range points {
 		for _, r := range p.results {
-			if r == nil {
+			if r == nil || !r.Verified() {
 				continue
 			}
-			if v, ok := r.Speed(); ok && finite(v.Low) && finite(v.High) {
-				c.low, c.high = min(c.low, v.Low), max(c.high, v.High)
+			if v, ok := r.Speed(); ok && finite(v.Value) && finite(v.High) {
+				c.low, c.high = min(c.low, v.Value), max(c.high, v.High)
 			}
 		}
 	}
@@ -136,7 +136,7 @@ func newChart(points []point) *chart {
 	}
 	c.scale, c.unit = scaleOfSweep(points)
 	c.high = max(c.high, peakOf(points)) * 1.15
-	c.low = min(c.low*0.85, c.high/4)
+	c.low = min(c.low*0.7, c.high/4) // by the medians: one that was disturbed may reach down to nothing
 	c.first, c.last = math.Log(float64(points[0].gemm.N)), math.Log(float64(points[len(points)-1].gemm.N))
 	return c
 }
@@ -150,7 +150,7 @@ func (c *chart) x(n int) float64 {
 }
 
 func (c *chart) y(speed float64) float64 {
-	return plotBottom - (math.Log(speed)-math.Log(c.low))/(math.Log(c.high)-math.Log(c.low))*(plotBottom-plotTop)
+	return plotBottom - (math.Log(max(speed, c.low))-math.Log(c.low))/(math.Log(c.high)-math.Log(c.low))*(plotBottom-plotTop)
 }
 
 // roof draws the peak that was measured with each size, from side to side, and
@@ -184,6 +184,9 @@ func (c *chart) line(b *strings.Builder, points []point, i int) (end float64, ok
 			continue
 		}
 		v, _ := r.Speed()
+		if !finite(v.Value) {
+			continue
+		}
 		x, y := c.x(p.gemm.N), c.y(v.Value)
 		path = append(path, fmt.Sprintf("%.1f,%.1f", x, y))
 		fmt.Fprintf(b, `<line class="e c%d" x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f"/>`, i, x, x, c.y(v.Low), c.y(v.High))
@@ -196,12 +199,15 @@ func (c *chart) line(b *strings.Builder, points []point, i int) (end float64, ok
 	return end, ok
 }
 
-// ticks returns 1, 2 and 5 times the powers of ten from low to high, or only the
-// powers where those would be many.
+// ticks returns 1, 2 and 5 times the powers of ten from low to high, only the powers
+// where those would be many, and more where they would be few.
 func ticks(low, high float64) []float64 {
 	steps := []float64{1, 2, 5}
-	if high/low > 1e4 {
+	switch {
+	case high/low > 1e4:
 		steps = steps[:1]
+	case high/low < 10:
+		steps = []float64{1, 1.5, 2, 3, 4, 5, 6, 8}
 	}
 	var out []float64
 	for e := math.Floor(math.Log10(low)); e <= math.Log10(high); e++ {

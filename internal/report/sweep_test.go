@@ -179,6 +179,7 @@ func TestTicks(t *testing.T) {
 		want      []float64
 	}{
 		{3e9, 120e9, []float64{5e9, 10e9, 20e9, 50e9, 100e9}},
+		{28e9, 125e9, []float64{30e9, 40e9, 50e9, 60e9, 80e9, 100e9}},
 		{1e6, 2e12, []float64{1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12}},
 	} {
 		got := ticks(tt.low, tt.high)

@@ -488,11 +488,12 @@ func fit(t string, width int) string {
 	return string(runes) + "~"
 }
 
-// Wrap breaks a text between words. Libraries for it also break at hyphens, which
-// would tear names such as AVX-512.
+// Wrap breaks a text between words, and not between a number and its %. Libraries for
+// it also break at hyphens, which would tear names such as AVX-512.
 func Wrap(t string, width int) []string {
 	lines := []string{""}
-	for i, word := range strings.Split(t, " ") {
+	for i, word := range strings.Split(strings.ReplaceAll(t, " %", "\u00a0%"), " ") {
+		word = strings.ReplaceAll(word, "\u00a0%", " %")
 		last := &lines[len(lines)-1]
 		switch {
 		case i == 0:
