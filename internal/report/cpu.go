@@ -124,17 +124,8 @@ func threadsText(n int) string {
 
 // CPUTable writes what was measured, and what it means for products.
 func CPUTable(w io.Writer, c *CPU, s Style) error {
-	var b strings.Builder
-	line := func(format string, args ...any) {
-		b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
-	}
-	head := fmt.Sprintf("AI GPU Playground · %s, %d CPUs · %s kernels · measured in %s", c.Machine.CPU, c.Machine.Cores, c.Kernels, unit.Seconds(c.Elapsed.Round(10*time.Millisecond)))
-	for i, l := range Wrap(s.Plain(head), s.Width) {
-		if i == 0 {
-			l = strings.Replace(l, "AI GPU Playground", s.bold("AI GPU Playground"), 1)
-		}
-		line("%s", l)
-	}
+	p := &page{Style: s}
+	p.title(fmt.Sprintf("%s, %d CPUs", c.Machine.CPU, c.Machine.Cores), c.Kernels+" kernels", "measured in "+unit.Seconds(c.Elapsed.Round(10*time.Millisecond)))
 	counts := c.threadCounts()
 	const name, cell = 18, 15
 	cells := func(of func(threads int) string) string {
@@ -145,11 +136,11 @@ func CPUTable(w io.Writer, c *CPU, s Style) error {
 		return out
 	}
 	if len(counts) > 0 {
-		line("")
-		line("  %s%s", pad("", name), s.dim(cells(threadsText)))
+		p.line("")
+		p.line("  %s%s", pad("", name), s.dim(cells(threadsText)))
 	}
 	if len(c.Clocks) > 0 {
-		line("  %s%s", pad("clock", name), cells(func(n int) string {
+		p.line("  %s%s", pad("clock", name), cells(func(n int) string {
 			for _, x := range c.Clocks {
 				if m, ok := median(x.Hertz); ok && x.Threads == n {
 					return unit.Digits3(m/1e9) + " GHz"
@@ -162,7 +153,7 @@ func CPUTable(w io.Writer, c *CPU, s Style) error {
 		if !slices.ContainsFunc(c.Peaks, func(p Peak) bool { return p.DType == d }) {
 			continue
 		}
-		line("  %s%s", pad("peak "+string(d), name), cells(func(n int) string {
+		p.line("  %s%s", pad("peak "+string(d), name), cells(func(n int) string {
 			m, ok := c.peak(d, n)
 			if !ok {
 				return ""
@@ -170,29 +161,14 @@ func CPUTable(w io.Writer, c *CPU, s Style) error {
 			return bench.Square(1, d).Rate(m)
 		}))
 	}
-	c.places(line, counts, s)
-
-	line("")
-	for _, note := range append(c.instructions(), c.notes()...) {
-		for _, l := range Wrap(s.Plain(note), s.Width-4) {
-			line("  %s", s.dim(l))
-		}
-	}
-	for i, text := range c.sentences() {
-		line("")
-		for _, l := range Wrap(s.Plain(text), s.Width-4) {
-			if i == 0 {
-				l = s.bold(l)
-			}
-			line("  %s", l)
-		}
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	c.places(p, counts)
+	p.notes(append(c.instructions(), c.notes()...))
+	p.sentences(c.sentences())
+	return p.writeTo(w)
 }
 
 // places writes the bandwidths, nearest first.
-func (c *CPU) places(line func(string, ...any), counts []int, s Style) {
+func (c *CPU) places(page *page, counts []int) {
 	var places []string
 	for _, b := range c.Bandwidths {
 		if !slices.Contains(places, b.Place) {
@@ -208,8 +184,8 @@ func (c *CPU) places(line func(string, ...any), counts []int, s Style) {
 	for range counts {
 		heads += right("read", cell-7) + right("triad", 7)
 	}
-	line("")
-	line("  %s%s", pad("GB/s", name), s.dim(heads))
+	page.line("")
+	page.line("  %s%s", pad("GB/s", name), page.dim(heads))
 	for _, p := range places {
 		label, row := p, ""
 		for _, n := range counts {
@@ -229,7 +205,7 @@ func (c *CPU) places(line func(string, ...any), counts []int, s Style) {
 		if cache := c.cache(p); cache != "" {
 			label += " " + cache
 		}
-		line("  %s%s", pad(s.Plain(label), name), row)
+		page.line("  %s%s", pad(page.Plain(label), name), row)
 	}
 }
 

@@ -31,18 +31,9 @@ type Rung struct {
 
 // LadderTable writes a line a rung with what it brings, and its idea.
 func LadderTable(w io.Writer, l *Ladder, s Style) error {
-	var b strings.Builder
-	line := func(format string, args ...any) {
-		b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
-	}
+	p := &page{Style: s}
 	g := bench.Square(l.Size, matrix.Float32)
-	head := fmt.Sprintf("AI GPU Playground · the ladder of matrix multiply · %s · float32 · %s · every product checked", unit.Cube(g.M, g.N, g.K), l.CPU)
-	for i, t := range Wrap(s.Plain(head), s.Width) {
-		if i == 0 {
-			t = strings.Replace(t, "AI GPU Playground", s.bold("AI GPU Playground"), 1)
-		}
-		line("%s", t)
-	}
+	p.title("the ladder of matrix multiply", unit.Cube(g.M, g.N, g.K), "float32", l.CPU, "every product checked")
 	const nameWidth, speedWidth, gainWidth = 12, 14, 9
 	room := min(40, s.Width-2-nameWidth-speedWidth-gainWidth-3)
 	speeds := make([]float64, len(l.Rungs))
@@ -56,7 +47,7 @@ func LadderTable(w io.Writer, l *Ladder, s Style) error {
 	doublings := math.Log2(fastest/slowest) + 1
 	each := min(4, float64(room)/doublings)
 	for i, r := range l.Rungs {
-		line("")
+		p.line("")
 		gain := ""
 		if i > 0 {
 			gain = unit.Times(speeds[i]/speeds[i-1]) + "×"
@@ -65,30 +56,21 @@ func LadderTable(w io.Writer, l *Ladder, s Style) error {
 		if room >= minBar {
 			bar = "   " + strings.Repeat(s.Plain("█"), max(1, int(math.Round((math.Log2(speeds[i]/slowest)+1)*each))))
 		}
-		line("  %s%s%s%s", s.bold(pad(r.Name, nameWidth)), right(g.Rate(speeds[i]), speedWidth), right(s.Plain(gain), gainWidth), bar)
+		p.line("  %s%s%s%s", s.bold(pad(r.Name, nameWidth)), right(g.Rate(speeds[i]), speedWidth), right(s.Plain(gain), gainWidth), bar)
 		idea := r.Idea
 		if r.Threads > 1 {
 			idea += fmt.Sprintf(" (%s)", threadsText(r.Threads))
 		}
 		for _, t := range Wrap(s.Plain(idea), s.Width-6) {
-			line("    %s", s.dim(t))
+			p.line("    %s", s.dim(t))
 		}
 	}
-	for i, text := range l.sentences(speeds) {
-		line("")
-		for _, t := range Wrap(s.Plain(text), s.Width-4) {
-			if i == 0 {
-				t = s.bold(t)
-			}
-			line("  %s", t)
-		}
-	}
+	p.sentences(l.sentences(speeds))
 	if room >= minBar && len(l.Rungs) > 1 {
-		line("")
-		line("  %s", s.dim(fit(s.Plain(fmt.Sprintf("%s of a bar: twice as fast", strings.Repeat("█", max(1, int(math.Round(each)))))), s.Width-2)))
+		p.line("")
+		p.line("  %s", s.dim(fit(s.Plain(fmt.Sprintf("%s of a bar: twice as fast", strings.Repeat("█", max(1, int(math.Round(each)))))), s.Width-2)))
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return p.writeTo(w)
 }
 
 func (l *Ladder) sentences(speeds []float64) []string {

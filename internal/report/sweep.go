@@ -165,55 +165,25 @@ func figure(r *bench.Result, scale float64) string {
 // SweepTable writes a row a size: as many lanes as there is room for, what share of
 // the peak the first reaches, and how it does against the best of the others.
 func SweepTable(w io.Writer, s *Sweep, style Style) error {
-	var b strings.Builder
-	line := func(format string, args ...any) {
-		b.WriteString(strings.TrimRight(fmt.Sprintf(format, args...), " ") + "\n")
-	}
+	page := &page{Style: style}
 	lanes, devices := s.lanes()
 	points := s.points(lanes)
 	if len(points) == 0 {
-		line("Nothing was measured.")
-		_, err := io.WriteString(w, b.String())
-		return err
+		page.line("Nothing was measured.")
+		return page.writeTo(w)
 	}
 	names := short(devices)
 	scale, unitName := scaleOfSweep(points)
-	first := s.Points[0]
-	for i, l := range Wrap(style.Plain(fmt.Sprintf("AI GPU Playground · sweep · %s · %s · medians of samples taken in turns, every result checked",
-		dtype(points[0].gemm), first.Machine.CPU)), style.Width) {
-		if i == 0 {
-			l = strings.Replace(l, "AI GPU Playground", style.bold("AI GPU Playground"), 1)
-		}
-		line("%s", l)
-	}
-	line("")
+	page.title("sweep", string(dtype(points[0].gemm)), s.Points[0].Machine.CPU, "medians of samples taken in turns", "every result checked")
+	page.line("")
 	t := newSweepTable(points, names, scale, style)
-	line("  %s", style.dim(t.head(unitName)))
+	page.line("  %s", style.dim(t.head(unitName)))
 	for _, p := range points {
-		line("  %s", t.row(p))
+		page.line("  %s", t.row(p))
 	}
-	line("")
-	for _, d := range legend(points, devices, names) {
-		for _, l := range Wrap(style.Plain(d), style.Width-4) {
-			line("  %s", style.dim(l))
-		}
-	}
-	for _, n := range s.notes(points, names) {
-		for _, l := range Wrap(style.Plain(n), style.Width-4) {
-			line("  %s", style.dim(l))
-		}
-	}
-	for i, n := range s.sentences(points, names) {
-		line("")
-		for _, l := range Wrap(style.Plain(n), style.Width-4) {
-			if i == 0 {
-				l = style.bold(l)
-			}
-			line("  %s", l)
-		}
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	page.notes(append(legend(points, devices, names), s.notes(points, names)...))
+	page.sentences(s.sentences(points, names))
+	return page.writeTo(w)
 }
 
 // sweepTable is the columns that fit.

@@ -15,42 +15,6 @@ import (
 	"gpuplay/internal/unit"
 )
 
-// A Style says what the reader's terminal can show.
-type Style struct {
-	Width   int  // columns
-	Color   bool // bold, dim and red; they carry no meaning alone
-	Unicode bool // else plain ASCII
-}
-
-func (s Style) render(on lipgloss.Style, text string) string {
-	if !s.Color || text == "" {
-		return text
-	}
-	return on.Render(text)
-}
-
-func (s Style) bold(t string) string { return s.render(lipgloss.NewStyle().Bold(true), t) }
-func (s Style) dim(t string) string  { return s.render(lipgloss.NewStyle().Faint(true), t) }
-func (s Style) red(t string) string {
-	return s.render(lipgloss.NewStyle().Foreground(lipgloss.Red), t)
-}
-
-var ascii = strings.NewReplacer("×", "x", "–", "-", "±", "+-", "²", "^2", "³", "^3", "ᵀ", "^T", "·", "-", "µ", "u", "°", "",
-	"“", "\"", "”", "\"", "…", "...", "→", "->", "≥", ">=", "✗", "x", "█", "#")
-
-// Plain replaces what a terminal without UTF-8 cannot show.
-func (s Style) Plain(t string) string {
-	if s.Unicode {
-		return t
-	}
-	return strings.Map(func(r rune) rune {
-		if r > '~' {
-			return '?'
-		}
-		return r
-	}, ascii.Replace(t))
-}
-
 // Label names what computes, short enough for a table: "OpenBLAS 0.3.34",
 // "PyTorch 2.15 cpu, eager", "gpuplay (built in, AVX-512)".
 func Label(d bench.Device) string {
@@ -144,94 +108,51 @@ type group struct {
 // Table writes the results, a group for each piece of hardware, and what they
 // mean in a sentence.
 func Table(w io.Writer, d *Document, s Style) error {
-	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("%s", headline(d, s))
+	p := &page{Style: s}
+	p.title(headline(d)...)
 	scale, unitName := scaleOf(d.Results)
 	groups := groupByDevice(d, scale)
 	notes := number(groups, s)
 	boundHead, _ := bound(d.Results)
 	c := columnsFor(groups, boundHead, s)
 	for i, g := range groups {
-		line("")
+		p.line("")
 		head := fit(s.Plain("  "+g.name), c.lead())
 		if i == 0 {
 			head = pad(head, c.lead()) + s.dim(c.head(unitName, s))
 		}
-		line("%s", strings.TrimRight(head, " "))
+		p.line("%s", head)
 		for _, r := range g.rows {
-			line("%s", c.row(r, s))
+			p.line("%s", c.row(r, s))
 		}
 	}
-	if len(notes) > 0 {
-		line("")
-		for _, n := range notes {
-			for _, l := range Wrap(s.Plain(n), s.Width-4) {
-				line("  %s", s.dim(l))
-			}
-		}
-	}
-	for i, t := range sentences(d) {
-		line("")
-		for _, l := range Wrap(s.Plain(t), s.Width-4) {
-			if i == 0 {
-				l = s.bold(l)
-			}
-			line("  %s", l)
-		}
-	}
-	for i, t := range notRaced(d) {
-		if i == 0 {
-			line("")
-		}
-		for _, l := range Wrap(s.Plain(t), s.Width-4) {
-			line("  %s", s.dim(l))
-		}
-	}
+	p.notes(notes)
+	p.sentences(sentences(d))
+	p.notes(notRaced(d))
 	if d.Next != "" {
-		line("")
-		for _, l := range Wrap(s.Plain("Next: "+d.Next), s.Width-4) {
-			line("  %s", l)
-		}
+		p.line("")
+		p.paragraph("Next: "+d.Next, usual)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return p.writeTo(w)
 }
 
 // headline says what was measured and how.
-func headline(d *Document, s Style) string {
-	parts := []string{"AI GPU Playground"}
-	if len(d.Results) > 0 {
-		r := largest(d.Results)
-		g := r.GEMM
-		what := "matrix multiply " + unit.Cube(g.M, g.N, g.K)
-		switch {
-		case g.TransA && g.TransB:
-			what += " (Aᵀ·Bᵀ)"
-		case g.TransA:
-			what += " (Aᵀ·B)"
-		case g.TransB:
-			what += " (A·Bᵀ)"
-		}
-		parts = append(parts, what, string(dtype(g)), fmt.Sprintf("random inputs, seed %d", r.Seed))
-		parts = append(parts, "every result checked")
+func headline(d *Document) []string {
+	if len(d.Results) == 0 {
+		return nil
 	}
-	text := s.Plain(joined(parts, s.Width))
-	return strings.Replace(text, "AI GPU Playground", s.bold("AI GPU Playground"), 1)
-}
-
-// joined puts parts on as few lines as they need.
-func joined(parts []string, width int) string {
-	lines := []string{parts[0]}
-	for _, p := range parts[1:] {
-		last := &lines[len(lines)-1]
-		if lipgloss.Width(*last+" · "+p) > width {
-			lines = append(lines, p)
-			continue
-		}
-		*last += " · " + p
+	r := largest(d.Results)
+	g := r.GEMM
+	what := "matrix multiply " + unit.Cube(g.M, g.N, g.K)
+	switch {
+	case g.TransA && g.TransB:
+		what += " (Aᵀ·Bᵀ)"
+	case g.TransA:
+		what += " (Aᵀ·B)"
+	case g.TransB:
+		what += " (A·Bᵀ)"
 	}
-	return strings.Join(lines, "\n")
+	return []string{what, string(dtype(g)), fmt.Sprintf("random inputs, seed %d", r.Seed), "every result checked"}
 }
 
 // largest returns the result with the largest product.
@@ -466,44 +387,4 @@ func (c columns) row(r row, s Style) string {
 		out += s.dim(right(s.Plain(r.ready), readyWidth))
 	}
 	return out
-}
-
-func pad(t string, width int) string {
-	return t + strings.Repeat(" ", max(0, width-lipgloss.Width(t)))
-}
-
-func right(t string, width int) string {
-	return strings.Repeat(" ", max(0, width-lipgloss.Width(t))) + t
-}
-
-// fit shortens a text to width.
-func fit(t string, width int) string {
-	if lipgloss.Width(t) <= width {
-		return t
-	}
-	runes := []rune(t)
-	for len(runes) > 0 && lipgloss.Width(string(runes)) > width-1 {
-		runes = runes[:len(runes)-1]
-	}
-	return string(runes) + "~"
-}
-
-// Wrap breaks a text between words, and not between a number and its %. Libraries for
-// it also break at hyphens, which would tear names such as AVX-512.
-func Wrap(t string, width int) []string {
-	lines := []string{""}
-	for i, word := range strings.Split(strings.ReplaceAll(t, " %", "\u00a0%"), " ") {
-		word = strings.ReplaceAll(word, "\u00a0%", " %")
-		last := &lines[len(lines)-1]
-		switch {
-		case i == 0:
-			*last = word
-		case lipgloss.Width(*last)+1+lipgloss.Width(word) > max(12, width):
-			*last = strings.TrimRight(*last, " ")
-			lines = append(lines, word)
-		default:
-			*last += " " + word
-		}
-	}
-	return lines
 }

@@ -40,72 +40,59 @@ var sweepColumns = []tokenColumn{
 // TokensTable writes the lanes, a group for each piece of hardware, and what they
 // mean in sentences.
 func TokensTable(w io.Writer, d *Tokens, s Style) error {
-	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	paragraph := func(t string, show func(string) string) {
-		for _, l := range Wrap(s.Plain(plain.Line(t)), s.Width-4) {
-			line("  %s", show(l))
-		}
-	}
-	line("%s", strings.Replace(s.Plain(joined(d.headline(), s.Width)), "AI GPU Playground", s.bold("AI GPU Playground"), 1))
+	p := &page{Style: s}
+	p.title(d.headline()...)
 	rows, groups, notes := d.rows(s)
 	layout := layTokens(d, rows, groups, s)
 	last := ""
 	for i, r := range rows {
 		if g := groups[i]; g != last {
-			line("")
+			p.line("")
 			head := "  " + fit(s.Plain(g), layout.lead()-4)
 			if last == "" {
 				head = pad(head, layout.lead()) + s.dim(layout.head(s))
 				if lipgloss.Width(s.Plain(g)) > layout.lead()-4 { // a long name has a line of its own
-					line("%s", strings.Repeat(" ", layout.lead())+s.dim(layout.head(s)))
+					p.line("%s", strings.Repeat(" ", layout.lead())+s.dim(layout.head(s)))
 					head = "  " + fit(s.Plain(g), s.Width-2)
 				}
 			} else {
 				head = "  " + fit(s.Plain(g), s.Width-2)
 			}
-			line("%s", strings.TrimRight(head, " "))
+			p.line("%s", strings.TrimRight(head, " "))
 			last = g
 		}
-		line("%s", layout.row(r, s))
+		p.line("%s", layout.row(r, s))
 	}
-	for i, n := range notes {
-		if i == 0 {
-			line("")
-		}
-		paragraph(n, s.dim)
-	}
+	p.notes(notes)
 	for i, t := range d.sentences() {
-		show := func(t string) string { return t }
+		show := usual
 		if i == 0 {
-			line("")
+			p.line("")
 			show = s.bold
 		}
-		paragraph(t, show)
+		p.paragraph(t, show)
 	}
-	for i, m := range d.NotRaced {
-		if i == 0 {
-			line("")
-		}
+	var missing []string
+	for _, m := range d.NotRaced {
 		text := m.Reason
 		if m.Fix != "" {
 			text += " (" + m.Fix + ")"
 		}
-		paragraph(text, s.dim)
+		missing = append(missing, text)
 	}
+	p.notes(missing)
 	if d.Next != "" {
-		line("")
-		paragraph("Next: "+d.Next, func(t string) string { return t })
+		p.line("")
+		p.paragraph("Next: "+d.Next, usual)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return p.writeTo(w)
 }
 
 // headline says what was measured and how.
 func (d *Tokens) headline() []string {
-	parts := []string{"AI GPU Playground", strings.TrimSpace(d.Model.Name + " " + d.Model.Quantization)}
+	parts := []string{strings.TrimSpace(d.Model.Name + " " + d.Model.Quantization)}
 	if d.Model.Bytes > 0 {
-		parts[1] += ", " + unit.Bytes(float64(d.Model.Bytes))
+		parts[0] += ", " + unit.Bytes(float64(d.Model.Bytes))
 	}
 	for _, l := range d.Results {
 		if l.Facts.Runtime != "" {
@@ -122,9 +109,6 @@ func (d *Tokens) headline() []string {
 		if filler > 0 {
 			parts = append(parts, fmt.Sprintf("prompts of %d tokens", filler))
 		}
-	}
-	for i, p := range parts {
-		parts[i] = plain.Line(p)
 	}
 	return append(parts, "tokens per second")
 }
