@@ -144,16 +144,11 @@ func measure(ctx context.Context, r Rung, ref *matrix.Reference, n int, a, b, c 
 		}
 	}
 	step.seePeak()
-	var y [][]float64
-	for _, x := range ref.Vectors() {
-		v, err := matrix.MulVec(ctx, c, x, func(x float32) float64 { return float64(x) })
-		if err != nil {
-			return step, err
-		}
-		y = append(y, v)
-	}
 	var err error
-	if step.Check, err = ref.Check(y, matrix.Float32, matrix.Float32); err == nil && !step.Check.Passed {
+	step.Check, err = ref.CheckProduct(func(x []float64) ([]float64, error) {
+		return matrix.MulVec(ctx, c, x, func(x float32) float64 { return float64(x) })
+	}, matrix.Float32, matrix.Float32)
+	if err == nil && !step.Check.Passed {
 		err = fmt.Errorf("learn: the product of %q is wrong", r.Name)
 	}
 	return step, err

@@ -138,6 +138,18 @@ func (p Problem) bound(a arithmetic) float64 {
 	return deviations * (a.acc.Unit()*k + a.out.Unit() + 2*math.Sqrt2*a.operand + 2*Float64.Unit()*(k+n))
 }
 
+// CheckProduct checks the C that mulVec multiplies vectors by.
+func (r *Reference) CheckProduct(mulVec func(x []float64) ([]float64, error), acc, out DType) (Check, error) {
+	y := make([][]float64, len(r.vectors))
+	for i, x := range r.vectors {
+		var err error
+		if y[i], err = mulVec(x); err != nil {
+			return Check{}, err
+		}
+	}
+	return r.Check(y, acc, out)
+}
+
 // Check compares y[i], which must be C·Vectors()[i], with the reference. acc and
 // out are the types that the sums and C were asked to have.
 func (r *Reference) Check(y [][]float64, acc, out DType) (Check, error) {

@@ -149,15 +149,7 @@ func checked(t *testing.T, task bench.Task, g bench.GEMM) matrix.Check {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var y [][]float64
-	for _, x := range ref.Vectors() {
-		v, err := task.MulVec(limit(t), x)
-		if err != nil {
-			t.Fatal(err)
-		}
-		y = append(y, v)
-	}
-	check, err := ref.Check(y, g.Acc, g.Out)
+	check, err := ref.CheckProduct(func(x []float64) ([]float64, error) { return task.MulVec(limit(t), x) }, g.Acc, g.Out)
 	if err != nil || check.Error == nil {
 		t.Fatalf("check %+v, %v", check, err)
 	}

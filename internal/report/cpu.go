@@ -289,7 +289,7 @@ func (c *CPU) sentences() []string {
 		}
 	}
 	if c.Interrupted {
-		out = append(out, "Interrupted: what was measured until then is shown.")
+		out = append(out, interrupted)
 	}
 	return out
 }

@@ -34,6 +34,28 @@ func JSONL(w io.Writer, d *Document) error {
 	return nil
 }
 
+// Parse reads what JSON or one line of JSONL wrote.
+func Parse(data []byte) (*Document, error) {
+	var d Document
+	in := struct {
+		*Document
+		Lanes []*bench.Result `json:"results"`
+	}{Document: &d}
+	if err := json.Unmarshal(data, &in); err != nil {
+		return nil, err
+	}
+	if d.Schema != Schema {
+		return nil, fmt.Errorf("its schema is %q, not %q", d.Schema, Schema)
+	}
+	for i, r := range in.Lanes {
+		if r == nil {
+			return nil, fmt.Errorf("result %d is null", i)
+		}
+	}
+	d.Results = in.Lanes
+	return &d, nil
+}
+
 func encoder(w io.Writer) *json.Encoder {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)

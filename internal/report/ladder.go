@@ -83,7 +83,7 @@ func (l *Ladder) sentences(speeds []float64) []string {
 		out = append(out, text)
 	}
 	if l.Interrupted {
-		out = append(out, "Interrupted: what was measured until then is shown.")
+		out = append(out, interrupted)
 	}
 	return out
 }

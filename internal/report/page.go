@@ -70,6 +70,9 @@ func (p *page) writeTo(w io.Writer) error {
 	return err
 }
 
+// interrupted is said of what Ctrl-C ended.
+const interrupted = "Interrupted: what was measured until then is shown."
+
 // usual shows a text as it is.
 func usual(t string) string { return t }
 

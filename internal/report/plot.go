@@ -54,7 +54,7 @@ func SweepSVG(w io.Writer, s *Sweep) error {
 	text(plotLeft, 32, "h", "start", title)
 	sub := s.Points[0].Machine.CPU
 	if r := points[0].results[0]; r != nil && r.Facts.Threads > 0 {
-		sub += fmt.Sprintf(" · %d %s", r.Facts.Threads, map[bool]string{true: "thread", false: "threads"}[r.Facts.Threads == 1])
+		sub += " · " + threadsText(r.Facts.Threads)
 	}
 	text(plotLeft, 54, "s", "start", sub+" · medians with their 95 % ranges, every result checked")
 

@@ -19,7 +19,7 @@ func sentences(d *Document) []string {
 	case cpu != nil && gpu != nil:
 		return []string{against(gpu, cpu)}
 	case d.Interrupted:
-		return []string{"Interrupted: what was measured until then is shown."}
+		return []string{interrupted}
 	}
 	if !d.Race {
 		return nil

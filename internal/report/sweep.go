@@ -2,13 +2,9 @@ package report
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-
-	"charm.land/lipgloss/v2"
 
 	"gpuplay/internal/bench"
 	"gpuplay/internal/unit"
@@ -20,28 +16,6 @@ type Sweep struct {
 	Points      []*Document // a size each; results in the lanes' order
 	Interrupted bool
 	Crossover   bool // from which size the GPU wins was asked for
-}
-
-// Parse reads what JSON or one line of JSONL wrote.
-func Parse(data []byte) (*Document, error) {
-	var d Document
-	in := struct {
-		*Document
-		Lanes []*bench.Result `json:"results"`
-	}{Document: &d}
-	if err := json.Unmarshal(data, &in); err != nil {
-		return nil, err
-	}
-	if d.Schema != Schema {
-		return nil, fmt.Errorf("its schema is %q, not %q", d.Schema, Schema)
-	}
-	for i, r := range in.Lanes {
-		if r == nil {
-			return nil, fmt.Errorf("result %d is null", i)
-		}
-	}
-	d.Results = in.Lanes
-	return &d, nil
 }
 
 // A point is one size as reports need it.
@@ -105,7 +79,7 @@ func peakOf(points []point) float64 {
 	return peak
 }
 
-// scale returns the unit of a sweep's figures.
+// scaleOfSweep returns the unit of a sweep's figures.
 func scaleOfSweep(points []point) (scale float64, name string) {
 	var all []*bench.Result
 	for _, p := range points {
@@ -142,190 +116,6 @@ func short(devices []bench.Device) []string {
 	return names
 }
 
-// figure is a lane's cell: its speed, marked where it is not verified, or why
-// there is none in a word.
-func figure(r *bench.Result, scale float64) string {
-	switch {
-	case r == nil:
-		return "–"
-	case r.Error != nil && r.Error.Code == bench.ErrWrong:
-		return "wrong"
-	case len(r.Samples) == 0 && r.Error != nil && r.Error.Code == bench.ErrUnsupported:
-		return "–"
-	case len(r.Samples) == 0:
-		return "none"
-	}
-	text := unit.Digits3(speed(r) / scale)
-	if !r.Verified() {
-		text += "*"
-	}
-	return text
-}
-
-// SweepTable writes a row a size: as many lanes as there is room for, what share of
-// the peak the first reaches, and how it does against the best of the others.
-func SweepTable(w io.Writer, s *Sweep, style Style) error {
-	page := &page{Style: style}
-	lanes, devices := s.lanes()
-	points := s.points(lanes)
-	if len(points) == 0 {
-		page.line("Nothing was measured.")
-		return page.writeTo(w)
-	}
-	names := short(devices)
-	scale, unitName := scaleOfSweep(points)
-	page.title("sweep", string(dtype(points[0].gemm)), s.Points[0].Machine.CPU, "medians of samples taken in turns", "every result checked")
-	page.line("")
-	t := newSweepTable(points, names, scale, style)
-	page.line("  %s", style.dim(t.head(unitName)))
-	for _, p := range points {
-		page.line("  %s", t.row(p))
-	}
-	page.notes(append(legend(points, devices, names), s.notes(points, names)...))
-	page.sentences(s.sentences(points, names))
-	return page.writeTo(w)
-}
-
-// sweepTable is the columns that fit.
-type sweepTable struct {
-	names   []string
-	scale   float64
-	style   Style
-	lanes   []int // that have a column of their own
-	widths  []int // of size, each lane, peak, ratio
-	peak    float64
-	best    bool // a column for the best peer's figure, where not every lane has one
-	ratio   bool
-	ofPeak  bool
-	peerLen int
-}
-
-const (
-	cellWidth  = 8
-	shareWidth = 9
-	ratioWidth = 19 // "1.08 (1.06–1.10)"
-)
-
-func newSweepTable(points []point, names []string, scale float64, style Style) *sweepTable {
-	t := &sweepTable{names: names, scale: scale, style: style, peak: peakOf(points)}
-	size := len("TFLOP/s")
-	for _, p := range points {
-		size = max(size, lipgloss.Width(style.Plain(unit.Cube(p.gemm.M, p.gemm.N, p.gemm.K))))
-	}
-	for _, n := range names {
-		t.peerLen = max(t.peerLen, lipgloss.Width(n))
-	}
-	t.widths = []int{size}
-	t.ratio, t.ofPeak = len(names) > 1, t.peak > 0
-	fixed := func() int {
-		w := 2 + size
-		if t.ofPeak {
-			w += shareWidth
-		}
-		if t.ratio {
-			w += ratioWidth + 1 + t.peerLen
-		}
-		return w
-	}
-	all := fixed()
-	for i, n := range names {
-		t.lanes = append(t.lanes, i)
-		all += max(cellWidth, lipgloss.Width(n)+2)
-	}
-	if all > style.Width { // the first lane and the best of the others
-		t.lanes, t.best = t.lanes[:1], t.ratio
-	}
-	narrow := func() int {
-		w := fixed()
-		for _, i := range t.lanes {
-			w += t.cell(i)
-		}
-		if t.best {
-			w += cellWidth
-		}
-		return w
-	}
-	if narrow() > style.Width {
-		t.ofPeak = false
-	}
-	if narrow() > style.Width {
-		t.best = false
-	}
-	if narrow() > style.Width {
-		t.peerLen = 0
-	}
-	return t
-}
-
-func (t *sweepTable) cell(i int) int { return max(cellWidth, lipgloss.Width(t.names[i])+2) }
-
-func (t *sweepTable) head(unitName string) string {
-	out := pad(unitName, t.widths[0])
-	for _, i := range t.lanes {
-		out += right(t.style.Plain(t.names[i]), t.cell(i))
-	}
-	if t.best {
-		out += right("best", cellWidth)
-	}
-	if t.ofPeak {
-		out += right("of peak", shareWidth)
-	}
-	if t.ratio {
-		out += "   " + t.style.Plain(pad("÷ best other", ratioWidth-2))
-	}
-	return out
-}
-
-func (t *sweepTable) row(p point) string {
-	out := pad(t.style.Plain(unit.Cube(p.gemm.M, p.gemm.N, p.gemm.K)), t.widths[0])
-	fastest := -1
-	for i, r := range p.results {
-		if r != nil && r.Verified() && (fastest < 0 || speed(r) > speed(p.results[fastest])) {
-			fastest = i
-		}
-	}
-	for _, i := range t.lanes {
-		text := right(t.style.Plain(figure(p.results[i], t.scale)), t.cell(i))
-		switch {
-		case i == fastest:
-			text = t.style.bold(text)
-		case strings.HasSuffix(text, "wrong"):
-			text = t.style.red(text)
-		}
-		out += text
-	}
-	if t.best {
-		text := ""
-		if p.peer > 0 {
-			text = figure(p.results[p.peer], t.scale)
-		}
-		out += right(t.style.Plain(text), cellWidth)
-	}
-	if t.ofPeak {
-		text := ""
-		if r := p.results[0]; r != nil && r.Facts.Peak != nil && len(r.Samples) > 0 {
-			text = unit.Percent(speed(r) / *r.Facts.Peak)
-		}
-		out += right(text, shareWidth)
-	}
-	if t.ratio && p.peer > 0 {
-		out += "   " + pad(t.style.Plain(ratioText(p.ratio)), ratioWidth-2)
-		if t.peerLen > 0 {
-			out += t.style.dim(t.style.Plain(t.names[p.peer]))
-		}
-	}
-	return out
-}
-
-// ratioText is a ratio with its interval: "1.08 (1.06–1.10)".
-func ratioText(c bench.Comparison) string {
-	text := unit.Times(c.Ratio.Value)
-	if c.Ratio.Confidence > 0 {
-		text += fmt.Sprintf(" (%s–%s)", unit.Times(c.Ratio.Low), unit.Times(c.Ratio.High))
-	}
-	return text
-}
-
 // legend says what the columns' names stand for, with threads.
 func legend(points []point, devices []bench.Device, names []string) []string {
 	var out []string
@@ -339,7 +129,7 @@ func legend(points []point, devices []bench.Device, names []string) []string {
 		}
 		for _, p := range points {
 			if r := p.results[i]; r != nil && r.Facts.Threads > 0 {
-				text += fmt.Sprintf(", %d %s", r.Facts.Threads, map[bool]string{true: "thread", false: "threads"}[r.Facts.Threads == 1])
+				text += ", " + threadsText(r.Facts.Threads)
 				break
 			}
 		}
@@ -359,11 +149,13 @@ func (s *Sweep) notes(points []point, names []string) []string {
 		at[text] = append(at[text], unit.Cube(p.gemm.M, p.gemm.N, p.gemm.K))
 	}
 	var noisy []string
+	marked := false
 	for _, p := range points {
 		for i, r := range p.results {
 			if r == nil {
 				continue
 			}
+			marked = marked || strings.HasSuffix(figure(r, 1), "*")
 			if size := unit.Cube(p.gemm.M, p.gemm.N, p.gemm.K); r.Has(bench.WarnNoise) && !slices.Contains(noisy, size) {
 				noisy = append(noisy, size)
 			}
@@ -393,6 +185,9 @@ func (s *Sweep) notes(points []point, names []string) []string {
 	for _, text := range order {
 		out = append(out, text+where(at[text]))
 	}
+	if marked {
+		out = append(out, "*: not verified, and in no ratio")
+	}
 	if len(noisy) > 0 {
 		out = append(out, "noisy: something else used this machine, or its clock changed"+where(noisy))
 	}
@@ -409,7 +204,7 @@ func (s *Sweep) sentences(points []point, names []string) []string {
 		out = append(out, text)
 	}
 	if s.Interrupted {
-		out = append(out, "Interrupted: what was measured until then is shown.")
+		out = append(out, interrupted)
 	}
 	return out
 }

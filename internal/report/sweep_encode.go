@@ -119,11 +119,7 @@ func SweepMarkdown(w io.Writer, s *Sweep) error {
 		first := p.results[0]
 		cells := []string{unit.Cube(p.gemm.M, p.gemm.N, p.gemm.K), figure(first, scale)}
 		if peak {
-			share := ""
-			if first != nil && first.Facts.Peak != nil && len(first.Samples) > 0 {
-				share = unit.Percent(speed(first) / *first.Facts.Peak)
-			}
-			cells = append(cells, share)
+			cells = append(cells, shareOfPeak(first))
 		}
 		for _, r := range p.results[1:] {
 			text := figure(r, scale)

@@ -152,7 +152,7 @@ func (d *Tokens) sentences() []string {
 	case cpu != nil && gpu != nil:
 		out = append(out, d.against(gpu, cpu))
 	case d.Interrupted:
-		out = append(out, "Interrupted: what was measured until then is shown.")
+		out = append(out, interrupted)
 	case d.best(bench.SoftwareGPU) != nil:
 		out = append(out, "No comparison: the only GPU here is a software one, a CPU behind a GPU's interface.")
 	case cpu == nil && gpu == nil:

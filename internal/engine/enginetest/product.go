@@ -115,18 +115,10 @@ func inspect(ctx context.Context, task bench.Task, g bench.GEMM, seed uint64) er
 	if err != nil {
 		return err
 	}
-	var y [][]float64
-	for _, x := range ref.Vectors() {
-		v, err := task.MulVec(ctx, x)
-		if err != nil {
-			return fmt.Errorf("mulvec of %s: %w", describe(g), err)
-		}
-		y = append(y, v)
-	}
-	c, err := ref.Check(y, g.Acc, g.Out)
+	c, err := ref.CheckProduct(func(x []float64) ([]float64, error) { return task.MulVec(ctx, x) }, g.Acc, g.Out)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s: %w", describe(g), err)
+		return fmt.Errorf("check of %s: %w", describe(g), err)
 	case !c.Passed && c.Error == nil:
 		return fmt.Errorf("%s: C holds what is no number", describe(g))
 	case !c.Passed:

@@ -106,14 +106,7 @@ func TestLoopAndCollector(t *testing.T) {
 
 // BenchmarkLoop is what a call costs inside one.
 func BenchmarkLoop(b *testing.B) {
-	l, err := Open("libc.so.6")
-	if err != nil {
-		b.Skip(err)
-	}
-	abs, err := l.Sym("labs")
-	if err != nil {
-		b.Fatal(err)
-	}
+	abs := labs(b)
 	b.ReportAllocs()
 	(&Loop{Func: abs, Args: [15]uintptr{42}}).Run(b.N)
 }
