@@ -36,8 +36,9 @@ the roofs that no product on this CPU can break through. It takes some seconds.`
   gpuplay cpu --output cpu.json`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if c.Flags().Changed("threads") && f.threads < 1 {
-				return usagef("leave it out for all CPUs", "--threads %d: at least 1 is needed", f.threads)
+			// Threads that wait for each other's CPU would each seem to have one.
+			if err := checkThreads(c.Flags(), f.threads, runtime.NumCPU(), "for all CPUs"); err != nil {
+				return err
 			}
 			if err := f.outputFlags.checkAs(cpuFormatNames); err != nil {
 				return err

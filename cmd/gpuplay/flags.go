@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,8 +68,8 @@ func (f *measureFlags) checkCommon(fl *pflag.FlagSet) (matrix.DType, error) {
 	if fl.Changed("repeat") && f.repeat < 1 {
 		return "", usagef("leave it out to let the noise decide", "--repeat %d: at least 1 run is needed", f.repeat)
 	}
-	if f.threads < 0 {
-		return "", usagef("leave it out to use what the engine chooses", "--threads %d: at least 1 thread is needed", f.threads)
+	if err := checkThreads(fl, f.threads, max(1024, runtime.NumCPU()), "to use what the engine chooses"); err != nil {
+		return "", err
 	}
 	for name, d := range map[string]time.Duration{"time": f.budget, "timeout": f.timeout} {
 		if d <= 0 {
@@ -84,6 +85,19 @@ func (f *measureFlags) checkCommon(fl *pflag.FlagSet) (matrix.DType, error) {
 		return "", usagef(hintNear(f.dtype, names), "unknown dtype %q", f.dtype)
 	}
 	return d, nil
+}
+
+// checkThreads refuses a number of threads that is none, or so large that it can
+// only be a slip.
+func checkThreads(fl *pflag.FlagSet, threads, most int, without string) error {
+	hint := "leave it out " + without
+	switch {
+	case fl.Changed("threads") && threads < 1:
+		return usagef(hint, "--threads %d: at least 1 thread is needed", threads)
+	case threads > most:
+		return usagef(hint, "--threads %d: at most %d, on the %d CPUs that there are", threads, most, runtime.NumCPU())
+	}
+	return nil
 }
 
 // checkISA refuses an instruction set that this CPU lacks, or that nobody heeds.

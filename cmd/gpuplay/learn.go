@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -58,8 +59,8 @@ usual size. internal/learn has the code of each, docs/CPU-GEMM.md the story.`,
   gpuplay learn matmul --size 512`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if f.threads < 0 {
-				return usagef("leave it out for all CPUs", "--threads %d: at least 1 thread is needed", f.threads)
+			if err := checkThreads(c.Flags(), f.threads, runtime.NumCPU(), "for all CPUs"); err != nil {
+				return err
 			}
 			if f.size > learnLimit {
 				return usagef("gpuplay matmul takes any size", "--size %d: the first rung would take days: at most %d", f.size, learnLimit)

@@ -159,7 +159,11 @@ func (l laneProgress) text() string {
 		return l.name + ": not measured"
 	}
 	s, _ := r.Speed()
-	return fmt.Sprintf("%s: %s from %d samples", l.name, r.GEMM.Rate(s.Value), len(r.Samples))
+	samples := "samples"
+	if len(r.Samples) == 1 {
+		samples = "sample"
+	}
+	return fmt.Sprintf("%s: %s from %d %s", l.name, r.GEMM.Rate(s.Value), len(r.Samples), samples)
 }
 
 // line is a lane on a terminal, with a bar of the samples that it has.

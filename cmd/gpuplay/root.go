@@ -1,8 +1,8 @@
 package main
 
 import (
+	"regexp"
 	"runtime/debug"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +32,7 @@ checks every result, and says in a sentence how much faster the GPU is.`,
 	root.SetErr(a.stderr)
 	root.SetUsageFunc(usage)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef(c.CommandPath()+" --help lists the flags", "%s", strings.TrimPrefix(err.Error(), "pflag: "))
+		return usagef(c.CommandPath()+" --help lists the flags", "%s", parsing.ReplaceAllString(err.Error(), ""))
 	})
 	root.Flags().AddFlagSet(race.Flags())
 	root.AddCommand(
@@ -42,6 +42,9 @@ checks every result, and says in a sentence how much faster the GPU is.`,
 	)
 	return root
 }
+
+// parsing is what Go's packages say before the reason why a flag's value is none.
+var parsing = regexp.MustCompile(`strconv\.\w+: parsing "[^"]*": |^pflag: `)
 
 // noArgs refuses words that are no flags, with the nearest command.
 func noArgs(c *cobra.Command, args []string) error {

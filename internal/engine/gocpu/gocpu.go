@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime"
 
 	"gpuplay/internal/bench"
 	"gpuplay/internal/gemm"
@@ -127,11 +128,15 @@ func check(g bench.GEMM, free int64) error {
 }
 
 // facts measures the peak, which takes some hundredths of a second: the clock of
-// minutes ago says nothing about a product of today.
+// minutes ago says nothing about a product of today. Threads that wait for each
+// other's CPU have no peak: each would seem to have one of its own.
 func (e *Engine) facts(d matrix.DType) bench.Facts {
 	facts := bench.Facts{Threads: e.pool.Threads()}
 	if note := e.pool.Note(gemm.Arithmetic(d)); note != "" {
 		facts.Notes = []string{note}
+	}
+	if e.pool.Threads() > runtime.NumCPU() {
+		return facts
 	}
 	if peak, ok := e.pool.Peak(gemm.Arithmetic(d)); ok {
 		facts.Peak = &peak

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -84,6 +85,18 @@ func TestPeakIsMeasuredForEachTask(t *testing.T) {
 	}
 	if len(seen) < tasks-1 {
 		t.Errorf("%d peaks of %d tasks", len(seen), tasks)
+	}
+}
+
+// Threads that wait for each other's CPU would each seem to reach one's peak.
+func TestNoPeakOfMoreThreadsThanCPUs(t *testing.T) {
+	e := newEngine(t, Options{Threads: runtime.NumCPU() + 1})
+	task, err := e.Prepare(t.Context(), cpu, bench.Square(3, matrix.Float32), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if facts := task.Facts(); facts.Peak != nil || facts.Threads != runtime.NumCPU()+1 {
+		t.Errorf("got %+v", facts)
 	}
 }
 
