@@ -200,7 +200,7 @@ func (s *Sweep) sentences(points []point, names []string) []string {
 	if text := s.against(points, names); text != "" {
 		out = append(out, text)
 	}
-	if text := s.crossover(points); text != "" {
+	if text := s.crossover(); text != "" {
 		out = append(out, text)
 	}
 	if s.Interrupted {
@@ -280,7 +280,7 @@ func (s *Sweep) Crossing() Crossing {
 	return c
 }
 
-func (s *Sweep) crossover(points []point) string {
+func (s *Sweep) crossover() string {
 	c := s.Crossing()
 	switch {
 	case !c.Compared && s.Crossover:

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -179,6 +180,50 @@ func TestCrossing(t *testing.T) {
 		if got := (&Sweep{Points: tt.points}).Crossing(); got != tt.want {
 			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
 		}
+	}
+}
+
+func TestCrossoverSentence(t *testing.T) {
+	pair := func(n int, gpu float64) *Document {
+		return document(result(torch, 1e12, at(n, n, n)), result(cuda, gpu, at(n, n, n)))
+	}
+	alone := document(result(torch, 1e12, at(64, 64, 64)))
+	for want, s := range map[string]*Sweep{
+		"The GPU wins from 512³ on; at 64³ it does not.":                           {Points: []*Document{pair(64, 0.1e12), pair(512, 2e12)}},
+		"The GPU wins at every size from 64³ on.":                                  {Points: []*Document{pair(64, 2e12), pair(512, 2e12)}},
+		"The CPU is as fast as the GPU or faster up to the largest size, 512³.":    {Points: []*Document{pair(64, 0.1e12), pair(512, 0.1e12)}},
+		"No crossover: GPU and CPU do not both have verified results at any size.": {Points: []*Document{alone}, Crossover: true},
+		"": {Points: []*Document{alone}},
+	} {
+		if got := s.crossover(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// A column's head is as short as tells it from the others.
+func TestShort(t *testing.T) {
+	one := func(library, api, id string) bench.Device { return bench.Device{Library: library, API: api, ID: id} }
+	got := short([]bench.Device{one("MKL", "mkl", "mkl:a"), one("PyTorch", "cpu", "cpu"), one("PyTorch", "cuda", "cuda:1"), one("PyTorch", "cuda", "cuda:2")})
+	if want := []string{"MKL", "PyTorch cpu", "PyTorch cuda:1", "PyTorch cuda:2"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestFigure(t *testing.T) {
+	for want, r := range map[string]*bench.Result{
+		"–":     nil,
+		"wrong": result(torch, 1e12, broken(bench.ErrWrong, "", "")),
+		"none":  result(torch, 1e12, broken(bench.ErrCrashed, "", "")),
+		"1000":  result(torch, 1e12),
+		"1000*": result(torch, 1e12, doubtful(true)),
+	} {
+		if got := figure(r, 1e9); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got := figure(result(torch, 1e12, broken(bench.ErrUnsupported, "", "")), 1e9); got != "–" {
+		t.Errorf("of a type that there is no code for: %q", got)
 	}
 }
 

@@ -227,9 +227,6 @@ type kernelSet struct {
 	sum func(x *float64, n, passes int) float64
 }
 
-// ISA names the instructions that the loops are in.
-func ISA() string { return kernels.name }
-
 const (
 	chainRounds = 10_000
 	chainAdds   = 64 // of a round

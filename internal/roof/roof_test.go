@@ -44,6 +44,27 @@ func TestKernels(t *testing.T) {
 	}
 }
 
+// Arrays larger than a kernel takes at once are walked piece by piece, to the end.
+func TestLargeArrays(t *testing.T) {
+	const elems = 2*some + block
+	var a arrays
+	a.allocate(elems)
+	want := 0.0
+	for _, x := range a.all[:3*elems] {
+		want += x
+	}
+	a.read(3*elems, 2)
+	if a.sum != 2*want {
+		t.Errorf("two sums of %d elements are %v, not %v", 3*elems, a.sum, 2*want)
+	}
+	a.triad(elems, 1)
+	for i := range elems {
+		if a.a[i] != 1.5 || a.b[i] != 1 || a.c[i] != 1 {
+			t.Fatalf("element %d: a %v, b %v, c %v", i, a.a[i], a.b[i], a.c[i])
+		}
+	}
+}
+
 func TestPlaces(t *testing.T) {
 	n := func(n int) *int { return &n }
 	epyc := topology.Topology{Kinds: []topology.Kind{{CPUs: 2, Cores: [][]int{{0}, {1}}, Caches: []topology.Cache{

@@ -18,9 +18,6 @@ type Shape struct{ M, N, K int }
 // String writes it as people do: 512³, 5×4096×4096.
 func (s Shape) String() string { return unit.Cube(s.M, s.N, s.K) }
 
-// Square reports whether all three are equal.
-func (s Shape) Square() bool { return s.M == s.N && s.N == s.K }
-
 // most is how many sizes a sweep may have: more are a slip of the pen.
 const most = 1000
 

@@ -50,16 +50,6 @@ var once = sync.OnceValue(read)
 // to change it copies it first.
 func Read() Topology { return once() }
 
-// Threads returns how many logical CPUs the process may use, 0 when that is not
-// known.
-func (t Topology) Threads() int {
-	n := 0
-	for _, k := range t.Kinds {
-		n += k.CPUs
-	}
-	return n
-}
-
 // Cores returns how many cores of the fastest kind there are, 0 when that is not
 // known; where it is not known which CPUs share one, it counts CPUs.
 func (t Topology) Cores() int {
