@@ -37,7 +37,7 @@ the roofs that no product on this CPU can break through. It takes some seconds.`
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			// Threads that wait for each other's CPU would each seem to have one.
-			if err := checkThreads(c.Flags(), f.threads, runtime.NumCPU(), "for all CPUs"); err != nil {
+			if err := checkThreads(c.Flags(), f.threads, runtime.NumCPU(), "for one a core"); err != nil {
 				return err
 			}
 			if err := f.outputFlags.checkAs(cpuFormatNames); err != nil {
@@ -48,7 +48,7 @@ the roofs that no product on this CPU can break through. It takes some seconds.`
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
-	fl.IntVar(&f.threads, "threads", 0, "threads beside one (default: all performance CPUs)")
+	fl.IntVar(&f.threads, "threads", 0, "threads beside one (default: one a core, of the fastest kind)")
 	f.outputFlags.add(fl)
 	fl.Lookup("format").Usage = "table, json or csv (default: by --output's ending, else table)"
 	return c

@@ -59,7 +59,7 @@ usual size. internal/learn has the code of each, docs/CPU-GEMM.md the story.`,
   gpuplay learn matmul --size 512`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := checkThreads(c.Flags(), f.threads, runtime.NumCPU(), "for all CPUs"); err != nil {
+			if err := checkThreads(c.Flags(), f.threads, runtime.NumCPU(), "for one a core"); err != nil {
 				return err
 			}
 			if f.size > learnLimit {
@@ -71,7 +71,7 @@ usual size. internal/learn has the code of each, docs/CPU-GEMM.md the story.`,
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.Var(&f.size, "size", fmt.Sprintf("n of an n×n×n product (default %d, or 512 on a slow CPU)", learnSize))
-	fl.IntVar(&f.threads, "threads", 0, "threads of the last rung (default: all CPUs)")
+	fl.IntVar(&f.threads, "threads", 0, "threads of the last rung (default: one a core)")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "only the result")
 	return c
 }
@@ -79,7 +79,7 @@ usual size. internal/learn has the code of each, docs/CPU-GEMM.md the story.`,
 func (a *app) learnMatmul(ctx context.Context, f learnFlags) error {
 	rungs, end, err := learn.Ladder(f.threads)
 	if err != nil {
-		return usagef("leave it out for all CPUs", "--threads %d: %v", f.threads, err)
+		return usagef("leave it out for one a core", "--threads %d: %v", f.threads, err)
 	}
 	defer end()
 	p := newProgress(a.stderr, f.quiet, a.env.style(a.stderr))

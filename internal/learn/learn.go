@@ -24,7 +24,7 @@ type Rung struct {
 	pool     *gemm.Pool // that multiplies; nil for the rungs in Go
 }
 
-// Ladder returns the rungs, the last with so many threads, 0 for all CPUs. close
+// Ladder returns the rungs, the last with so many threads, 0 for one a core. close
 // ends the threads.
 func Ladder(threads int) (rungs []Rung, close func(), err error) {
 	isa := gemm.ISAs()[0]
