@@ -63,6 +63,7 @@ conditions or not at all. --plot FILE.svg draws it.`,
 	f.addCommon(fl, time.Minute)
 	fl.StringVar(&f.resume, "resume", "", "continue this file of an earlier --output FILE.jsonl")
 	fl.StringVar(&f.plot, "plot", "", "draw the sweep into this SVG file")
+	fl.Lookup("time").Usage = "about how long to measure each size"
 	fl.Lookup("format").Usage = "table, json, jsonl, csv, md or svg (default: by --output's ending, else table)"
 	fl.Lookup("output").Usage = "write the sweep to this file: as .jsonl size by size, else all of it or nothing"
 	return c
