@@ -32,6 +32,44 @@ done:                         \
 	VZEROUPPER                \
 	RET
 
+// STRIP512 makes words of a strip of B: of so many rows, stride bytes apart, the
+// columns of the last vector that mask has, and all of those before. The words'
+// rows are row bytes apart; words of other columns are zeros.
+#define STRIP512(STEP) \
+	MOVQ  dst+0(FP), DI      \
+	MOVQ  src+8(FP), SI      \
+	MOVQ  stride+16(FP), DX  \
+	MOVQ  rows+24(FP), CX    \
+	MOVQ  row+32(FP), BX     \
+	MOVQ  mask+40(FP), AX    \
+	KMOVW AX, K1             \
+next:                        \
+	PREFETCHT0 (SI)(DX*8)    \
+	STEP                     \
+	ADDQ       DX, SI        \
+	ADDQ       BX, DI        \
+	DECQ       CX            \
+	JNE        next          \
+	VZEROUPPER               \
+	RET
+
+// STRIP256 does so with 8 columns.
+#define STRIP256(STEP) \
+	MOVQ dst+0(FP), DI      \
+	MOVQ src+8(FP), SI      \
+	MOVQ stride+16(FP), DX  \
+	MOVQ rows+24(FP), CX    \
+	MOVQ row+32(FP), BX     \
+next:                       \
+	PREFETCHT0 (SI)(DX*8)   \
+	STEP                    \
+	ADDQ       DX, SI       \
+	ADDQ       BX, DI       \
+	DECQ       CX           \
+	JNE        next         \
+	VZEROUPPER              \
+	RET
+
 #define WIDEN_F16_512 \
 	VCVTPH2PS.Z (SI), K1, Z0  \
 	VMOVUPS     Z0, K1, (DI)
@@ -145,6 +183,58 @@ TEXT ·narrowBFloat16AVX2(SB), NOSPLIT, $0-48
 	MOVQ         AX, X15
 	VPBROADCASTD X15, Y15
 	LOOP256(NARROW_BF16_256, 16, 32)
+
+#define STRIP1_F16 \
+	VCVTPH2PS.Z (SI), K1, Z0  \
+	VMOVUPS     Z0, (DI)
+
+#define STRIP3_F16 \
+	VCVTPH2PS   (SI), Z0        \
+	VCVTPH2PS   32(SI), Z1      \
+	VCVTPH2PS.Z 64(SI), K1, Z2  \
+	VMOVUPS     Z0, (DI)        \
+	VMOVUPS     Z1, 64(DI)      \
+	VMOVUPS     Z2, 128(DI)
+
+#define STRIP1_BF16 \
+	VPMOVZXWD.Z (SI), K1, Z0   \
+	VPSLLD      $16, Z0, Z0    \
+	VMOVUPS     Z0, (DI)
+
+#define STRIP3_BF16 \
+	VPMOVZXWD   (SI), Z0        \
+	VPMOVZXWD   32(SI), Z1      \
+	VPMOVZXWD.Z 64(SI), K1, Z2  \
+	VPSLLD      $16, Z0, Z0     \
+	VPSLLD      $16, Z1, Z1     \
+	VPSLLD      $16, Z2, Z2     \
+	VMOVUPS     Z0, (DI)        \
+	VMOVUPS     Z1, 64(DI)      \
+	VMOVUPS     Z2, 128(DI)
+
+// func strip1Float16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
+TEXT ·strip1Float16AVX512(SB), NOSPLIT, $0-48
+	STRIP512(STRIP1_F16)
+
+// func strip3Float16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
+TEXT ·strip3Float16AVX512(SB), NOSPLIT, $0-48
+	STRIP512(STRIP3_F16)
+
+// func strip1BFloat16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
+TEXT ·strip1BFloat16AVX512(SB), NOSPLIT, $0-48
+	STRIP512(STRIP1_BF16)
+
+// func strip3BFloat16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
+TEXT ·strip3BFloat16AVX512(SB), NOSPLIT, $0-48
+	STRIP512(STRIP3_BF16)
+
+// func stripFloat16AVX2(dst, src unsafe.Pointer, stride, rows, row int)
+TEXT ·stripFloat16AVX2(SB), NOSPLIT, $0-40
+	STRIP256(WIDEN_F16_256)
+
+// func stripBFloat16AVX2(dst, src unsafe.Pointer, stride, rows, row int)
+TEXT ·stripBFloat16AVX2(SB), NOSPLIT, $0-40
+	STRIP256(WIDEN_BF16_256)
 
 // func pause()
 TEXT ·pause(SB), NOSPLIT, $0

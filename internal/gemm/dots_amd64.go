@@ -46,10 +46,8 @@ func offsetInt8(dst, src unsafe.Pointer, n int) {
 
 // interleaveQuads is a packFunc of words of four int8.
 func interleaveQuads(dst, src unsafe.Pointer, stride, k, cols, lanes int) {
-	for j := 0; j < lanes; j += 16 {
-		if quads := k / 4; quads > 0 {
-			quadInt8AVX512(unsafe.Add(dst, j*4), unsafe.Add(src, j), stride, quads, lanes*4, 1<<min(16, cols-j)-1)
-		}
+	if k >= 4 {
+		inStrips(quad1Int8AVX512, quad3Int8AVX512, 1)(dst, src, stride, k/4, cols, lanes)
 	}
 	interleaveLast[uint8](dst, src, stride, k, 4, cols, lanes)
 }
@@ -86,10 +84,8 @@ func interleaveQuadsNarrow(dst, src unsafe.Pointer, stride, k, cols, lanes int) 
 
 // interleavePairs is a packFunc of words of two bfloat16.
 func interleavePairs(dst, src unsafe.Pointer, stride, k, cols, lanes int) {
-	for j := 0; j < lanes; j += 16 {
-		if pairs := k / 2; pairs > 0 {
-			pairBFloat16AVX512(unsafe.Add(dst, j*4), unsafe.Add(src, j*2), stride, pairs, lanes*4, 1<<min(16, cols-j)-1)
-		}
+	if k >= 2 {
+		inStrips(pair1BFloat16AVX512, pair3BFloat16AVX512, 2)(dst, src, stride, k/2, cols, lanes)
 	}
 	interleaveLast[uint16](dst, src, stride, k, 2, cols, lanes)
 }
@@ -106,11 +102,11 @@ func startInt8AVX512(panel unsafe.Pointer, k, row int)
 //go:noescape
 func offsetInt8AVX512(dst, src unsafe.Pointer, whole int, load, store uint64)
 
-//go:noescape
-func quadInt8AVX512(dst, src unsafe.Pointer, stride, quads, row int, mask uint64)
+func quad1Int8AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
+func quad3Int8AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
 
-//go:noescape
-func pairBFloat16AVX512(dst, src unsafe.Pointer, stride, pairs, row int, mask uint64)
+func pair1BFloat16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
+func pair3BFloat16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
 
 //go:noescape
 func startInt8AVXVNNI(panel unsafe.Pointer, k, row int)

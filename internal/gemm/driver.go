@@ -167,7 +167,7 @@ func (d *driver) reserve() {
 }
 
 // worthThreads is how many multiplications pay for a second thread.
-const worthThreads = 1 << 16
+const worthThreads = 1 << 17
 
 // release forgets the caller's matrices, so that the collector may have them.
 func (d *driver) release() {
@@ -335,7 +335,9 @@ func (d *driver) rectangle(w *scratch, rows span, from, to int, steps span, c un
 			d.packPanels(w, b, p, k, from, to-from)
 		} else {
 			b = panels{at: unsafe.Add(d.b, p*d.ldb+from*d.word), row: d.ldb}
-			d.fetch(w, b.at, d.ldb, k, (to-from)*d.word, d.k*d.n*d.word)
+			if d.fetch(w, b.at, d.ldb, k, (to-from)*d.word, d.k*d.n*d.word) && (to-from)*d.word <= 2*fetched {
+				b.next = uintptr(b.at) + uintptr(k*d.ldb)
+			}
 		}
 		for i := rows.from; i < rows.to; i += mb {
 			d.block(w, span{i, min(i+mb, rows.to)}, to-from, p, k, b, unsafe.Add(c, (i-rows.from)*ldc), ldc, p > steps.from)
@@ -448,8 +450,9 @@ func (d *driver) packedShare(w *scratch, rows span, part, col, cols, p, k int, b
 // A panels is B as the micro-kernels see it.
 type panels struct {
 	at   unsafe.Pointer
-	row  int // from one row to the next where B is in place; 0: packed, a panel's own width
-	step int // packed: from one panel to the next
+	row  int     // from one row to the next where B is in place; 0: packed, a panel's own width
+	step int     // packed: from one panel to the next
+	next uintptr // what to fetch meanwhile instead of the next panel, row by row; 0: nothing
 }
 
 // fetched is how many bytes of a packed panel a micro-kernel fetches at a time, at
@@ -477,6 +480,7 @@ func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Po
 	if add {
 		t.add = 1
 	}
+	t.nextB, t.nextRow = b.next, b.row
 	width := d.width()
 	whole := 0
 	if m <= d.mostRows(d.vecs) && !d.whole {
@@ -486,10 +490,11 @@ func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Po
 		t.a, t.b, t.c, t.rows, t.last, t.count = a, b.at, c, m, d.lanes, whole/width
 		t.moveA, t.moveB, t.moveC = 0, b.step, width*d.word
 		t.rowB = width * d.word
-		t.nextB, t.nextRow = uintptr(b.at)+uintptr(b.step), fetched
 		if b.row != 0 {
 			t.rowB, t.moveB = b.row, width*d.word
 			t.nextB, t.nextRow = uintptr(b.at)+uintptr(k*b.row), b.row
+		} else {
+			t.nextB, t.nextRow = uintptr(b.at)+uintptr(b.step), fetched
 		}
 		d.tiles[d.vecs][m](t)
 	}
@@ -518,8 +523,10 @@ func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Po
 			t.b, t.rowB = w.edge.grow(0), vecs*d.lanes*d.word
 			d.packPlain(t.b, unsafe.Add(b.at, j*d.word), b.row, k, cols, vecs*d.lanes)
 		}
-		t.nextB, t.nextRow = uintptr(t.b)+uintptr(b.step), fetched
-		if b.row != 0 {
+		switch {
+		case b.row == 0:
+			t.nextB, t.nextRow = uintptr(t.b)+uintptr(b.step), fetched
+		case b.next == 0:
 			t.nextB, t.nextRow = uintptr(t.b)+uintptr(width*d.word), b.row
 		}
 		d.column(t, m, vecs, a, unsafe.Add(c, at*d.word))

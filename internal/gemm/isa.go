@@ -105,7 +105,7 @@ type kernel struct {
 	copyRows func(dst, src unsafe.Pointer, ld, stride, rows, bytes, ahead int)
 	// accumulate adds n sums to others.
 	accumulate func(dst, src unsafe.Pointer, n int)
-	// interleave packs rows of B for a group above 1, see packFunc.
+	// interleave packs rows of B that are no words yet; nil where widenB has to do.
 	interleave packFunc
 	// start writes what a tile's sums start from, instead of zeros, into the row
 	// before a packed panel of k steps; nil where they start from zeros.
@@ -176,6 +176,7 @@ func (b blocking) fit(word int, machine topology.Topology) blocking {
 type converter struct {
 	widen  func(dst []float32, src []uint16)
 	narrow func(dst []uint16, src []float32)
+	pack   packFunc // widens rows of B; nil where widen has to do
 }
 
 // plain makes a kernel of micro-kernels whose elements, words and sums are all of T.
@@ -208,10 +209,11 @@ func accumulate[T number](dst, src unsafe.Pointer, n int) {
 // widened while packing, and sums rounded at the end.
 func (k kernel) converted(conv converter) kernel {
 	k.elem, k.out = 2, 2
+	k.kc = min(k.kc, 512) // measured: rows of A are read once more, and longer ones crowd C's sums out
 	k.widenA = func(dst, src unsafe.Pointer, n int) {
 		conv.widen(unsafe.Slice((*float32)(dst), n), unsafe.Slice((*uint16)(src), n))
 	}
-	k.widenB = k.widenA
+	k.widenB, k.interleave = k.widenA, conv.pack
 	k.narrow = conv.narrowWords
 	k.note = "converted to float32 while packing"
 	return k
@@ -271,8 +273,8 @@ var portable = instructionSet{
 		tiles: portableTiles(portableTile[float32]), lanes: portableLanes, masks: true,
 		blocking: blocking{vecs: 1, mc: 128, kc: 256, nc: 2048, small: 64 << 10},
 	}),
-	float16:  converter{widenFloat16, narrowFloat16},
-	bfloat16: converter{widenBFloat16, narrowBFloat16},
+	float16:  converter{widenFloat16, narrowFloat16, nil},
+	bfloat16: converter{widenBFloat16, narrowBFloat16, nil},
 }.complete()
 
 func portableTiles(f tileFunc) tiles { return tiles{1: {1: f, 2: f, 3: f, 4: f}} }

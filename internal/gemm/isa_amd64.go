@@ -59,8 +59,8 @@ var avx512F = instructionSet{
 		vectors:  vectors{dot4Float32AVX2, axpy4Float32AVX2, axpy1Float32AVX2},
 		copyRows: copyRowsAVX, peak: peakFloat32AVX512, peakOps: 24 * 16 * 2,
 	}),
-	float16:  converter{widenFloat16AVX512, narrowFloat16AVX512},
-	bfloat16: converter{widenBFloat16AVX512, narrowBFloat16AVX512},
+	float16:  converter{widenFloat16AVX512, narrowFloat16AVX512, inStrips(strip1Float16AVX512, strip3Float16AVX512, 2)},
+	bfloat16: converter{widenBFloat16AVX512, narrowBFloat16AVX512, inStrips(strip1BFloat16AVX512, strip3BFloat16AVX512, 2)},
 }
 
 var bfloat16AVX512 = dots[float32](kernel{
@@ -140,8 +140,42 @@ var avx2F = instructionSet{
 		vectors:  vectors{dot4Float32AVX2, axpy4Float32AVX2, axpy1Float32AVX2},
 		copyRows: copyRowsAVX, peak: peakFloat32AVX2, peakOps: 24 * 8 * 2,
 	}),
-	float16:  converter{inEights(widenFloat16AVX2, widenFloat16), inEights(narrowFloat16AVX2, narrowFloat16)},
-	bfloat16: converter{inEights(widenBFloat16AVX2, widenBFloat16), inEights(narrowBFloat16AVX2, narrowBFloat16)},
+	float16:  converter{inEights(widenFloat16AVX2, widenFloat16), inEights(narrowFloat16AVX2, narrowFloat16), inStripsOf8(stripFloat16AVX2, widenFloat16)},
+	bfloat16: converter{inEights(widenBFloat16AVX2, widenBFloat16), inEights(narrowBFloat16AVX2, narrowBFloat16), inStripsOf8(stripBFloat16AVX2, widenBFloat16)},
+}
+
+// A strip512 makes words of rows of B, or of groups of rows, of one vector or three.
+type strip512 func(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
+
+// inStrips is a packFunc of such, for elements of size bytes.
+func inStrips(one, three strip512, size int) packFunc {
+	return func(dst, src unsafe.Pointer, stride, rows, cols, lanes int) {
+		if cols > 32 {
+			three(dst, src, stride, rows, lanes*4, 1<<(cols-32)-1)
+			return
+		}
+		for j := 0; j < lanes; j += 16 {
+			one(unsafe.Add(dst, j*4), unsafe.Add(src, j*size), stride, rows, lanes*4, 1<<min(16, cols-j)-1)
+		}
+	}
+}
+
+// inStripsOf8 is a packFunc that converts 8 columns at a time, and fewer in Go.
+func inStripsOf8(strip func(dst, src unsafe.Pointer, stride, rows, row int), rest func([]float32, []uint16)) packFunc {
+	return func(dst, src unsafe.Pointer, stride, k, cols, lanes int) {
+		for j := 0; j < lanes; j += 8 {
+			some := min(8, cols-j)
+			if some == 8 {
+				strip(unsafe.Add(dst, j*4), unsafe.Add(src, j*2), stride, k, lanes*4)
+				continue
+			}
+			for p := range k {
+				to := (*[8]float32)(unsafe.Add(dst, (p*lanes+j)*4))
+				rest(to[:some], unsafe.Slice((*uint16)(unsafe.Add(src, p*stride+j*2)), some))
+				clear(to[some:])
+			}
+		}
+	}
 }
 
 // pause tells the CPU that this is a waiting loop.
@@ -175,6 +209,13 @@ func peakFloat32AVX2(rounds int)
 
 //go:noescape
 func widenFloat16AVX512(dst []float32, src []uint16)
+
+func strip1Float16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
+func strip3Float16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
+func strip1BFloat16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
+func strip3BFloat16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
+func stripFloat16AVX2(dst, src unsafe.Pointer, stride, rows, row int)
+func stripBFloat16AVX2(dst, src unsafe.Pointer, stride, rows, row int)
 
 //go:noescape
 func narrowFloat16AVX512(dst []uint16, src []float32)

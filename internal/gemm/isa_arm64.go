@@ -50,8 +50,8 @@ var neon = instructionSet{
 		tiles: whole7(wholeTiles(7, 12, tileInt32NEON)), lanes: 12, whole: true,
 		blocking: blocking{vecs: 1, mc: 7 * 16, kc: 512, nc: 2040},
 	}).widened(),
-	float16:  converter{inEights(widenFloat16NEON, widenFloat16), inEights(narrowFloat16NEON, narrowFloat16)},
-	bfloat16: converter{inEights(widenBFloat16NEON, widenBFloat16), inEights(narrowBFloat16NEON, narrowBFloat16)},
+	float16:  converter{inEights(widenFloat16NEON, widenFloat16), inEights(narrowFloat16NEON, narrowFloat16), nil},
+	bfloat16: converter{inEights(widenBFloat16NEON, widenBFloat16), inEights(narrowBFloat16NEON, narrowBFloat16), nil},
 }
 
 // whole7 are the micro-kernels of 7 rows, of which whole ones are all there is.

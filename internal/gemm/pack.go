@@ -16,13 +16,14 @@ func (b *buffer) grow(n int) unsafe.Pointer {
 }
 
 // fetch brings rows of so many bytes, of a matrix of all bytes, into the
-// second-level cache, if they fit there and the matrix does not. It reads a number
-// of every line: no read waits for another, so that they come as fast as memory
-// can bring them, while a kernel jumps from row to row faster than the CPU can
-// guess. Prefetching would not do: CPUs drop what they have no time for.
-func (d *driver) fetch(w *scratch, src unsafe.Pointer, stride, rows, bytes, all int) {
+// second-level cache, if they fit there and the matrix does not, and says whether
+// it did. It reads a number of every line: no read waits for another, so that they
+// come as fast as memory can bring them, while a kernel jumps from row to row
+// faster than the CPU can guess. Prefetching would not do: CPUs drop what they have
+// no time for.
+func (d *driver) fetch(w *scratch, src unsafe.Pointer, stride, rows, bytes, all int) bool {
 	if all <= d.far || rows*bytes > d.near {
-		return
+		return false
 	}
 	var sum byte
 	for i := range rows {
@@ -37,6 +38,7 @@ func (d *driver) fetch(w *scratch, src unsafe.Pointer, stride, rows, bytes, all 
 		sum += *(*byte)(unsafe.Add(row, bytes-1))
 	}
 	w.seen = sum
+	return true
 }
 
 // A packFunc copies k rows of B, stride bytes apart, cols elements of each, to a

@@ -24,6 +24,40 @@
 #define MUL2(r, a, x, s0, s1)     BROADCAST a, x; VDPBF16PS(28, 31-(r&1), 2*r) VDPBF16PS(29, 31-(r&1), 2*r+1)
 #define MUL3(r, a, x, s0, s1, s2) BROADCAST a, x; VDPBF16PS(27, 31-(r&1), 3*r) VDPBF16PS(28, 31-(r&1), 3*r+1) VDPBF16PS(29, 31-(r&1), 3*r+2)
 
+// PAIRS512 makes words of two rows of B at a time: of the columns of the last
+// vector that mask has, and of all before; words of other columns are zeros.
+#define PAIRS512(STEP) \
+	MOVQ  dst+0(FP), DI      \
+	MOVQ  src+8(FP), SI      \
+	MOVQ  stride+16(FP), DX  \
+	MOVQ  rows+24(FP), CX    \
+	MOVQ  row+32(FP), BX     \
+	KMOVQ mask+40(FP), K1    \
+next:                        \
+	STEP                     \
+	LEAQ       (SI)(DX*2), SI  \
+	PREFETCHT0 (SI)(DX*8)    \
+	ADDQ       BX, DI        \
+	DECQ       CX            \
+	JNE        next          \
+	VZEROUPPER               \
+	RET
+
+#define PAIR(first, second, LOAD, to) \
+	LOAD(first, Z0) LOAD(second, Z1) \
+	VPSLLD    $16, Z1, Z1 \
+	VPORD     Z1, Z0, Z0  \
+	VMOVDQU32 Z0, to
+
+#define WHOLE(from, z) VPMOVZXWD from, z;
+#define LAST(from, z)  VPMOVZXWD.Z from, K1, z;
+
+#define PAIR1 PAIR((SI), (SI)(DX*1), LAST, (DI))
+#define PAIR3 \
+	PAIR((SI), (SI)(DX*1), WHOLE, (DI))          \
+	PAIR(32(SI), 32(SI)(DX*1), WHOLE, 64(DI))    \
+	PAIR(64(SI), 64(SI)(DX*1), LAST, 128(DI))
+
 // func bfloat16AVX512x1x1(t *tile)
 TEXT ·bfloat16AVX512x1x1(SB), NOSPLIT, $0-8
 	KERNEL1(ROWS1x1)
@@ -172,31 +206,13 @@ TEXT ·bfloat16AVX512x8x3(SB), NOSPLIT, $0-8
 TEXT ·bfloat16AVX512x9x3(SB), NOSPLIT, $0-8
 	KERNEL3(ROWS9x3)
 
-// func pairBFloat16AVX512(dst, src unsafe.Pointer, stride, pairs, row int, mask uint64)
-//
-// The columns of mask, up to 16, of two rows at a time become words; words of
-// other columns are zeros.
-TEXT ·pairBFloat16AVX512(SB), NOSPLIT, $0-48
-	MOVQ  dst+0(FP), DI
-	MOVQ  src+8(FP), SI
-	MOVQ  stride+16(FP), DX
-	MOVQ  pairs+24(FP), CX
-	MOVQ  row+32(FP), BX
-	KMOVQ mask+40(FP), K1
+// func pair1BFloat16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
+TEXT ·pair1BFloat16AVX512(SB), NOSPLIT, $0-48
+	PAIRS512(PAIR1)
 
-pair:
-	VPMOVZXWD.Z (SI), K1, Z0
-	VPMOVZXWD.Z (SI)(DX*1), K1, Z1
-	LEAQ        (SI)(DX*2), SI
-	PREFETCHT0  (SI)(DX*8)
-	VPSLLD      $16, Z1, Z1
-	VPORD       Z1, Z0, Z0
-	VMOVDQU32   Z0, (DI)
-	ADDQ        BX, DI
-	DECQ        CX
-	JNE         pair
-	VZEROUPPER
-	RET
+// func pair3BFloat16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
+TEXT ·pair3BFloat16AVX512(SB), NOSPLIT, $0-48
+	PAIRS512(PAIR3)
 
 #define TWELVE(x)                                              \
 	VDPBF16PS(12, x, 0) VDPBF16PS(12, x, 1) VDPBF16PS(12, x, 2)   \

@@ -37,6 +37,45 @@
 #undef MUL1
 #define MUL1(r, a, x, s0) BROADCAST a, x; FMA Z29, x, s0;
 
+// QUADS512 makes words of four rows of B at a time: of the columns of the last
+// vector that mask has, and of all before; words of other columns are zeros.
+#define QUADS512(STEP) \
+	MOVQ  dst+0(FP), DI      \
+	MOVQ  src+8(FP), SI      \
+	MOVQ  stride+16(FP), DX  \
+	MOVQ  rows+24(FP), CX    \
+	MOVQ  row+32(FP), BX     \
+	KMOVQ mask+40(FP), K1    \
+	LEAQ  (DX)(DX*2), R8     \
+next:                        \
+	STEP                     \
+	LEAQ       (SI)(DX*4), SI  \
+	PREFETCHT0 (SI)(DX*8)    \
+	ADDQ       BX, DI        \
+	DECQ       CX            \
+	JNE        next          \
+	VZEROUPPER               \
+	RET
+
+#define QUAD(first, second, third, fourth, LOAD, to) \
+	LOAD(first, Z0) LOAD(second, Z1) LOAD(third, Z2) LOAD(fourth, Z3) \
+	VPSLLD    $8, Z1, Z1  \
+	VPSLLD    $16, Z2, Z2 \
+	VPSLLD    $24, Z3, Z3 \
+	VPORD     Z1, Z0, Z0  \
+	VPORD     Z3, Z2, Z2  \
+	VPORD     Z2, Z0, Z0  \
+	VMOVDQU32 Z0, to
+
+#define WHOLE(from, z) VPMOVZXBD from, z;
+#define LAST(from, z)  VPMOVZXBD.Z from, K1, z;
+
+#define QUAD1 QUAD((SI), (SI)(DX*1), (SI)(DX*2), (SI)(R8*1), LAST, (DI))
+#define QUAD3 \
+	QUAD((SI), (SI)(DX*1), (SI)(DX*2), (SI)(R8*1), WHOLE, (DI))                 \
+	QUAD(16(SI), 16(SI)(DX*1), 16(SI)(DX*2), 16(SI)(R8*1), WHOLE, 64(DI))       \
+	QUAD(32(SI), 32(SI)(DX*1), 32(SI)(DX*2), 32(SI)(R8*1), LAST, 128(DI))
+
 // func int8AVX512x1x1(t *tile)
 TEXT ·int8AVX512x1x1(SB), NOSPLIT, $0-8
 	KERNEL1(ROWS1x1)
@@ -245,38 +284,13 @@ rest:
 	VZEROUPPER
 	RET
 
-// func quadInt8AVX512(dst, src unsafe.Pointer, stride, quads, row int, mask uint64)
-//
-// The columns of mask, up to 16, of four rows at a time become words; words of
-// other columns are zeros.
-TEXT ·quadInt8AVX512(SB), NOSPLIT, $0-48
-	MOVQ  dst+0(FP), DI
-	MOVQ  src+8(FP), SI
-	MOVQ  stride+16(FP), DX
-	MOVQ  quads+24(FP), CX
-	MOVQ  row+32(FP), BX
-	KMOVQ mask+40(FP), K1
-	LEAQ  (DX)(DX*2), R8
+// func quad1Int8AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
+TEXT ·quad1Int8AVX512(SB), NOSPLIT, $0-48
+	QUADS512(QUAD1)
 
-quad:
-	VPMOVZXBD.Z (SI), K1, Z0
-	VPMOVZXBD.Z (SI)(DX*1), K1, Z1
-	VPMOVZXBD.Z (SI)(DX*2), K1, Z2
-	VPMOVZXBD.Z (SI)(R8*1), K1, Z3
-	LEAQ        (SI)(DX*4), SI
-	PREFETCHT0  (SI)(DX*8)
-	VPSLLD      $8, Z1, Z1
-	VPSLLD      $16, Z2, Z2
-	VPSLLD      $24, Z3, Z3
-	VPORD       Z1, Z0, Z0
-	VPORD       Z3, Z2, Z2
-	VPORD       Z2, Z0, Z0
-	VMOVDQU32   Z0, (DI)
-	ADDQ        BX, DI
-	DECQ        CX
-	JNE         quad
-	VZEROUPPER
-	RET
+// func quad3Int8AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
+TEXT ·quad3Int8AVX512(SB), NOSPLIT, $0-48
+	QUADS512(QUAD3)
 
 #define PEAK(s) VPDPBUSD Z12, Z12, s;
 #define TWELVE(DO) DO(Z0) DO(Z1) DO(Z2) DO(Z3) DO(Z4) DO(Z5) DO(Z6) DO(Z7) DO(Z8) DO(Z9) DO(Z10) DO(Z11)

@@ -62,7 +62,7 @@ func (d *driver) workVector(w *scratch) {
 		x = w.edge.grow(0)
 		gather(x, d.elem, v.x, v.strideX, n, d.elem)
 	}
-	each, all := columnsAtOnce/d.elem, v.cols
+	each, all := min(columnsAtOnce/d.elem, up((v.cols+d.threads-1)/d.threads, 64)), v.cols
 	if v.dots {
 		each, all = d.rowsAtOnce, v.rows
 	}
