@@ -89,11 +89,12 @@ func (d *driver) prepare(ctx context.Context, k *kernel, g product, times int) {
 	default:
 		d.way = packed
 	}
-	d.kb, d.nb = even(d.k, d.deep(), 1), d.n
+	d.nb = d.n
 	if d.way == packed {
 		d.nb = even(d.n, d.nc, d.width())
 	}
 	d.share()
+	d.kb = even(d.k, d.deep(), 1)
 	d.reserve()
 	d.team.reset(ctx, d.threads)
 }
@@ -104,8 +105,15 @@ func (d *driver) deep() int {
 	case d.packsB:
 	case d.n <= d.width(): // B is one panel: run along A as long as it stays in a cache
 		return max(d.kc, min(d.small, onePanel)/(d.n*d.word))
-	case d.k*d.n*d.word > d.small: // run along few rows of B
-		return min(d.kc, max(8, d.near/(d.n*d.word)))
+	case d.k*d.n*d.word > d.small:
+		// Run along some rows of B, which are near then. With few rows of C these
+		// are fewer still, so that C is near as well: the less of it there is the
+		// less it takes to add to it often.
+		rows := d.near / ((d.n + d.parts - 1) / d.parts * d.word)
+		if d.few() {
+			rows = min(rows*min(d.m, 12)/12, 128)
+		}
+		return min(d.kc, max(12, rows))
 	}
 	return d.kc
 }
