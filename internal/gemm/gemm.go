@@ -2,7 +2,8 @@
 // C = op(A)·op(B) for float64, float32, float16, bfloat16 and int8, on all the
 // CPUs that the process may use.
 //
-// It follows BLIS: five loops around a micro-kernel (driver.go), with the
+// It follows BLIS: five loops around a micro-kernel (driver.go), cut up to suit the
+// shape and the caches (plan.go), with the
 // constants of each instruction set in one table (isa_*.go). Operands are read
 // where they lie and copied into an order of the kernel's (pack.go) only where
 // that pays. The micro-kernels are in assembly; on other processors, and with the
