@@ -3,6 +3,7 @@ package gemm
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"testing"
 )
 
@@ -24,6 +25,22 @@ func BenchmarkGEMM(b *testing.B) {
 				}
 			}
 		}
+	}
+}
+
+// BenchmarkCall is small products, each a call of its own: what a call takes beyond
+// its arithmetic.
+func BenchmarkCall(b *testing.B) {
+	p := newPool(b, "", 1, false)
+	for _, n := range []int{1, 8, 16, 32, 64} {
+		x, y, z := singles(noise(n*n, 1)), singles(noise(n*n, 2)), make([]float32, n*n)
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			for b.Loop() {
+				if err := p.Float32(b.Context(), 1, Problem{M: n, N: n, K: n}, x, y, z); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 

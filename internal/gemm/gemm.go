@@ -3,11 +3,10 @@
 // CPUs that the process may use.
 //
 // It follows BLIS: five loops around a micro-kernel (driver.go), cut up to suit the
-// shape and the caches (plan.go), with the
-// constants of each instruction set in one table (isa_*.go). Operands are read
-// where they lie and copied into an order of the kernel's (pack.go) only where
-// that pays. The micro-kernels are in assembly; on other processors, and with the
-// build tag noasm, one in Go serves.
+// shape and the caches (plan.go), with the constants of each instruction set in one
+// table (isa_*.go). Operands are read where they lie and copied into an order of
+// the kernel's (pack.go) only where that pays. The micro-kernels are in assembly; on
+// other processors, and with the build tag noasm, one in Go serves.
 //
 // Nothing depends on the data: zeros are multiplied like any number, NaN and
 // infinities spread as IEEE 754 demands. The same product on the same number of
