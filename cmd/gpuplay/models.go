@@ -63,7 +63,8 @@ one that can be talked to, ` + hub.Defaults[0].Name + `.
 What is cut off is continued by the same command; every file is checked against the
 size and the hash that Hugging Face has of it.
 
-HF_TOKEN, HF_ENDPOINT, HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE are honoured.`,
+HF_TOKEN, or the token that hf auth login has kept, HF_ENDPOINT, HF_HOME, HF_HUB_CACHE
+and HF_HUB_OFFLINE are honoured.`,
 		Example: `  gpuplay models get
   gpuplay models get Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q8_0
   gpuplay models get mlx-community/Qwen2.5-0.5B-Instruct-4bit --yes`,

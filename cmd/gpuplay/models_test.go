@@ -4,15 +4,20 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"gpuplay/internal/engine/enginetest"
 	"gpuplay/internal/hub"
 	"gpuplay/internal/hub/hubtest"
+	"gpuplay/internal/llm/framework/frameworktest"
 	"gpuplay/internal/model"
 	"gpuplay/internal/model/modeltest"
+	"gpuplay/internal/python"
 	"gpuplay/internal/report"
 )
 
@@ -21,7 +26,8 @@ func somewhere(t *testing.T) (home string, h *hubtest.Server) {
 	home, h = t.TempDir(), hubtest.New(t)
 	for name, value := range map[string]string{
 		"HOME": home, "USERPROFILE": home, "LOCALAPPDATA": home, "LANG": "C.UTF-8", "HF_ENDPOINT": h.URL,
-		"HF_HOME": "", "HF_HUB_CACHE": "", "HUGGINGFACE_HUB_CACHE": "", "HF_TOKEN": "", "HF_HUB_OFFLINE": "",
+		"HF_HOME": "", "HF_HUB_CACHE": "", "HUGGINGFACE_HUB_CACHE": "", "HF_TOKEN": "", "HF_TOKEN_PATH": "",
+		"HUGGING_FACE_HUB_TOKEN": "", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "", "HF_HUB_OFFLINE": "",
 		"OLLAMA_MODELS": filepath.Join(home, "ollama"), "LLAMA_CACHE": "", "XDG_CACHE_HOME": "", "XDG_DATA_HOME": "",
 	} {
 		t.Setenv(name, value)
@@ -184,6 +190,61 @@ func TestResolveModel(t *testing.T) {
 	}
 	if m, err := app().resolveModel(t.Context(), name, nil, "", false); err != nil || m.Name != "Qwen" {
 		t.Errorf("by its name, once it is here: %+v, %v", m, err)
+	}
+}
+
+// The token is the one that the Hub's own library would send.
+func TestToken(t *testing.T) {
+	interpreter := ""
+	for _, venv := range []string{".venv-mlx", ".venv-torch"} {
+		path := filepath.Join(frameworktest.Root(), venv, "bin", "python")
+		if python.HasModule(t.Context(), path, "huggingface_hub") {
+			interpreter = path
+		}
+	}
+	if interpreter == "" {
+		enginetest.Require(t, "huggingface_hub", "no Python with huggingface_hub was found: pip install huggingface_hub into .venv-mlx")
+	}
+	const program = `from huggingface_hub.utils import build_hf_headers
+print(build_hf_headers().get("authorization", "").removeprefix("Bearer "))`
+	for name, tt := range map[string]struct {
+		file, at string // of a token, below the home folder
+		env      map[string]string
+		want     string
+		from     string // the variable, or the file below the home folder
+	}{
+		"none":                   {want: ""},
+		"the environment's":      {env: map[string]string{"HF_TOKEN": " hf_env\n"}, file: "hf_file", at: ".cache/huggingface/token", want: "hf_env", from: "HF_TOKEN"},
+		"the older variable's":   {env: map[string]string{"HUGGING_FACE_HUB_TOKEN": "hf_old"}, want: "hf_old", from: "HUGGING_FACE_HUB_TOKEN"},
+		"the login's":            {file: "hf_file\r\n", at: ".cache/huggingface/token", want: "hf_file", from: ".cache/huggingface/token"},
+		"in HF_HOME":             {env: map[string]string{"HF_HOME": "~/hf"}, file: "hf_file", at: "hf/token", want: "hf_file", from: "hf/token"},
+		"in XDG_CACHE_HOME":      {env: map[string]string{"XDG_CACHE_HOME": "HOME/c"}, file: "hf_file", at: "c/huggingface/token", want: "hf_file", from: "c/huggingface/token"},
+		"at HF_TOKEN_PATH":       {env: map[string]string{"HF_TOKEN_PATH": "HOME/t"}, file: "hf_file", at: "t", want: "hf_file", from: "t"},
+		"an empty file":          {file: " \n", at: ".cache/huggingface/token", want: ""},
+		"not without being told": {env: map[string]string{"HF_TOKEN": "hf_env", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}, want: ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			home, _ := somewhere(t)
+			for name, value := range tt.env {
+				t.Setenv(name, strings.Replace(value, "HOME", home, 1))
+			}
+			if tt.at != "" {
+				put(t, filepath.Join(home, filepath.FromSlash(tt.at)), []byte(tt.file))
+			}
+			cmd := exec.Command(interpreter, "-c", program)
+			cmd.Env = slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasSuffix(e, "=") }) // empty is not set
+			theirs, err := cmd.Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := readModelEnvironment().token
+			if got.word != tt.want || strings.TrimSpace(string(theirs)) != tt.want {
+				t.Errorf("token %q, theirs %q, want %q", got.word, theirs, tt.want)
+			}
+			if from, err := filepath.Rel(home, got.from); tt.want != "" && got.from != tt.from && (err != nil || filepath.ToSlash(from) != tt.from) {
+				t.Errorf("from %q, want %q", got.from, tt.from)
+			}
+		})
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 type modelEnvironment struct {
 	places   model.Places // without Dirs and Free
 	endpoint string       // HF_ENDPOINT
-	token    string       // HF_TOKEN
+	token    token        // HF_TOKEN, or what the login of the Hub's own tools has left
 	offline  bool         // HF_HUB_OFFLINE
 	ollama   string       // OLLAMA_HOST
 }
@@ -29,8 +29,7 @@ type modelEnvironment struct {
 func readModelEnvironment() modelEnvironment {
 	e := modelEnvironment{
 		endpoint: first(os.Getenv("HF_ENDPOINT"), hub.Endpoint),
-		token:    os.Getenv("HF_TOKEN"),
-		offline:  slices.Contains([]string{"1", "ON", "YES", "TRUE"}, strings.ToUpper(os.Getenv("HF_HUB_OFFLINE"))),
+		offline:  yes("HF_HUB_OFFLINE"),
 		ollama:   os.Getenv("OLLAMA_HOST"),
 	}
 	home, err := os.UserHomeDir()
@@ -56,9 +55,10 @@ func readModelEnvironment() modelEnvironment {
 		return dir
 	}
 	cache := first(os.Getenv("XDG_CACHE_HOME"), at(".cache")) // of Linux; Hugging Face's Python has it everywhere
+	hf := first(expand(os.Getenv("HF_HOME")), below(cache, "huggingface"))
+	e.token = readToken(first(expand(os.Getenv("HF_TOKEN_PATH")), below(hf, "token")))
 	p := &e.places
-	p.HuggingFace = first(expand(os.Getenv("HF_HUB_CACHE")), expand(os.Getenv("HUGGINGFACE_HUB_CACHE")),
-		below(expand(os.Getenv("HF_HOME")), "hub"), below(cache, "huggingface", "hub"))
+	p.HuggingFace = first(expand(os.Getenv("HF_HUB_CACHE")), expand(os.Getenv("HUGGINGFACE_HUB_CACHE")), below(hf, "hub"))
 	p.Ollama = []string{first(os.Getenv("OLLAMA_MODELS"), at(".ollama", "models"))}
 	if runtime.GOOS == "linux" {
 		p.Ollama = append(p.Ollama, "/usr/share/ollama/.ollama/models", "/var/lib/ollama/.ollama/models") // of its service
@@ -71,6 +71,38 @@ func readModelEnvironment() modelEnvironment {
 	}
 	p.LlamaCpp = []string{os.Getenv("LLAMA_CACHE"), own}
 	return e
+}
+
+// yes reports whether a variable of Hugging Face's is set to one of its words for yes.
+func yes(name string) bool {
+	return slices.Contains([]string{"1", "ON", "YES", "TRUE"}, strings.ToUpper(os.Getenv(name)))
+}
+
+// A token of the Hub's, and where it is from, for messages.
+type token struct{ word, from string }
+
+// readToken finds the token as get_token in huggingface_hub/utils/_auth.py does: in
+// the environment, or else in the file that hf auth login has written. What cannot
+// be read is no token.
+func readToken(file string) token {
+	if yes("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
+		return token{}
+	}
+	for _, name := range []string{"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"} {
+		if word := cleanToken(os.Getenv(name)); word != "" {
+			return token{word, name}
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return token{}
+	}
+	return token{cleanToken(string(text)), file}
+}
+
+// cleanToken takes away what copying and editors add to a token.
+func cleanToken(t string) string {
+	return strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(t))
 }
 
 // first returns the first word that there is.
@@ -92,7 +124,7 @@ func (a *app) places(dirs []string) model.Places {
 
 // hub returns a client of the Hub as the environment has it.
 func (a *app) hub() *hub.Client {
-	c := hub.New(a.env.models.endpoint, a.env.models.token, a.env.models.places.HuggingFace)
-	c.Offline, c.Free = a.env.models.offline, setup.Free
+	c := hub.New(a.env.models.endpoint, a.env.models.token.word, a.env.models.places.HuggingFace)
+	c.TokenFrom, c.Offline, c.Free = a.env.models.token.from, a.env.models.offline, setup.Free
 	return c
 }

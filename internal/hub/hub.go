@@ -30,12 +30,13 @@ const Endpoint = "https://huggingface.co"
 
 // A Client speaks with the Hub.
 type Client struct {
-	Endpoint string                              // HF_ENDPOINT, or Endpoint
-	Token    string                              // HF_TOKEN; goes to the Endpoint's host only
-	Cache    string                              // HF_HUB_CACHE: where the models go
-	Offline  bool                                // HF_HUB_OFFLINE: nothing is asked
-	Free     func(folder string) (uint64, error) // bytes free on its disk; nil: not looked at
-	Observe  func(Progress)                      // is called while Get runs and must not block; may be nil
+	Endpoint  string                              // HF_ENDPOINT, or Endpoint
+	Token     string                              // goes to the Endpoint's host only; "" for none
+	TokenFrom string                              // where it is from, for messages: "HF_TOKEN", a file
+	Cache     string                              // HF_HUB_CACHE: where the models go
+	Offline   bool                                // HF_HUB_OFFLINE: nothing is asked
+	Free      func(folder string) (uint64, error) // bytes free on its disk; nil: not looked at
+	Observe   func(Progress)                      // is called while Get runs and must not block; may be nil
 
 	http  *http.Client
 	pause func(context.Context, time.Duration) error // between attempts
@@ -144,7 +145,7 @@ func (c *Client) Plan(ctx context.Context, word string) (*Plan, error) {
 	}
 	p := &Plan{ID: r.ID, Commit: r.Commit, License: r.license(), Gated: r.gated()}
 	if p.Gated && c.Token == "" {
-		return nil, gated(p.ID, false)
+		return nil, c.gated(p.ID)
 	}
 	files, err := r.files()
 	if err != nil {

@@ -177,7 +177,7 @@ func TestNoPlan(t *testing.T) {
 	portal := client(t, h)
 	portal.Endpoint = page.URL
 	stranger := client(t, h)
-	stranger.Token = "wrong"
+	stranger.Token, stranger.TokenFrom = "wrong", "/home/a/token"
 	for _, tt := range []struct {
 		client *Client
 		word   string
@@ -209,8 +209,9 @@ func TestNoPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := stranger.Get(t.Context(), p); err == nil || !strings.Contains(err.Error(), "is gated") {
-		t.Errorf("error %v with a token that has not accepted", err)
+	var e *bench.Error
+	if _, err := stranger.Get(t.Context(), p); !errors.As(err, &e) || !strings.Contains(e.Message, "is gated") || !strings.Contains(e.Hint, "with the account that the token in /home/a/token is of") {
+		t.Errorf("error %#v with a token that has not accepted", err)
 	}
 	stranger.Token = "good"
 	if _, err := stranger.Get(t.Context(), p); err != nil {

@@ -118,9 +118,9 @@ func (c *Client) explain(ctx context.Context, name string, err error) error {
 	}
 	switch {
 	case r.code == "GatedRepo":
-		return gated(name, c.Token != "")
+		return c.gated(name)
 	case r.status == http.StatusUnauthorized && c.Token != "" && r.code != "RepoNotFound":
-		return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s does not accept the token in HF_TOKEN", r.host), Hint: "make another at https://huggingface.co/settings/tokens, or unset HF_TOKEN for models that are open to all"}
+		return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s does not accept the token in %s", r.host, c.TokenFrom), Hint: "make another at https://huggingface.co/settings/tokens, or take it away for models that are open to all"}
 	// Without a token the Hub answers 401 for what is not there, too: it does not
 	// say which private models exist.
 	case r.status == http.StatusNotFound, r.status == http.StatusUnauthorized, r.code == "RepoNotFound":
@@ -133,12 +133,12 @@ func (c *Client) explain(ctx context.Context, name string, err error) error {
 	return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s: %v", name, err), Hint: "try again later: https://status.huggingface.co"}
 }
 
-func gated(name string, token bool) error {
+func (c *Client) gated(name string) error {
 	hint := "accept its terms at https://huggingface.co/" + name
-	if !token {
-		hint += ", then set HF_TOKEN to a token from https://huggingface.co/settings/tokens"
+	if c.Token == "" {
+		hint += ", then set HF_TOKEN to a token from https://huggingface.co/settings/tokens, or hf auth login"
 	} else {
-		hint += " with the account that HF_TOKEN is of"
+		hint += " with the account that the token in " + c.TokenFrom + " is of"
 	}
 	return &bench.Error{Code: bench.ErrUnavailable, Message: name + " is gated: its owner wants its terms accepted first", Hint: hint}
 }
