@@ -51,7 +51,10 @@ func (r *Runtime) Benchmark(ctx context.Context, model string, l llm.Lane, repea
 	if r.Trace != nil {
 		cmd.Stderr = io.MultiWriter(&log, r.Trace)
 	}
-	err := cmd.Run()
+	wait, err := process.Start(cmd)
+	if err == nil {
+		err = wait()
+	}
 	list, parsed := parseBench(out.Bytes())
 	switch {
 	case ctx.Err() != nil:

@@ -154,12 +154,13 @@ func (r *Runtime) start(ctx context.Context, model string, l llm.Lane, port int)
 	s.cmd.Stdout, s.cmd.Stderr = end, end
 	s.cmd.WaitDelay = endLimit
 	began := time.Now()
-	if err := s.cmd.Start(); err != nil {
+	wait, err := process.Start(s.cmd)
+	if err != nil {
 		return nil, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s did not start: %v", r.Server, err)}
 	}
 	go s.log.read(pipe)
 	go func() {
-		s.cmd.Wait()
+		wait()
 		end.Close()
 		close(s.exited)
 	}()
