@@ -157,15 +157,9 @@ func (f *llmFlags) check() error {
 }
 
 func (a *app) llm(ctx context.Context, f llmFlags, args []string) error {
-	m, err := a.resolveModel(ctx, strings.Join(args, ""), f.dirs, f.runtime, f.yes)
+	m, err := a.llmModel(ctx, f, strings.Join(args, ""))
 	if err != nil {
 		return err
-	}
-	switch m.Path, err = filepath.Abs(m.Path); {
-	case err != nil:
-		return err
-	case f.runtime == model.Ollama:
-		m.Path = m.Ref // which knows its models by name
 	}
 	t := newTeller(a.stderr, f.quiet, a.env.style(a.stderr))
 	d := a.tokens(ctx, m, f)
@@ -210,6 +204,36 @@ func (a *app) llm(ctx context.Context, f llmFlags, args []string) error {
 	return llmOutcome(ctx, d)
 }
 
+// llmModel returns the model that a person named, or the first that there is.
+func (a *app) llmModel(ctx context.Context, f llmFlags, word string) (model.Model, error) {
+	if f.runtime != model.Ollama {
+		m, err := a.resolveModel(ctx, word, f.dirs, f.runtime, f.yes)
+		if err == nil {
+			m.Path, err = filepath.Abs(m.Path)
+		}
+		return m, err
+	}
+	// Ollama runs what it has itself, by its name. Its files, where they can be read,
+	// say more of it than Ollama does.
+	m, err := a.ollama().Find(ctx, word)
+	if err != nil {
+		return m, err
+	}
+	found, _ := model.Find(ctx, a.places(f.dirs))
+	for _, here := range found {
+		if here.Ref == m.Ref && slices.Contains(here.Runtimes, model.Ollama) {
+			here.Path = here.Ref
+			return here, nil
+		}
+	}
+	return m, ctx.Err()
+}
+
+// ollama returns the Ollama that OLLAMA_HOST names.
+func (a *app) ollama() *ollama.Runtime {
+	return &ollama.Runtime{Host: a.env.models.ollama, CPU: host.CPU()}
+}
+
 // longPrompt is how many tokens prompt speed is measured with: llama-bench's pp512,
 // and what llama.cpp computes in one batch.
 const longPrompt = 512
@@ -243,7 +267,7 @@ func (a *app) languageRuntime(ctx context.Context, f llmFlags, t *teller, d *rep
 		name = model.LlamaCpp
 	}
 	if name == model.Ollama {
-		return gpuRuntime{&ollama.Runtime{Host: a.env.models.ollama, CPU: host.CPU()}, true}, nil // it says where a model went
+		return gpuRuntime{a.ollama(), true}, nil // it says where a model went
 	}
 	if name != model.LlamaCpp {
 		rt, err := a.runtime(ctx, languageFlags{framework: name, python: f.python}, m)

@@ -78,6 +78,8 @@ type fakeRuntime struct {
 	per    time.Duration // a token takes, generated or read
 	load   error
 	fail   int // the request, from 1, that fails; 0: none
+	ends   int // tokens after which it can go on no further; 0: it always can
+	finish string
 	log    *[]string
 }
 
@@ -119,6 +121,9 @@ func (s *fakeSession) Generate(ctx context.Context, r Request, each func(Piece))
 	g.PromptTokens = 5 + r.Filler
 	g.PromptTime = s.per * time.Duration(g.PromptTokens)
 	tokens := r.Tokens
+	if s.ends > 0 {
+		tokens, g.Finish = min(tokens, s.ends), s.finish
+	}
 	if s.requests == s.fail {
 		tokens, err = 2, errDied
 	}
@@ -298,6 +303,19 @@ func TestRunBudget(t *testing.T) {
 	p.Limit = 0
 	if r := run(t.Context(), p, slow()); r[0].Error == nil {
 		t.Error("a step without time has no error")
+	}
+}
+
+// An answer that ends early says why: a runtime may not go on past a model's own end.
+func TestShortAnswer(t *testing.T) {
+	for finish, says := range map[string]string{
+		"stop":   "3 tokens instead of 8: the model ended its answer there; a --prompt that asks for more",
+		"length": "3 tokens instead of 8: the context of 1024 is full",
+	} {
+		r := run(t.Context(), plan, &fakeRuntime{device: fakeCPU, ids: []int{0}, per: time.Microsecond, ends: 3, finish: finish})
+		if !r[0].Has(WarnShortAnswer) || !strings.Contains(r[0].Warnings[0].Text, says) {
+			t.Errorf("%s: %+v", finish, r[0].Warnings)
+		}
 	}
 }
 

@@ -285,7 +285,11 @@ func (e *entry) judge(ctx context.Context) {
 		res.warn(bench.WarnFewSamples, "%d of %d rounds: each takes %s", n, e.asked, unit.Seconds(res.Shown.Wall))
 	}
 	if res.work(Generating) >= 0 && len(res.Samples) > 0 && res.Samples[0].Tokens < res.Tokens {
-		res.warn(WarnShortAnswer, "%d tokens instead of %d: the context of %d is full", res.Samples[0].Tokens, res.Tokens, res.Facts.Context)
+		why := fmt.Sprintf("the context of %d is full", res.Facts.Context)
+		if res.Shown.Finish == "stop" { // of a runtime that cannot go on past it
+			why = "the model ended its answer there; a --prompt that asks for more is measured longer"
+		}
+		res.warn(WarnShortAnswer, "%d tokens instead of %d: %s", res.Samples[0].Tokens, res.Tokens, why)
 	}
 	for _, m := range []Metric{Generating, Prompting} {
 		if f, ok := res.Figure(m); ok && f.Firm() && f.Spread() > noisy {

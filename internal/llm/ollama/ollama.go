@@ -9,23 +9,19 @@
 package ollama
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"gpuplay/internal/bench"
 	"gpuplay/internal/llm"
+	"gpuplay/internal/model"
 	"gpuplay/internal/plain"
 	"gpuplay/internal/unit"
 )
@@ -152,8 +148,13 @@ type running struct {
 
 // listed is a model of /api/tags.
 type listed struct {
-	Name   string `json:"name"`
-	Remote string `json:"remote_host"` // where it runs instead of here
+	Name    string `json:"name"`
+	Size    int64  `json:"size"`        // bytes
+	Remote  string `json:"remote_host"` // where it runs instead of here
+	Details struct {
+		Family       string `json:"family"`
+		Quantization string `json:"quantization_level"`
+	} `json:"details"`
 }
 
 // Load has Ollama load a model with the lane's layers on the GPU and looks where
@@ -172,9 +173,11 @@ func (r *Runtime) Load(ctx context.Context, model string, l llm.Lane) (llm.Sessi
 		return nil, err
 	}
 	s.facts = llm.Facts{Runtime: "Ollama " + version.Version, Threads: l.Threads, Context: l.Context}
-	if err := s.local(ctx); err != nil {
+	m, err := s.find(ctx)
+	if err != nil {
 		return nil, err
 	}
+	s.model = m.Name
 	if err := s.unload(ctx); err != nil {
 		return nil, err
 	}
@@ -190,32 +193,52 @@ func (r *Runtime) Load(ctx context.Context, model string, l llm.Lane) (llm.Sessi
 	return s, nil
 }
 
-// local wants the model to be Ollama's and to run where Ollama runs.
-func (s *session) local(ctx context.Context) error {
+// Find returns the model that a word names, "" for the first that runs where Ollama
+// runs, as far as Ollama says what it is.
+func (r *Runtime) Find(ctx context.Context, word string) (model.Model, error) {
+	u, err := base(r.Host)
+	if err != nil {
+		return model.Model{}, err
+	}
+	m, err := (&session{url: u, model: word}).find(ctx)
+	return model.Model{
+		Ref: m.Name, Name: m.Name, Path: m.Name, Place: "Ollama", Format: model.GGUF, Bytes: m.Size,
+		Architecture: m.Details.Family, Quantization: m.Details.Quantization,
+		Chat:     true, // Ollama has a template for each model, if only one that is the prompt alone
+		Runtimes: []string{model.Ollama},
+	}, err
+}
+
+// find returns the session's model as Ollama lists it.
+func (s *session) find(ctx context.Context) (listed, error) {
 	var tags struct {
 		Models []listed `json:"models"`
 	}
 	if err := s.get(ctx, "/api/tags", &tags); err != nil {
-		return err
+		return listed{}, err
 	}
 	var names []string
 	for _, m := range tags.Models {
-		if m.Name != s.model && m.Name != s.model+":latest" {
-			names = append(names, plain.Line(m.Name))
-			continue
+		if m.Name = plain.Line(m.Name); s.model == "" && m.Remote == "" || s.model != "" && (m.Name == s.model || m.Name == s.model+":latest") {
+			if m.Remote != "" {
+				return m, &bench.Error{Code: bench.ErrUnsupported, Message: fmt.Sprintf("%s runs at %s, not on this machine", s.model, plain.Line(m.Remote)), Hint: "choose a model that was pulled: ollama list shows them with their size"}
+			}
+			return m, nil
 		}
-		if m.Remote != "" {
-			return &bench.Error{Code: bench.ErrUnsupported, Message: fmt.Sprintf("%s runs at %s, not on this machine", s.model, plain.Line(m.Remote)), Hint: "choose a model that was pulled: ollama list shows them with their size"}
-		}
-		s.model = m.Name
-		return nil
+		names = append(names, m.Name)
+	}
+	if s.model == "" {
+		return listed{}, &bench.Error{Code: bench.ErrUnavailable, Message: "Ollama has no model", Hint: "ollama pull " + small}
 	}
 	hint := "ollama pull " + s.model
 	if len(names) > 0 {
 		hint += "; it has " + strings.Join(names[:min(len(names), 8)], ", ")
 	}
-	return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("Ollama has no model %s", s.model), Hint: hint}
+	return listed{}, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("Ollama has no model %s", s.model), Hint: hint}
 }
+
+// small is a model that can be talked to, of 400 MB.
+const small = "qwen2.5:0.5b"
 
 // place finds out what Ollama made of the lane: whatever was asked for, it uses
 // the CPU without a word when it finds no GPU, or too little memory on it.
@@ -329,7 +352,9 @@ func (s *session) Generate(ctx context.Context, r llm.Request, each func(llm.Pie
 		if text := a.Thinking + a.Response; text != "" {
 			g.Text += text
 			g.Tokens++ // as far as is known before the end
-			each(llm.Piece{Text: text, At: at})
+			if each != nil {
+				each(llm.Piece{Text: text, At: at})
+			}
 		}
 	})
 	g.Wall = time.Since(sent)
@@ -366,107 +391,4 @@ func (s *session) words(n int) string {
 		words[i] = common[s.random.IntN(len(common))]
 	}
 	return strings.Join(words, " ")
-}
-
-// get reads a JSON answer.
-func (s *session) get(ctx context.Context, path string, into any) error {
-	response, err := s.do(ctx, http.MethodGet, path, nil)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if err := json.NewDecoder(response.Body).Decode(into); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("what answers at %s is no Ollama: %v", s.url.Host, err), Hint: "is OLLAMA_HOST right?"}
-	}
-	return nil
-}
-
-// ask sends a request to /api/generate and gives each line of the answer but the
-// last, which it returns, to each.
-func (s *session) ask(ctx context.Context, q request, each func(answer)) (last answer, err error) {
-	body, err := json.Marshal(q)
-	if err != nil {
-		return last, err
-	}
-	response, err := s.do(ctx, http.MethodPost, "/api/generate", body)
-	if err != nil {
-		return last, err
-	}
-	defer response.Body.Close()
-	lines := bufio.NewReader(response.Body)
-	for {
-		line, err := lines.ReadBytes('\n')
-		if len(bytes.TrimSpace(line)) > 0 {
-			var a answer
-			if broken := json.Unmarshal(line, &a); broken != nil && err == nil {
-				return last, &bench.Error{Code: bench.ErrInternal, Message: fmt.Sprintf("Ollama's answer is not understood: %v", broken), Hint: "is OLLAMA_HOST right?"}
-			} else if broken == nil {
-				if a.Error != "" {
-					return last, s.said(http.StatusOK, a.Error)
-				}
-				if each != nil && (!a.Done || a.Response != "" || len(a.LogProbs) > 0) {
-					each(a)
-				}
-				if a.Done {
-					return a, nil
-				}
-			}
-		}
-		switch {
-		case ctx.Err() != nil:
-			return last, ctx.Err()
-		case errors.Is(err, io.EOF):
-			err = errors.New("it ended early")
-			fallthrough
-		case err != nil:
-			return last, &bench.Error{Code: bench.ErrCrashed, Message: fmt.Sprintf("Ollama's answer broke off: %v", err), Hint: "its log says more: https://docs.ollama.com/troubleshooting"}
-		}
-	}
-}
-
-// do sends a request; an answer that is an error is returned as one.
-func (s *session) do(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
-	q, err := http.NewRequestWithContext(ctx, method, s.url.JoinPath(path).String(), bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	q.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(q)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err
-		}
-		return nil, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("no Ollama answers at %s: %v", s.url.Host, err), Hint: "start it with ollama serve or its app (https://ollama.com/download); OLLAMA_HOST says where it is"}
-	}
-	if response.StatusCode >= 400 {
-		defer response.Body.Close()
-		var a answer
-		text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<16))
-		if json.Unmarshal(text, &a) != nil || a.Error == "" {
-			a.Error = response.Status
-		}
-		return nil, s.said(response.StatusCode, a.Error)
-	}
-	return response, nil
-}
-
-// said turns Ollama's words into an error.
-func (s *session) said(status int, words string) error {
-	e := &bench.Error{Code: bench.ErrInternal, Message: "Ollama: " + plain.Line(words), Hint: "its log says more: https://docs.ollama.com/troubleshooting"}
-	switch lower := strings.ToLower(words); {
-	case status == http.StatusNotFound:
-		e.Code, e.Hint = bench.ErrUnavailable, "ollama pull "+s.model
-	case strings.Contains(lower, "context"):
-		e.Code, e.Hint = bench.ErrInvalid, "--ctx allows a longer prompt"
-	case strings.Contains(lower, "memory"):
-		e.Code, e.Hint = bench.ErrOutOfMemory, "a smaller model, or one with fewer bits a weight, fits"
-	}
-	return e
 }

@@ -1,29 +1,20 @@
 package ollama
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"gpuplay/internal/bench"
 	"gpuplay/internal/engine/enginetest"
 	"gpuplay/internal/llm"
-	"gpuplay/internal/model"
-	"gpuplay/internal/process"
+	"gpuplay/internal/llm/ollama/ollamatest"
 )
 
 func TestBase(t *testing.T) {
@@ -44,70 +35,23 @@ func TestBase(t *testing.T) {
 
 // real starts an Ollama of this machine with nothing in it but a tiny model, and
 // returns its address.
-// .ci/ollama builds one.
 func real(t *testing.T) string {
 	t.Helper()
-	path := os.Getenv("GPUPLAY_TEST_OLLAMA")
-	if path == "" {
-		path, _ = exec.LookPath("ollama")
-	}
-	if path == "" {
+	program := ollamatest.Program()
+	if program == "" {
 		enginetest.Require(t, "ollama", "no ollama on the path, nor in GPUPLAY_TEST_OLLAMA")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	s, err := ollamatest.Serve(program, t.TempDir())
 	if err != nil {
-		t.Fatal(err)
-	}
-	host := l.Addr().String()
-	l.Close()
-	home := t.TempDir()
-	cmd := exec.Command(path, "serve")
-	cmd.Env = append(os.Environ(), "OLLAMA_HOST="+host, "OLLAMA_MODELS="+filepath.Join(home, "models"), "HOME="+home)
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	process.Detach(cmd)
-	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		process.Kill(cmd.Process)
-		cmd.Wait()
+		s.Close()
 		if t.Failed() {
-			t.Log(log.String())
+			t.Log(s.Log())
 		}
 	})
-	deadline := time.Now().Add(time.Minute)
-	for {
-		if r, err := http.Get("http://" + host + "/api/version"); err == nil {
-			r.Body.Close()
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("ollama does not answer: %s", log.String())
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	data := model.Tiny()
-	sum := sha256.Sum256(data)
-	digest := "sha256:" + hex.EncodeToString(sum[:])
-	for path, body := range map[string][]byte{"/api/blobs/" + digest: data} {
-		post(t, "http://"+host+path, body)
-	}
-	create, _ := json.Marshal(map[string]any{"model": "tiny", "files": map[string]string{"tiny.gguf": digest}})
-	post(t, "http://"+host+"/api/create", create)
-	return host
-}
-
-func post(t *testing.T, address string, body []byte) {
-	t.Helper()
-	r, err := http.Post(address, "application/json", bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Body.Close()
-	if text, _ := io.ReadAll(r.Body); r.StatusCode >= 300 || bytes.Contains(text, []byte(`"error"`)) {
-		t.Fatalf("%s: %s %s", address, r.Status, text)
-	}
+	return s.Host
 }
 
 // Both lanes of a real Ollama, on a machine where it has no GPU.
@@ -140,7 +84,7 @@ func TestReal(t *testing.T) {
 		if len(first.Sequence) > 0 || len(second.Sequence) == 0 || len(second.Sequence[0].Candidates) != 5 {
 			t.Errorf("sequences of %d and %d tokens", len(first.Sequence), len(second.Sequence))
 		}
-		long, err := s.Generate(t.Context(), llm.Request{Filler: 40, Tokens: 1}, func(llm.Piece) {})
+		long, err := s.Generate(t.Context(), llm.Request{Filler: 40, Tokens: 1}, nil)
 		if err != nil || long.PromptTokens < 40 {
 			t.Errorf("a filler of 40: %+v, %v", long, err)
 		}
@@ -165,6 +109,15 @@ func TestReal(t *testing.T) {
 		t.Errorf("the lanes say %q", texts)
 	}
 	if _, err := r.Load(t.Context(), "large", llm.Lane{}); !errors.Is(err, bench.ErrUnavailable) || err.Error() != "Ollama has no model large" {
+		t.Errorf("error %v of a model that is not there", err)
+	}
+	for _, word := range []string{"", "tiny", "tiny:latest"} {
+		m, err := r.Find(t.Context(), word)
+		if err != nil || m.Ref != "tiny:latest" || m.Path != m.Ref || m.Bytes < 100_000 || m.Architecture != "llama" || !m.Chat {
+			t.Errorf("%q is %+v, %v", word, m, err)
+		}
+	}
+	if _, err := r.Find(t.Context(), "large"); !errors.Is(err, bench.ErrUnavailable) {
 		t.Errorf("error %v of a model that is not there", err)
 	}
 }
@@ -250,6 +203,18 @@ func TestFails(t *testing.T) {
 		g, err := s.Generate(t.Context(), llm.Request{Prompt: "Why is the sky blue?", Tokens: 4}, func(llm.Piece) {})
 		if !errors.Is(err, tt.code) || !strings.Contains(err.Error(), tt.says) || g.Text != "The" {
 			t.Errorf("%s: %q, %v, want what was generated and %q", tt.name, g.Text, err, tt.says)
+		}
+	}
+	for _, tt := range []struct{ tags, word, ref, says string }{
+		{tags, "", "llama3.2:latest", ""},
+		{tags, "big:cloud", "big:cloud", "not on this machine"},
+		{tags, "llama3.3", "", "Ollama has no model llama3.3"},
+		{`{"models":[{"name":"big:cloud","remote_host":"https://ollama.com:443"}]}`, "", "", "Ollama has no model"},
+		{`{"models":null}`, "", "", "Ollama has no model"},
+	} {
+		m, err := (&Runtime{Host: answers(t, tt.tags, ps, "")}).Find(t.Context(), tt.word)
+		if m.Ref != tt.ref || (err != nil) != (tt.says != "") || err != nil && !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%q of %s is %q, %v", tt.word, tt.tags, m.Ref, err)
 		}
 	}
 	closed := httptest.NewServer(nil)
