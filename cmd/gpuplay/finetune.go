@@ -167,12 +167,8 @@ func (a *app) finetune(ctx context.Context, f finetuneFlags, fl *pflag.FlagSet, 
 		return err
 	}
 	if f.resume {
-		for name, p := range parts {
-			if p.runtime == state.Runtime && f.framework == "" {
-				f.framework = name
-			} else if p.runtime == state.Runtime && f.framework != name {
-				return usagef("leave it out", "--framework %s: %s was begun with %s", f.framework, f.adapter, name)
-			}
+		if err := f.follow(f.adapter, state.Runtime); err != nil {
+			return err
 		}
 	}
 	t := newTraining(a, f)

@@ -15,6 +15,7 @@ import (
 	"gpuplay/internal/host"
 	"gpuplay/internal/llm"
 	"gpuplay/internal/llm/framework"
+	"gpuplay/internal/lora"
 	"gpuplay/internal/model"
 	"gpuplay/internal/plain"
 	"gpuplay/internal/report"
@@ -118,12 +119,23 @@ type generationJSON struct {
 }
 
 func (a *app) generate(ctx context.Context, f generateFlags, args []string) error {
+	o := framework.Options{Device: f.device, Threads: f.threads, Adapter: a.absolute(f.adapter)}
+	if f.adapter != "" {
+		runtime, bits, err := lora.Made(o.Adapter)
+		if err == nil {
+			err = f.follow(f.adapter, runtime)
+		}
+		if err != nil {
+			return err
+		}
+		o.Bits = bits
+	}
 	found, err := a.findModel(ctx, f.languageFlags, args)
 	if err != nil {
 		return err
 	}
 	p := newProgress(a.stderr, f.quiet, a.env.style(a.stderr))
-	m, err := a.open(ctx, p, f.languageFlags, found, framework.Options{Device: f.device, Threads: f.threads, Adapter: a.absolute(f.adapter)})
+	m, err := a.open(ctx, p, f.languageFlags, found, o)
 	p.close()
 	if err != nil {
 		return err

@@ -53,6 +53,20 @@ var parts = map[string]part{
 	"torch": {framework.Transformers, "torch", "transformers"},
 }
 
+// follow takes the framework that made an adapter: the other one cannot read it.
+func (f *languageFlags) follow(adapter, runtime string) error {
+	for name, p := range parts {
+		switch {
+		case p.runtime != runtime:
+		case f.framework == "":
+			f.framework = name
+		case f.framework != name:
+			return usagef("leave it out", "--framework %s: %s was made with %s", f.framework, adapter, name)
+		}
+	}
+	return nil
+}
+
 // usualFrameworks are those to try, in order.
 func usualFrameworks() []string {
 	if runtime.GOOS == "darwin" && runtime.GOARCH == "arm64" {

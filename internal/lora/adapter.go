@@ -35,7 +35,26 @@ type State struct {
 const StateSchema = "gpuplay/adapter/v1"
 
 // weights are the files that hold an adapter, each framework's own.
-var weights = []string{"adapters.safetensors", "adapter_model.safetensors"}
+var weights = map[string]string{framework.MLX: "adapters.safetensors", framework.Transformers: "adapter_model.safetensors"}
+
+// Made returns what made the adapter in a folder, framework.MLX or
+// framework.Transformers, and to how many bits it wants the model's weights cut: 0
+// for not, and for an adapter that is not gpuplay's and does not say.
+func Made(folder string) (runtime string, bits int, err error) {
+	for name, file := range weights {
+		if _, err := os.Stat(filepath.Join(folder, file)); err == nil {
+			runtime = name
+		}
+	}
+	if runtime == "" {
+		return "", 0, invalid("it is a folder that gpuplay finetune, mlx-lm or peft has made", "%s holds no adapter: neither %s nor %s", folder, weights[framework.MLX], weights[framework.Transformers])
+	}
+	if _, err := os.Stat(filepath.Join(folder, stateFile)); errors.Is(err, fs.ErrNotExist) {
+		return runtime, 0, nil
+	}
+	s, err := Resume(folder)
+	return s.Runtime, s.Bits, err
+}
 
 // Resume returns what to go on with in an adapter's folder.
 func Resume(folder string) (State, error) {

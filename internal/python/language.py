@@ -38,12 +38,16 @@ def rows_of(path):
 
 def render(tokenizer, row):
     """A row's tokens, as mlx-lm makes them: text with an end, or by the chat
-    template."""
-    if "text" in row:
+    template. A row that says more than one thing is taken for what gpuplay, as
+    mlx-lm, takes it for: prompt and completion, then messages, then text."""
+    if row.get("prompt") is not None and row.get("completion") is not None:
+        messages = [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]
+    elif row.get("messages"):
+        messages = row["messages"]
+    else:
         tokens = tokenizer.encode(row["text"])
         end = tokenizer.eos_token_id
         return tokens if end is None or tokens[-1:] == [end] else tokens + [end]
-    messages = row.get("messages") or [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]
     return tokenizer.apply_chat_template(messages, tools=row.get("tools"), return_dict=False)
 
 
