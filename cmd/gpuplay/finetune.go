@@ -113,6 +113,12 @@ func (f *finetuneFlags) check(fl *pflag.FlagSet) error {
 	if f.adapter == "" {
 		return usagef("for example --adapter adapters", "--adapter: is empty")
 	}
+	if f.qlora && f.framework == "" {
+		f.framework = "mlx"
+	}
+	if f.qlora && f.framework != "mlx" {
+		return usagef("leave one of them out", "--qlora --framework %s: mlx alone can cut weights to 4 bits", f.framework)
+	}
 	return f.checkOutput()
 }
 

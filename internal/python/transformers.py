@@ -28,7 +28,7 @@ class Model:
     def __init__(self, device_id, folder, adapter, bits):
         self.device, self.folder = torch_device(device_id), folder
         if bits:
-            raise Failure("unsupported", "--qlora is not there with PyTorch", "--framework mlx has it, on a Mac's GPU; or leave it out")
+            raise Failure("unsupported", "--qlora is not there with PyTorch", "--framework mlx has it; or leave it out")
         config = hf.AutoConfig.from_pretrained(folder, local_files_only=True)
         if getattr(config, "quantization", None) and not hasattr(config, "quantization_config"):
             raise Failure("unsupported", f"{folder} has weights in MLX's own {config.quantization.get('bits', '')}-bit form", "--framework mlx, or the model as its maker published it")
