@@ -19,6 +19,7 @@ import (
 	"gpuplay/internal/bench"
 	"gpuplay/internal/llm/llamacpp"
 	"gpuplay/internal/llm/llmtest"
+	"gpuplay/internal/llm/ollama/ollamatest"
 	"gpuplay/internal/python"
 	"gpuplay/internal/stats"
 	"gpuplay/internal/unit"
@@ -63,14 +64,14 @@ func TestScripts(t *testing.T) {
 			}
 			return path != "", nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "figures": figures},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "figures": figures, "ollama": serveOllama},
 	})
 }
 
 // components returns where the real parts are that scripts need, "" for one that
 // is missing: an interpreter for a framework, a file for a library.
 func components(root string) map[string]string {
-	there := map[string]string{"openblas": "", "nvidia": ""}
+	there := map[string]string{"openblas": "", "nvidia": "", "ollama": ollamatest.Program()}
 	if found, _ := filepath.Glob(filepath.Join(root, ".venv-blas", "lib", "python*", "site-packages", "scipy_openblas32", "lib", "libscipy_openblas.*")); len(found) > 0 {
 		there["openblas"] = found[0]
 	}
@@ -137,6 +138,17 @@ func figures(ts *testscript.TestScript, _ bool, args []string) {
 	if len(d.Comparisons) != len(d.Results)-1 {
 		ts.Fatalf("%d comparisons of %d lanes", len(d.Comparisons), len(d.Results))
 	}
+}
+
+// serveOllama starts an Ollama with a tiny model for the rest of a script.
+func serveOllama(ts *testscript.TestScript, _ bool, _ []string) {
+	home := ts.MkAbs("ollama")
+	ts.Check(os.Mkdir(home, 0o755))
+	s, err := ollamatest.Serve(ollamatest.Program(), home)
+	ts.Check(err)
+	ts.Defer(s.Close)
+	ts.Setenv("OLLAMA_HOST", s.Host)
+	ts.Setenv("OLLAMA_MODELS", ollamatest.Models(home))
 }
 
 // code runs a command and wants exactly that exit code: code 2 gpuplay …

@@ -7,6 +7,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
+	"gpuplay/internal/bench"
 	"gpuplay/internal/llm"
 	"gpuplay/internal/plain"
 	"gpuplay/internal/report"
@@ -23,6 +24,7 @@ type teller struct {
 	style  report.Style
 	lanes  []llm.Contender
 	column int    // of an answer; 0: no answer is open
+	begun  bool   // the answer's line has its indent
 	word   string // of an answer, not shown yet since it may have to go to the next line
 	status bool   // a line that is to be replaced is shown
 }
@@ -78,7 +80,11 @@ func (t *teller) observe(e llm.Event) {
 		t.show("%s: loading the model", name)
 	case llm.Loaded:
 		f := e.Result.Facts
-		t.say("%s: %s, model loaded in %s", name, f.Device.Name, unit.Seconds(f.Load))
+		where := f.Device.Name
+		if e.Result.OnGPU() && f.Device.Kind == bench.CPU {
+			where = "no layer is on the GPU"
+		}
+		t.say("%s: %s, model loaded in %s", name, where, unit.Seconds(f.Load))
 	case llm.Answering:
 		t.answer(plain.Text(e.Text))
 	case llm.Answered:
@@ -95,21 +101,23 @@ func (t *teller) observe(e llm.Event) {
 	}
 }
 
-// answer shows a piece of an answer, broken between words.
+// answer shows a piece of an answer, broken between words, without the blanks that
+// it may begin with.
 func (t *teller) answer(text string) {
 	text = t.style.Plain(text)
 	for _, r := range text {
+		blank := r == ' ' || r == '\t'
 		if t.column == 0 {
-			fmt.Fprint(t.out, strings.Repeat(" ", answerIndent))
-			t.column = answerIndent
-			t.word = ""
+			if blank || r == '\n' {
+				continue
+			}
+			t.column, t.begun, t.word = answerIndent, false, ""
 		}
 		switch {
 		case r == '\n':
 			t.flush()
-			fmt.Fprint(t.out, "\n"+strings.Repeat(" ", answerIndent))
-			t.column = answerIndent
-		case r == ' ' || r == '\t':
+			t.newLine()
+		case blank:
 			t.flush()
 			t.word = " "
 		default:
@@ -121,16 +129,25 @@ func (t *teller) answer(text string) {
 	}
 }
 
+func (t *teller) newLine() {
+	fmt.Fprintln(t.out)
+	t.column, t.begun = answerIndent, false
+}
+
 // flush shows the open word, on the next line if it does not fit.
 func (t *teller) flush() {
-	width := ansi.StringWidth(t.word)
-	if t.column+width > t.style.Width-2 && t.column > answerIndent {
+	if t.column+ansi.StringWidth(t.word) > t.style.Width-2 && t.column > answerIndent {
 		t.word = strings.TrimPrefix(t.word, " ")
-		fmt.Fprint(t.out, "\n"+strings.Repeat(" ", answerIndent))
-		t.column = answerIndent
-		width = ansi.StringWidth(t.word)
+		t.newLine()
+	}
+	if t.word == "" {
+		return
+	}
+	if !t.begun {
+		fmt.Fprint(t.out, strings.Repeat(" ", answerIndent))
+		t.begun = true
 	}
 	fmt.Fprint(t.out, t.word)
-	t.column += width
+	t.column += ansi.StringWidth(t.word)
 	t.word = ""
 }

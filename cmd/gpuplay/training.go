@@ -19,6 +19,7 @@ import (
 	"gpuplay/internal/model"
 	"gpuplay/internal/plain"
 	"gpuplay/internal/report"
+	"gpuplay/internal/stats"
 	"gpuplay/internal/unit"
 )
 
@@ -204,6 +205,18 @@ func (t *training) deliver(ctx context.Context, r lora.Result, failed error) err
 	return errors.Join(failed, err, t.failed)
 }
 
+// medianSpeed returns the tokens a second of the median iteration: the first may have
+// compiled what it computes with.
+func medianSpeed(steps []framework.Step) float64 {
+	var speeds []float64
+	for _, s := range steps {
+		if s.Loss != nil {
+			speeds = append(speeds, s.Speed)
+		}
+	}
+	return stats.Median(speeds)
+}
+
 // write writes the result in a format that programs read.
 func (t *training) write(w io.Writer) error {
 	switch t.flags.format {
@@ -282,7 +295,7 @@ func (t *training) text(w io.Writer) {
 			said += fmt.Sprintf("; on %d rows not trained on %.2f%s%.2f", t.document.Data.Held, t.held[0], arrow, t.held[len(t.held)-1])
 		}
 		say(said)
-		how := []string{fmt.Sprintf("%s tokens/s", unit.Digits3(float64(t.latest.Tokens)/r.Wall.Seconds())), unit.Seconds(r.Wall)}
+		how := []string{fmt.Sprintf("%s tokens/s, the median of the iterations", unit.Digits3(medianSpeed(r.Steps))), unit.Seconds(r.Wall)}
 		if r.Peak > 0 {
 			how = append(how, fmt.Sprintf("memory at most %s, of %s", unit.Bytes(float64(r.Peak)), t.about.PeakOf))
 		}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -156,6 +157,8 @@ func (d *Tokens) sentences() []string {
 	case d.best(bench.SoftwareGPU) != nil:
 		out = append(out, "No comparison: the only GPU here is a software one, a CPU behind a GPU's interface.")
 	case cpu == nil && gpu == nil:
+	case slices.ContainsFunc(d.Results, func(l TokenLane) bool { return l.Has(llm.WarnNotGPU) }):
+		out = append(out, "No comparison: nothing ran on the GPU.")
 	case d.failedGPU():
 		out = append(out, "No comparison: the GPU lane has no verified result.")
 	}

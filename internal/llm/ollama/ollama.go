@@ -10,6 +10,7 @@ package ollama
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -331,6 +332,16 @@ func (s *session) Close() error {
 
 // Generate sends a prompt and reads the answer as it is made.
 func (s *session) Generate(ctx context.Context, r llm.Request, each func(llm.Piece)) (g llm.Generation, err error) {
+	for {
+		g, err = s.generate(ctx, r, each)
+		if r.Filler < 2 || !errors.Is(err, bench.ErrInvalid) {
+			return g, err
+		}
+		r.Filler /= 2 // a vocabulary of parts of words makes more tokens of them than the context has
+	}
+}
+
+func (s *session) generate(ctx context.Context, r llm.Request, each func(llm.Piece)) (g llm.Generation, err error) {
 	// One token of another text, so that nothing of the last prompt is reused.
 	if _, err := s.ask(ctx, request{Model: s.model, Prompt: s.words(2), Raw: true, KeepAlive: "30m", Options: s.options(1)}, nil); err != nil {
 		return g, err

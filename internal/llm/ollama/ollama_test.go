@@ -88,6 +88,10 @@ func TestReal(t *testing.T) {
 		if err != nil || long.PromptTokens < 40 {
 			t.Errorf("a filler of 40: %+v, %v", long, err)
 		}
+		long, err = s.Generate(t.Context(), llm.Request{Filler: 512, Tokens: 1}, nil) // a byte a token: 512 words are too many
+		if err != nil || long.PromptTokens < 200 {
+			t.Errorf("a filler of 512: %+v, %v", long, err)
+		}
 		_, err = s.Generate(t.Context(), llm.Request{Prompt: strings.Repeat("x", 2000), Tokens: 1}, func(llm.Piece) {})
 		if !errors.Is(err, bench.ErrInvalid) {
 			t.Errorf("a prompt longer than the context: %v", err)
