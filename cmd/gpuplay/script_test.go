@@ -20,6 +20,7 @@ import (
 	"gpuplay/internal/llm/llamacpp"
 	"gpuplay/internal/llm/llmtest"
 	"gpuplay/internal/llm/ollama/ollamatest"
+	"gpuplay/internal/model"
 	"gpuplay/internal/python"
 	"gpuplay/internal/stats"
 	"gpuplay/internal/unit"
@@ -50,7 +51,8 @@ func TestScripts(t *testing.T) {
 				e.Setenv(strings.ToUpper(name), path)
 			}
 			e.Setenv("GPUPLAY_LLAMA_CPP", there["llama.cpp"])
-			return nil
+			e.Setenv("LLAMA_VULKAN", there["llama.cpp-vulkan"])
+			return os.WriteFile(filepath.Join(e.WorkDir, "tiny.gguf"), model.Tiny(), 0o644)
 		},
 		// [torch] is true where the component is; where GPUPLAY_REQUIRE names it and
 		// it is missing, the script fails instead of being skipped.
@@ -79,14 +81,27 @@ func components(root string) map[string]string {
 		there["nvidia"] = "/dev/nvidia0"
 	}
 	there["gguf"] = llmtest.GGUF()
-	there["llama.cpp"], there["llama-bench"], there["llama.cpp-vulkan"] = "", "", ""
+	for _, name := range []string{"llama.cpp", "llama-bench", "llama.cpp-gpu", "llama.cpp-vulkan"} {
+		there[name] = ""
+	}
+	visible := append(os.Environ(), "GGML_VK_VISIBLE_DEVICES=0") // by which a software GPU counts
+	gpus := func(dir string) (found llamacpp.Installation, gpus []llamacpp.GPU) {
+		found, err := llamacpp.Search{Dir: dir}.Find(context.Background())
+		if err == nil {
+			gpus, _ = found.GPUs(context.Background(), visible)
+		}
+		return found, gpus
+	}
 	if dir := llmtest.LlamaCPP(); dir != "" {
-		if found, err := (llamacpp.Search{Dir: dir}).Find(context.Background()); err == nil {
-			there["llama.cpp"], there["llama-bench"] = found.Server, found.Bench
-			gpus, err := found.GPUs(context.Background(), append(os.Environ(), "GGML_VK_VISIBLE_DEVICES=0"))
-			if err == nil && len(gpus) > 0 && gpus[0].Device.Kind == bench.SoftwareGPU {
-				there["llama.cpp-vulkan"] = found.Server
-			}
+		found, list := gpus(dir)
+		there["llama.cpp"], there["llama-bench"] = found.Server, found.Bench
+		if len(list) > 0 {
+			there["llama.cpp-gpu"] = found.Server
+		}
+	}
+	if dir := llmtest.LlamaVulkan(); dir != "" {
+		if found, list := gpus(dir); len(list) > 0 && list[0].Device.Kind == bench.SoftwareGPU {
+			there["llama.cpp-vulkan"] = found.Server
 		}
 	}
 	for _, e := range engines {

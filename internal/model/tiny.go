@@ -97,6 +97,15 @@ func Tiny() []byte {
 	for i := range weights {
 		weights[i] = random.Float32() - 0.5
 	}
+	// A row of zeros in the output makes a token's score 0, which is never the largest:
+	// only tokens that are seen are said, since a server may refuse an answer that is
+	// no UTF-8.
+	output := weights[embedding*vocabulary+embedding:][:embedding*vocabulary]
+	for i := range vocabulary {
+		if b := i - specials; b < ' ' || b > '~' {
+			clear(output[i*embedding:][:embedding])
+		}
+	}
 	file, err := binary.Append(head, binary.LittleEndian, weights)
 	if err != nil {
 		panic(err) // a slice of float32 has a fixed size

@@ -115,9 +115,9 @@ func (d *Tokens) headline() []string {
 
 // rows returns the table's lines with each one's group, and the notes.
 func (d *Tokens) rows(s Style) (rows []tokenRow, groups []string, notes []string) {
-	top := 0.0
+	top, longest := 0.0, 0
 	for i := range d.Results {
-		top = max(top, rateOf(&d.Results[i], llm.Generating))
+		top, longest = max(top, rateOf(&d.Results[i], llm.Generating)), max(longest, d.Results[i].Filler)
 	}
 	note := func(r *tokenRow, text string) {
 		at := -1
@@ -139,6 +139,9 @@ func (d *Tokens) rows(s Style) (rows []tokenRow, groups []string, notes []string
 		case len(l.Samples) > 0:
 			r.cells = d.cells(l)
 			r.bar = rateOf(l, llm.Generating) / top
+			if n := l.Samples[0].PromptTokens; l.Filler < longest && n > 0 && n < longest {
+				note(&r, fmt.Sprintf("prompts of %d tokens: longer ones would take too long", n))
+			}
 			if l.Error != nil {
 				note(&r, "incomplete: "+withHint(l.Error))
 			}

@@ -137,6 +137,10 @@ func describe(ctx context.Context, server string) (Installation, error) {
 		}
 		found.Backends = append(found.Backends, backends(dir)...)
 	}
+	// A wheel's program lies apart from its libraries and is called by their backend.
+	if _, named, ok := strings.Cut(strings.TrimSuffix(filepath.Base(server), suffix), "llama-server-"); ok && gpuBackends[named] != "" {
+		found.Backends = append(found.Backends, gpuBackends[named])
+	}
 	slices.Sort(found.Backends)
 	found.Backends = slices.Compact(found.Backends)
 	return found, nil

@@ -127,10 +127,13 @@ func (s *server) body(ctx context.Context, r llm.Request) ([]byte, error) {
 // not matter for the time that a prompt takes, but equal ones could send all to
 // the same experts of a model that has some.
 func filler(n, vocab int) []int {
+	if vocab == 0 { // not known; few models have less
+		vocab = 1000
+	}
 	random := rand.New(rand.NewPCG(1, 1))
 	ids := make([]int, n)
 	for i := range ids {
-		ids[i] = random.IntN(max(vocab, 1000))
+		ids[i] = random.IntN(vocab)
 	}
 	return ids
 }

@@ -148,8 +148,11 @@ func ended(doing string, state *os.ProcessState, words string) *bench.Error {
 	default:
 		e.Message = fmt.Sprintf("llama.cpp ended with exit code %d while %s", state.ExitCode(), doing)
 	}
-	if lower := strings.ToLower(words); strings.Contains(lower, "out of memory") || strings.Contains(lower, "failed to allocate") {
+	switch lower := strings.ToLower(words); {
+	case strings.Contains(lower, "out of memory"), strings.Contains(lower, "failed to allocate"):
 		e.Code, e.Hint = bench.ErrOutOfMemory, "try a smaller model, fewer layers with --ngl, or a smaller --ctx"
+	case strings.Contains(lower, "unknown model architecture"):
+		e.Hint = "a newer llama.cpp may know it: gpuplay setup llama.cpp"
 	}
 	if words != "" {
 		e.Message += fmt.Sprintf(": “%s”", words)

@@ -127,10 +127,10 @@ func TestFind(t *testing.T) {
 		want   Installation
 	}{
 		"a checkout":  {Search{Dir: filepath.Join(dir, "checkout")}, Installation{source, bench1, "b4567", []string{"Vulkan"}}},
-		"a program":   {Search{Dir: wheel}, Installation{Server: wheel, Version: "b4567"}},
-		"a variable":  {Search{Variable: filepath.Join(dir, "venv")}, Installation{Server: wheel, Version: "b4567"}},
+		"a program":   {Search{Dir: wheel}, Installation{Server: wheel, Version: "b4567", Backends: []string{"Vulkan"}}},
+		"a variable":  {Search{Variable: filepath.Join(dir, "venv")}, Installation{Server: wheel, Version: "b4567", Backends: []string{"Vulkan"}}},
 		"the path":    {Search{LookPath: func(string) (string, error) { return source, nil }}, Installation{source, bench1, "b4567", []string{"Vulkan"}}},
-		"some places": {Search{LookPath: never, Places: []string{filepath.Join(dir, "no"), filepath.Join(dir, "venv")}}, Installation{Server: wheel, Version: "b4567"}},
+		"some places": {Search{LookPath: never, Places: []string{filepath.Join(dir, "no"), filepath.Join(dir, "venv")}}, Installation{Server: wheel, Version: "b4567", Backends: []string{"Vulkan"}}},
 	} {
 		got, err := tt.search.Find(t.Context())
 		if err != nil {

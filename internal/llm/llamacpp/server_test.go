@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -153,15 +154,15 @@ func TestServerThatDoesNotStart(t *testing.T) {
 		}
 		return path
 	}
-	for name, tt := range map[string]struct{ path, says string }{
-		"no GGUF":              {write("a.gguf", []byte("once upon a time")), "invalid magic"},
-		"truncated":            {write("b.gguf", whole[:len(whole)/10]), "corrupted or incomplete"},
-		"unknown architecture": {write("c.gguf", []byte(strings.Replace(string(whole[:1<<20]), "gemma3", "gemma9", 1)+string(whole[1<<20:]))), "unknown model architecture: 'gemma9'"},
-		"no file":              {filepath.Join(dir, "none.gguf"), "No such file"},
+	for name, tt := range map[string]struct{ path, says, hint string }{
+		"no GGUF":              {write("a.gguf", []byte("once upon a time")), "invalid magic", ""},
+		"truncated":            {write("b.gguf", whole[:len(whole)/10]), "corrupted or incomplete", ""},
+		"unknown architecture": {write("c.gguf", []byte(strings.Replace(string(whole[:1<<20]), "gemma3", "gemma9", 1)+string(whole[1<<20:]))), "unknown model architecture: 'gemma9'", "a newer llama.cpp"},
+		"no file":              {filepath.Join(dir, "none.gguf"), "No such file", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := rt.Load(t.Context(), tt.path, llm.Lane{})
-			code(t, err, bench.ErrCrashed, "llama.cpp ended with exit code 1 while loading the model", tt.says)
+			code(t, err, bench.ErrCrashed, "llama.cpp ended with exit code 1 while loading the model", tt.says, tt.hint)
 		})
 	}
 	t.Run("cancelled", func(t *testing.T) {
@@ -213,6 +214,9 @@ func TestSoftwareGPU(t *testing.T) {
 	found, err := Search{Dir: llmtest.LlamaVulkan()}.Find(t.Context())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if filepath.Base(found.Server) == "llama-server-vulkan" && !slices.Contains(found.Backends, "Vulkan") {
+		t.Errorf("a wheel's backends are %q", found.Backends)
 	}
 	rt.Installation = found
 	env := append(os.Environ(), "GGML_VK_VISIBLE_DEVICES=0")
