@@ -147,15 +147,20 @@ func (a *app) generate(ctx context.Context, f generateFlags, args []string) erro
 	}
 	prompt := llm.Request{Prompt: f.prompt, Tokens: f.tokens, Chat: m.About.Chat && !f.raw}
 	var show func(llm.Piece)
-	var last string
+	t := newTeller(a.stdout, false, a.env.style(a.stdout))
 	if f.format == "text" {
+		t.indent = 0
+		tell := t.answer
+		if !t.live { // a file or another program gets lines as they are
+			tell = func(text string) {
+				io.WriteString(a.stdout, text)
+				t.open, t.begun = true, !strings.HasSuffix(text, "\n")
+			}
+		}
 		if !prompt.Chat { // the text goes on where the prompt ends
-			fmt.Fprint(a.stdout, plain.Text(f.prompt))
+			tell(plain.Text(f.prompt))
 		}
-		show = func(p llm.Piece) {
-			last = plain.Text(p.Text)
-			io.WriteString(a.stdout, last)
-		}
+		show = func(p llm.Piece) { tell(plain.Text(p.Text)) }
 	}
 	g, err := m.Say(ctx, prompt, show)
 	if f.format == "json" {
@@ -169,9 +174,7 @@ func (a *app) generate(ctx context.Context, f generateFlags, args []string) erro
 		e.SetIndent("", "  ")
 		return errors.Join(err, e.Encode(d))
 	}
-	if !strings.HasSuffix(last, "\n") {
-		fmt.Fprintln(a.stdout)
-	}
+	t.clear()
 	if !f.quiet {
 		fmt.Fprintf(a.stdout, "\n%s", figuresOf(g))
 	}
@@ -223,11 +226,14 @@ func (a *app) sayModel(m *framework.Model, found model.Model) {
 	if !a.env.unicode {
 		dot = " | "
 	}
-	fmt.Fprintln(a.stderr, strings.Join([]string{
+	head := strings.Join([]string{
 		fmt.Sprintf("%s, %s parameters in %s", found.Name, unit.Digits3(float64(m.About.Parameters)/1e6)+"M", m.About.DType),
 		fmt.Sprintf("%s on %s", facts.Runtime, place(facts.Device)),
 		"loaded in " + unit.Seconds(facts.Load),
-	}, dot))
+	}, dot)
+	for _, line := range report.Wrap(head, a.env.style(a.stderr).Width) {
+		fmt.Fprintln(a.stderr, line)
+	}
 	for _, n := range facts.Notes {
 		fmt.Fprintf(a.stderr, "  note: %s\n", n)
 	}

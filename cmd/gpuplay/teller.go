@@ -23,14 +23,16 @@ type teller struct {
 	live   bool // a terminal
 	style  report.Style
 	lanes  []llm.Contender
-	column int    // of an answer; 0: no answer is open
-	begun  bool   // the answer's line has its indent
+	indent int    // of an answer
+	open   bool   // an answer is
+	column int    // of it
+	begun  bool   // its line has its indent
 	word   string // of an answer, not shown yet since it may have to go to the next line
 	status bool   // a line that is to be replaced is shown
 }
 
 func newTeller(out io.Writer, quiet bool, style report.Style) *teller {
-	t := &teller{out: out, quiet: quiet, style: style}
+	t := &teller{out: out, quiet: quiet, style: style, indent: answerIndent}
 	_, t.live = terminal(out)
 	return t
 }
@@ -58,10 +60,12 @@ func (t *teller) show(format string, args ...any) {
 
 // clear ends an answer and takes away the line that is to be replaced.
 func (t *teller) clear() {
-	if t.column > 0 {
+	if t.open {
 		t.flush()
-		fmt.Fprintln(t.out)
-		t.column = 0
+		if t.begun {
+			fmt.Fprintln(t.out)
+		}
+		t.open, t.begun = false, false
 	}
 	if t.status {
 		fmt.Fprint(t.out, "\r"+ansi.EraseEntireLine)
@@ -107,11 +111,11 @@ func (t *teller) answer(text string) {
 	text = t.style.Plain(text)
 	for _, r := range text {
 		blank := r == ' ' || r == '\t'
-		if t.column == 0 {
+		if !t.open {
 			if blank || r == '\n' {
 				continue
 			}
-			t.column, t.begun, t.word = answerIndent, false, ""
+			t.open, t.column, t.begun, t.word = true, t.indent, false, ""
 		}
 		switch {
 		case r == '\n':
@@ -131,12 +135,12 @@ func (t *teller) answer(text string) {
 
 func (t *teller) newLine() {
 	fmt.Fprintln(t.out)
-	t.column, t.begun = answerIndent, false
+	t.column, t.begun = t.indent, false
 }
 
 // flush shows the open word, on the next line if it does not fit.
 func (t *teller) flush() {
-	if t.column+ansi.StringWidth(t.word) > t.style.Width-2 && t.column > answerIndent {
+	if t.column+ansi.StringWidth(t.word) > t.style.Width-2 && t.column > t.indent {
 		t.word = strings.TrimPrefix(t.word, " ")
 		t.newLine()
 	}
@@ -144,7 +148,7 @@ func (t *teller) flush() {
 		return
 	}
 	if !t.begun {
-		fmt.Fprint(t.out, strings.Repeat(" ", answerIndent))
+		fmt.Fprint(t.out, strings.Repeat(" ", t.indent))
 		t.begun = true
 	}
 	fmt.Fprint(t.out, t.word)

@@ -18,12 +18,15 @@ func TestTellerAnswer(t *testing.T) {
 		tell.observe(llm.Event{Phase: llm.Answering, Text: piece})
 	}
 	tell.observe(llm.Event{Phase: llm.Answered})
+	tell.observe(llm.Event{Phase: llm.Answering, Text: "ends\n"})
+	tell.observe(llm.Event{Phase: llm.Answered})
 	const want = `    Hei, maailma! Tämä
     on 你好
 
     ^[[2J^[]0;owned^Gx^M
     aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
     b
+    ends
 `
 	if got := out.String(); got != want {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
