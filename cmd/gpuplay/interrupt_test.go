@@ -12,6 +12,7 @@ import (
 
 	"github.com/shirou/gopsutil/v4/process"
 
+	"gpuplay/internal/engine/enginetest"
 	"gpuplay/internal/llm/llmtest"
 )
 
@@ -85,5 +86,56 @@ func TestInterrupt(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A gpuplay that is killed leaves no llama-server behind, where the system can see to
+// that.
+func TestKilled(t *testing.T) {
+	dir, gguf := llmtest.LlamaCPP(), llmtest.GGUF()
+	switch {
+	case runtime.GOOS != "linux":
+		t.Skip("only Linux ends a child with its parent")
+	case dir == "" || gguf == "":
+		enginetest.Require(t, "llama.cpp", "no llama.cpp, or no model to run with it")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := &exec.Cmd{Path: self, Args: []string{"gpuplay", "llm", gguf, "--llama-cpp", dir, "--ngl", "0", "--tokens", "2", "--repeat", "1000000"}}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }).Stop()
+	var children []*process.Process
+	for said := bufio.NewScanner(stderr); said.Scan(); {
+		if strings.HasPrefix(said.Text(), "CPU: measuring") {
+			if p, err := process.NewProcess(int32(cmd.Process.Pid)); err == nil {
+				children, _ = p.Children()
+			}
+			cmd.Process.Kill()
+			break
+		}
+	}
+	cmd.Wait()
+	if len(children) == 0 {
+		t.Fatal("it had no child")
+	}
+	for _, c := range children {
+		for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+			status, err := c.Status()
+			if err != nil || len(status) == 0 || status[0] == process.Zombie {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Errorf("child %d is left behind: %s", c.Pid, status[0])
+				break
+			}
+		}
 	}
 }
