@@ -108,7 +108,7 @@ func TestImports(t *testing.T) {
 }
 
 // testPackages are made for tests.
-var testPackages = []string{"engine/fake", "engine/enginetest", "hub/hubtest", "llm/framework/frameworktest", "llm/llmtest", "model/modeltest"}
+var testPackages = []string{"engine/fake", "engine/enginetest", "hub/hubtest", "llm/framework/frameworktest", "llm/llmtest", "llm/ollama/ollamatest", "model/modeltest"}
 
 // The program's list of engines must not hold the fake one, nor any package but
 // tests use what is made for tests.
@@ -141,7 +141,7 @@ var readsEnvironment = regexp.MustCompile(`\bos\.(Getenv|LookupEnv|Environ|Expan
 func TestOnlyCmdReadsTheEnvironment(t *testing.T) {
 	for _, system := range []string{"linux", "darwin", "windows"} {
 		for _, p := range packages(t, system, "amd64") {
-			if strings.HasPrefix(p.ImportPath, "gpuplay/cmd/") || within(p.ImportPath, "engine/enginetest", "llm/llmtest", "llm/framework/frameworktest") { // which tests use
+			if strings.HasPrefix(p.ImportPath, "gpuplay/cmd/") || within(p.ImportPath, "engine/enginetest", "llm/llmtest", "llm/ollama/ollamatest", "llm/framework/frameworktest") { // which tests use
 				continue
 			}
 			for _, name := range p.GoFiles {
