@@ -41,6 +41,10 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	there := components(root)
+	tiny := filepath.Join(t.TempDir(), "tiny.gguf")
+	if err := os.WriteFile(tiny, model.Tiny(), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", "script"),
 		UpdateScripts: *update,
@@ -52,7 +56,8 @@ func TestScripts(t *testing.T) {
 			}
 			e.Setenv("GPUPLAY_LLAMA_CPP", there["llama.cpp"])
 			e.Setenv("LLAMA_VULKAN", there["llama.cpp-vulkan"])
-			return os.WriteFile(filepath.Join(e.WorkDir, "tiny.gguf"), model.Tiny(), 0o644)
+			e.Setenv("TINY_GGUF", tiny)
+			return nil
 		},
 		// [torch] is true where the component is; where GPUPLAY_REQUIRE names it and
 		// it is missing, the script fails instead of being skipped.
