@@ -45,7 +45,7 @@ var avx512F = instructionSet{
 			2: {nil, float64AVX512x1x2, float64AVX512x2x2, float64AVX512x3x2, float64AVX512x4x2, float64AVX512x5x2, float64AVX512x6x2, float64AVX512x7x2, float64AVX512x8x2, float64AVX512x9x2, float64AVX512x10x2, float64AVX512x11x2, float64AVX512x12x2, float64AVX512x13x2, float64AVX512x14x2},
 			3: {nil, float64AVX512x1x3, float64AVX512x2x3, float64AVX512x3x3, float64AVX512x4x3, float64AVX512x5x3, float64AVX512x6x3, float64AVX512x7x3, float64AVX512x8x3, float64AVX512x9x3},
 		},
-		lanes: 8, masks: true, blocking: blocking{vecs: 3, mc: 108, kc: 512, nc: 2048, small: 4 << 20},
+		lanes: 8, masks: true, blocking: blocking{vecs: 3, mc: 72, kc: 768, nc: 2048, small: 4 << 20},
 		vectors:  vectors{dot4Float64AVX2, axpy4Float64AVX2, axpy1Float64AVX2},
 		copyRows: copyRowsAVX, peak: peakFloat64AVX512, peakOps: 24 * 8 * 2,
 	}),
