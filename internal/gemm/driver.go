@@ -17,9 +17,10 @@ type product struct {
 type driver struct {
 	*kernel
 	product
-	team  team
-	times int
-	worth float64 // multiplications that pay for a second thread
+	planned product // the shape that what follows is for, without its addresses
+	team    team
+	times   int
+	worth   float64 // multiplications that pay for a second thread
 
 	way     way
 	threads int  // that take part

@@ -5,12 +5,24 @@ import (
 	"math/bits"
 )
 
-// prepare takes on a product for as many threads as it is worth.
+// prepare takes on a product for as many threads as it is worth. One of the same
+// shape as the one before is computed in the same way.
 func (d *driver) prepare(ctx context.Context, k *kernel, g product, times int) {
-	d.kernel, d.product, d.times = k, g, times
+	shape := g
+	shape.a, shape.b, shape.c = nil, nil, nil
+	known := k == d.kernel && shape == d.planned && d.way != matrixVector
+	d.kernel, d.product, d.planned, d.times = k, g, shape, times
+	if !known {
+		d.plan()
+	}
+	d.team.reset(ctx, d.threads)
+}
+
+// plan decides how to compute a product.
+func (d *driver) plan() {
 	d.k = (d.depth + d.group - 1) / d.group
 	d.threads = len(d.own)
-	if float64(g.m)*float64(g.n)*float64(g.depth) < d.worth {
+	if float64(d.m)*float64(d.n)*float64(d.depth) < d.worth {
 		d.threads = 1
 	}
 	d.packsA = d.mustPackA() || d.crowdsA()
@@ -33,7 +45,6 @@ func (d *driver) prepare(ctx context.Context, k *kernel, g product, times int) {
 	d.share()
 	d.kb = even(d.k, d.deep(), 1)
 	d.reserve()
-	d.team.reset(ctx, d.threads)
 }
 
 // deep returns how many steps of k to take at once.
