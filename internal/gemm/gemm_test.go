@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"gpuplay/internal/topology"
 )
 
 // TestShapes goes over the shapes around the tile's size, so that every edge of
@@ -355,4 +357,32 @@ func FuzzShapes(f *testing.F) {
 		g.LDA, g.LDB, g.LDC = max(g.M, g.K)+int(gapA), max(g.K, g.N)+int(gapB), g.N+int(gapC)
 		testExact(t, p, &lanes[int(lane&0x7f)%len(lanes)], g)
 	})
+}
+
+// TestFit checks that blocks are cut to small caches, and that large or unknown
+// ones leave the table's numbers.
+func TestFit(t *testing.T) {
+	table := blocking{vecs: 3, mc: 108, kc: 1024, nc: 2048, small: 4 << 20}
+	caches := func(sizes ...int) topology.Topology {
+		k := topology.Kind{CPUs: 1}
+		for i, size := range sizes {
+			k.Caches = append(k.Caches, topology.Cache{Level: i + 1, Size: size, Ways: new(4 * (i + 2))})
+		}
+		return topology.Topology{Kinds: []topology.Kind{k}}
+	}
+	for _, tt := range []struct {
+		name    string
+		machine topology.Topology
+		want    blocking
+	}{
+		{"nothing known", topology.Topology{}, blocking{3, 108, 1024, 2048, 4 << 20, 4, 384 << 10, 1 << 20, 8}},
+		{"large", caches(48<<10, 2<<20, 64<<20), blocking{3, 108, 1024, 2048, 4 << 20, 4, 768 << 10, 2 << 20, 8}},
+		{"small", caches(32<<10, 256<<10, 8<<20), blocking{3, 108, 303, 1730, 1 << 20, 4, 96 << 10, 256 << 10, 8}},
+		{"tiny", caches(16<<10, 64<<10, 128<<10), blocking{3, 108, 128, 256, 16 << 10, 4, 24 << 10, 64 << 10, 8}},
+		{"no third level", caches(128<<10, 12<<20), blocking{3, 108, 1024, 2048, 4 << 20, 4, 4608 << 10, 12 << 20, 8}},
+	} {
+		if got := table.fit(4, tt.machine); got != tt.want {
+			t.Errorf("%s: %+v, not %+v", tt.name, got, tt.want)
+		}
+	}
 }

@@ -203,8 +203,8 @@ func testExact(t *testing.T, p *Pool, l *lane, g Problem) {
 }
 
 // newPool returns a pool that ends with the test. With small set, blocks are so
-// small that every loop turns, B is always packed where that can pay, and every
-// product is shared by all threads.
+// small that every loop turns, B is always packed where that can pay, what is read
+// in place is read ahead, and every product is shared by all threads.
 func newPool(t testing.TB, isa ISA, threads int, small bool) *Pool {
 	t.Helper()
 	p, err := NewPool(isa, threads)
@@ -216,6 +216,7 @@ func newPool(t testing.TB, isa ISA, threads int, small bool) *Pool {
 		p.driver.worth = 0
 		for _, k := range []*kernel{&p.set.float64s, &p.set.float32s, &p.set.float16s, &p.set.bfloat16s, &p.set.int8s} {
 			k.mc, k.kc, k.nc, k.small = 2*(len(k.tiles[k.vecs])-1), 7, 2*k.vecs*k.lanes, 0
+			k.slim, k.far = 0, 0
 		}
 	}
 	return p

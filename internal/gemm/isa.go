@@ -146,10 +146,11 @@ type vectors struct {
 // large caches.
 type blocking struct {
 	vecs, mc, kc, nc, small int
-	// near is how many bytes find room in the second-level cache beside what else
-	// is there, far from how many on a matrix is not in it anyhow.
-	near, far int
-	ways      int // of the first-level cache
+	// What fit adds.
+	slim int // B is read in place up to so many tiles wide, however long it is
+	near int // bytes that find room in the second-level cache beside what else is there
+	far  int // a matrix of more bytes is not in it anyhow
+	ways int // of the first-level cache
 }
 
 // fit makes blocks small enough for the caches of a machine: half of the second
@@ -157,7 +158,7 @@ type blocking struct {
 // which other programs may want, and an eighth of it for a B that is read in place.
 // Sizes that are not known are taken to be large.
 func (b blocking) fit(word int, machine topology.Topology) blocking {
-	b.near, b.far, b.ways = 384<<10, 1<<20, 8
+	b.slim, b.near, b.far, b.ways = 4, 384<<10, 1<<20, 8
 	if cache, ok := machine.Cache(1); ok && cache.Ways != nil {
 		b.ways = *cache.Ways
 	}

@@ -26,7 +26,7 @@ func (d *driver) plan() {
 		d.threads = 1
 	}
 	d.packsA = d.mustPackA() || d.crowdsA()
-	d.packsB = d.mustPackB() || !d.few() && (d.crowdsB() || d.n > 4*d.width() && min(d.k, d.kc)*d.n*d.word > d.small)
+	d.packsB = d.mustPackB() || !d.few() && (d.crowdsB() || d.n > d.slim*d.width() && min(d.k, d.kc)*d.n*d.word > d.small)
 	vector, isVector := d.asVector()
 	switch {
 	case isVector:
