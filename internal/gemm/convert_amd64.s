@@ -1,6 +1,7 @@
 //go:build !noasm
 
 #include "textflag.h"
+#include "strip_amd64.h"
 
 // Between 16-bit types and float32: the loops of widenFloat16, narrowFloat16,
 // widenBFloat16 and narrowBFloat16, 16 elements at a time with a mask for the
@@ -30,44 +31,6 @@ rest:                         \
 	STEP                      \
 done:                         \
 	VZEROUPPER                \
-	RET
-
-// STRIP512 makes words of a strip of B: of so many rows, stride bytes apart, the
-// columns of the last vector that mask has, and all of those before. The words'
-// rows are row bytes apart; words of other columns are zeros.
-#define STRIP512(STEP) \
-	MOVQ  dst+0(FP), DI      \
-	MOVQ  src+8(FP), SI      \
-	MOVQ  stride+16(FP), DX  \
-	MOVQ  rows+24(FP), CX    \
-	MOVQ  row+32(FP), BX     \
-	MOVQ  mask+40(FP), AX    \
-	KMOVW AX, K1             \
-next:                        \
-	PREFETCHT0 (SI)(DX*8)    \
-	STEP                     \
-	ADDQ       DX, SI        \
-	ADDQ       BX, DI        \
-	DECQ       CX            \
-	JNE        next          \
-	VZEROUPPER               \
-	RET
-
-// STRIP256 does so with 8 columns.
-#define STRIP256(STEP) \
-	MOVQ dst+0(FP), DI      \
-	MOVQ src+8(FP), SI      \
-	MOVQ stride+16(FP), DX  \
-	MOVQ rows+24(FP), CX    \
-	MOVQ row+32(FP), BX     \
-next:                       \
-	PREFETCHT0 (SI)(DX*8)   \
-	STEP                    \
-	ADDQ       DX, SI       \
-	ADDQ       BX, DI       \
-	DECQ       CX           \
-	JNE        next         \
-	VZEROUPPER              \
 	RET
 
 #define WIDEN_F16_512 \
@@ -214,27 +177,27 @@ TEXT ·narrowBFloat16AVX2(SB), NOSPLIT, $0-48
 
 // func strip1Float16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
 TEXT ·strip1Float16AVX512(SB), NOSPLIT, $0-48
-	STRIP512(STRIP1_F16)
+	STRIP(MASKED, STRIP1_F16, DOWN1)
 
 // func strip3Float16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
 TEXT ·strip3Float16AVX512(SB), NOSPLIT, $0-48
-	STRIP512(STRIP3_F16)
+	STRIP(MASKED, STRIP3_F16, DOWN1)
 
 // func strip1BFloat16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
 TEXT ·strip1BFloat16AVX512(SB), NOSPLIT, $0-48
-	STRIP512(STRIP1_BF16)
+	STRIP(MASKED, STRIP1_BF16, DOWN1)
 
 // func strip3BFloat16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
 TEXT ·strip3BFloat16AVX512(SB), NOSPLIT, $0-48
-	STRIP512(STRIP3_BF16)
+	STRIP(MASKED, STRIP3_BF16, DOWN1)
 
 // func stripFloat16AVX2(dst, src unsafe.Pointer, stride, rows, row int)
 TEXT ·stripFloat16AVX2(SB), NOSPLIT, $0-40
-	STRIP256(WIDEN_F16_256)
+	STRIP(UNMASKED, WIDEN_F16_256, DOWN1)
 
 // func stripBFloat16AVX2(dst, src unsafe.Pointer, stride, rows, row int)
 TEXT ·stripBFloat16AVX2(SB), NOSPLIT, $0-40
-	STRIP256(WIDEN_BF16_256)
+	STRIP(UNMASKED, WIDEN_BF16_256, DOWN1)
 
 // func pause()
 TEXT ·pause(SB), NOSPLIT, $0

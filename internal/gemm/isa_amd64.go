@@ -144,7 +144,7 @@ var avx2F = instructionSet{
 	bfloat16: converter{inEights(widenBFloat16AVX2, widenBFloat16), inEights(narrowBFloat16AVX2, narrowBFloat16), inStripsOf8(stripBFloat16AVX2, widenBFloat16)},
 }
 
-// A strip512 makes words of rows of B, or of groups of rows, of one vector or three.
+// A strip512 makes words of rows of B, or of groups of rows, of one vector or three: see STRIP.
 type strip512 func(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
 
 // inStrips is a packFunc of such, for elements of size bytes.

@@ -16,6 +16,7 @@
 #define MOVEZ     VMOVUPS.Z
 #define LINE      15
 #include "tile_avx512_amd64.h"
+#include "strip_amd64.h"
 
 #undef MUL1
 #undef MUL2
@@ -24,25 +25,7 @@
 #define MUL2(r, a, x, s0, s1)     BROADCAST a, x; VDPBF16PS(28, 31-(r&1), 2*r) VDPBF16PS(29, 31-(r&1), 2*r+1)
 #define MUL3(r, a, x, s0, s1, s2) BROADCAST a, x; VDPBF16PS(27, 31-(r&1), 3*r) VDPBF16PS(28, 31-(r&1), 3*r+1) VDPBF16PS(29, 31-(r&1), 3*r+2)
 
-// PAIRS512 makes words of two rows of B at a time: of the columns of the last
-// vector that mask has, and of all before; words of other columns are zeros.
-#define PAIRS512(STEP) \
-	MOVQ  dst+0(FP), DI      \
-	MOVQ  src+8(FP), SI      \
-	MOVQ  stride+16(FP), DX  \
-	MOVQ  rows+24(FP), CX    \
-	MOVQ  row+32(FP), BX     \
-	KMOVQ mask+40(FP), K1    \
-next:                        \
-	STEP                     \
-	LEAQ       (SI)(DX*2), SI  \
-	PREFETCHT0 (SI)(DX*8)    \
-	ADDQ       BX, DI        \
-	DECQ       CX            \
-	JNE        next          \
-	VZEROUPPER               \
-	RET
-
+// PAIR makes words of two rows of B.
 #define PAIR(first, second, LOAD, to) \
 	LOAD(first, Z0) LOAD(second, Z1) \
 	VPSLLD    $16, Z1, Z1 \
@@ -208,11 +191,11 @@ TEXT ·bfloat16AVX512x9x3(SB), NOSPLIT, $0-8
 
 // func pair1BFloat16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
 TEXT ·pair1BFloat16AVX512(SB), NOSPLIT, $0-48
-	PAIRS512(PAIR1)
+	STRIP(MASKED, PAIR1, DOWN2)
 
 // func pair3BFloat16AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
 TEXT ·pair3BFloat16AVX512(SB), NOSPLIT, $0-48
-	PAIRS512(PAIR3)
+	STRIP(MASKED, PAIR3, DOWN2)
 
 #define TWELVE(x)                                              \
 	VDPBF16PS(12, x, 0) VDPBF16PS(12, x, 1) VDPBF16PS(12, x, 2)   \

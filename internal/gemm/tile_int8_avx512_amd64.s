@@ -18,6 +18,7 @@
 #define MOVEZ     VMOVDQU32.Z
 #define LINE      15
 #include "tile_avx512_amd64.h"
+#include "strip_amd64.h"
 
 #undef ZERO1
 #undef ZERO2
@@ -37,26 +38,7 @@
 #undef MUL1
 #define MUL1(r, a, x, s0) BROADCAST a, x; FMA Z29, x, s0;
 
-// QUADS512 makes words of four rows of B at a time: of the columns of the last
-// vector that mask has, and of all before; words of other columns are zeros.
-#define QUADS512(STEP) \
-	MOVQ  dst+0(FP), DI      \
-	MOVQ  src+8(FP), SI      \
-	MOVQ  stride+16(FP), DX  \
-	MOVQ  rows+24(FP), CX    \
-	MOVQ  row+32(FP), BX     \
-	KMOVQ mask+40(FP), K1    \
-	LEAQ  (DX)(DX*2), R8     \
-next:                        \
-	STEP                     \
-	LEAQ       (SI)(DX*4), SI  \
-	PREFETCHT0 (SI)(DX*8)    \
-	ADDQ       BX, DI        \
-	DECQ       CX            \
-	JNE        next          \
-	VZEROUPPER               \
-	RET
-
+// QUAD makes words of four rows of B.
 #define QUAD(first, second, third, fourth, LOAD, to) \
 	LOAD(first, Z0) LOAD(second, Z1) LOAD(third, Z2) LOAD(fourth, Z3) \
 	VPSLLD    $8, Z1, Z1  \
@@ -286,11 +268,11 @@ rest:
 
 // func quad1Int8AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
 TEXT ·quad1Int8AVX512(SB), NOSPLIT, $0-48
-	QUADS512(QUAD1)
+	STRIP(MASKED, QUAD1, DOWN4)
 
 // func quad3Int8AVX512(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
 TEXT ·quad3Int8AVX512(SB), NOSPLIT, $0-48
-	QUADS512(QUAD3)
+	STRIP(MASKED, QUAD3, DOWN4)
 
 #define PEAK(s) VPDPBUSD Z12, Z12, s;
 #define TWELVE(DO) DO(Z0) DO(Z1) DO(Z2) DO(Z3) DO(Z4) DO(Z5) DO(Z6) DO(Z7) DO(Z8) DO(Z9) DO(Z10) DO(Z11)

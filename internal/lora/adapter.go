@@ -41,8 +41,8 @@ var weights = map[string]string{framework.MLX: "adapters.safetensors", framework
 // framework.Transformers, and to how many bits it wants the model's weights cut: 0
 // for not, and for an adapter that is not gpuplay's and does not say.
 func Made(folder string) (runtime string, bits int, err error) {
-	for name, file := range weights {
-		if _, err := os.Stat(filepath.Join(folder, file)); err == nil {
+	for _, name := range []string{framework.MLX, framework.Transformers} {
+		if _, err := os.Stat(filepath.Join(folder, weights[name])); err == nil {
 			runtime = name
 		}
 	}
