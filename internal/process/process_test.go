@@ -20,6 +20,23 @@ func TestKillEndsTheGroup(t *testing.T) {
 	}
 	cmd := exec.Command("sh", "-c", "sleep 1000 & echo $!; wait")
 	Detach(cmd)
+	grandchild := started(t, cmd)
+	if err := Kill(cmd.Process); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	p, err := os.FindProcess(grandchild)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Kill()
+	ends(t, grandchild)
+}
+
+// started starts a command and returns the number of the process that it has
+// started itself, which it prints.
+func started(t *testing.T, cmd *exec.Cmd) int {
+	t.Helper()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -31,22 +48,19 @@ func TestKillEndsTheGroup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	grandchild, err := strconv.Atoi(strings.TrimSpace(line))
+	pid, err := strconv.Atoi(strings.TrimSpace(line))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Kill(cmd.Process); err != nil {
-		t.Fatal(err)
-	}
-	cmd.Wait()
-	p, err := os.FindProcess(grandchild)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Kill()
-	for deadline := time.Now().Add(10 * time.Second); running(grandchild); runtime.Gosched() {
+	return pid
+}
+
+// ends waits until a process has ended.
+func ends(t *testing.T, pid int) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); running(pid); runtime.Gosched() {
 		if time.Now().After(deadline) {
-			t.Fatalf("process %d, started by the one that was killed, lives", grandchild)
+			t.Fatalf("process %d, started by the one that was killed, lives", pid)
 		}
 	}
 }

@@ -1,15 +1,11 @@
 package process
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
-	"strings"
 	"testing"
-	"time"
 )
 
 // A parent that is killed takes along what it has started, and threads that end in
@@ -20,31 +16,13 @@ func TestStartedEndsWithItsParent(t *testing.T) {
 	}
 	cmd := exec.Command(os.Args[0], "-test.run=^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), "GPUPLAY_TEST_PARENT=1")
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	child, err := strconv.Atoi(strings.TrimSpace(line))
-	if err != nil {
-		t.Fatal(err)
-	}
+	child := started(t, cmd)
 	if !running(child) {
 		t.Error("it ended before its parent")
 	}
 	cmd.Process.Kill()
 	cmd.Wait()
-	for deadline := time.Now().Add(10 * time.Second); running(child); runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatalf("process %d lives", child)
-		}
-	}
+	ends(t, child)
 }
 
 // parent starts a child, ends threads, and waits to be killed.
