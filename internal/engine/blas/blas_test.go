@@ -170,6 +170,21 @@ func TestThreads(t *testing.T) {
 	})
 }
 
+// A library that does not know this CPU must not pass for what it can be.
+func TestGenericKernelsAreNoted(t *testing.T) {
+	each(t, func(t *testing.T, d bench.Device) {
+		task, err := shared().Prepare(t.Context(), d, bench.Square(8, matrix.Float32), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer task.Close()
+		noted := slices.ContainsFunc(task.Facts().Notes, func(n string) bool { return strings.Contains(n, "generic kernels") })
+		if generic := d.Detail == "generic kernels"; noted != generic {
+			t.Errorf("kernels %q, notes %q", d.Detail, task.Facts().Notes)
+		}
+	})
+}
+
 func TestRefusals(t *testing.T) {
 	g := func(m, n, k int, in, acc, out matrix.DType) bench.GEMM {
 		return bench.GEMM{M: m, N: n, K: k, In: in, Acc: acc, Out: out}

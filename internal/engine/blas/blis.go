@@ -34,7 +34,11 @@ func bindBLIS(l dl.Library, threads int) (*library, error) {
 	if query, err := l.Sym("bli_arch_query_id"); err == nil {
 		var name func(id int32) string
 		if l.Register(&name, "bli_arch_string") == nil {
-			lib.device.Detail = name(int32(dl.Call(query))) + " kernels"
+			kernels := name(int32(dl.Call(query)))
+			lib.device.Detail = kernels + " kernels"
+			if kernels == "generic" {
+				lib.notes = append(lib.notes, "generic kernels, in C for any CPU: this BLIS does not know this one")
+			}
 		}
 	}
 	if dl.Call(parallel) == 0 {
