@@ -43,7 +43,20 @@ func packages(t *testing.T, goos, goarch string) []goPackage {
 	}
 }
 
-const internal = "gpuplay/internal/"
+// module is the project's own path, as go.mod has it; internal is where its packages
+// are.
+var (
+	module   = modulePath()
+	internal = module + "/internal/"
+)
+
+func modulePath() string {
+	out, err := exec.Command("go", "list", "-m").Output()
+	if err != nil {
+		panic(err) // without it no rule means anything
+	}
+	return strings.TrimSpace(string(out))
+}
 
 // rules say what a package may not import.
 var rules = []struct {
@@ -51,7 +64,7 @@ var rules = []struct {
 	packages  func(path string) bool
 	forbidden func(path, imported string) bool
 }{
-	{"nothing imports cmd", all, func(_, imported string) bool { return strings.HasPrefix(imported, "gpuplay/cmd/") }},
+	{"nothing imports cmd", all, func(_, imported string) bool { return strings.HasPrefix(imported, module+"/cmd/") }},
 	{"bench imports no engine, store, telemetry, web or worker", is("bench"), func(_, imported string) bool {
 		return within(imported, "engine", "store", "telemetry", "web", "worker", "python", "ffi")
 	}},
@@ -67,12 +80,12 @@ var rules = []struct {
 	}},
 	{"units, statistics and matrices stand on the standard library", is("unit", "stats", "matrix"), func(_, imported string) bool {
 		first, _, _ := strings.Cut(imported, "/")
-		return strings.Contains(first, ".") || strings.HasPrefix(imported, "gpuplay/")
+		return strings.Contains(first, ".") || strings.HasPrefix(imported, module+"/")
 	}},
 	{"gemm and roof know nothing of gpuplay but the CPU's layout", is("gemm", "roof"), func(_, imported string) bool {
-		return strings.HasPrefix(imported, "gpuplay/") && !within(imported, "topology")
+		return strings.HasPrefix(imported, module+"/") && !within(imported, "topology")
 	}},
-	{"topology knows nothing of gpuplay", is("topology"), func(_, imported string) bool { return strings.HasPrefix(imported, "gpuplay/") }},
+	{"topology knows nothing of gpuplay", is("topology"), func(_, imported string) bool { return strings.HasPrefix(imported, module+"/") }},
 	{"reports measure nothing", is("report"), func(_, imported string) bool { return within(imported, "engine", "worker", "gemm", "ffi", "python") }},
 }
 
@@ -141,7 +154,7 @@ var readsEnvironment = regexp.MustCompile(`\bos\.(Getenv|LookupEnv|Environ|Expan
 func TestOnlyCmdReadsTheEnvironment(t *testing.T) {
 	for _, system := range []string{"linux", "darwin", "windows"} {
 		for _, p := range packages(t, system, "amd64") {
-			if strings.HasPrefix(p.ImportPath, "gpuplay/cmd/") || within(p.ImportPath, "engine/enginetest", "llm/llmtest", "llm/ollama/ollamatest", "llm/framework/frameworktest") { // which tests use
+			if strings.HasPrefix(p.ImportPath, module+"/cmd/") || within(p.ImportPath, "engine/enginetest", "llm/llmtest", "llm/ollama/ollamatest", "llm/framework/frameworktest") { // which tests use
 				continue
 			}
 			for _, name := range p.GoFiles {

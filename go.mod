@@ -1,4 +1,4 @@
-module gpuplay
+module github.com/gpuplay/gpuplay
 
 go 1.26.0
 

@@ -15,12 +15,12 @@ import (
 
 	"github.com/agext/levenshtein"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/engine/blas"
-	"gpuplay/internal/engine/gocpu"
-	"gpuplay/internal/host"
-	"gpuplay/internal/python"
-	"gpuplay/internal/worker"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/engine/blas"
+	"github.com/gpuplay/gpuplay/internal/engine/gocpu"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
 // An engine is a line in the list of engines: how its worker comes to life.

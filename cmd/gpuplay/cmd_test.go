@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/report"
 )
 
 func TestPick(t *testing.T) {

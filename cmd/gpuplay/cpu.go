@@ -9,12 +9,12 @@ import (
 	"github.com/klauspost/cpuid/v2"
 	"github.com/spf13/cobra"
 
-	"gpuplay/internal/gemm"
-	"gpuplay/internal/host"
-	"gpuplay/internal/matrix"
-	"gpuplay/internal/report"
-	"gpuplay/internal/roof"
-	"gpuplay/internal/topology"
+	"github.com/gpuplay/gpuplay/internal/gemm"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/roof"
+	"github.com/gpuplay/gpuplay/internal/topology"
 )
 
 // cpuFlags are cpu's.

@@ -9,9 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/doctor"
-	"gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/doctor"
+	"github.com/gpuplay/gpuplay/internal/python"
 )
 
 // doctorFlags are the doctor's.

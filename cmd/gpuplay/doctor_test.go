@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"testing"
 
-	"gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/bench"
 )
 
 // An engine's own error keeps its code and hint on its way to the doctor; any other

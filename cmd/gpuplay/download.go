@@ -11,11 +11,11 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/hub"
-	"gpuplay/internal/plain"
-	"gpuplay/internal/report"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hub"
+	"github.com/gpuplay/gpuplay/internal/plain"
+	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // unasked is how many bytes are downloaded without asking.

@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/report"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 func newEngines(a *app) *cobra.Command {

@@ -10,8 +10,8 @@ import (
 
 	"golang.org/x/term"
 
-	"gpuplay/internal/doctor"
-	"gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/doctor"
+	"github.com/gpuplay/gpuplay/internal/report"
 )
 
 // environment is what the program takes from its surroundings. It is read here

@@ -10,10 +10,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"gpuplay/internal/host"
-	"gpuplay/internal/llm/framework"
-	"gpuplay/internal/lora"
-	"gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/llm/framework"
+	"github.com/gpuplay/gpuplay/internal/lora"
+	"github.com/gpuplay/gpuplay/internal/model"
 )
 
 // finetuneFlags are finetune's.

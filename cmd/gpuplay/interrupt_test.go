@@ -12,8 +12,8 @@ import (
 
 	"github.com/shirou/gopsutil/v4/process"
 
-	"gpuplay/internal/engine/enginetest"
-	"gpuplay/internal/llm/llmtest"
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/llm/llmtest"
 )
 
 // Ctrl-C keeps what was measured, ends every child and exits with 130.

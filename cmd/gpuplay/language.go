@@ -9,13 +9,13 @@ import (
 	"slices"
 	"strings"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/host"
-	"gpuplay/internal/llm/framework"
-	"gpuplay/internal/model"
-	"gpuplay/internal/python"
-	"gpuplay/internal/unit"
-	"gpuplay/internal/worker"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/llm/framework"
+	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
 // languageFlags say which framework runs a language model, and where.

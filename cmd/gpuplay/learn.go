@@ -10,13 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/host"
-	"gpuplay/internal/learn"
-	"gpuplay/internal/matrix"
-	"gpuplay/internal/report"
-	"gpuplay/internal/stats"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/learn"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // newLearn makes the command whose subcommands show how something works.

@@ -3,11 +3,11 @@ package main
 import (
 	"context"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/llm"
-	"gpuplay/internal/matrix"
-	"gpuplay/internal/roof"
-	"gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/roof"
+	"github.com/gpuplay/gpuplay/internal/stats"
 )
 
 // limits measures what the CPU can do at most and notes it in the lanes that ran

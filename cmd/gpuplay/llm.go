@@ -13,15 +13,15 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/host"
-	"gpuplay/internal/llm"
-	"gpuplay/internal/llm/llamacpp"
-	"gpuplay/internal/llm/ollama"
-	"gpuplay/internal/model"
-	"gpuplay/internal/report"
-	"gpuplay/internal/stats"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/llm/llamacpp"
+	"github.com/gpuplay/gpuplay/internal/llm/ollama"
+	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // llmFlags are llm's.

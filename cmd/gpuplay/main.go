@@ -12,7 +12,7 @@ import (
 	"strings"
 	"syscall"
 
-	"gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/bench"
 )
 
 // Exit codes.

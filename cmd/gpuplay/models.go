@@ -11,12 +11,12 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/hub"
-	"gpuplay/internal/model"
-	"gpuplay/internal/plain"
-	"gpuplay/internal/report"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hub"
+	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/plain"
+	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // modelFlags say where models are looked for.

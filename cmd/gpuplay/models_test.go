@@ -11,14 +11,14 @@ import (
 	"testing"
 	"time"
 
-	"gpuplay/internal/engine/enginetest"
-	"gpuplay/internal/hub"
-	"gpuplay/internal/hub/hubtest"
-	"gpuplay/internal/llm/framework/frameworktest"
-	"gpuplay/internal/model"
-	"gpuplay/internal/model/modeltest"
-	"gpuplay/internal/python"
-	"gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/hub"
+	"github.com/gpuplay/gpuplay/internal/hub/hubtest"
+	"github.com/gpuplay/gpuplay/internal/llm/framework/frameworktest"
+	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/model/modeltest"
+	"github.com/gpuplay/gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/report"
 )
 
 // somewhere makes the environment one without models and with a Hub of its own.

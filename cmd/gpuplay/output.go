@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/report"
 )
 
 // outputFlags say where results go and how they look.

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"gpuplay/internal/host"
-	"gpuplay/internal/hub"
-	"gpuplay/internal/model"
-	"gpuplay/internal/setup"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/hub"
+	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/setup"
 )
 
 // modelEnvironment is what programs that keep models take from the environment.

@@ -11,12 +11,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/host"
-	"gpuplay/internal/matrix"
-	"gpuplay/internal/report"
-	"gpuplay/internal/setup"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/setup"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // raceFlags are the race's.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/report"
 )
 
 const version = "0.1.0"

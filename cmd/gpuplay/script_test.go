@@ -16,14 +16,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/llm/llamacpp"
-	"gpuplay/internal/llm/llmtest"
-	"gpuplay/internal/llm/ollama/ollamatest"
-	"gpuplay/internal/model"
-	"gpuplay/internal/python"
-	"gpuplay/internal/stats"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/llm/llamacpp"
+	"github.com/gpuplay/gpuplay/internal/llm/llmtest"
+	"github.com/gpuplay/gpuplay/internal/llm/ollama/ollamatest"
+	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 var update = flag.Bool("update", false, "rewrite what the scripts and golden files expect")

@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gpuplay/internal/setup"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/setup"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // setupFlags are those of setup.

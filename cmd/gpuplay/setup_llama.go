@@ -16,13 +16,13 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/host"
-	"gpuplay/internal/llm"
-	"gpuplay/internal/llm/llamacpp"
-	"gpuplay/internal/model"
-	"gpuplay/internal/report"
-	"gpuplay/internal/setup"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/llm/llamacpp"
+	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/setup"
 )
 
 // planLlama plans llama.cpp: from source where that was asked for, else ready-made.

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"testing"
 
-	"gpuplay/internal/llm"
-	"gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/report"
 )
 
 // An answer comes in pieces, may begin with blanks, be wider than the terminal, and

@@ -12,15 +12,15 @@ import (
 	"strings"
 	"time"
 
-	"gpuplay/internal/host"
-	"gpuplay/internal/llm"
-	"gpuplay/internal/llm/framework"
-	"gpuplay/internal/lora"
-	"gpuplay/internal/model"
-	"gpuplay/internal/plain"
-	"gpuplay/internal/report"
-	"gpuplay/internal/stats"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/llm/framework"
+	"github.com/gpuplay/gpuplay/internal/lora"
+	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/plain"
+	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // training shows a training while it runs and delivers what came of it.

@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/worker"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
 // newWorker makes the hidden command that hosts one engine in this process.

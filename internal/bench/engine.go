@@ -7,8 +7,8 @@ import (
 	"context"
 	"time"
 
-	"gpuplay/internal/matrix"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // A Kind says what a device is. SoftwareGPU is a GPU interface that a CPU

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/engine/fake"
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/engine/fake"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 // A device of 20 ms products makes run 1 while it is prepared, runs 2 to 26 to

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/engine/fake"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/engine/fake"
 )
 
 // idle computes nothing, n times over, by the real clock: what its samples last

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"gpuplay/internal/matrix"
-	"gpuplay/internal/stats"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // A Protocol is a way to time a GEMM.

@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 // series returns a right result with a sample of one product per time.

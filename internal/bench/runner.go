@@ -7,8 +7,8 @@ import (
 	"math"
 	"time"
 
-	"gpuplay/internal/matrix"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // A Lane is one contender of a measurement.

@@ -5,7 +5,7 @@ import (
 	"math"
 	"time"
 
-	"gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/stats"
 )
 
 const (

@@ -6,11 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/matrix"
-	"gpuplay/internal/report"
-	"gpuplay/internal/stats"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // causes are all that is looked for in a slow lane. Each returns nothing unless the

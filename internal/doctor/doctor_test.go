@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/report"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")

@@ -10,7 +10,7 @@ package doctor
 import (
 	"time"
 
-	"gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/bench"
 )
 
 // Facts describe a machine. What could not be found out is nil or empty, never a

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/python"
 )
 
 // Frameworks are the Python frameworks that are looked for, by their modules.

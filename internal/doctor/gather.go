@@ -13,8 +13,8 @@ import (
 	"github.com/shirou/gopsutil/v4/host"
 	"github.com/shirou/gopsutil/v4/mem"
 
-	machine "gpuplay/internal/host"
-	"gpuplay/internal/python"
+	machine "github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/python"
 )
 
 // Options say what Gather cannot know by itself.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/python"
 )
 
 var record = flag.String("record", "", "write this machine's facts to a file")

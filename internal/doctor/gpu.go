@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 const vendorNVIDIA, vendorAMD, vendorIntel = "10de", "1002", "8086"

@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // system shows what machine this is. PyTorch's MPS needs macOS 14 since 2.10

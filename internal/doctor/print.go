@@ -8,7 +8,7 @@ import (
 
 	"charm.land/lipgloss/v2"
 
-	"gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/report"
 )
 
 type mark struct {

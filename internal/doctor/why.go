@@ -10,11 +10,11 @@ import (
 	"slices"
 	"strings"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/host"
-	"gpuplay/internal/matrix"
-	"gpuplay/internal/report"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // A Result is what a result file holds, as far as an explanation needs it.

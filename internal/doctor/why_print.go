@@ -6,8 +6,8 @@ import (
 
 	"charm.land/lipgloss/v2"
 
-	"gpuplay/internal/report"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // PrintExplanation writes an explanation for people: slow lanes with their causes,

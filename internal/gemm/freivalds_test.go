@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 // TestLargeShapes checks products of shapes at random, too large for a reference

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"gpuplay/internal/topology"
+	"github.com/gpuplay/gpuplay/internal/topology"
 )
 
 // TestShapes goes over the shapes around the tile's size, so that every edge of

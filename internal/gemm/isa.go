@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unsafe"
 
-	"gpuplay/internal/topology"
+	"github.com/gpuplay/gpuplay/internal/topology"
 )
 
 // An ISA is an instruction set that there is a micro-kernel for.

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"unsafe"
 
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 // TestOffset has what packing does for VPDPBUSD, its products in Go: it needs

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"gpuplay/internal/topology"
+	"github.com/gpuplay/gpuplay/internal/topology"
 )
 
 // ErrClosed is returned by a pool that has been closed.

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
 )
 
 var rawMacro = regexp.MustCompile(`(?m)^// (.+)\n#define (\w+)\(([^)]*)\)`)

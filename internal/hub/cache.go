@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 func (c *Client) folder(p *Plan) string {

@@ -20,7 +20,7 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/bench"
 )
 
 // Get downloads what a plan lacks and returns the model's path. Cut off by ctx or

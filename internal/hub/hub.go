@@ -21,8 +21,8 @@ import (
 	"strings"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/model"
 )
 
 // Endpoint is the Hub's own address, which HF_ENDPOINT replaces by a mirror's.

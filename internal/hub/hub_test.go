@@ -17,8 +17,8 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/hub/hubtest"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hub/hubtest"
 )
 
 // noise returns n bytes that are the same in every run.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"gpuplay/internal/engine/enginetest"
-	"gpuplay/internal/hub/hubtest"
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/hub/hubtest"
 )
 
 // huggingfaceHub returns a Python that has the Hub's own client.

@@ -18,7 +18,7 @@ import (
 
 	"github.com/agext/levenshtein"
 
-	"gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/bench"
 )
 
 // newHTTP returns a client that waits for a server, but not for ever.

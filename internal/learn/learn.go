@@ -10,8 +10,8 @@ import (
 	"fmt"
 	"time"
 
-	"gpuplay/internal/gemm"
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/gemm"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 // A Rung is one idea more than the rung before.

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"testing"
 
-	"gpuplay/internal/gemm"
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/gemm"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 func ladder(t testing.TB) []Rung {

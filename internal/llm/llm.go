@@ -11,7 +11,7 @@ import (
 	"context"
 	"time"
 
-	"gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/bench"
 )
 
 // A Runtime runs language models: llama.cpp, MLX or Ollama. Its errors carry a

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/model"
 )
 
 // The first token is the prompt's work: n tokens are n-1 steps.

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/model"
-	"gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/stats"
 )
 
 // A Sample is one round of a lane: what a person's prompt took, and what a long

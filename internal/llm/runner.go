@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/model"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // A Contender is a lane of a runtime.

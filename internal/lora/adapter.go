@@ -8,7 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"gpuplay/internal/llm/framework"
+	"github.com/gpuplay/gpuplay/internal/llm/framework"
 )
 
 // stateFile is beside an adapter that gpuplay has trained; the worker writes it with

@@ -19,8 +19,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 //go:embed builtin/*.jsonl

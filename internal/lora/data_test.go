@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/bench"
 )
 
 // folder writes files and returns where they are.

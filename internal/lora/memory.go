@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"gpuplay/internal/llm/framework"
+	"github.com/gpuplay/gpuplay/internal/llm/framework"
 )
 
 // Estimate returns about how many bytes a training takes, the weights among them.

@@ -10,9 +10,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/llm/framework"
-	"gpuplay/internal/llm/framework/frameworktest"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/llm/framework"
+	"github.com/gpuplay/gpuplay/internal/llm/framework/frameworktest"
 )
 
 // model loads a tiny model with either framework, whichever is there.

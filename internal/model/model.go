@@ -16,7 +16,7 @@ import (
 
 	"github.com/agext/levenshtein"
 
-	"gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/bench"
 )
 
 // A Format is how a model lies on the disk.

@@ -13,8 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/model/modeltest"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/model/modeltest"
 )
 
 func pair(key string, value any) modeltest.Pair { return modeltest.Pair{Key: key, Value: value} }

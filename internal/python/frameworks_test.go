@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/matrix"
-	"gpuplay/internal/worker"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
 // witness is added to a framework's worker. It keeps every C that a task

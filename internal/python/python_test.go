@@ -16,10 +16,10 @@ import (
 	"github.com/klauspost/cpuid/v2"
 	"github.com/shirou/gopsutil/v4/process"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/engine/enginetest"
-	"gpuplay/internal/matrix"
-	"gpuplay/internal/worker"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
 func limit(t *testing.T) context.Context {

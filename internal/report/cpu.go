@@ -9,12 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/host"
-	"gpuplay/internal/matrix"
-	"gpuplay/internal/stats"
-	"gpuplay/internal/topology"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/topology"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // CPUSchema names the version of the JSON form of CPU; docs/cpu.schema.json

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"gpuplay/internal/matrix"
-	"gpuplay/internal/topology"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/topology"
 )
 
 // cpus are made up, as the results above.

@@ -7,9 +7,9 @@ package report
 import (
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/host"
-	"gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/stats"
 )
 
 // Schema names the version of the JSON form; docs/result.schema.json describes it.

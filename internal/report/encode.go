@@ -8,9 +8,9 @@ import (
 	"strconv"
 	"strings"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/matrix"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // JSON writes the whole document as one indented object.

@@ -6,10 +6,10 @@ import (
 	"math"
 	"strings"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/matrix"
-	"gpuplay/internal/stats"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // A Ladder is one product computed in better and better ways.

@@ -7,7 +7,7 @@ import (
 
 	"charm.land/lipgloss/v2"
 
-	"gpuplay/internal/plain"
+	"github.com/gpuplay/gpuplay/internal/plain"
 )
 
 // A page is what people get at a terminal, line by line. Words of others, such as a

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // The plot's frame, in the units of its viewBox.

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // A Sweep is the same lanes at many sizes. Its first lane is the one that the

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // SweepSchema names the version of a sweep's JSON form: points, a list of documents

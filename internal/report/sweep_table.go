@@ -7,8 +7,8 @@ import (
 
 	"charm.land/lipgloss/v2"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // SweepTable writes a row a size: as many lanes as there is room for, what share of

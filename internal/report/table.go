@@ -10,9 +10,9 @@ import (
 
 	"charm.land/lipgloss/v2"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/stats"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // Label names what computes, short enough for a table: "OpenBLAS 0.3.34",

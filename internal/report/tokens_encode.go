@@ -7,10 +7,10 @@ import (
 	"strconv"
 	"strings"
 
-	"gpuplay/internal/llm"
-	"gpuplay/internal/plain"
-	"gpuplay/internal/stats"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/plain"
+	"github.com/gpuplay/gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // tokenLaneJSON is a lane as JSON has it: the samples and what follows from them.

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"math"
 
-	"gpuplay/internal/llm"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // limits say why generation is slower than the TFLOP/s promise, a line each for

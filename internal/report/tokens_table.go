@@ -9,9 +9,9 @@ import (
 
 	"charm.land/lipgloss/v2"
 
-	"gpuplay/internal/llm"
-	"gpuplay/internal/plain"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/plain"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // tokenRow is a line of the table: a lane, or the runtime's own benchmark of it.

@@ -13,10 +13,10 @@ import (
 	"charm.land/lipgloss/v2"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/host"
-	"gpuplay/internal/llm"
-	"gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/model"
 )
 
 // The figures below are made up: they exercise the layout and say nothing of the

@@ -17,7 +17,7 @@ import (
 	"slices"
 	"time"
 
-	"gpuplay/internal/topology"
+	"github.com/gpuplay/gpuplay/internal/topology"
 )
 
 // A Place is where the arrays of a measurement are.

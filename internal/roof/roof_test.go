@@ -6,7 +6,7 @@ import (
 	"slices"
 	"testing"
 
-	"gpuplay/internal/topology"
+	"github.com/gpuplay/gpuplay/internal/topology"
 )
 
 // TestKernels compares every loop that this CPU can run with the one in its

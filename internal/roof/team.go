@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"gpuplay/internal/topology"
+	"github.com/gpuplay/gpuplay/internal/topology"
 )
 
 // A team is threads that measure together.

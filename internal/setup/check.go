@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/python"
 )
 
 // checkLimit is enough to import a framework from a cold, slow disk.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"gpuplay/internal/process"
+	"github.com/gpuplay/gpuplay/internal/process"
 )
 
 // A Command is a program to run with its arguments, its own name first.

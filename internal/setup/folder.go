@@ -12,7 +12,7 @@ import (
 	"github.com/shirou/gopsutil/v4/disk"
 	"github.com/shirou/gopsutil/v4/process"
 
-	"gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/python"
 )
 
 // made is what Incomplete is renamed to when the environment is complete: it says

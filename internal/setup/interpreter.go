@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/bench"
 )
 
 // An Interpreter is a Python that environments can be made with.

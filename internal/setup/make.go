@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/python"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // A Builder carries plans out.

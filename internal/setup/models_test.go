@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/python"
 )
 
 // What language models need comes after torch, from PyPI, and into an environment

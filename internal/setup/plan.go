@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"strings"
 
-	"gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/bench"
 )
 
 // A GPU is a kind of GPU that frameworks have builds for.

@@ -15,8 +15,8 @@ import (
 
 	"github.com/shirou/gopsutil/v4/process"
 
-	"gpuplay/internal/engine/enginetest"
-	"gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/python"
 )
 
 // real returns a builder with this machine's programs, with uv or without.

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/report"
 )
 
 // A Record is a file to which each size is appended once it has been measured, a

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // A Shape is the size of a product: C is M×N, sums are K long.

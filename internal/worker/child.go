@@ -13,8 +13,8 @@ import (
 	"syscall"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/process"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/process"
 )
 
 // endLimit is how long a worker may take to end when asked to.

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/bench"
 )
 
 // A Client is an engine whose work is done by child processes, one for each task

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
-	"gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/bench"
 )
 
 // A Link is a worker process for what is no matrix product, such as language

@@ -15,7 +15,7 @@ import (
 	"fmt"
 	"math"
 
-	"gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/bench"
 )
 
 // Protocol is the version that both ends must have.

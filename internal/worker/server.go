@@ -9,7 +9,7 @@ import (
 	"io"
 	"os"
 
-	"gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/bench"
 )
 
 // Serve answers requests from in on out with the engine that open makes once the

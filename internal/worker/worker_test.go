@@ -17,10 +17,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/engine/enginetest"
-	"gpuplay/internal/engine/fake"
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/engine/fake"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 // The test's binary is also the worker: started under the name "worker" it

@@ -3,8 +3,8 @@ package blas
 import (
 	"fmt"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/ffi/dl"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/ffi/dl"
 )
 
 // bindAccelerate uses the BLAS of macOS 13.3 and later, which Apple exports

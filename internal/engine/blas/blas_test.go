@@ -13,10 +13,10 @@ import (
 	"sync"
 	"testing"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/engine/enginetest"
-	"gpuplay/internal/ffi/dl"
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/ffi/dl"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 // options lead to the libraries to test with: those in the folders of

@@ -3,8 +3,8 @@ package blas
 import (
 	"runtime"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/ffi/dl"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/ffi/dl"
 )
 
 // bindBLIS uses the functions described in

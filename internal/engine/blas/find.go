@@ -9,8 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/ffi/dl"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/ffi/dl"
 )
 
 // Three things differ by system and lie in system_*.go: files, the names that

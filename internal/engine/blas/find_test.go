@@ -8,7 +8,7 @@ import (
 	"testing"
 	"unsafe"
 
-	"gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/bench"
 )
 
 func address[T element](s []T) uintptr { return uintptr(unsafe.Pointer(&s[0])) }

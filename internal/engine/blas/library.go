@@ -8,9 +8,9 @@ import (
 	"strings"
 	"unsafe"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/ffi/dl"
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/ffi/dl"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 // A kind is one make of BLAS.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"unsafe"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/ffi/dl"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/ffi/dl"
 )
 
 // A threadingLayer is the part of MKL that spreads work over threads, by its

@@ -6,9 +6,9 @@ import (
 	"runtime"
 	"unsafe"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/ffi/dl"
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/ffi/dl"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 // dnnlVersion is dnnl_version_t of dnnl_types.h.

@@ -6,8 +6,8 @@ import (
 
 	"github.com/klauspost/cpuid/v2"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/ffi/dl"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/ffi/dl"
 )
 
 // An affix is what a build of OpenBLAS adds to its symbols. The PyPI wheels

@@ -8,8 +8,8 @@ import (
 	"time"
 	"unsafe"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 type element interface{ float32 | float64 }

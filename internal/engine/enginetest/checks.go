@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 // checks are the rules beyond right products. Each returns what is broken.

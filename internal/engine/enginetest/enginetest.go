@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 // Want is what the caller knows of its engine.

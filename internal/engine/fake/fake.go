@@ -13,8 +13,8 @@ import (
 	"sync"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 // A Clock stands still until it is advanced. Give its Now to the runner.

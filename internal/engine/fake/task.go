@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 // task is a product on a scripted device. C is computed when it is first asked

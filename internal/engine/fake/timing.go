@@ -3,8 +3,8 @@ package fake
 import (
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 // A Timing is what one product takes in the run of that number, from 1 on, of a

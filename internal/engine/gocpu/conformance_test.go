@@ -3,10 +3,10 @@ package gocpu
 import (
 	"testing"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/engine/enginetest"
-	"gpuplay/internal/gemm"
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/gemm"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 func TestConforms(t *testing.T) {

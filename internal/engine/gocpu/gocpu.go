@@ -12,11 +12,11 @@ import (
 	"math"
 	"runtime"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/gemm"
-	"gpuplay/internal/host"
-	"gpuplay/internal/matrix"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/gemm"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // Options choose how to compute. The zero value is the best that there is.

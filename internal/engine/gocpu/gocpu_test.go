@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/gemm"
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/gemm"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 func newEngine(t testing.TB, opts Options) *Engine {

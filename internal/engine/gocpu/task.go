@@ -7,9 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/gemm"
-	"gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/gemm"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 var nan = math.NaN()

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/llm/framework"
-	"gpuplay/internal/llm/framework/frameworktest"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/llm/framework"
+	"github.com/gpuplay/gpuplay/internal/llm/framework/frameworktest"
 )
 
 // learn trains for some iterations and returns their losses.

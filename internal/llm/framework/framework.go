@@ -16,9 +16,9 @@ import (
 	"strings"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/llm"
-	"gpuplay/internal/worker"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
 // Names of the runtimes, which are also their workers'.

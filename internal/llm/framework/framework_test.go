@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/llm"
-	"gpuplay/internal/llm/framework"
-	"gpuplay/internal/llm/framework/frameworktest"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/llm/framework"
+	"github.com/gpuplay/gpuplay/internal/llm/framework/frameworktest"
 )
 
 // each runs a test with either framework, and a tiny model on its CPU.

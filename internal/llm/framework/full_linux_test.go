@@ -11,8 +11,8 @@ import (
 	"github.com/shirou/gopsutil/v4/process"
 	"golang.org/x/sys/unix"
 
-	"gpuplay/internal/llm/framework"
-	"gpuplay/internal/llm/framework/frameworktest"
+	"github.com/gpuplay/gpuplay/internal/llm/framework"
+	"github.com/gpuplay/gpuplay/internal/llm/framework/frameworktest"
 )
 
 // A disk that is full while the adapter is saved leaves the one before whole. What

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/bench"
 )
 
 func TestPick(t *testing.T) {

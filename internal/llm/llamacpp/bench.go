@@ -11,9 +11,9 @@ import (
 	"strconv"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/llm"
-	"gpuplay/internal/process"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/process"
 )
 
 // llama-bench's own tests: the reading of a prompt, and generating after none.

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"gpuplay/internal/llm"
-	"gpuplay/internal/llm/llmtest"
-	"gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/llm/llmtest"
+	"github.com/gpuplay/gpuplay/internal/stats"
 )
 
 func benchRuntime(b *testing.B) (*Runtime, string) {

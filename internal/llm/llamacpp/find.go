@@ -15,7 +15,7 @@ import (
 	"slices"
 	"strings"
 
-	"gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/bench"
 )
 
 // An Installation is llama.cpp's programs on this machine.

@@ -13,9 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/llm"
-	"gpuplay/internal/plain"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/plain"
 )
 
 // completion is a request to /completion.

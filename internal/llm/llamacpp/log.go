@@ -9,9 +9,9 @@ import (
 	"sync"
 	"syscall"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/plain"
-	"gpuplay/internal/process"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/plain"
+	"github.com/gpuplay/gpuplay/internal/process"
 )
 
 // serverLog reads a server's log as it is written and keeps its end. No figure is

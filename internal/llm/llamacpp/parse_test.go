@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/llm"
 )
 
 func TestParseDevices(t *testing.T) {

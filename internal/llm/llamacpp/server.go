@@ -17,9 +17,9 @@ import (
 
 	gopsutil "github.com/shirou/gopsutil/v4/process"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/llm"
-	"gpuplay/internal/process"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/process"
 )
 
 // A Runtime starts a llama-server for every lane.

@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/engine/enginetest"
-	"gpuplay/internal/llm"
-	"gpuplay/internal/llm/llmtest"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/llm/llmtest"
 )
 
 // installed returns the machine's llama.cpp with a real model.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/llm"
 )
 
 // LlamaCPP returns the folder or program that GPUPLAY_LLAMA_CPP names, or the

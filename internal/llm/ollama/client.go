@@ -12,8 +12,8 @@ import (
 	"net/url"
 	"strings"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/plain"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/plain"
 )
 
 // get reads a JSON answer.

@@ -20,11 +20,11 @@ import (
 	"strings"
 	"time"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/llm"
-	"gpuplay/internal/model"
-	"gpuplay/internal/plain"
-	"gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/plain"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // A Runtime is an Ollama. It holds one model with one number of layers on the GPU

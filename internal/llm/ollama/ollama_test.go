@@ -11,10 +11,10 @@ import (
 	"strings"
 	"testing"
 
-	"gpuplay/internal/bench"
-	"gpuplay/internal/engine/enginetest"
-	"gpuplay/internal/llm"
-	"gpuplay/internal/llm/ollama/ollamatest"
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/llm/ollama/ollamatest"
 )
 
 func TestBase(t *testing.T) {

@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"gpuplay/internal/engine/enginetest"
-	"gpuplay/internal/llm/framework"
-	"gpuplay/internal/python"
-	"gpuplay/internal/worker"
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/llm/framework"
+	"github.com/gpuplay/gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
 // Runtimes are both frameworks.

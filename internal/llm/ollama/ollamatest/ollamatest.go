@@ -16,8 +16,8 @@ import (
 	"sync"
 	"time"
 
-	"gpuplay/internal/model"
-	"gpuplay/internal/process"
+	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/process"
 )
 
 // Program returns the ollama that GPUPLAY_TEST_OLLAMA names, or the one on the path;
