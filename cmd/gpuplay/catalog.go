@@ -18,6 +18,8 @@ import (
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/blas"
 	"github.com/gpuplay/gpuplay/internal/engine/gocpu"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/python"
 	"github.com/gpuplay/gpuplay/internal/worker"
@@ -124,7 +126,7 @@ func (a *app) client(ctx context.Context, e engine, opts laneFlags) (*worker.Cli
 	}
 	found, err := a.interpreter(ctx, e.name, opts.python, python.HasModule)
 	if err != nil {
-		return nil, &bench.Error{Code: bench.ErrUnavailable, Message: err.Error(), Hint: "--python names an interpreter"}
+		return nil, &fault.Error{Code: fault.Unavailable, Message: err.Error(), Remedies: fault.Advice("--python names an interpreter")}
 	}
 	args, source, err := python.Worker(found.Path, e.name)
 	if err != nil {
@@ -174,7 +176,7 @@ func (a *app) libraryDirs() []string {
 type contender struct {
 	engine engine
 	client *worker.Client // nil when it could not even be tried
-	found  bench.Inventory
+	found  hardware.Inventory
 	err    error
 	start  time.Duration
 }
@@ -193,12 +195,12 @@ func (a *app) discover(ctx context.Context, list []engine, opts laneFlags, limit
 			if c.client, c.err = a.client(step, e, opts); c.err == nil {
 				c.found, c.err = c.client.Devices(step)
 			}
-			var failed *bench.Error
-			if errors.As(c.err, &failed) && failed.Code == bench.ErrCrashed && failed.Hint == "" && e.open == nil {
-				failed.Hint = fmt.Sprintf("it was started by %s: --python names another interpreter, gpuplay setup %s makes one", c.client.Path, e.name)
+			var failed *fault.Error
+			if errors.As(c.err, &failed) && failed.Code == fault.Crashed && len(failed.Remedies) == 0 && e.open == nil {
+				failed.Remedies = fault.Advice(fmt.Sprintf("it was started by %s: --python names another interpreter, gpuplay setup %s makes one", c.client.Path, e.name))
 			}
 			if errors.Is(c.err, context.DeadlineExceeded) {
-				c.err = &bench.Error{Code: bench.ErrTimeout, Message: fmt.Sprintf("did not start within %s", limit), Hint: "--timeout gives it longer"}
+				c.err = &fault.Error{Code: fault.Timeout, Message: fmt.Sprintf("did not start within %s", limit), Remedies: fault.Advice("--timeout gives it longer")}
 			}
 			c.start = time.Since(start)
 			out[i] = c
@@ -219,11 +221,11 @@ func closeClients(list []contender) {
 
 // racing returns the devices that a race gives a lane: all but further copies of
 // a CPU library, of which the environments on a machine hold many.
-func (c contender) racing() []bench.Device {
-	var out []bench.Device
+func (c contender) racing() []hardware.Device {
+	var out []hardware.Device
 	for _, d := range c.found.Devices {
-		copied := func(o bench.Device) bool { return o.API == d.API && o.Kind == bench.CPU }
-		if d.Kind != bench.CPU || !slices.ContainsFunc(out, copied) {
+		copied := func(o hardware.Device) bool { return o.API == d.API && o.Kind == hardware.CPU }
+		if d.Kind != hardware.CPU || !slices.ContainsFunc(out, copied) {
 			out = append(out, d)
 		}
 	}
@@ -243,13 +245,13 @@ func lanes(list []contender) []bench.Lane {
 
 // deviceNames returns what --device accepts for the devices: the interface, or the
 // id where an interface leads to several.
-func deviceNames(devices []bench.Device) []string {
+func deviceNames(devices []hardware.Device) []string {
 	var names []string
 	for i, d := range devices {
 		if !slices.Contains(names, d.API) {
 			names = append(names, d.API)
 		}
-		if slices.ContainsFunc(devices[:i], func(o bench.Device) bool { return o.API == d.API }) {
+		if slices.ContainsFunc(devices[:i], func(o hardware.Device) bool { return o.API == d.API }) {
 			names = append(names, d.ID)
 		}
 	}
@@ -259,7 +261,7 @@ func deviceNames(devices []bench.Device) []string {
 // pick returns the device that --device asks for: cpu and gpu are the engine's
 // first of that kind, anything else is an interface, an id, or an interface with
 // an index such as cuda:1.
-func pick(c contender, want string) (bench.Device, error) {
+func pick(c contender, want string) (hardware.Device, error) {
 	of := map[string]int{}
 	for _, d := range c.found.Devices {
 		kind := string(d.Kind)
@@ -271,12 +273,12 @@ func pick(c contender, want string) (bench.Device, error) {
 	}
 	for _, m := range c.found.Missing {
 		if m.API == want || want == "gpu" {
-			return bench.Device{}, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s has no device %s: %s", c.engine.name, want, m.Reason), Hint: m.Fix}
+			return hardware.Device{}, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s has no device %s: %s", c.engine.name, want, m.Reason), Remedies: m.Remedies}
 		}
 	}
 	there := hintNear(want, deviceNames(c.found.Devices))
-	if want == string(bench.GPU) { // to which cpu is near, and no answer
+	if want == string(hardware.GPU) { // to which cpu is near, and no answer
 		there = "there are: " + strings.Join(deviceNames(c.found.Devices), ", ")
 	}
-	return bench.Device{}, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s has no device %q", c.engine.name, want), Hint: there}
+	return hardware.Device{}, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s has no device %q", c.engine.name, want), Remedies: fault.Advice(there)}
 }

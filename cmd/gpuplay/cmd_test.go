@@ -10,17 +10,19 @@ import (
 	"testing"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/report"
 )
 
 func TestPick(t *testing.T) {
-	c := contender{engine: engine{name: "torch"}, found: bench.Inventory{
-		Devices: []bench.Device{
-			{ID: "cpu", Kind: bench.CPU, API: "cpu"},
-			{ID: "cuda:GPU-a", Kind: bench.GPU, API: "cuda"},
-			{ID: "cuda:GPU-b", Kind: bench.GPU, API: "cuda"},
+	c := contender{engine: engine{name: "torch"}, found: hardware.Inventory{
+		Devices: []hardware.Device{
+			{ID: "cpu", Kind: hardware.CPU, API: "cpu"},
+			{ID: "cuda:GPU-a", Kind: hardware.GPU, API: "cuda"},
+			{ID: "cuda:GPU-b", Kind: hardware.GPU, API: "cuda"},
 		},
-		Missing: []bench.Missing{{API: "mps", Kind: bench.GPU, Reason: "not a Mac", Fix: "buy one"}},
+		Missing: []hardware.Missing{{API: "mps", Kind: hardware.GPU, Reason: "not a Mac", Remedies: fault.Advice("buy one")}},
 	}}
 	for want, id := range map[string]string{"cpu": "cpu", "gpu": "cuda:GPU-a", "cuda": "cuda:GPU-a", "cuda:0": "cuda:GPU-a", "cuda:1": "cuda:GPU-b", "cuda:GPU-b": "cuda:GPU-b"} {
 		if d, err := pick(c, want); err != nil || d.ID != id {
@@ -32,25 +34,25 @@ func TestPick(t *testing.T) {
 		"vulkan": `torch has no device "vulkan"`,
 		"cuda:2": `torch has no device "cuda:2"`,
 	} {
-		if _, err := pick(c, want); !errors.Is(err, bench.ErrUnavailable) || err.Error() != says {
+		if _, err := pick(c, want); !errors.Is(err, fault.Unavailable) || err.Error() != says {
 			t.Errorf("--device %s: error %v, want %s", want, err, says)
 		}
 	}
 	// A GPU that is missing is never replaced by the CPU.
 	c.found.Devices = c.found.Devices[:1]
-	if _, err := pick(c, "gpu"); !errors.Is(err, bench.ErrUnavailable) || !strings.Contains(err.Error(), "not a Mac") {
+	if _, err := pick(c, "gpu"); !errors.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "not a Mac") {
 		t.Errorf("--device gpu without one: error %v", err)
 	}
 }
 
 // A race takes every GPU, and each CPU library once.
 func TestRacing(t *testing.T) {
-	c := contender{found: bench.Inventory{Devices: []bench.Device{
-		{ID: "openblas", Kind: bench.CPU, API: "openblas"},
-		{ID: "openblas-2", Kind: bench.CPU, API: "openblas"},
-		{ID: "mkl", Kind: bench.CPU, API: "mkl"},
-		{ID: "cuda:GPU-a", Kind: bench.GPU, API: "cuda"},
-		{ID: "cuda:GPU-b", Kind: bench.GPU, API: "cuda"},
+	c := contender{found: hardware.Inventory{Devices: []hardware.Device{
+		{ID: "openblas", Kind: hardware.CPU, API: "openblas"},
+		{ID: "openblas-2", Kind: hardware.CPU, API: "openblas"},
+		{ID: "mkl", Kind: hardware.CPU, API: "mkl"},
+		{ID: "cuda:GPU-a", Kind: hardware.GPU, API: "cuda"},
+		{ID: "cuda:GPU-b", Kind: hardware.GPU, API: "cuda"},
 	}}}
 	var ids []string
 	for _, d := range c.racing() {
@@ -100,10 +102,10 @@ func TestProgressIsPlainWhenPiped(t *testing.T) {
 	var out bytes.Buffer
 	p := newProgress(&out, false, report.Style{Width: 80, Unicode: true})
 	p.say("starting %s", "things")
-	p.race([]bench.Lane{{Device: bench.Device{Library: "Lib", Version: "1", API: "cpu"}}})
+	p.race([]bench.Lane{{Device: hardware.Device{Library: "Lib", Version: "1", API: "cpu"}}})
 	p.observe(bench.Event{Phase: bench.Preparing})
 	p.observe(bench.Event{Phase: bench.Sampling, Done: 1, Total: 10})
-	p.observe(bench.Event{Phase: bench.Finished, Result: &bench.Result{Error: &bench.Error{Message: "no room"}}})
+	p.observe(bench.Event{Phase: bench.Finished, Result: &bench.Result{Error: &fault.Error{Message: "no room"}}})
 	p.close()
 	if got, want := out.String(), "starting things\nLib 1 cpu: no room\n"; got != want {
 		t.Errorf("printed %q, want %q", got, want)

@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/doctor"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/python"
 )
 
@@ -111,7 +111,7 @@ func (a *app) finder(flag string) func(context.Context, string, func(context.Con
 func diagnosed(c contender) doctor.Engine {
 	e := doctor.Engine{Name: c.engine.name, BuiltIn: c.engine.open != nil, Start: c.start, Found: c.found}
 	if c.err != nil {
-		e.Error = &bench.Error{Code: bench.ErrInternal, Message: c.err.Error()}
+		e.Error = &fault.Error{Code: fault.Internal, Message: c.err.Error()}
 		errors.As(c.err, &e.Error)
 	}
 	return e

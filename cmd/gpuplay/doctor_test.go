@@ -5,22 +5,24 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
 // An engine's own error keeps its code and hint on its way to the doctor; any other
 // becomes an internal one.
 func TestDiagnosed(t *testing.T) {
-	own := &bench.Error{Code: bench.ErrUnavailable, Message: "no library", Hint: "install one"}
+	own := &fault.Error{Code: fault.Unavailable, Message: "no library", Remedies: fault.Advice("install one")}
 	for _, test := range []struct {
 		err  error
-		want bench.Error
+		want fault.Error
 	}{
 		{fmt.Errorf("blas: %w", own), *own},
-		{errors.New("broken pipe"), bench.Error{Code: bench.ErrInternal, Message: "broken pipe"}},
+		{errors.New("broken pipe"), fault.Error{Code: fault.Internal, Message: "broken pipe"}},
 	} {
 		e := diagnosed(contender{engine: engine{name: "blas"}, err: test.err})
-		if e.Error == nil || *e.Error != test.want || e.BuiltIn || e.Name != "blas" {
+		if e.Error == nil || !cmp.Equal(*e.Error, test.want) || e.BuiltIn || e.Name != "blas" {
 			t.Errorf("%v becomes %+v", test.err, e)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hub"
 	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/report"
@@ -59,7 +59,7 @@ func (a *app) consent(ctx context.Context, c *hub.Client, p *hub.Plan, yes bool)
 	}
 	_, in := terminal(a.stdin)
 	if _, out := terminal(a.stderr); !in || !out {
-		return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s is %s: nothing of that size is downloaded unasked", p.ID, what), Hint: "--yes downloads it"}
+		return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s is %s: nothing of that size is downloaded unasked", p.ID, what), Remedies: fault.Advice("--yes downloads it")}
 	}
 	fmt.Fprint(a.stderr, "Download it? [y/N] ")
 	answer := make(chan string, 1)
@@ -75,7 +75,7 @@ func (a *app) consent(ctx context.Context, c *hub.Client, p *hub.Plan, yes bool)
 		if word == "y" || word == "yes" {
 			return nil
 		}
-		return &bench.Error{Code: bench.ErrUnavailable, Message: "nothing was downloaded"}
+		return &fault.Error{Code: fault.Unavailable, Message: "nothing was downloaded"}
 	}
 }
 

@@ -8,7 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/report"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -35,12 +36,12 @@ func newEngines(a *app) *cobra.Command {
 
 // engineJSON is an engine as --json shows it.
 type engineJSON struct {
-	Engine  string          `json:"engine"`
-	About   string          `json:"about"`
-	Start   time.Duration   `json:"start_ns"`
-	Devices []bench.Device  `json:"devices"`
-	Missing []bench.Missing `json:"missing,omitempty"`
-	Error   *bench.Error    `json:"error,omitempty"`
+	Engine  string             `json:"engine"`
+	About   string             `json:"about"`
+	Start   time.Duration      `json:"start_ns"`
+	Devices []hardware.Device  `json:"devices"`
+	Missing []hardware.Missing `json:"missing,omitempty"`
+	Error   *fault.Error       `json:"error,omitempty"`
 }
 
 func (a *app) showEngines(ctx context.Context, f laneFlags, asJSON bool) error {
@@ -54,7 +55,7 @@ func (a *app) showEngines(ctx context.Context, f laneFlags, asJSON bool) error {
 		for _, c := range found {
 			e := engineJSON{Engine: c.engine.name, About: c.engine.about, Start: c.start, Devices: c.found.Devices, Missing: c.found.Missing}
 			for _, m := range missing([]contender{{engine: c.engine, err: c.err}}) {
-				e.Error = &bench.Error{Code: m.Code, Message: m.Reason, Hint: m.Fix}
+				e.Error = &fault.Error{Code: m.Code, Message: m.Reason, Remedies: m.Remedies}
 			}
 			list = append(list, e)
 		}
@@ -73,15 +74,15 @@ func (a *app) showEngines(ctx context.Context, f laneFlags, asJSON bool) error {
 			} else {
 				fmt.Fprintf(a.stdout, "  - %-10s %s\n", m.API, m.Reason)
 			}
-			if m.Fix != "" {
-				fmt.Fprintf(a.stdout, "      %s\n", m.Fix)
+			if len(m.Remedies) > 0 {
+				fmt.Fprintf(a.stdout, "      %s\n", report.Words(m.Remedies))
 			}
 		}
 	}
 	return nil
 }
 
-func memory(d bench.Device) string {
+func memory(d hardware.Device) string {
 	if d.Memory == nil {
 		return ""
 	}

@@ -11,7 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/llm/framework"
@@ -214,8 +215,8 @@ func (a *app) open(ctx context.Context, p *progress, f languageFlags, found mode
 	}
 	p.say("starting %s, loading %s of weights", r.Name(), unit.Bytes(float64(found.Bytes)))
 	m, err := r.Open(ctx, found.Path, o)
-	if failed := (*bench.Error)(nil); errors.As(err, &failed) && failed.Hint == "" {
-		failed.Hint = "--python names another interpreter, gpuplay setup " + r.Name() + " makes one"
+	if failed := (*fault.Error)(nil); errors.As(err, &failed) && len(failed.Remedies) == 0 {
+		failed.Remedies = fault.Advice("--python names another interpreter, gpuplay setup " + r.Name() + " makes one")
 	}
 	return m, err
 }
@@ -241,8 +242,8 @@ func (a *app) sayModel(m *framework.Model, found model.Model) {
 }
 
 // place names a device for people.
-func place(d bench.Device) string {
-	if d.Kind == bench.CPU {
+func place(d hardware.Device) string {
+	if d.Kind == hardware.CPU {
 		return "the CPU"
 	}
 	return fmt.Sprintf("%s (%s)", d.Name, d.API)

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/llm/framework"
 	"github.com/gpuplay/gpuplay/internal/model"
@@ -85,7 +85,7 @@ func (a *app) runtime(ctx context.Context, f languageFlags, m model.Model) (*fra
 	}
 	order = slices.DeleteFunc(order, func(name string) bool { return !slices.Contains(m.Runtimes, name) })
 	if len(order) == 0 {
-		return nil, &bench.Error{Code: bench.ErrUnsupported, Message: fmt.Sprintf("%s cannot load %s weights", f.framework, m.Quantization), Hint: "--framework " + strings.Join(m.Runtimes, " or ")}
+		return nil, &fault.Error{Code: fault.Unsupported, Message: fmt.Sprintf("%s cannot load %s weights", f.framework, m.Quantization), Remedies: fault.Advice("--framework " + strings.Join(m.Runtimes, " or "))}
 	}
 	var first *framework.Runtime
 	var failed error
@@ -107,7 +107,7 @@ func (a *app) runtime(ctx context.Context, f languageFlags, m model.Model) (*fra
 		}
 	}
 	if first == nil {
-		return nil, &bench.Error{Code: bench.ErrUnavailable, Message: failed.Error(), Hint: "--python names an interpreter, gpuplay setup " + order[0] + " makes one"}
+		return nil, &fault.Error{Code: fault.Unavailable, Message: failed.Error(), Remedies: fault.Advice("--python names an interpreter, gpuplay setup " + order[0] + " makes one")}
 	}
 	return first, nil // its worker says what is missing
 }
@@ -142,13 +142,13 @@ func (a *app) findModel(ctx context.Context, f languageFlags, args []string) (mo
 	case err != nil:
 		return m, err
 	case m.Format != model.Safetensors:
-		return m, &bench.Error{Code: bench.ErrUnsupported, Message: fmt.Sprintf("%s is a GGUF file, which is llama.cpp's form", m.Path), Hint: "gpuplay llm runs it; MLX and PyTorch need the model as its maker published it: config.json, *.safetensors, tokenizer.json"}
+		return m, &fault.Error{Code: fault.Unsupported, Message: fmt.Sprintf("%s is a GGUF file, which is llama.cpp's form", m.Path), Remedies: fault.Advice("gpuplay llm runs it; MLX and PyTorch need the model as its maker published it: config.json, *.safetensors, tokenizer.json")}
 	}
 	if m.Path, err = filepath.Abs(m.Path); err != nil {
 		return m, err
 	}
 	if free := host.Free(); free > 0 && m.Bytes > free {
-		return m, &bench.Error{Code: bench.ErrOutOfMemory, Message: fmt.Sprintf("%s has %s of weights, %s of memory is free", m.Ref, unit.Bytes(float64(m.Bytes)), unit.Bytes(float64(free))), Hint: "a smaller model, or the same with 4-bit weights for MLX"}
+		return m, &fault.Error{Code: fault.OutOfMemory, Message: fmt.Sprintf("%s has %s of weights, %s of memory is free", m.Ref, unit.Bytes(float64(m.Bytes)), unit.Bytes(float64(free))), Remedies: fault.Advice("a smaller model, or the same with 4-bit weights for MLX")}
 	}
 	return m, nil
 }

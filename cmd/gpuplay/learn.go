@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/learn"
 	"github.com/gpuplay/gpuplay/internal/matrix"
@@ -89,7 +90,7 @@ func (a *app) learnMatmul(ctx context.Context, f learnFlags) error {
 	}
 	if need, free := bench.Square(n, matrix.Float32).Bytes(), float64(host.Free()); free > 0 && need > free {
 		p.close()
-		return &bench.Error{Code: bench.ErrOutOfMemory, Message: fmt.Sprintf("three matrices of %d×%d take %s: %s of memory is free", n, n, unit.Bytes(need), unit.Bytes(free)), Hint: "a smaller --size"}
+		return &fault.Error{Code: fault.OutOfMemory, Message: fmt.Sprintf("three matrices of %d×%d take %s: %s of memory is free", n, n, unit.Bytes(need), unit.Bytes(free)), Remedies: fault.Advice("a smaller --size")}
 	}
 	g := bench.Square(n, matrix.Float32)
 	p.say("multiplying %s in %d ways, from the slowest to the fastest", unit.Cube(n, n, n), len(rungs))

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/roof"
@@ -16,7 +17,7 @@ import (
 func (a *app) limits(ctx context.Context, t *teller, f llmFlags, results []*llm.Result) {
 	var lanes []*llm.Result
 	for _, r := range results {
-		if r.Facts.Device.Kind == bench.CPU && len(r.Samples) > 0 && !r.Has(llm.WarnNotGPU) {
+		if r.Facts.Device.Kind == hardware.CPU && len(r.Samples) > 0 && !r.Has(llm.WarnNotGPU) {
 			lanes = append(lanes, r)
 		}
 	}

@@ -13,7 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/llm/llamacpp"
@@ -182,13 +183,13 @@ func (a *app) llm(ctx context.Context, f llmFlags, args []string) error {
 	results := r.Run(ctx, m, lanes, plan)
 	a.limits(ctx, t, f, results)
 	for _, res := range results {
-		if e := res.Error; f.usual() && res.OnGPU() && e != nil && e.Code == bench.ErrUnavailable { // nobody asked for it by name
-			d.NotRaced = append(d.NotRaced, report.NotRaced{Engine: res.Runtime, API: "gpu", Kind: bench.GPU, Code: e.Code, Reason: "No GPU lane: " + e.Message + ".", Fix: e.Hint})
+		if e := res.Error; f.usual() && res.OnGPU() && e != nil && e.Code == fault.Unavailable { // nobody asked for it by name
+			d.NotRaced = append(d.NotRaced, report.NotRaced{Engine: res.Runtime, API: "gpu", Kind: hardware.GPU, Code: e.Code, Reason: "No GPU lane: " + e.Message + ".", Remedies: e.Remedies})
 			continue
 		}
 		d.Results = append(d.Results, report.NewTokenLane(res))
 	}
-	if ctx.Err() == nil && !f.sweep && slices.ContainsFunc(results, func(r *llm.Result) bool { return r.Facts.Device.Kind == bench.GPU && r.Verified() }) {
+	if ctx.Err() == nil && !f.sweep && slices.ContainsFunc(results, func(r *llm.Result) bool { return r.Facts.Device.Kind == hardware.GPU && r.Verified() }) {
 		d.Next = fmt.Sprintf("gpuplay llm %s --sweep   how speed and memory grow with the layers on the GPU", strings.Join(args, ""))
 	}
 	if own, ok := rt.Runtime.(*llamacpp.Runtime); ok && !f.sweep {
@@ -308,7 +309,7 @@ func (a *app) llamaCPP(ctx context.Context, f llmFlags, d *report.Tokens) (*llam
 	}
 	if rt.GPU == nil {
 		rt.NoGPU = noGPU(found)
-		d.NotRaced = append(d.NotRaced, report.NotRaced{Engine: "llama.cpp", API: "gpu", Kind: bench.GPU, Code: bench.ErrUnavailable, Reason: rt.NoGPU, Fix: "gpuplay setup llama.cpp gets a build for the GPU that is here; gpuplay doctor says which that is"})
+		d.NotRaced = append(d.NotRaced, report.NotRaced{Engine: "llama.cpp", API: "gpu", Kind: hardware.GPU, Code: fault.Unavailable, Reason: rt.NoGPU, Remedies: fault.Advice("gpuplay setup llama.cpp gets a build for the GPU that is here; gpuplay doctor says which that is")})
 	}
 	return rt, nil
 }
@@ -334,9 +335,9 @@ func chooseGPU(gpus []llamacpp.GPU, name string) (*llamacpp.GPU, error) {
 	case name == "":
 		return nil, nil
 	case len(names) == 0:
-		return nil, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("llama.cpp has no device %s: it lists none", name), Hint: "gpuplay setup llama.cpp gets a build for the GPU that is here"}
+		return nil, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("llama.cpp has no device %s: it lists none", name), Remedies: fault.Advice("gpuplay setup llama.cpp gets a build for the GPU that is here")}
 	}
-	return nil, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("llama.cpp has no device %s", name), Hint: hintNear(name, names)}
+	return nil, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("llama.cpp has no device %s", name), Remedies: fault.Advice(hintNear(name, names))}
 }
 
 // lanes returns what is measured. A GPU that is not there is left out unless its

@@ -12,7 +12,8 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/report"
 )
 
 // Exit codes.
@@ -59,12 +60,12 @@ func exitCode(err error, ctx context.Context, stderr io.Writer) int {
 
 func hintOf(err error) string {
 	var usage *usageError
-	var e *bench.Error
+	var e *fault.Error
 	switch {
 	case errors.As(err, &usage):
 		return usage.hint
 	case errors.As(err, &e):
-		return e.Hint
+		return report.Words(e.Remedies)
 	}
 	return ""
 }

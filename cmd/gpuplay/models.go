@@ -11,7 +11,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hub"
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/plain"
@@ -92,7 +92,7 @@ and HF_HUB_OFFLINE are honoured.`,
 // modelsJSON is what models prints with --json.
 type modelsJSON struct {
 	Models   []model.Model  `json:"models"`
-	Unusable []*bench.Error `json:"unusable,omitempty"`
+	Unusable []*fault.Error `json:"unusable,omitempty"`
 }
 
 func (a *app) showModels(ctx context.Context, dirs []string, asJSON bool) error {
@@ -104,7 +104,7 @@ func (a *app) showModels(ctx context.Context, dirs []string, asJSON bool) error 
 	if asJSON {
 		doc := modelsJSON{Models: append([]model.Model{}, found...)}
 		for _, err := range unusable {
-			var e *bench.Error
+			var e *fault.Error
 			if errors.As(err, &e) {
 				doc.Unusable = append(doc.Unusable, e)
 			}
@@ -212,12 +212,12 @@ func (a *app) resolveModel(ctx context.Context, word string, dirs []string, runt
 	places := a.places(dirs)
 	if word != "" {
 		m, err := model.Resolve(ctx, places, word)
-		var e *bench.Error
-		if errors.As(err, &e) && e.Code == bench.ErrUnavailable && hub.Named(word) {
+		var e *fault.Error
+		if errors.As(err, &e) && e.Code == fault.Unavailable && hub.Named(word) {
 			return a.fetched(ctx, word, yes)
 		}
 		if err == nil && runtime != "" && !slices.Contains(m.Runtimes, runtime) {
-			return m, &bench.Error{Code: bench.ErrUnsupported, Message: fmt.Sprintf("%s cannot run %s", runtime, m.Ref), Hint: strings.Join(m.Runtimes, " or ") + " can: --runtime " + m.Runtimes[0]}
+			return m, &fault.Error{Code: fault.Unsupported, Message: fmt.Sprintf("%s cannot run %s", runtime, m.Ref), Remedies: fault.Advice(strings.Join(m.Runtimes, " or ") + " can: --runtime " + m.Runtimes[0])}
 		}
 		return m, err
 	}
@@ -238,7 +238,7 @@ func (a *app) resolveModel(ctx context.Context, word string, dirs []string, runt
 	if runtime != "" {
 		what = "no language model that " + runtime + " can run was found on this machine"
 	}
-	return model.Model{}, &bench.Error{Code: bench.ErrUnavailable, Message: what, Hint: fmt.Sprintf("gpuplay models get %s downloads a small one: about %s, license %s", d.Name, unit.Bytes(float64(d.Bytes)), d.License)}
+	return model.Model{}, &fault.Error{Code: fault.Unavailable, Message: what, Remedies: fault.Advice(fmt.Sprintf("gpuplay models get %s downloads a small one: about %s, license %s", d.Name, unit.Bytes(float64(d.Bytes)), d.License))}
 }
 
 // fetched downloads a model and opens it.

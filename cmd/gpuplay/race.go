@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/report"
@@ -190,12 +191,12 @@ func missing(list []contender) []report.NotRaced {
 	var out []report.NotRaced
 	for _, c := range list {
 		if c.err != nil {
-			e := &bench.Error{Code: bench.ErrInternal, Message: c.err.Error()}
+			e := &fault.Error{Code: fault.Internal, Message: c.err.Error()}
 			errors.As(c.err, &e)
-			out = append(out, report.NotRaced{Engine: c.engine.name, Code: e.Code, Reason: e.Message, Fix: e.Hint})
+			out = append(out, report.NotRaced{Engine: c.engine.name, Code: e.Code, Reason: e.Message, Remedies: e.Remedies})
 		}
 		for _, m := range c.found.Missing {
-			out = append(out, report.NotRaced{Engine: c.engine.name, API: m.API, Kind: m.Kind, Code: bench.ErrUnavailable, Reason: m.Reason, Fix: m.Fix})
+			out = append(out, report.NotRaced{Engine: c.engine.name, API: m.API, Kind: m.Kind, Code: fault.Unavailable, Reason: m.Reason, Remedies: m.Remedies})
 		}
 	}
 	return out
@@ -207,18 +208,18 @@ func (a *app) nothing(ctx context.Context, d *report.Document) error {
 		return ctx.Err()
 	}
 	var reasons []string
-	hint := ""
+	var remedies fault.Remedies
 	for _, m := range d.NotRaced {
 		reasons = append(reasons, m.Engine+": "+m.Reason)
-		hint = m.Fix
+		remedies = m.Remedies
 	}
-	return &bench.Error{Code: bench.ErrUnavailable, Message: "nothing to measure with: " + strings.Join(reasons, "; "), Hint: hint}
+	return &fault.Error{Code: fault.Unavailable, Message: "nothing to measure with: " + strings.Join(reasons, "; "), Remedies: remedies}
 }
 
 // next suggests one thing that was not tried and can be run here.
 func next(d *report.Document, dtype matrix.DType) string {
 	for _, m := range d.NotRaced {
-		if m.API == "" && m.Code == bench.ErrUnavailable && slices.Contains(setup.Frameworks, m.Engine) {
+		if m.API == "" && m.Code == fault.Unavailable && slices.Contains(setup.Frameworks, m.Engine) {
 			return fmt.Sprintf("gpuplay setup %s   to have %[1]s in the race", m.Engine)
 		}
 	}
@@ -242,7 +243,7 @@ func outcome(ctx context.Context, d *report.Document, byName bool) error {
 		}
 	}
 	for _, r := range d.Results {
-		if r.Error != nil && r.Error.Code != bench.ErrUnsupported {
+		if r.Error != nil && r.Error.Code != fault.Unsupported {
 			return &reportedError{exitFailed}
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm/llamacpp"
 	"github.com/gpuplay/gpuplay/internal/llm/llmtest"
 	"github.com/gpuplay/gpuplay/internal/llm/ollama/ollamatest"
@@ -105,7 +106,7 @@ func components(root string) map[string]string {
 		}
 	}
 	if dir := llmtest.LlamaVulkan(); dir != "" {
-		if found, list := gpus(dir); len(list) > 0 && list[0].Device.Kind == bench.SoftwareGPU {
+		if found, list := gpus(dir); len(list) > 0 && list[0].Device.Kind == hardware.SoftwareGPU {
 			there["llama.cpp-vulkan"] = found.Server
 		}
 	}

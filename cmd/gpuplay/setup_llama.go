@@ -16,7 +16,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/llm/llamacpp"
@@ -31,9 +31,9 @@ func planLlama(m setup.Machine, f setupFlags) (*setup.Plan, error) {
 		return setup.NewBuild(m, f.Options, exec.LookPath)
 	}
 	p, err := setup.New(setup.LlamaCpp, m, f.Options)
-	var e *bench.Error
+	var e *fault.Error
 	if errors.As(err, &e) {
-		e.Hint = "gpuplay setup llama.cpp --from-source builds it; or winget install llama.cpp on Windows"
+		e.Remedies = fault.Advice("gpuplay setup llama.cpp --from-source builds it; or winget install llama.cpp on Windows")
 	}
 	return p, err
 }
@@ -42,7 +42,7 @@ func planLlama(m setup.Machine, f setupFlags) (*setup.Plan, error) {
 func (a *app) brewLlama(ctx context.Context, b *setup.Builder, dryRun bool) error {
 	brew, err := exec.LookPath("brew")
 	if err != nil {
-		return &bench.Error{Code: bench.ErrUnavailable, Message: "llama.cpp comes from Homebrew on a Mac, and brew is not found", Hint: "get it from https://brew.sh, or gpuplay setup llama.cpp --from-source"}
+		return &fault.Error{Code: fault.Unavailable, Message: "llama.cpp comes from Homebrew on a Mac, and brew is not found", Remedies: fault.Advice("get it from https://brew.sh, or gpuplay setup llama.cpp --from-source")}
 	}
 	command := []string{brew, "install", "llama.cpp"}
 	if dryRun {
@@ -54,7 +54,7 @@ func (a *app) brewLlama(ctx context.Context, b *setup.Builder, dryRun bool) erro
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("brew install llama.cpp: %v", err), Hint: "brew says above what is wrong; gpuplay setup llama.cpp --from-source does without it"}
+		return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("brew install llama.cpp: %v", err), Remedies: fault.Advice("brew says above what is wrong; gpuplay setup llama.cpp --from-source does without it")}
 	}
 	found, err := llamacpp.Search{LookPath: exec.LookPath, Places: llamacpp.Places(a.env.folder)}.Find(ctx)
 	if err != nil {
@@ -107,7 +107,7 @@ func tryLlama(ctx context.Context, found llamacpp.Installation, env []string) (f
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("llama.cpp %s does not compute on this %s: %v", found.Version, rt.CPU, err), Hint: "it may have been built for another CPU: gpuplay setup llama.cpp --from-source builds one for this"}
+		return nil, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("llama.cpp %s does not compute on this %s: %v", found.Version, rt.CPU, err), Remedies: fault.Advice("it may have been built for another CPU: gpuplay setup llama.cpp --from-source builds one for this")}
 	}
 	devices := "no GPU"
 	for i, g := range gpus {

@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/report"
@@ -178,8 +180,8 @@ func (a *app) sweep(ctx context.Context, fl *pflag.FlagSet, f sweepFlags) error 
 	if err == nil && len(contenders) == 0 {
 		err = a.nothing(ctx, &report.Document{NotRaced: missing(found)})
 	}
-	if err == nil && f.crossover && !slices.ContainsFunc(contenders, func(l bench.Lane) bool { return l.Device.Kind == bench.GPU }) {
-		err = &bench.Error{Code: bench.ErrUnavailable, Message: "--crossover: no GPU to compare with the CPU", Hint: "if this machine has one: gpuplay doctor"}
+	if err == nil && f.crossover && !slices.ContainsFunc(contenders, func(l bench.Lane) bool { return l.Device.Kind == hardware.GPU }) {
+		err = &fault.Error{Code: fault.Unavailable, Message: "--crossover: no GPU to compare with the CPU", Remedies: fault.Advice("if this machine has one: gpuplay doctor")}
 	}
 	d := a.document(ctx)
 	d.Threads = f.threads
@@ -326,7 +328,7 @@ func (s *sweeper) measure(ctx context.Context, shape sweep.Shape) error {
 		l.GEMM = g
 		if takes := s.expected(i, g); takes > patience*s.f.budget {
 			results[i] = &bench.Result{Engine: l.Engine.Name(), Device: l.Device, GEMM: g, Seed: s.f.seed, Protocol: bench.Steady, Samples: []bench.Sample{}, Stage: bench.Preparing,
-				Error: &bench.Error{Code: bench.ErrTimeout, Message: fmt.Sprintf("left out: one product would take about %s", unit.Seconds(takes)), Hint: "--time gives it longer"}}
+				Error: &fault.Error{Code: fault.Timeout, Message: fmt.Sprintf("left out: one product would take about %s", unit.Seconds(takes)), Remedies: fault.Advice("--time gives it longer")}}
 			continue
 		}
 		running, at = append(running, l), append(at, i)
@@ -425,7 +427,7 @@ func sweepOutcome(ctx context.Context, s *report.Sweep) error {
 	}
 	for _, d := range s.Points {
 		for _, r := range d.Results {
-			if r.Error != nil && !slices.Contains([]bench.Code{bench.ErrUnsupported, bench.ErrTimeout, bench.ErrOutOfMemory}, r.Error.Code) {
+			if r.Error != nil && !slices.Contains([]fault.Code{fault.Unsupported, fault.Timeout, fault.OutOfMemory}, r.Error.Code) {
 				return &reportedError{exitFailed}
 			}
 		}

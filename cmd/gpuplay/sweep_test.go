@@ -9,6 +9,8 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/fake"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/report"
 	"github.com/gpuplay/gpuplay/internal/sweep"
@@ -20,9 +22,9 @@ type picky struct {
 	refused []int
 }
 
-func (e picky) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
-	if d.Kind == bench.GPU && slices.Contains(e.refused, g.N) {
-		return nil, &bench.Error{Code: bench.ErrCrashed, Message: "gone"}
+func (e picky) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+	if d.Kind == hardware.GPU && slices.Contains(e.refused, g.N) {
+		return nil, &fault.Error{Code: fault.Crashed, Message: "gone"}
 	}
 	return e.Engine.Prepare(ctx, d, g, seed)
 }
@@ -30,8 +32,8 @@ func (e picky) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed u
 // The search for the crossover ends: between two sizes that are near to each other,
 // and at one where the GPU cannot be measured.
 func TestCrossover(t *testing.T) {
-	cpu := fake.NewDevice("cpu", bench.CPU, 1e11)
-	gpu := fake.NewDevice("gpu", bench.GPU, 1e12)
+	cpu := fake.NewDevice("cpu", hardware.CPU, 1e11)
+	gpu := fake.NewDevice("gpu", hardware.GPU, 1e12)
 	launch := gpu.Time
 	gpu.Time = func(g bench.GEMM, run int) time.Duration { return launch(g, run) + time.Millisecond } // as fast at 381³
 	for _, tt := range []struct {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/report"
@@ -85,7 +85,7 @@ func (t *teller) observe(e llm.Event) {
 	case llm.Loaded:
 		f := e.Result.Facts
 		where := f.Device.Name
-		if e.Result.OnGPU() && f.Device.Kind == bench.CPU {
+		if e.Result.OnGPU() && f.Device.Kind == hardware.CPU {
 			where = "no layer is on the GPU"
 		}
 		t.say("%s: %s, model loaded in %s", name, where, unit.Seconds(f.Load))

@@ -7,48 +7,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
-
-// A Kind says what a device is. SoftwareGPU is a GPU interface that a CPU
-// serves, such as llvmpipe: it proves that a program is right and never enters
-// a comparison.
-type Kind string
-
-const (
-	CPU         Kind = "cpu"
-	GPU         Kind = "gpu"
-	SoftwareGPU Kind = "software-gpu"
-)
-
-// A Device is a piece of hardware as one library reaches it.
-type Device struct {
-	ID       string            `json:"id"`                 // stable and unique within its engine, never an index where anything better exists
-	Name     string            `json:"name"`               // the hardware, as its maker writes it
-	Kind     Kind              `json:"kind"`               //
-	API      string            `json:"api"`                // what --device calls it: cpu, cuda, mps, openblas
-	Library  string            `json:"library"`            // what computes, as its maker writes it: PyTorch, OpenBLAS
-	Version  string            `json:"version"`            // of the library
-	Detail   string            `json:"detail,omitempty"`   // what else tells it from its neighbours: the instruction set
-	Versions map[string]string `json:"versions,omitempty"` // of all else that matters: python, cuda, driver
-	PCI      string            `json:"pci,omitempty"`      // domain:bus:device.function, joins a device to its telemetry
-	Memory   *int64            `json:"memory,omitempty"`   // bytes; nil when not known
-}
-
-// A Missing device is one that an engine looked for and did not find.
-type Missing struct {
-	API    string `json:"api"`
-	Kind   Kind   `json:"kind"` // what it would be
-	Reason string `json:"reason"`
-	Fix    string `json:"fix,omitempty"`
-}
-
-// An Inventory is what an engine found on this machine.
-type Inventory struct {
-	Devices []Device  `json:"devices"`
-	Missing []Missing `json:"missing,omitempty"`
-}
 
 // A GEMM specifies C = op(A)·op(B): row-major, alpha 1, beta 0, no padding
 // between rows. A is m×k in memory, or k×m when TransA is set; B likewise.
@@ -113,18 +75,18 @@ func (g GEMM) Bytes() float64 {
 // An Engine computes GEMMs on the devices that it reaches.
 //
 // Its errors are told apart by errors.Is with the codes of this package:
-// ErrUnavailable from Devices when the engine cannot work here at all,
-// ErrUnsupported from Prepare for a GEMM that it has no code for, ErrInvalid for
-// one that makes no sense, ErrOutOfMemory.
+// fault.Unavailable from Devices when the engine cannot work here at all,
+// fault.Unsupported from Prepare for a GEMM that it has no code for, fault.Invalid for
+// one that makes no sense, fault.OutOfMemory.
 type Engine interface {
 	// Name is what --engine calls it: lower case, one word.
 	Name() string
 	// Devices finds what there is to compute on.
-	Devices(ctx context.Context) (Inventory, error)
+	Devices(ctx context.Context) (hardware.Inventory, error)
 	// Prepare puts a GEMM on a device: operands filled from the seed as
 	// matrix.Stream says, code compiled, algorithm chosen. None of it is timed. The
 	// task outlives ctx, which ends with the call.
-	Prepare(ctx context.Context, d Device, g GEMM, seed uint64) (Task, error)
+	Prepare(ctx context.Context, d hardware.Device, g GEMM, seed uint64) (Task, error)
 }
 
 // A Task is a GEMM resident on one device. Its methods are called one at a time.

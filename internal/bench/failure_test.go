@@ -13,6 +13,8 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/fake"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
@@ -44,8 +46,8 @@ var stages = []struct {
 func TestFailureStaysInItsLane(t *testing.T) {
 	for _, tt := range stages {
 		for _, err := range []error{
-			&bench.Error{Code: bench.ErrOutOfMemory, Message: "full"},
-			fmt.Errorf("call: %w", &bench.Error{Code: bench.ErrCrashed, Message: "gone"}),
+			&fault.Error{Code: fault.OutOfMemory, Message: "full"},
+			fmt.Errorf("call: %w", &fault.Error{Code: fault.Crashed, Message: "gone"}),
 			errors.New("what nobody thought of"),
 		} {
 			t.Run(fmt.Sprintf("%s %d %v", tt.stage, tt.call, err), func(t *testing.T) {
@@ -55,8 +57,8 @@ func TestFailureStaysInItsLane(t *testing.T) {
 				results := r.race(t, budget)
 				verified(t, results[0])
 				verified(t, results[2])
-				want := bench.ErrInternal
-				if e := (*bench.Error)(nil); errors.As(err, &e) {
+				want := fault.Internal
+				if e := (*fault.Error)(nil); errors.As(err, &e) {
 					want = e.Code
 				}
 				failed(t, results[1], want, tt.phase, tt.samples)
@@ -88,7 +90,7 @@ func TestCancel(t *testing.T) {
 				if len(result.Samples) == 0 {
 					if result.Error == nil {
 						t.Errorf("%s has neither samples nor an error", result.Device.ID)
-					} else if !errors.Is(result.Error, bench.ErrInterrupted) {
+					} else if !errors.Is(result.Error, fault.Interrupted) {
 						t.Errorf("%s: error %q", result.Device.ID, result.Error)
 					}
 					continue
@@ -118,7 +120,7 @@ func TestStepLimit(t *testing.T) {
 			r.StepLimit = 200 * ms
 			results := r.race(t, budget)
 			verified(t, results[0])
-			failed(t, results[1], bench.ErrTimeout, tt.phase, tt.samples)
+			failed(t, results[1], fault.Timeout, tt.phase, tt.samples)
 			if got, want := results[1].Error.Message, "no answer within 200 ms"; got != want {
 				t.Errorf("error %q, want %q", got, want)
 			}
@@ -143,7 +145,7 @@ func TestWrongProduct(t *testing.T) {
 			bad.Wrong = &tt.wrong
 			r := newRig(bad, gpu("B", each))
 			results := r.race(t, budget)
-			failed(t, results[0], bench.ErrWrong, bench.Checking, tt.samples)
+			failed(t, results[0], fault.Wrong, bench.Checking, tt.samples)
 			verified(t, results[1])
 			if results[0].Error.Message != tt.message || results[0].Check.Passed {
 				t.Errorf("error %q, want %q; check %+v", results[0].Error, tt.message, results[0].Check)
@@ -180,7 +182,7 @@ func TestShortCutIsMeasuredAndNotCompared(t *testing.T) {
 // improving is an engine whose first C is a little off.
 type improving struct{ bench.Engine }
 
-func (e improving) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+func (e improving) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
 	task, err := e.Engine.Prepare(ctx, d, g, seed)
 	return &improved{Task: task}, err
 }
@@ -205,22 +207,22 @@ func TestMemory(t *testing.T) {
 	free := func(n int64) func() int64 { return func() int64 { return n } }
 	tests := []struct {
 		name   string
-		kind   bench.Kind
+		kind   hardware.Kind
 		memory *int64
 		free   func() int64
 		n      int
 		dtype  matrix.DType
 		want   string // message: hint
 	}{
-		{"GPU", bench.GPU, has(1e9), nil, 16384, matrix.Float32, "too big: 16384³ in float32 needs 3.22 GB of memory, 1.00 GB can be had: the largest size that fits: --size 8960"},
-		{"half as big elements", bench.GPU, has(1e9), nil, 16384, matrix.Float16, "too big: 16384³ in float16 needs 1.61 GB of memory, 1.00 GB can be had: the largest size that fits: --size 12800"},
-		{"CPU", bench.CPU, nil, free(1e9), 16384, matrix.Float64, "too big: 16384³ in float64 needs 6.44 GB of memory, 1.00 GB can be had: the largest size that fits: --size 6400"},
-		{"software GPU", bench.SoftwareGPU, has(1 << 40), free(1e9), 16384, matrix.Float64, "too big: 16384³ in float64 needs 6.44 GB of memory, 1.00 GB can be had: the largest size that fits: --size 6400"},
-		{"overflow", bench.GPU, has(1e12), nil, 1e9, matrix.Float32, "too big: 1000000000³ in float32 needs 12.0 EB of memory, 1.00 TB can be had: the largest size that fits: --size 288512"},
-		{"nothing fits", bench.GPU, has(1000), nil, 16, matrix.Float32, "too big: 16³ in float32 needs 3.07 kB of memory, 1.00 kB can be had: "},
-		{"GPU beside a full host", bench.GPU, nil, free(1), 16, matrix.Float32, ""},
-		{"memory not known", bench.CPU, nil, free(0), 16, matrix.Float32, ""},
-		{"just fits", bench.GPU, has(3072), nil, 16, matrix.Float32, ""},
+		{"GPU", hardware.GPU, has(1e9), nil, 16384, matrix.Float32, "too big: 16384³ in float32 needs 3.22 GB of memory, 1.00 GB can be had: the largest size that fits: --size 8960"},
+		{"half as big elements", hardware.GPU, has(1e9), nil, 16384, matrix.Float16, "too big: 16384³ in float16 needs 1.61 GB of memory, 1.00 GB can be had: the largest size that fits: --size 12800"},
+		{"CPU", hardware.CPU, nil, free(1e9), 16384, matrix.Float64, "too big: 16384³ in float64 needs 6.44 GB of memory, 1.00 GB can be had: the largest size that fits: --size 6400"},
+		{"software GPU", hardware.SoftwareGPU, has(1 << 40), free(1e9), 16384, matrix.Float64, "too big: 16384³ in float64 needs 6.44 GB of memory, 1.00 GB can be had: the largest size that fits: --size 6400"},
+		{"overflow", hardware.GPU, has(1e12), nil, 1e9, matrix.Float32, "too big: 1000000000³ in float32 needs 12.0 EB of memory, 1.00 TB can be had: the largest size that fits: --size 288512"},
+		{"nothing fits", hardware.GPU, has(1000), nil, 16, matrix.Float32, "too big: 16³ in float32 needs 3.07 kB of memory, 1.00 kB can be had: "},
+		{"GPU beside a full host", hardware.GPU, nil, free(1), 16, matrix.Float32, ""},
+		{"memory not known", hardware.CPU, nil, free(0), 16, matrix.Float32, ""},
+		{"just fits", hardware.GPU, has(3072), nil, 16, matrix.Float32, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -236,8 +238,8 @@ func TestMemory(t *testing.T) {
 				}
 				return
 			}
-			failed(t, result, bench.ErrOutOfMemory, bench.Preparing, 0)
-			if got := result.Error.Message + ": " + result.Error.Hint; got != tt.want {
+			failed(t, result, fault.OutOfMemory, bench.Preparing, 0)
+			if got := result.Error.Message + ": " + result.Error.Remedies.String(); got != tt.want {
 				t.Errorf("error\n%s, want\n%s", got, tt.want)
 			}
 			if len(r.runs) > 0 {
@@ -248,13 +250,13 @@ func TestMemory(t *testing.T) {
 }
 
 func TestErrorsHaveCodes(t *testing.T) {
-	var err error = &bench.Error{Code: bench.ErrTimeout, Message: "m"}
+	var err error = &fault.Error{Code: fault.Timeout, Message: "m"}
 	wrapped := fmt.Errorf("w: %w", err)
-	if !errors.Is(wrapped, bench.ErrTimeout) || errors.Is(wrapped, bench.ErrCrashed) || errors.Is(wrapped, context.Canceled) {
+	if !errors.Is(wrapped, fault.Timeout) || errors.Is(wrapped, fault.Crashed) || errors.Is(wrapped, context.Canceled) {
 		t.Errorf("%v is not told apart", wrapped)
 	}
-	if err.Error() != "m" || bench.ErrTimeout.Error() != "timeout" {
-		t.Errorf("texts %q, %q", err, bench.ErrTimeout)
+	if err.Error() != "m" || fault.Timeout.Error() != "timeout" {
+		t.Errorf("texts %q, %q", err, fault.Timeout)
 	}
 }
 

@@ -7,13 +7,14 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/fake"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
 // idle computes nothing, n times over, by the real clock: what its samples last
 // is what a sample holds besides the products.
 type idle struct{ bench.Engine }
 
-func (e idle) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+func (e idle) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
 	task, err := e.Engine.Prepare(ctx, d, g, seed)
 	return idleTask{task}, err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"time"
+
+	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
 // sizes are what a race chooses from.
@@ -19,7 +21,7 @@ const tooSlow = 20
 // its kind a smaller n of its own. Lanes that fail are left for Race to report.
 func (r *Runner) Plan(ctx context.Context, lanes []Lane, of func(n int) GEMM, seed uint64, budget time.Duration) {
 	rates := make([]float64, len(lanes)) // FLOP/s
-	fastest := map[Kind]float64{}
+	fastest := map[hardware.Kind]float64{}
 	for i, l := range lanes {
 		r.emit(Event{Lane: i, Phase: Preparing})
 		rates[i] = r.probe(ctx, l, of, seed)
@@ -58,7 +60,7 @@ const probeTime = 30 * time.Millisecond
 func left(rate, fastest float64) bool { return rate > 0 && rate*tooSlow < fastest }
 
 // cost estimates the seconds that a race of g takes.
-func (r *Runner) cost(lanes []Lane, rates []float64, fastest map[Kind]float64, g GEMM) float64 {
+func (r *Runner) cost(lanes []Lane, rates []float64, fastest map[hardware.Kind]float64, g GEMM) float64 {
 	total := 0.0
 	for i, l := range lanes {
 		if rates[i] == 0 || left(rates[i], fastest[l.Device.Kind]) {
@@ -74,7 +76,7 @@ func (r *Runner) cost(lanes []Lane, rates []float64, fastest map[Kind]float64, g
 func (r *Runner) roomFor(lanes []Lane, g GEMM) bool {
 	inMemory := 0
 	for _, l := range lanes {
-		if l.Device.Kind == GPU {
+		if l.Device.Kind == hardware.GPU {
 			if r.fits(l.Device, g) != nil {
 				return false
 			}

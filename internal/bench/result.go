@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/stats"
 	"github.com/gpuplay/gpuplay/internal/unit"
@@ -24,20 +26,20 @@ const (
 // A Result is what one lane of a measurement came to. It never changes, and all
 // figures are functions of its samples.
 type Result struct {
-	Engine   string        `json:"engine"`
-	Device   Device        `json:"device"`
-	GEMM     GEMM          `json:"gemm"`
-	Seed     uint64        `json:"seed"`
-	Protocol Protocol      `json:"protocol"`
-	Facts    Facts         `json:"facts"`
-	Start    time.Duration `json:"start_ns"`   // from starting the engine to knowing its devices
-	Prepare  time.Duration `json:"prepare_ns"` // allocation, fill, compilation, tuning
-	First    time.Duration `json:"first_ns"`   // the first product, which pays for what is left to load
-	Samples  []Sample      `json:"samples"`    // sample i of every lane of a race was taken in the same round
-	Check    *matrix.Check `json:"check"`      // nil when the lane did not get that far
-	Warnings []Warning     `json:"warnings,omitempty"`
-	Error    *Error        `json:"error,omitempty"` // why the lane stopped short; samples taken before stay
-	Stage    Phase         `json:"stage,omitempty"` // where Error happened
+	Engine   string          `json:"engine"`
+	Device   hardware.Device `json:"device"`
+	GEMM     GEMM            `json:"gemm"`
+	Seed     uint64          `json:"seed"`
+	Protocol Protocol        `json:"protocol"`
+	Facts    Facts           `json:"facts"`
+	Start    time.Duration   `json:"start_ns"`   // from starting the engine to knowing its devices
+	Prepare  time.Duration   `json:"prepare_ns"` // allocation, fill, compilation, tuning
+	First    time.Duration   `json:"first_ns"`   // the first product, which pays for what is left to load
+	Samples  []Sample        `json:"samples"`    // sample i of every lane of a race was taken in the same round
+	Check    *matrix.Check   `json:"check"`      // nil when the lane did not get that far
+	Warnings []Warning       `json:"warnings,omitempty"`
+	Error    *fault.Error    `json:"error,omitempty"` // why the lane stopped short; samples taken before stay
+	Stage    Phase           `json:"stage,omitempty"` // where Error happened
 }
 
 // A Warning is a doubt about a result that a reader must see.
@@ -157,7 +159,7 @@ func (r *Result) judge(asked int, largest GEMM) {
 	if p := r.Facts.Peak; p != nil && speed.Value > *p*(1+peakMargin) {
 		r.warn(WarnAbovePeak, "%s is above this device's peak of %s: not believed", r.GEMM.Rate(speed.Value), r.GEMM.Rate(*p))
 	}
-	if r.Device.Kind == SoftwareGPU {
+	if r.Device.Kind == hardware.SoftwareGPU {
 		r.warn(WarnSoftwareGPU, "a CPU does the work behind this GPU interface")
 	}
 }
@@ -209,7 +211,7 @@ func Compare(r, base *Result) Comparison {
 	differ(r.Seed != base.Seed, "seed")
 	for _, x := range []*Result{r, base} {
 		differ(!x.Verified(), "%s is not verified", x.Device.Library)
-		differ(x.Device.Kind == SoftwareGPU, "%s is a software GPU", x.Device.Name)
+		differ(x.Device.Kind == hardware.SoftwareGPU, "%s is a software GPU", x.Device.Name)
 	}
 	if len(r.Samples) > 0 && len(base.Samples) > 0 {
 		c.Ratio = stats.Ratio(base.Seconds(), r.Seconds()) // speeds divide the other way round

@@ -8,12 +8,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 // series returns a right result with a sample of one product per time.
 func series(library string, walls ...time.Duration) *bench.Result {
-	r := &bench.Result{Engine: "fake", Device: bench.Device{Library: library, Name: "Chip", Kind: bench.GPU}, GEMM: small, Protocol: bench.Steady, Check: &matrix.Check{Passed: true}}
+	r := &bench.Result{Engine: "fake", Device: hardware.Device{Library: library, Name: "Chip", Kind: hardware.GPU}, GEMM: small, Protocol: bench.Steady, Check: &matrix.Check{Passed: true}}
 	for _, w := range walls {
 		r.Samples = append(r.Samples, bench.Sample{Iters: 1, Wall: w})
 	}
@@ -63,7 +65,7 @@ func TestCompareSaysWhatDiffers(t *testing.T) {
 		{"protocol", func(r *bench.Result) { r.Protocol = bench.Classic }, []string{"protocol"}},
 		{"seed", func(r *bench.Result) { r.Seed = 2 }, []string{"seed"}},
 		{"wrong", func(r *bench.Result) { r.Check.Passed = false }, []string{"Lib is not verified"}},
-		{"software GPU", func(r *bench.Result) { r.Device.Kind = bench.SoftwareGPU }, []string{"Chip is a software GPU"}},
+		{"software GPU", func(r *bench.Result) { r.Device.Kind = hardware.SoftwareGPU }, []string{"Chip is a software GPU"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -87,7 +89,7 @@ func TestVerified(t *testing.T) {
 		want   bool
 	}{
 		{"right", func(*bench.Result) {}, true},
-		{"error", func(r *bench.Result) { r.Error = &bench.Error{} }, false},
+		{"error", func(r *bench.Result) { r.Error = &fault.Error{} }, false},
 		{"no samples", func(r *bench.Result) { r.Samples = nil }, false},
 		{"not checked", func(r *bench.Result) { r.Check = nil }, false},
 		{"check failed", func(r *bench.Result) { r.Check.Passed = false }, false},

@@ -9,6 +9,8 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/fake"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
@@ -73,7 +75,7 @@ type recorder struct {
 	rig *rig
 }
 
-func (e recorder) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+func (e recorder) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
 	task, err := e.Engine.Prepare(ctx, d, g, seed)
 	return recorded{task, e.rig, d.ID}, err
 }
@@ -93,7 +95,7 @@ func (t recorded) Run(ctx context.Context, n int) (bench.Sample, error) {
 func gpu(id string, each time.Duration) fake.Device { return scripted(id, fake.Fixed(each)) }
 
 func scripted(id string, time fake.Timing) fake.Device {
-	d := fake.NewDevice(id, bench.GPU, 1)
+	d := fake.NewDevice(id, hardware.GPU, 1)
 	d.Time = time
 	return d
 }
@@ -118,7 +120,7 @@ func verified(t *testing.T, r *bench.Result) {
 }
 
 // failed fails the test unless the lane ended with that error at that stage.
-func failed(t *testing.T, r *bench.Result, code bench.Code, stage bench.Phase, samples int) {
+func failed(t *testing.T, r *bench.Result, code fault.Code, stage bench.Phase, samples int) {
 	t.Helper()
 	switch {
 	case r.Error == nil:

@@ -7,6 +7,8 @@ import (
 	"math"
 	"time"
 
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -14,7 +16,7 @@ import (
 // A Lane is one contender of a measurement.
 type Lane struct {
 	Engine Engine
-	Device Device
+	Device hardware.Device
 	GEMM   GEMM
 	Start  time.Duration // what the engine took to start; goes into the result
 }
@@ -222,7 +224,7 @@ func (r *Runner) step(ctx context.Context) (context.Context, context.CancelFunc)
 	if r.StepLimit == 0 {
 		return context.WithCancel(ctx)
 	}
-	cause := &Error{Code: ErrTimeout, Message: fmt.Sprintf("no answer within %s", unit.Seconds(r.StepLimit)), Hint: "--timeout gives it longer"}
+	cause := &fault.Error{Code: fault.Timeout, Message: fmt.Sprintf("no answer within %s", unit.Seconds(r.StepLimit)), Remedies: fault.Advice("--timeout gives it longer")}
 	return context.WithTimeoutCause(ctx, r.StepLimit, cause)
 }
 
@@ -233,19 +235,19 @@ func (r *Runner) fail(ctx context.Context, e *entry, stage Phase, err error) {
 		if len(e.result.Samples) > 0 {
 			return
 		}
-		err = &Error{Code: ErrInterrupted, Message: "interrupted"}
+		err = &fault.Error{Code: fault.Interrupted, Message: "interrupted"}
 	}
 	e.result.Stage, e.result.Error = stage, asError(err)
 	r.emit(Event{Lane: e.index, Phase: Finished, Result: e.result})
 }
 
 // asError returns err as this package's type.
-func asError(err error) *Error {
-	var e *Error
+func asError(err error) *fault.Error {
+	var e *fault.Error
 	if errors.As(err, &e) {
 		return e
 	}
-	return &Error{Code: ErrInternal, Message: err.Error()}
+	return &fault.Error{Code: fault.Internal, Message: err.Error()}
 }
 
 // run takes one sample within the step's limit.
@@ -254,7 +256,7 @@ func (r *Runner) run(ctx context.Context, e *entry, n int) (Sample, error) {
 	defer cancel()
 	s, err := e.task.Run(ctx, n)
 	if err == nil && (s.Iters != n || s.Wall < 0) {
-		err = &Error{Code: ErrInternal, Message: fmt.Sprintf("engine %s says it did %s in %s when asked for %d", e.Engine.Name(), plural(s.Iters, "product"), s.Wall, n)}
+		err = &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("engine %s says it did %s in %s when asked for %d", e.Engine.Name(), plural(s.Iters, "product"), s.Wall, n)}
 	}
 	return s, because(ctx, err)
 }
@@ -314,12 +316,12 @@ func (r *Runner) peakAgain(ctx context.Context, e *entry) {
 }
 
 // fits reports whether g's matrices fit into the memory that can be had.
-func (r *Runner) fits(d Device, g GEMM) error {
+func (r *Runner) fits(d hardware.Device, g GEMM) error {
 	var limit float64
 	switch {
-	case d.Kind == GPU && d.Memory != nil:
+	case d.Kind == hardware.GPU && d.Memory != nil:
 		limit = float64(*d.Memory)
-	case d.Kind != GPU && r.Free != nil:
+	case d.Kind != hardware.GPU && r.Free != nil:
 		limit = float64(r.Free())
 	}
 	need := g.Bytes()
@@ -328,12 +330,12 @@ func (r *Runner) fits(d Device, g GEMM) error {
 	}
 	// The matrices of a square product grow with the square of its size.
 	largest := int(math.Sqrt(limit/float64(2*g.In.Size()+g.Out.Size()))) / 256 * 256
-	err := &Error{
-		Code:    ErrOutOfMemory,
+	err := &fault.Error{
+		Code:    fault.OutOfMemory,
 		Message: fmt.Sprintf("too big: %s in %s needs %s of memory, %s can be had", unit.Cube(g.M, g.N, g.K), g.In, unit.Bytes(need), unit.Bytes(limit)),
 	}
 	if largest > 0 {
-		err.Hint = fmt.Sprintf("the largest size that fits: --size %d", largest)
+		err.Remedies = fault.Advice(fmt.Sprintf("the largest size that fits: --size %d", largest))
 	}
 	return err
 }
@@ -361,7 +363,7 @@ func (r *Runner) check(ctx context.Context, e *entry, ref *matrix.Reference) {
 		if g.Out.Integer() {
 			expected = "integers have none"
 		}
-		r.fail(ctx, e, Checking, &Error{Code: ErrWrong, Message: fmt.Sprintf("wrong result: %s where %s", saw, expected)})
+		r.fail(ctx, e, Checking, &fault.Error{Code: fault.Wrong, Message: fmt.Sprintf("wrong result: %s where %s", saw, expected)})
 	case !e.result.Has(WarnArithmetic):
 		e.result.warn(WarnArithmetic, "computed as %s, not %s: error %.1e where at most %.1e is expected", c.Arithmetic, g.Acc, *c.Error, c.Bound)
 	}

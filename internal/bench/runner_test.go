@@ -11,6 +11,8 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/fake"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
@@ -59,15 +61,15 @@ func warmUp(r *rig, samples int, each time.Duration) (runs int, wall time.Durati
 func TestWarmUp(t *testing.T) {
 	tests := []struct {
 		name     string
-		kind     bench.Kind
+		kind     hardware.Kind
 		each     time.Duration
 		min, max time.Duration
 	}{
-		{"GPU", bench.GPU, ms, 500 * ms, 530 * ms},
-		{"CPU", bench.CPU, ms, 200 * ms, 230 * ms},
-		{"software GPU", bench.SoftwareGPU, ms, 500 * ms, 530 * ms},
-		{"three at least", bench.CPU, 2 * time.Second, 6 * time.Second, 6 * time.Second},
-		{"short products", bench.GPU, time.Microsecond, 500 * ms, 530 * ms},
+		{"GPU", hardware.GPU, ms, 500 * ms, 530 * ms},
+		{"CPU", hardware.CPU, ms, 200 * ms, 230 * ms},
+		{"software GPU", hardware.SoftwareGPU, ms, 500 * ms, 530 * ms},
+		{"three at least", hardware.CPU, 2 * time.Second, 6 * time.Second, 6 * time.Second},
+		{"short products", hardware.GPU, time.Microsecond, 500 * ms, 530 * ms},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -179,7 +181,7 @@ func TestSlowLaneIsNotWarmedUp(t *testing.T) {
 // coarse is an engine whose clock ticks once a microsecond.
 type coarse struct{ bench.Engine }
 
-func (e coarse) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+func (e coarse) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
 	task, err := e.Engine.Prepare(ctx, d, g, seed)
 	return reporting{task, func(s *bench.Sample) { s.Wall = s.Wall.Truncate(time.Microsecond) }}, err
 }
@@ -212,7 +214,7 @@ type lying struct {
 	change func(*bench.Sample)
 }
 
-func (e lying) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+func (e lying) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
 	task, err := e.Engine.Prepare(ctx, d, g, seed)
 	return reporting{task, e.change}, err
 }
@@ -227,7 +229,7 @@ func TestSamplesThatMakeNoSense(t *testing.T) {
 			r := newRig(gpu("A", ms), gpu("B", ms))
 			r.lanes[0].Engine = lying{r.lanes[0].Engine, change}
 			results := r.race(t, budget)
-			failed(t, results[0], bench.ErrInternal, bench.Preparing, 0)
+			failed(t, results[0], fault.Internal, bench.Preparing, 0)
 			verified(t, results[1])
 		})
 	}
@@ -249,7 +251,7 @@ func TestWarnings(t *testing.T) {
 		{"hardly slower", func(d *fake.Device) { d.Time = d.Time.Drift(0.002) }, ""},
 		{"outlier", func(d *fake.Device) { d.Time = d.Time.At(10, 3) }, "outliers"},
 		{"noise", func(d *fake.Device) { d.Time = d.Time.Jitter(0.3, 1) }, "noise"},
-		{"software GPU", func(d *fake.Device) { d.Kind = bench.SoftwareGPU }, "software_gpu"},
+		{"software GPU", func(d *fake.Device) { d.Kind = hardware.SoftwareGPU }, "software_gpu"},
 		{"short cut", func(d *fake.Device) { d.Operand = matrix.TF32 }, "arithmetic"},
 	}
 	for _, tt := range tests {
@@ -274,7 +276,7 @@ type peaks struct {
 	left *[]float64
 }
 
-func (e peaks) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+func (e peaks) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
 	if len(*e.left) == 0 {
 		return nil, errors.New("no more")
 	}
@@ -320,9 +322,9 @@ func TestPeakAroundTheSamples(t *testing.T) {
 
 func TestClassic(t *testing.T) {
 	bad := gpu("B", ms)
-	bad.Hook = fake.FailAt(fake.Run, 2, &bench.Error{Code: bench.ErrOutOfMemory, Message: "no"})
+	bad.Hook = fake.FailAt(fake.Run, 2, &fault.Error{Code: fault.OutOfMemory, Message: "no"})
 	worse := gpu("C", ms)
-	worse.Hook = fake.FailAt(fake.Run, 3, &bench.Error{Code: bench.ErrCrashed, Message: "no"})
+	worse.Hook = fake.FailAt(fake.Run, 3, &fault.Error{Code: fault.Crashed, Message: "no"})
 	wrong := gpu("D", ms)
 	wrong.Wrong = &fake.Wrong{Add: 1}
 	r := newRig(gpu("A", ms), bad, worse, wrong)
@@ -336,9 +338,9 @@ func TestClassic(t *testing.T) {
 	if a := results[0]; !a.Verified() || a.Protocol != bench.Classic || len(a.Warnings) > 0 {
 		t.Errorf("result %+v", a)
 	}
-	failed(t, results[1], bench.ErrOutOfMemory, bench.WarmingUp, 0)
-	failed(t, results[2], bench.ErrCrashed, bench.Sampling, 0)
-	failed(t, results[3], bench.ErrWrong, bench.Checking, 0)
+	failed(t, results[1], fault.OutOfMemory, bench.WarmingUp, 0)
+	failed(t, results[2], fault.Crashed, bench.Sampling, 0)
+	failed(t, results[3], fault.Wrong, bench.Checking, 0)
 	checkEvents(t, r, results)
 }
 

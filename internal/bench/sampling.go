@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/stats"
 )
 
@@ -18,8 +19,8 @@ const (
 // warmTime is how long a device takes to reach the clock that it can hold. A
 // GPU ramps up in steps (llama.cpp#21282 shows big swings without
 // a warm-up); a CPU is there within some tens of milliseconds.
-func warmTime(k Kind) time.Duration {
-	if k == CPU {
+func warmTime(k hardware.Kind) time.Duration {
+	if k == hardware.CPU {
 		return 200 * time.Millisecond
 	}
 	return 500 * time.Millisecond

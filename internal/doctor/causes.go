@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/report"
 	"github.com/gpuplay/gpuplay/internal/stats"
@@ -23,7 +24,7 @@ func seconds(s float64) string { return unit.Seconds(time.Duration(s * float64(t
 
 // software: a CPU behind a GPU's interface.
 func software(_ *Result, l *bench.Result) []Cause {
-	if l.Device.Kind != bench.SoftwareGPU {
+	if l.Device.Kind != hardware.SoftwareGPU {
 		return nil
 	}
 	return []Cause{{Code: "software_gpu", Claim: "a CPU does the work behind this GPU's interface",
@@ -33,11 +34,11 @@ func software(_ *Result, l *bench.Result) []Cause {
 // notOnGPU: a GPU lane as slow as its engine's CPU lane looks like a GPU that does
 // nothing.
 func notOnGPU(r *Result, l *bench.Result) []Cause {
-	if l.Device.Kind != bench.GPU {
+	if l.Device.Kind != hardware.GPU {
 		return nil
 	}
 	for _, o := range r.Lanes {
-		if o.Engine != l.Engine || o.Device.Kind != bench.CPU || o.GEMM != l.GEMM || len(o.Samples) == 0 {
+		if o.Engine != l.Engine || o.Device.Kind != hardware.CPU || o.GEMM != l.GEMM || len(o.Samples) == 0 {
 			continue
 		}
 		if ratio := rate(l) / rate(o); ratio > 0.7 && ratio < 1.4 {
@@ -73,7 +74,7 @@ func emulated(r *Result, l *bench.Result) []Cause {
 		matrix.BFloat16: {"avx512bf16", "amxbf16"},
 		matrix.Int8:     {"avx512vnni", "avxvnni", "amxint8", "asimddp"},
 	}[l.GEMM.In]
-	if l.Device.Kind != bench.CPU || need == nil || len(r.Machine.Features) == 0 || r.Machine.Arch != "amd64" && l.GEMM.In == matrix.BFloat16 {
+	if l.Device.Kind != hardware.CPU || need == nil || len(r.Machine.Features) == 0 || r.Machine.Arch != "amd64" && l.GEMM.In == matrix.BFloat16 {
 		return nil
 	}
 	if slices.ContainsFunc(need, func(f string) bool { return slices.Contains(r.Machine.Features, f) }) {
@@ -87,7 +88,7 @@ func emulated(r *Result, l *bench.Result) []Cause {
 // threads: fewer than there are cores.
 func threads(r *Result, l *bench.Result) []Cause {
 	n := l.Facts.Threads
-	if l.Device.Kind != bench.CPU || n == 0 || n >= r.Machine.Cores {
+	if l.Device.Kind != hardware.CPU || n == 0 || n >= r.Machine.Cores {
 		return nil
 	}
 	return []Cause{{Code: "threads", Claim: "it does not use all cores", Evidence: fmt.Sprintf("%s on %s", count(n, "thread"), count(r.Machine.Cores, "core")),
@@ -97,7 +98,7 @@ func threads(r *Result, l *bench.Result) []Cause {
 // kernels: a library that chose code for an older CPU.
 func kernels(r *Result, l *bench.Result) []Cause {
 	old := []string{"Haswell", "Zen", "Excavator", "Sandybridge", "Nehalem", "Prescott", "AVX2", "SSE"}
-	if l.Device.Kind != bench.CPU || !slices.Contains(r.Machine.Features, "avx512f") {
+	if l.Device.Kind != hardware.CPU || !slices.Contains(r.Machine.Features, "avx512f") {
 		return nil
 	}
 	for _, name := range old {
@@ -111,7 +112,7 @@ func kernels(r *Result, l *bench.Result) []Cause {
 
 // What starting a product costs, roughly: a kernel launch through a framework, or
 // waking a CPU's threads.
-var overhead = map[bench.Kind]time.Duration{bench.GPU: 20 * time.Microsecond, bench.CPU: 10 * time.Microsecond}
+var overhead = map[hardware.Kind]time.Duration{hardware.GPU: 20 * time.Microsecond, hardware.CPU: 10 * time.Microsecond}
 
 // small: a product that is over before the device is busy. A GPU's kernels give a
 // tile of 128×128 to a multiprocessor, and large GPUs have over 100 of those.
@@ -127,7 +128,7 @@ func small(_ *Result, l *bench.Result) []Cause {
 	if share > 0.02 {
 		factor = 1 / (1 - min(share, 0.9))
 	}
-	if l.Device.Kind == bench.GPU && tiles < multiprocessors {
+	if l.Device.Kind == hardware.GPU && tiles < multiprocessors {
 		factor = max(factor, float64(multiprocessors)/float64(tiles))
 		evidence += fmt.Sprintf("; C is %s of %d×%d where a large GPU has over %d multiprocessors", count(tiles, "tile"), tile, tile, multiprocessors)
 	}
@@ -143,7 +144,7 @@ func work(g bench.GEMM) string { return strings.TrimSuffix(g.Rate(g.FLOP()), "/s
 
 // balance is, roughly, how many float32 operations a device can do while it loads a
 // byte: a CPU does 0.5–2 TFLOP/s at 50–200 GB/s, a GPU 5–70 at 0.1–5 TB/s.
-var balance = map[bench.Kind]float64{bench.CPU: 10, bench.GPU: 20}
+var balance = map[hardware.Kind]float64{hardware.CPU: 10, hardware.GPU: 20}
 
 // memoryBound: a product that has too little arithmetic for what it loads, such as
 // a matrix by a vector.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/report"
 )
 
@@ -138,7 +138,7 @@ func TestRules(t *testing.T) {
 		{"a framework that sees no GPU", "mac", func(f *Facts) {
 			e := f.engine("torch")
 			e.Found.Devices = e.Found.Devices[:1]
-			e.Found.Missing = append(e.Found.Missing, bench.Missing{API: "mps", Reason: "built without MPS"})
+			e.Found.Missing = append(e.Found.Missing, hardware.Missing{API: "mps", Reason: "built without MPS"})
 		}, "PyTorch", Warning, "built without MPS"},
 		{"powersave of intel_pstate", "volta", func(f *Facts) { f.Clock.Preference = "power" }, "CPU clock", Warning, "slow to raise"},
 		{"no turbo", "volta", func(f *Facts) { f.Clock.NoTurbo = true }, "CPU clock", Warning, "highest"},

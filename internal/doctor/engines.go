@@ -6,7 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/report"
 )
 
@@ -19,7 +20,7 @@ func builtIn(f Facts) []Check {
 	devices, slow := 0, 0
 	for _, e := range f.Engines {
 		devices += len(e.Found.Devices)
-		if e.Error != nil && e.Error.Code == bench.ErrTimeout {
+		if e.Error != nil && e.Error.Code == fault.Timeout {
 			slow++
 		}
 		if e.BuiltIn {
@@ -36,12 +37,12 @@ func builtIn(f Facts) []Check {
 func started(e Engine) Check {
 	c := Check{Name: cmp.Or(labels[e.Name], e.Name), Status: OK}
 	switch {
-	case e.Error != nil && e.Error.Code == bench.ErrTimeout:
-		return Check{Name: c.Name, Status: Unknown, Seen: e.Error.Message, Fix: e.Error.Hint}
-	case e.Error != nil && e.Error.Code == bench.ErrUnavailable:
-		return Check{Name: c.Name, Status: Absent, Seen: e.Error.Message, Fix: e.Error.Hint}
+	case e.Error != nil && e.Error.Code == fault.Timeout:
+		return Check{Name: c.Name, Status: Unknown, Seen: e.Error.Message, Fix: report.Words(e.Error.Remedies)}
+	case e.Error != nil && e.Error.Code == fault.Unavailable:
+		return Check{Name: c.Name, Status: Absent, Seen: e.Error.Message, Fix: report.Words(e.Error.Remedies)}
 	case e.Error != nil:
-		return Check{Name: c.Name, Status: Failed, Seen: e.Error.Message, Why: "it was found and does not start", Fix: e.Error.Hint}
+		return Check{Name: c.Name, Status: Failed, Seen: e.Error.Message, Why: "it was found and does not start", Fix: report.Words(e.Error.Remedies)}
 	case len(e.Found.Devices) == 0:
 		c.Status = Absent
 		var reasons []string
@@ -49,7 +50,7 @@ func started(e Engine) Check {
 			if !slices.Contains(reasons, m.Reason) {
 				reasons = append(reasons, m.Reason)
 			}
-			c.Fix = cmp.Or(c.Fix, m.Fix)
+			c.Fix = cmp.Or(c.Fix, report.Words(m.Remedies))
 		}
 		c.Seen = cmp.Or(strings.Join(reasons, "; "), "no device")
 		return c
@@ -63,10 +64,10 @@ func started(e Engine) Check {
 			label = strings.TrimPrefix(label, library+" ")
 		}
 		names, library = append(names, label), d.Library
-		software = software && d.Kind == bench.SoftwareGPU
+		software = software && d.Kind == hardware.SoftwareGPU
 	}
 	c.Seen = strings.Join(names, ", ")
-	if d := e.Found.Devices[0]; d.Kind == bench.GPU || d.Kind == bench.SoftwareGPU {
+	if d := e.Found.Devices[0]; d.Kind == hardware.GPU || d.Kind == hardware.SoftwareGPU {
 		c.Seen = fmt.Sprintf("%s: %s", c.Seen, d.Name)
 	}
 	if software {

@@ -10,7 +10,8 @@ package doctor
 import (
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
 // Facts describe a machine. What could not be found out is nil or empty, never a
@@ -103,11 +104,11 @@ type Vulkan struct {
 
 // Engine is what became of starting one.
 type Engine struct {
-	Name    string          `json:"name"`
-	BuiltIn bool            `json:"built_in"`
-	Start   time.Duration   `json:"start_ns"`
-	Found   bench.Inventory `json:"found"`
-	Error   *bench.Error    `json:"error,omitempty"`
+	Name    string             `json:"name"`
+	BuiltIn bool               `json:"built_in"`
+	Start   time.Duration      `json:"start_ns"`
+	Found   hardware.Inventory `json:"found"`
+	Error   *fault.Error       `json:"error,omitempty"`
 }
 
 // Framework is where a Python framework would be taken from, and what is there by

@@ -5,8 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/report"
 )
 
 // Frameworks are the Python frameworks that are looked for, by their modules.
@@ -116,11 +117,11 @@ func judge(f Facts, w Framework, name, version string, found ...trouble) []Check
 	if e := f.engine(w.Name); e != nil {
 		switch {
 		case e.Error != nil:
-			found = append([]trouble{{Failed, "it does not start: " + e.Error.Message, e.Error.Hint}}, found...)
+			found = append([]trouble{{Failed, "it does not start: " + e.Error.Message, report.Words(e.Error.Remedies)}}, found...)
 		default:
 			c.Seen += ", sees " + strings.Join(apis(e.Found.Devices), ", ")
 			if m := e.Found.Missing; len(m) > 0 && f.hasGPU() && !slices.ContainsFunc(e.Found.Devices, isGPU) {
-				found = append(found, trouble{Warning, "it does not see the GPU: " + m[0].Reason, m[0].Fix})
+				found = append(found, trouble{Warning, "it does not see the GPU: " + m[0].Reason, report.Words(m[0].Remedies)})
 			}
 		}
 	}
@@ -133,9 +134,9 @@ func judge(f Facts, w Framework, name, version string, found ...trouble) []Check
 	return []Check{c}
 }
 
-func isGPU(d bench.Device) bool { return d.Kind == bench.GPU }
+func isGPU(d hardware.Device) bool { return d.Kind == hardware.GPU }
 
-func apis(devices []bench.Device) []string {
+func apis(devices []hardware.Device) []string {
 	var list []string
 	for _, d := range devices {
 		if !slices.Contains(list, d.API) {

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/report"
@@ -28,7 +30,7 @@ type Result struct {
 // ReadResult reads a document that race or matmul wrote with --format json.
 func ReadResult(file string) (*Result, error) {
 	refuse := func(format string, args ...any) (*Result, error) {
-		return nil, &bench.Error{Code: bench.ErrInvalid, Message: file + ": " + fmt.Sprintf(format, args...), Hint: "gpuplay race --output race.json writes a result file"}
+		return nil, &fault.Error{Code: fault.Invalid, Message: file + ": " + fmt.Sprintf(format, args...), Remedies: fault.Advice("gpuplay race --output race.json writes a result file")}
 	}
 	text, err := os.ReadFile(file)
 	var path *fs.PathError
@@ -166,7 +168,7 @@ func verdict(r *Result, l *bench.Result) Verdict {
 	if !l.Verified() {
 		v.Standing += ", not verified"
 	}
-	v.Slow = v.Slow || l.Device.Kind == bench.SoftwareGPU || len(standing) == 0
+	v.Slow = v.Slow || l.Device.Kind == hardware.SoftwareGPU || len(standing) == 0
 	if !v.Slow {
 		return v
 	}
@@ -188,7 +190,7 @@ func (r *Result) fastest(l *bench.Result) *bench.Result {
 		if o.Device.Kind == l.Device.Kind && (best == nil || rate(o) > rate(best)) {
 			best = o
 		}
-		if o.Device.Kind == bench.CPU && l.Device.Kind != bench.CPU && (cpu == nil || rate(o) > rate(cpu)) {
+		if o.Device.Kind == hardware.CPU && l.Device.Kind != hardware.CPU && (cpu == nil || rate(o) > rate(cpu)) {
 			cpu = o
 		}
 	}

@@ -30,8 +30,8 @@ func PrintExplanation(w io.Writer, e *Explanation, s report.Style) error {
 	for _, m := range e.NotRaced {
 		p.line("")
 		p.wrapped("  ", fmt.Sprintf("%s, %s: not raced: %s", m.Engine, m.API, m.Reason), plain)
-		if m.Fix != "" {
-			p.line(p.text("    → " + m.Fix))
+		if len(m.Remedies) > 0 {
+			p.line(p.text("    → " + report.Words(m.Remedies)))
 		}
 	}
 	if slow == 0 {

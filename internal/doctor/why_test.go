@@ -13,16 +13,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/report"
 )
 
 // lane returns a verified lane whose samples, of one product each, took so long.
-func lane(engine string, kind bench.Kind, api string, g bench.GEMM, took ...time.Duration) *bench.Result {
+func lane(engine string, kind hardware.Kind, api string, g bench.GEMM, took ...time.Duration) *bench.Result {
 	l := &bench.Result{
 		Engine: engine, GEMM: g, Protocol: bench.Steady, Check: &matrix.Check{Passed: true},
-		Device: bench.Device{ID: api, Name: "a " + string(kind), Kind: kind, API: api, Library: engine, Version: "1"},
+		Device: hardware.Device{ID: api, Name: "a " + string(kind), Kind: kind, API: api, Library: engine, Version: "1"},
 	}
 	for _, d := range took {
 		l.Samples = append(l.Samples, bench.Sample{Iters: 1, Wall: d})
@@ -53,7 +55,7 @@ func TestExplain(t *testing.T) {
 		return func(l *bench.Result) { l.Facts.Peak = &flops }
 	}
 	fast := func(g bench.GEMM, d time.Duration) *bench.Result {
-		return lane("fast", bench.CPU, "cpu", g, steady(10, d)...)
+		return lane("fast", hardware.CPU, "cpu", g, steady(10, d)...)
 	}
 	slower := append(steady(6, 400*ms), steady(6, 800*ms)...)
 	faster := append(steady(6, 800*ms), steady(6, 400*ms)...)
@@ -67,20 +69,20 @@ func TestExplain(t *testing.T) {
 		{"as good as its neighbour", []*bench.Result{fast(large, 100*ms), fast(large, 90*ms)}, false, ""},
 		{"slow and nothing shows", []*bench.Result{fast(large, 400*ms), fast(large, 100*ms)}, true, ""},
 		{"one thread", []*bench.Result{with(fast(large, 400*ms), func(l *bench.Result) { l.Facts.Threads = 1 }), fast(large, 100*ms)}, true, "threads"},
-		{"throttled", []*bench.Result{lane("x", bench.CPU, "cpu", large, slower...), fast(large, 100*ms)}, true, "throttled noise"},
-		{"cold", []*bench.Result{lane("x", bench.CPU, "cpu", large, faster...), fast(large, 100*ms)}, true, "not_warm noise"},
+		{"throttled", []*bench.Result{lane("x", hardware.CPU, "cpu", large, slower...), fast(large, 100*ms)}, true, "throttled noise"},
+		{"cold", []*bench.Result{lane("x", hardware.CPU, "cpu", large, faster...), fast(large, 100*ms)}, true, "not_warm noise"},
 		{"old kernels", []*bench.Result{with(fast(large, 400*ms), func(l *bench.Result) { l.Device.Detail = "Haswell kernels" }), fast(large, 100*ms)}, true, "old_kernels"},
 		{"float16 on a CPU", []*bench.Result{with(fast(half, 9*time.Second), func(l *bench.Result) { l.Facts.Notes = []string{"converted to float32 while packing"} }), fast(half, 100*ms)}, true, "emulated engine_note"},
 		{"memory bound", []*bench.Result{with(fast(vector, 3*ms), peak(5e11))}, true, "memory_bound"},
-		{"too small for a GPU", []*bench.Result{lane("x", bench.GPU, "mps", little, steady(10, 60*us)...), lane("y", bench.GPU, "metal", little, steady(10, 30*us)...)}, true, "too_small"},
-		{"slower than the CPU", []*bench.Result{lane("x", bench.GPU, "cuda", little, steady(10, 900*us)...), fast(little, 300*us)}, true, "too_small tf32_off"},
-		{"not on the GPU", []*bench.Result{lane("x", bench.GPU, "mps", large, steady(10, 100*ms)...), lane("x", bench.CPU, "cpu", large, steady(10, 100*ms)...), lane("y", bench.GPU, "metal", large, steady(10, 10*ms)...)}, true, "not_on_gpu"},
-		{"software", []*bench.Result{lane("x", bench.SoftwareGPU, "vulkan", large, steady(10, 900*ms)...), fast(large, 100*ms)}, true, "software_gpu"},
-		{"full precision", []*bench.Result{with(lane("x", bench.GPU, "cuda", large, steady(10, 3*ms)...), peak(4e14))}, true, "tf32_off"},
+		{"too small for a GPU", []*bench.Result{lane("x", hardware.GPU, "mps", little, steady(10, 60*us)...), lane("y", hardware.GPU, "metal", little, steady(10, 30*us)...)}, true, "too_small"},
+		{"slower than the CPU", []*bench.Result{lane("x", hardware.GPU, "cuda", little, steady(10, 900*us)...), fast(little, 300*us)}, true, "too_small tf32_off"},
+		{"not on the GPU", []*bench.Result{lane("x", hardware.GPU, "mps", large, steady(10, 100*ms)...), lane("x", hardware.CPU, "cpu", large, steady(10, 100*ms)...), lane("y", hardware.GPU, "metal", large, steady(10, 10*ms)...)}, true, "not_on_gpu"},
+		{"software", []*bench.Result{lane("x", hardware.SoftwareGPU, "vulkan", large, steady(10, 900*ms)...), fast(large, 100*ms)}, true, "software_gpu"},
+		{"full precision", []*bench.Result{with(lane("x", hardware.GPU, "cuda", large, steady(10, 3*ms)...), peak(4e14))}, true, "tf32_off"},
 		{"classic beside steady", []*bench.Result{
-			with(lane("x", bench.GPU, "mps", large, 20*ms), func(l *bench.Result) { l.Protocol = bench.Classic; peak(1.4e13)(l) }), lane("x", bench.GPU, "mps", large, steady(10, 10*ms)...),
+			with(lane("x", hardware.GPU, "mps", large, 20*ms), func(l *bench.Result) { l.Protocol = bench.Classic; peak(1.4e13)(l) }), lane("x", hardware.GPU, "mps", large, steady(10, 10*ms)...),
 		}, true, "classic_loop"},
-		{"alone", []*bench.Result{lane("x", bench.GPU, "metal", large, steady(10, 10*ms)...)}, true, ""},
+		{"alone", []*bench.Result{lane("x", hardware.GPU, "metal", large, steady(10, 10*ms)...)}, true, ""},
 	} {
 		r := &Result{Machine: host.Machine{Arch: "amd64", Cores: 8, CPU: "a cpu", Features: []string{"avx2", "avx512f"}}, Lanes: test.lanes}
 		v := Explain(r).Lanes[0]
@@ -102,8 +104,8 @@ func TestPrintExplanation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	failed := lane("mlx", bench.GPU, "metal", r.Lanes[0].GEMM)
-	failed.Error = &bench.Error{Code: bench.ErrWrong, Message: "wrong result: error 3.1e-02 where at most 6.0e-06 is expected"}
+	failed := lane("mlx", hardware.GPU, "metal", r.Lanes[0].GEMM)
+	failed.Error = &fault.Error{Code: fault.Wrong, Message: "wrong result: error 3.1e-02 where at most 6.0e-06 is expected"}
 	r.Lanes = append(r.Lanes, failed)
 	for name, s := range map[string]report.Style{"race.txt": {Width: 80, Unicode: true}, "race.ascii.txt": {Width: 80}} {
 		var b strings.Builder
@@ -149,8 +151,8 @@ func TestReadResultRefuses(t *testing.T) {
 func refused(t *testing.T, file, want string) {
 	t.Helper()
 	_, err := ReadResult(file)
-	var e *bench.Error
-	if !errors.As(err, &e) || !strings.Contains(e.Message, want) || !strings.HasPrefix(e.Message, file) || e.Hint == "" {
+	var e *fault.Error
+	if !errors.As(err, &e) || !strings.Contains(e.Message, want) || !strings.HasPrefix(e.Message, file) || len(e.Remedies) == 0 {
 		t.Errorf("got %v, want …%s…", err, want)
 	}
 }
@@ -182,7 +184,7 @@ func FuzzExplain(f *testing.F) {
 
 // An engine's own note on its kernels does not make one cause into two.
 func TestOldKernelsAreOneCause(t *testing.T) {
-	l := &bench.Result{Device: bench.Device{Kind: bench.CPU, Detail: "Haswell kernels"}, Facts: bench.Facts{Notes: []string{"Haswell kernels, for narrower vectors", "another note"}}}
+	l := &bench.Result{Device: hardware.Device{Kind: hardware.CPU, Detail: "Haswell kernels"}, Facts: bench.Facts{Notes: []string{"Haswell kernels, for narrower vectors", "another note"}}}
 	r := &Result{Machine: host.Machine{Features: []string{"avx512f"}}}
 	if got := notes(r, l); len(got) != 1 || got[0].Evidence != "another note" || len(kernels(r, l)) != 1 {
 		t.Errorf("notes are %+v", got)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
 // A connection that breaks again and again, each time a little later.
@@ -166,8 +166,8 @@ func TestFaults(t *testing.T) {
 			c := client(t, h)
 			h.Fault = tt.fault
 			_, err := get(t, c, ggufRepo)
-			var e *bench.Error
-			if !errors.As(err, &e) || !strings.Contains(e.Message, tt.says) || !strings.Contains(e.Hint, tt.hint) {
+			var e *fault.Error
+			if !errors.As(err, &e) || !strings.Contains(e.Message, tt.says) || !strings.Contains(e.Remedies.String(), tt.hint) {
 				t.Fatalf("%v (%+v), want %q, %q", err, e, tt.says, tt.hint)
 			}
 			if n := len(ranges(h)); n != tt.tries {

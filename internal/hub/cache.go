@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
@@ -122,5 +122,5 @@ func (c *Client) room(p *Plan) error {
 	if err != nil || free >= uint64(p.Missing) {
 		return nil // a disk that does not say will when it is full
 	}
-	return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s needs %s in %s, %s is free", p.ID, unit.Bytes(float64(p.Missing)), c.Cache, unit.Bytes(float64(free))), Hint: "free some space, or name a folder on another disk with HF_HUB_CACHE"}
+	return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s needs %s in %s, %s is free", p.ID, unit.Bytes(float64(p.Missing)), c.Cache, unit.Bytes(float64(free))), Remedies: fault.Advice("free some space, or name a folder on another disk with HF_HUB_CACHE")}
 }

@@ -20,7 +20,7 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
 // Get downloads what a plan lacks and returns the model's path. Cut off by ctx or
@@ -61,7 +61,7 @@ func (d *download) disk(err error) error {
 	if errors.Is(err, syscall.ENOSPC) {
 		hint = "what has come is kept: free some space and repeat the command, or name another disk with HF_HUB_CACHE"
 	}
-	return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s cannot be kept in %s: %v", d.plan.ID, d.Cache, err), Hint: hint}
+	return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s cannot be kept in %s: %v", d.plan.ID, d.Cache, err), Remedies: fault.Advice(hint)}
 }
 
 // file makes sure that a file is in the snapshot. Only one program at a time
@@ -116,7 +116,7 @@ func (d *download) fetch(ctx context.Context, f File) error {
 		before := sum.n
 		err := d.stream(ctx, f, out, sum)
 		var r *refusal
-		var e *bench.Error
+		var e *fault.Error
 		switch {
 		case err == nil:
 			continue
@@ -124,7 +124,7 @@ func (d *download) fetch(ctx context.Context, f File) error {
 			return ctx.Err()
 		case errors.Is(err, errDisk):
 			return d.disk(err)
-		case errors.As(err, &r) && !r.passing(), errors.As(err, &e) && e.Code == bench.ErrInvalid:
+		case errors.As(err, &r) && !r.passing(), errors.As(err, &e) && e.Code == fault.Invalid:
 			return err
 		}
 		if failed++; sum.n > before {
@@ -149,7 +149,7 @@ func (d *download) fetch(ctx context.Context, f File) error {
 		if err != nil {
 			return d.disk(err)
 		}
-		return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s of %s is damaged: its %s is %s and should be %s; it was removed", f.Path, d.plan.ID, f.algorithm(), got, f.hash()), Hint: "repeat the command to download it again"}
+		return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s of %s is damaged: its %s is %s and should be %s; it was removed", f.Path, d.plan.ID, f.algorithm(), got, f.hash()), Remedies: fault.Advice("repeat the command to download it again")}
 	}
 	if err := errors.Join(out.Sync(), out.Close()); err != nil {
 		return d.disk(err)
@@ -162,12 +162,12 @@ func (d *download) fetch(ctx context.Context, f File) error {
 
 // given is what made an attempt the last one.
 func given(err error, f File) error {
-	var e *bench.Error
+	var e *fault.Error
 	var r *refusal
 	if errors.As(err, &e) || errors.As(err, &r) {
 		return err // they have a way out
 	}
-	return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s: %v, %d times in a row", f.Path, err, attempts), Hint: "repeat the command: what has come is kept"}
+	return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s: %v, %d times in a row", f.Path, err, attempts), Remedies: fault.Advice("repeat the command: what has come is kept")}
 }
 
 // A checksum is the hash of the first n bytes of a file.
@@ -228,7 +228,7 @@ func (d *download) stream(ctx context.Context, f File, out *os.File, sum *checks
 	if sum.n > 0 && (response.StatusCode != http.StatusPartialContent || !strings.HasPrefix(response.Header.Get("Content-Range"), fmt.Sprintf("bytes %d-", sum.n))) {
 		// A server that does not know ranges sends it all again.
 		if response.StatusCode != http.StatusOK {
-			return &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("%s sends another part of %s than was asked for: %s", response.Request.URL.Host, f.Path, response.Header.Get("Content-Range"))}
+			return &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("%s sends another part of %s than was asked for: %s", response.Request.URL.Host, f.Path, response.Header.Get("Content-Range"))}
 		}
 		if err := out.Truncate(0); err != nil {
 			return fmt.Errorf("%w: %w", errDisk, err)
@@ -240,7 +240,7 @@ func (d *download) stream(ctx context.Context, f File, out *os.File, sum *checks
 		n, err := response.Body.Read(buffer)
 		stalled.Reset(d.stall)
 		if int64(n) > f.Size-sum.n {
-			return &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("%s sends more of %s than its %d bytes", response.Request.URL.Host, f.Path, f.Size), Hint: "is HF_ENDPOINT right?"}
+			return &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("%s sends more of %s than its %d bytes", response.Request.URL.Host, f.Path, f.Size), Remedies: fault.Advice("is HF_ENDPOINT right?")}
 		}
 		if _, err := out.WriteAt(buffer[:n], sum.n); err != nil {
 			return fmt.Errorf("%w: %w", errDisk, errors.Join(err, out.Truncate(sum.n)))

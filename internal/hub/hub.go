@@ -21,7 +21,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/model"
 )
 
@@ -134,10 +134,10 @@ func trimmed(word string) string {
 func (c *Client) Plan(ctx context.Context, word string) (*Plan, error) {
 	name, want, _ := strings.Cut(trimmed(word), ":")
 	if !id.MatchString(name) {
-		return nil, &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("%q is no model's name on Hugging Face", word), Hint: "they have an owner: " + Defaults[0].Name}
+		return nil, &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("%q is no model's name on Hugging Face", word), Remedies: fault.Advice("they have an owner: " + Defaults[0].Name)}
 	}
 	if c.Offline {
-		return nil, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s is not on this machine, and HF_HUB_OFFLINE is set", name), Hint: "unset it to download; gpuplay models lists the models that are here"}
+		return nil, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s is not on this machine, and HF_HUB_OFFLINE is set", name), Remedies: fault.Advice("unset it to download; gpuplay models lists the models that are here")}
 	}
 	r, err := c.repository(ctx, name)
 	if err != nil {
@@ -182,7 +182,7 @@ func choose(id string, files []File, want string) (chosen []File, open string, e
 		return loaded(files), "", nil
 	}
 	if len(models) == 0 {
-		return nil, "", &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s has neither GGUF nor safetensors files that could be run", id), Hint: "gpuplay models get " + Defaults[0].Name}
+		return nil, "", &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s has neither GGUF nor safetensors files that could be run", id), Remedies: fault.Advice("gpuplay models get " + Defaults[0].Name)}
 	}
 	first, ok := pick(models, want)
 	if !ok {
@@ -190,7 +190,7 @@ func choose(id string, files []File, want string) (chosen []File, open string, e
 		for _, f := range models {
 			names = append(names, path.Base(f.Path))
 		}
-		return nil, "", &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s has no %s", id, want), Hint: "it has " + strings.Join(names, ", ")}
+		return nil, "", &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s has no %s", id, want), Remedies: fault.Advice("it has " + strings.Join(names, ", "))}
 	}
 	return parts(files, first), first.Path, nil
 }

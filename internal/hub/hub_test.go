@@ -17,7 +17,7 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hub/hubtest"
 )
 
@@ -200,8 +200,8 @@ func TestNoPlan(t *testing.T) {
 		{portal, ggufRepo, "does not answer as Hugging Face does", "a page to log in"},
 	} {
 		_, err := tt.client.Plan(t.Context(), tt.word)
-		var e *bench.Error
-		if !errors.As(err, &e) || !strings.Contains(e.Message, tt.says) || !strings.Contains(e.Hint, tt.hint) {
+		var e *fault.Error
+		if !errors.As(err, &e) || !strings.Contains(e.Message, tt.says) || !strings.Contains(e.Remedies.String(), tt.hint) {
 			t.Errorf("%s: %v (%+v), want %q, %q", tt.word, err, e, tt.says, tt.hint)
 		}
 	}
@@ -209,8 +209,8 @@ func TestNoPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var e *bench.Error
-	if _, err := stranger.Get(t.Context(), p); !errors.As(err, &e) || !strings.Contains(e.Message, "is gated") || !strings.Contains(e.Hint, "with the account that the token in /home/a/token is of") {
+	var e *fault.Error
+	if _, err := stranger.Get(t.Context(), p); !errors.As(err, &e) || !strings.Contains(e.Message, "is gated") || !strings.Contains(e.Remedies.String(), "with the account that the token in /home/a/token is of") {
 		t.Errorf("error %#v with a token that has not accepted", err)
 	}
 	stranger.Token = "good"
@@ -282,8 +282,8 @@ func TestNoRoom(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	d := &download{Client: c, plan: &Plan{ID: ggufRepo}}
-	var e *bench.Error
-	if !errors.As(d.disk(syscall.ENOSPC), &e) || !strings.Contains(e.Hint, "what has come is kept") {
+	var e *fault.Error
+	if !errors.As(d.disk(syscall.ENOSPC), &e) || !strings.Contains(e.Remedies.String(), "what has come is kept") {
 		t.Errorf("a full disk: %+v", e)
 	}
 	if os.Getuid() != 0 {

@@ -18,7 +18,7 @@ import (
 
 	"github.com/agext/levenshtein"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
 // newHTTP returns a client that waits for a server, but not for ever.
@@ -48,7 +48,7 @@ func redirected(r *http.Request, via []*http.Request) error {
 func (c *Client) get(ctx context.Context, address string, header http.Header) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("HF_ENDPOINT %s: %v", c.Endpoint, err), Hint: "it is an address such as " + Endpoint}
+		return nil, &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("HF_ENDPOINT %s: %v", c.Endpoint, err), Remedies: fault.Advice("it is an address such as " + Endpoint)}
 	}
 	for name, values := range header {
 		r.Header[name] = values
@@ -90,7 +90,7 @@ func unreachable(host string, err error) error {
 	case strings.Contains(why, "certificate"):
 		hint = "is something between this machine and the Hub? HF_ENDPOINT names a mirror"
 	}
-	return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s cannot be reached: %s", host, why), Hint: hint}
+	return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s cannot be reached: %s", host, why), Remedies: fault.Advice(hint)}
 }
 
 // A refusal is a server's answer that is none. The codes are the Hub's:
@@ -120,17 +120,17 @@ func (c *Client) explain(ctx context.Context, name string, err error) error {
 	case r.code == "GatedRepo":
 		return c.gated(name)
 	case r.status == http.StatusUnauthorized && c.Token != "" && r.code != "RepoNotFound":
-		return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s does not accept the token in %s", r.host, c.TokenFrom), Hint: "make another at https://huggingface.co/settings/tokens, or take it away for models that are open to all"}
+		return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s does not accept the token in %s", r.host, c.TokenFrom), Remedies: fault.Advice("make another at https://huggingface.co/settings/tokens, or take it away for models that are open to all")}
 	// Without a token the Hub answers 401 for what is not there, too: it does not
 	// say which private models exist.
 	case r.status == http.StatusNotFound, r.status == http.StatusUnauthorized, r.code == "RepoNotFound":
 		return c.notFound(ctx, name)
 	case r.status == http.StatusForbidden:
-		return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s does not let this token read %s", r.host, name), Hint: "a fine-grained token needs the right to read it: https://huggingface.co/settings/tokens"}
+		return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s does not let this token read %s", r.host, name), Remedies: fault.Advice("a fine-grained token needs the right to read it: https://huggingface.co/settings/tokens")}
 	case r.status == http.StatusTooManyRequests:
-		return &bench.Error{Code: bench.ErrUnavailable, Message: r.host + " wants fewer requests for now", Hint: "try again in some minutes; HF_TOKEN with a token of yours gets more"}
+		return &fault.Error{Code: fault.Unavailable, Message: r.host + " wants fewer requests for now", Remedies: fault.Advice("try again in some minutes; HF_TOKEN with a token of yours gets more")}
 	}
-	return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s: %v", name, err), Hint: "try again later: https://status.huggingface.co"}
+	return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s: %v", name, err), Remedies: fault.Advice("try again later: https://status.huggingface.co")}
 }
 
 func (c *Client) gated(name string) error {
@@ -140,7 +140,7 @@ func (c *Client) gated(name string) error {
 	} else {
 		hint += " with the account that the token in " + c.TokenFrom + " is of"
 	}
-	return &bench.Error{Code: bench.ErrUnavailable, Message: name + " is gated: its owner wants its terms accepted first", Hint: hint}
+	return &fault.Error{Code: fault.Unavailable, Message: name + " is gated: its owner wants its terms accepted first", Remedies: fault.Advice(hint)}
 }
 
 // notFound names models with names like the one that there is not.
@@ -149,7 +149,7 @@ func (c *Client) notFound(ctx context.Context, name string) error {
 	if near := c.near(ctx, name); len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, " or ") + "? private models need HF_TOKEN"
 	}
-	return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("there is no model %s on Hugging Face, or it is private", name), Hint: hint}
+	return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("there is no model %s on Hugging Face, or it is private", name), Remedies: fault.Advice(hint)}
 }
 
 // near searches for the model's name, and while nothing is found for less of it.
@@ -198,7 +198,7 @@ func (c *Client) json(ctx context.Context, path string, into any) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s does not answer as Hugging Face does: %v", response.Request.URL.Host, err), Hint: "is HF_ENDPOINT right? is there a page to log in between this machine and the network?"}
+		return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s does not answer as Hugging Face does: %v", response.Request.URL.Host, err), Remedies: fault.Advice("is HF_ENDPOINT right? is there a page to log in between this machine and the network?")}
 	}
 	return nil
 }
@@ -250,7 +250,7 @@ var (
 // they become names in the cache.
 func (r repository) files() ([]File, error) {
 	odd := func(what string) error {
-		return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("the Hub says of %s %s", r.ID, what), Hint: "is HF_ENDPOINT right?"}
+		return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("the Hub says of %s %s", r.ID, what), Remedies: fault.Advice("is HF_ENDPOINT right?")}
 	}
 	if !id.MatchString(r.ID) || !hex40.MatchString(r.Commit) {
 		return nil, odd(fmt.Sprintf("that its version is %q", r.Commit))

@@ -11,11 +11,11 @@ import (
 	"context"
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
 // A Runtime runs language models: llama.cpp, MLX or Ollama. Its errors carry a
-// bench.Code, as an Engine's do.
+// fault.Code, as an Engine's do.
 type Runtime interface {
 	// Name is what --runtime calls it.
 	Name() string
@@ -46,15 +46,15 @@ type Session interface {
 
 // Facts are what a runtime knows of a model once it is loaded.
 type Facts struct {
-	Device  bench.Device  `json:"device,omitzero"`   // what computes: the GPU as soon as one layer is on it
-	Runtime string        `json:"runtime,omitempty"` // as its maker writes it, with its version: "llama.cpp b11434"
-	Load    time.Duration `json:"load_ns"`           // from starting the runtime to its being able to answer
-	Layers  *int          `json:"layers,omitempty"`  // on the GPU, as the runtime reports it; nil when it does not
-	Total   *int          `json:"total,omitempty"`   // layers that could be, the output layer included; nil when not known
-	Memory  *int64        `json:"memory,omitempty"`  // bytes of weights, cache and buffers on the device; nil when not known
-	Threads int           `json:"threads"`           // CPU threads that compute; 0 when not known
-	Context int           `json:"context"`           // tokens that prompt and generation may take together; 0 when not known
-	Notes   []string      `json:"notes,omitempty"`   // what a reader must know to read the figures right
+	Device  hardware.Device `json:"device,omitzero"`   // what computes: the GPU as soon as one layer is on it
+	Runtime string          `json:"runtime,omitempty"` // as its maker writes it, with its version: "llama.cpp b11434"
+	Load    time.Duration   `json:"load_ns"`           // from starting the runtime to its being able to answer
+	Layers  *int            `json:"layers,omitempty"`  // on the GPU, as the runtime reports it; nil when it does not
+	Total   *int            `json:"total,omitempty"`   // layers that could be, the output layer included; nil when not known
+	Memory  *int64          `json:"memory,omitempty"`  // bytes of weights, cache and buffers on the device; nil when not known
+	Threads int             `json:"threads"`           // CPU threads that compute; 0 when not known
+	Context int             `json:"context"`           // tokens that prompt and generation may take together; 0 when not known
+	Notes   []string        `json:"notes,omitempty"`   // what a reader must know to read the figures right
 }
 
 // A Request asks for a continuation, always of the likeliest tokens (greedy), so

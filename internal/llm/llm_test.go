@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/model"
 )
 
@@ -73,7 +75,7 @@ func TestAgree(t *testing.T) {
 // fakeRuntime answers by a script; llamacpp's tests run the real thing through the
 // same suite.
 type fakeRuntime struct {
-	device bench.Device
+	device hardware.Device
 	ids    []int
 	per    time.Duration // a token takes, generated or read
 	load   error
@@ -89,7 +91,7 @@ type fakeSession struct {
 	closed   bool
 }
 
-var errDied = &bench.Error{Code: bench.ErrCrashed, Message: "died"}
+var errDied = &fault.Error{Code: fault.Crashed, Message: "died"}
 
 func (f *fakeRuntime) Name() string { return "fake" }
 
@@ -152,9 +154,9 @@ func (s *fakeSession) Close() error {
 }
 
 var (
-	fakeCPU  = bench.Device{ID: "cpu", Name: "CPU", Kind: bench.CPU}
-	fakeGPU  = bench.Device{ID: "gpu", Name: "GPU", Kind: bench.GPU}
-	fakeSoft = bench.Device{ID: "soft", Name: "llvmpipe", Kind: bench.SoftwareGPU}
+	fakeCPU  = hardware.Device{ID: "cpu", Name: "CPU", Kind: hardware.CPU}
+	fakeGPU  = hardware.Device{ID: "gpu", Name: "GPU", Kind: hardware.GPU}
+	fakeSoft = hardware.Device{ID: "soft", Name: "llvmpipe", Kind: hardware.SoftwareGPU}
 )
 
 func contenders(list ...*fakeRuntime) []Contender {
@@ -229,7 +231,7 @@ func TestCompareRefuses(t *testing.T) {
 		"garbage":        {&fakeRuntime{device: fakeGPU, ids: []int{9}, per: time.Microsecond}, "GPU failed the check"},
 		"software GPU":   {&fakeRuntime{device: fakeSoft, ids: []int{0}, per: time.Microsecond}, "llvmpipe is a software GPU"},
 		"died":           {&fakeRuntime{device: fakeGPU, ids: []int{0}, per: time.Microsecond, fail: 4}, "did not finish"},
-		"not on the GPU": {&fakeRuntime{device: bench.Device{ID: "gpu", Name: "CPU", Kind: bench.CPU}, ids: []int{0}, per: time.Microsecond}, "nothing ran on the GPU"},
+		"not on the GPU": {&fakeRuntime{device: hardware.Device{ID: "gpu", Name: "CPU", Kind: hardware.CPU}, ids: []int{0}, per: time.Microsecond}, "nothing ran on the GPU"},
 	} {
 		cpu := good()
 		cpu.device = fakeCPU
@@ -256,7 +258,7 @@ func TestRunKeepsWhatWasMeasured(t *testing.T) {
 	}
 	gpu.fail = 7 // shown, text, long, long, text, long, text
 	r = run(t.Context(), plan, cpu(), gpu)
-	if !errors.Is(r[1].Error, bench.ErrCrashed) || len(r[1].Samples) != 2 || len(r[0].Samples) != 6 {
+	if !errors.Is(r[1].Error, fault.Crashed) || len(r[1].Samples) != 2 || len(r[0].Samples) != 6 {
 		t.Errorf("died in its third round: %v, %d samples", r[1].Error, len(r[1].Samples))
 	}
 	gpu.fail = 6 // a long prompt
@@ -264,9 +266,9 @@ func TestRunKeepsWhatWasMeasured(t *testing.T) {
 	if n := len(r[1].Samples); n != 2 || len(r[1].Values(Prompting)) != 1 || len(r[1].Values(Generating)) != 2 {
 		t.Errorf("died at a long prompt: %d samples, %v", n, r[1].Samples)
 	}
-	gpu.fail, gpu.load = 0, &bench.Error{Code: bench.ErrOutOfMemory, Message: "too big"}
+	gpu.fail, gpu.load = 0, &fault.Error{Code: fault.OutOfMemory, Message: "too big"}
 	r = run(t.Context(), plan, gpu, cpu())
-	if !errors.Is(r[0].Error, bench.ErrOutOfMemory) || len(r[1].Samples) != 6 || r[1].Check != nil {
+	if !errors.Is(r[0].Error, fault.OutOfMemory) || len(r[1].Samples) != 6 || r[1].Check != nil {
 		t.Errorf("not loaded: %v, the other %d samples", r[0].Error, len(r[1].Samples))
 	}
 

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/stats"
 )
@@ -33,7 +35,7 @@ type Result struct {
 	Peer     []PeerResult    `json:"peer,omitempty"`   // what the runtime's own benchmark measured
 	Limits   *Limits         `json:"limits,omitempty"` // what this device can do at most; nil when not known
 	Warnings []bench.Warning `json:"warnings,omitempty"`
-	Error    *bench.Error    `json:"error,omitempty"` // why the lane stopped short; what was measured before stays
+	Error    *fault.Error    `json:"error,omitempty"` // why the lane stopped short; what was measured before stays
 }
 
 // A PeerResult is one test of a runtime's own benchmark, such as llama-bench's
@@ -146,7 +148,7 @@ func Compare(r, base *Result, m Metric) Comparison {
 	}
 	for _, x := range []*Result{r, base} {
 		name := x.Facts.Device.Name
-		differ(x.Facts.Device.Kind == bench.SoftwareGPU, "%s is a software GPU: a CPU does its work", name)
+		differ(x.Facts.Device.Kind == hardware.SoftwareGPU, "%s is a software GPU: a CPU does its work", name)
 		differ(x.Has(WarnNotGPU), "nothing ran on the GPU")
 		differ(x.Error != nil, "%s did not finish", name)
 		differ(x.Error == nil && x.Check != nil && !x.Check.Passed, "%s failed the check", name)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -126,11 +128,11 @@ func (e *entry) step(ctx context.Context, doing string, do func(context.Context)
 		return true
 	case ctx.Err() != nil: // judge says so
 	case errors.Is(err, context.DeadlineExceeded):
-		e.result.Error = &bench.Error{Code: bench.ErrTimeout, Message: fmt.Sprintf("%s took longer than %s", doing, e.plan.Limit), Hint: "--timeout allows more"}
+		e.result.Error = &fault.Error{Code: fault.Timeout, Message: fmt.Sprintf("%s took longer than %s", doing, e.plan.Limit), Remedies: fault.Advice("--timeout allows more")}
 	default:
-		var known *bench.Error
+		var known *fault.Error
 		if !errors.As(err, &known) {
-			known = &bench.Error{Code: bench.ErrInternal, Message: err.Error()}
+			known = &fault.Error{Code: fault.Internal, Message: err.Error()}
 		}
 		e.result.Error = known
 	}
@@ -268,10 +270,10 @@ func check(list []*entry) {
 // judge adds the warnings that follow from what was measured.
 func (e *entry) judge(ctx context.Context) {
 	res := e.result
-	if res.OnGPU() && res.Facts.Device.Kind == bench.CPU && res.Facts.Runtime != "" {
+	if res.OnGPU() && res.Facts.Device.Kind == hardware.CPU && res.Facts.Runtime != "" {
 		res.warn(WarnNotGPU, "no layer is on the GPU: this is the CPU's figure")
 	}
-	if res.Facts.Device.Kind == bench.SoftwareGPU {
+	if res.Facts.Device.Kind == hardware.SoftwareGPU {
 		res.warn(bench.WarnSoftwareGPU, "a CPU does the work behind this GPU interface")
 	}
 	if ctx.Err() != nil {

@@ -19,7 +19,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
@@ -102,7 +102,7 @@ func Read(folder string, chat bool) (Data, error) {
 const example = `{"text": "…"}, {"prompt": "…", "completion": "…"} or {"messages": [{"role": "user", "content": "…"}, …]}`
 
 func invalid(hint, format string, args ...any) error {
-	return &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf(format, args...), Hint: hint}
+	return &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf(format, args...), Remedies: fault.Advice(hint)}
 }
 
 // check reads a file of rows and returns their number, their form, and what the

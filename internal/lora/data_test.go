@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
 // folder writes files and returns where they are.
@@ -87,8 +87,8 @@ func TestReadRefuses(t *testing.T) {
 				files["valid.jsonl"] = tt.valid
 			}
 			_, err := Read(folder(t, files), false)
-			var e *bench.Error
-			if !errors.As(err, &e) || e.Code != bench.ErrInvalid || !strings.Contains(e.Message, tt.says) || e.Hint == "" {
+			var e *fault.Error
+			if !errors.As(err, &e) || e.Code != fault.Invalid || !strings.Contains(e.Message, tt.says) || len(e.Remedies) == 0 {
 				t.Errorf("error %#v, want %s", err, tt.says)
 			}
 		})

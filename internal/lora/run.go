@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/llm/framework"
 	"github.com/gpuplay/gpuplay/internal/unit"
@@ -96,8 +97,8 @@ func Run(ctx context.Context, m *framework.Model, j Job, o Observer) (r Result, 
 		if r.Saved > 0 {
 			kept = fmt.Sprintf("the adapter of iteration %d is saved", r.Saved)
 		}
-		return r, &bench.Error{Code: bench.ErrOutOfMemory, Message: fmt.Sprintf("stopped before the machine swaps: %s of memory is free, less than %s; %s", unit.Bytes(float64(n)), unit.Bytes(float64(j.Floor)), kept),
-			Hint: "a smaller --batch, fewer --layers or a smaller --max-length; --resume goes on"}
+		return r, &fault.Error{Code: fault.OutOfMemory, Message: fmt.Sprintf("stopped before the machine swaps: %s of memory is free, less than %s; %s", unit.Bytes(float64(n)), unit.Bytes(float64(j.Floor)), kept),
+			Remedies: fault.Advice("a smaller --batch, fewer --layers or a smaller --max-length; --resume goes on")}
 	}
 	if err != nil || ctx.Err() != nil {
 		return r, err
@@ -113,14 +114,14 @@ func Run(ctx context.Context, m *framework.Model, j Job, o Observer) (r Result, 
 // fits refuses a training that memory does not hold. The weights are there already.
 func fits(m *framework.Model, j Job, estimate int64) error {
 	free := j.Free() - j.Floor
-	if d := m.Facts().Device; d.Kind == bench.GPU && d.API != "metal" && d.API != "mps" && d.Memory != nil { // its own memory
+	if d := m.Facts().Device; d.Kind == hardware.GPU && d.API != "metal" && d.API != "mps" && d.Memory != nil { // its own memory
 		free = *d.Memory - m.About.Bytes
 	} else if j.Free() <= 0 {
 		return nil
 	}
 	if need := estimate - m.About.Bytes; need > free {
-		return &bench.Error{Code: bench.ErrOutOfMemory, Message: fmt.Sprintf("the training takes about %s beside the weights, %s can be had", unit.Bytes(float64(need)), unit.Bytes(float64(max(free, 0)))),
-			Hint: "a smaller --batch, fewer --layers or a smaller --max-length"}
+		return &fault.Error{Code: fault.OutOfMemory, Message: fmt.Sprintf("the training takes about %s beside the weights, %s can be had", unit.Bytes(float64(need)), unit.Bytes(float64(max(free, 0)))),
+			Remedies: fault.Advice("a smaller --batch, fewer --layers or a smaller --max-length")}
 	}
 	return nil
 }

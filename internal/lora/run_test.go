@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/llm/framework"
 	"github.com/gpuplay/gpuplay/internal/llm/framework/frameworktest"
 )
@@ -62,7 +62,7 @@ func TestRun(t *testing.T) {
 		j := job(t)
 		j.Free = func() int64 { return 10_000 }
 		r, err := Run(frameworktest.Limit(t), m, j, silent())
-		if !errors.Is(err, bench.ErrOutOfMemory) || !strings.Contains(err.Error(), "the training takes about ") || r.End != Failed || len(r.Steps) > 0 || r.Before == "" {
+		if !errors.Is(err, fault.OutOfMemory) || !strings.Contains(err.Error(), "the training takes about ") || r.End != Failed || len(r.Steps) > 0 || r.Before == "" {
 			t.Errorf("error %v, %+v", err, r)
 		}
 	})
@@ -81,7 +81,7 @@ func TestRun(t *testing.T) {
 		o := silent()
 		o.Step = func(s framework.Step) { low.Store(low.Load() || s.Iteration == 3) }
 		r, err := Run(frameworktest.Limit(t), m, j, o)
-		if !errors.Is(err, bench.ErrOutOfMemory) || !strings.HasPrefix(err.Error(), "stopped before the machine swaps: 5.00 B of memory is free, less than 10.0 B; the adapter of iteration ") || r.End != LowMemory || r.Saved < 3 {
+		if !errors.Is(err, fault.OutOfMemory) || !strings.HasPrefix(err.Error(), "stopped before the machine swaps: 5.00 B of memory is free, less than 10.0 B; the adapter of iteration ") || r.End != LowMemory || r.Saved < 3 {
 			t.Errorf("error %v, %s after %d steps, saved %d", err, r.End, len(r.Steps), r.Saved)
 		}
 	})
@@ -146,8 +146,8 @@ func TestClaimAndResume(t *testing.T) {
 	}
 	refuses := func(says string, err error) {
 		t.Helper()
-		var e *bench.Error
-		if !errors.As(err, &e) || !strings.Contains(e.Message, says) || e.Hint == "" {
+		var e *fault.Error
+		if !errors.As(err, &e) || !strings.Contains(e.Message, says) || len(e.Remedies) == 0 {
 			t.Errorf("error %#v, want %s", err, says)
 		}
 	}

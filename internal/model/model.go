@@ -16,7 +16,7 @@ import (
 
 	"github.com/agext/levenshtein"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
 // A Format is how a model lies on the disk.
@@ -135,7 +135,7 @@ func pick(found []Model, word string) (Model, error) {
 }
 
 func notHere(word, hint string) error {
-	return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("no model %q on this machine", word), Hint: hint}
+	return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("no model %q on this machine", word), Remedies: fault.Advice(hint)}
 }
 
 // suggestion is what models get could be asked for.
@@ -231,5 +231,5 @@ func cause(err error) error {
 }
 
 func invalid(hint, format string, args ...any) error {
-	return &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf(format, args...), Hint: hint}
+	return &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf(format, args...), Remedies: fault.Advice(hint)}
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/model/modeltest"
 )
 
@@ -106,8 +106,8 @@ func TestOpenNoModel(t *testing.T) {
 	for _, tt := range tests {
 		path := write(t, filepath.Join(dir, tt.name), tt.data)
 		_, err := Open(path)
-		var e *bench.Error
-		if !errors.As(err, &e) || !errors.Is(err, bench.ErrInvalid) || !strings.Contains(e.Message, path) || !strings.Contains(e.Message, tt.says) || !strings.Contains(e.Hint, tt.hint) {
+		var e *fault.Error
+		if !errors.As(err, &e) || !errors.Is(err, fault.Invalid) || !strings.Contains(e.Message, path) || !strings.Contains(e.Message, tt.says) || !strings.Contains(e.Remedies.String(), tt.hint) {
 			t.Errorf("%s: %v (%+v), want %q and the way out %q", tt.name, err, e, tt.says, tt.hint)
 		}
 	}
@@ -224,8 +224,8 @@ func TestOpenNoFolder(t *testing.T) {
 		{folder(t, filepath.Join(dir, "bert"), 0, `{"architectures":["BertModel"],"model_type":"bert"}`), "does not generate text: bert BertModel", "name a model that does"},
 	} {
 		_, err := Open(tt.path)
-		var e *bench.Error
-		if !errors.As(err, &e) || !strings.Contains(e.Message, tt.says) || !strings.Contains(e.Hint, tt.hint) {
+		var e *fault.Error
+		if !errors.As(err, &e) || !strings.Contains(e.Message, tt.says) || !strings.Contains(e.Remedies.String(), tt.hint) {
 			t.Errorf("%s: %v (%+v), want %q", tt.path, err, e, tt.says)
 		}
 	}
@@ -310,12 +310,12 @@ func TestPick(t *testing.T) {
 		"TheBloke/Llama-2-70B-GGUF": "gpuplay models get TheBloke/Llama-2-70B-GGUF downloads one",
 	} {
 		_, err := pick(found, word)
-		var e *bench.Error
-		if !errors.As(err, &e) || !strings.Contains(e.Hint, says) {
+		var e *fault.Error
+		if !errors.As(err, &e) || !strings.Contains(e.Remedies.String(), says) {
 			t.Errorf("%q: %v (%+v), want the hint %q", word, err, e, says)
 		}
 	}
-	if _, err := pick(nil, "x"); err == nil || !errors.Is(err, bench.ErrUnavailable) {
+	if _, err := pick(nil, "x"); err == nil || !errors.Is(err, fault.Unavailable) {
 		t.Errorf("error %v with no models at all", err)
 	}
 }
@@ -327,7 +327,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(safetensors(map[string]tensor{"a.weight": {"F32", []int64{4}, [2]int64{0, 16}}}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		dir := t.TempDir()
-		var e *bench.Error
+		var e *fault.Error
 		if m, err := Open(write(t, filepath.Join(dir, "m.gguf"), data)); err != nil && !errors.As(err, &e) {
 			t.Errorf("%T %v", err, err)
 		} else if err == nil && m.Architecture == "" {

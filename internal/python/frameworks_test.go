@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/worker"
 )
@@ -117,7 +118,7 @@ func extend(c *worker.Client, code string) {
 	c.Args[4] = strconv.Itoa(len(c.Source))
 }
 
-func namesTraps(t *testing.T, c *worker.Client, d bench.Device, threads int, notes []string) {
+func namesTraps(t *testing.T, c *worker.Client, d hardware.Device, threads int, notes []string) {
 	g := bench.Square(256, matrix.Float32)
 	task, err := c.Prepare(limit(t), d, g, 1)
 	if err != nil {
@@ -156,7 +157,7 @@ func checked(t *testing.T, task bench.Task, g bench.GEMM) matrix.Check {
 	return check
 }
 
-func computesAll(t *testing.T, c *worker.Client, d bench.Device) {
+func computesAll(t *testing.T, c *worker.Client, d hardware.Device) {
 	const n = 5
 	for _, sum := range []bool{false, true} {
 		g := bench.Square(1, matrix.Float32)

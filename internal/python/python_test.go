@@ -16,8 +16,9 @@ import (
 	"github.com/klauspost/cpuid/v2"
 	"github.com/shirou/gopsutil/v4/process"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/worker"
 )
@@ -72,23 +73,23 @@ func TestJAXConforms(t *testing.T)        { conforms(t, "jax") }
 
 func conforms(t *testing.T, framework string) {
 	enginetest.Run(t, client(t, frameworkPython(t, framework), framework), enginetest.Want{
-		DTypes: func(d bench.Device) []matrix.DType {
+		DTypes: func(d hardware.Device) []matrix.DType {
 			types := []matrix.DType{matrix.Float32, matrix.Float16, matrix.BFloat16}
-			if d.Kind == bench.CPU || d.API == "cuda" && framework != "mlx" {
+			if d.Kind == hardware.CPU || d.API == "cuda" && framework != "mlx" {
 				types = append(types, matrix.Float64)
 			}
 			if d.API == "cuda" && framework != "mlx" {
 				types = append(types, matrix.TF32)
 			}
-			if d.Kind == bench.CPU && framework != "mlx" {
+			if d.Kind == hardware.CPU && framework != "mlx" {
 				types = append(types, matrix.Int8)
 			}
 			return types
 		},
 		// On a CPU for which oneDNN has no bfloat16, TensorFlow's own kernels round more
 		// than once: seen with 2.21 on Zen 3, not on Zen 4.
-		Coarse: func(d bench.Device, dtype matrix.DType) bool {
-			return framework == "tensorflow" && d.Kind == bench.CPU && dtype == matrix.BFloat16 &&
+		Coarse: func(d hardware.Device, dtype matrix.DType) bool {
+			return framework == "tensorflow" && d.Kind == hardware.CPU && dtype == matrix.BFloat16 &&
 				runtime.GOARCH == "amd64" && !cpuid.CPU.Supports(cpuid.AVX512BW)
 		},
 		InUse: childrenMemory(t),
@@ -124,8 +125,8 @@ func TestMissingFrameworks(t *testing.T) {
 	for _, framework := range []string{"torch", "tensorflow", "mlx", "jax"} {
 		t.Run(framework, func(t *testing.T) {
 			_, err := client(t, In(venv), framework).Devices(limit(t))
-			var e *bench.Error
-			if !errors.As(err, &e) || e.Code != bench.ErrUnavailable || !strings.Contains(e.Message, "not installed") || e.Hint != "gpuplay setup "+framework {
+			var e *fault.Error
+			if !errors.As(err, &e) || e.Code != fault.Unavailable || !strings.Contains(e.Message, "not installed") || e.Remedies.String() != "gpuplay setup "+framework {
 				t.Errorf("error %#v, want unavailable with the command that installs it", err)
 			}
 		})
@@ -153,21 +154,21 @@ func TestBrokenFrameworks(t *testing.T) {
 	const aborts = "import os, sys; print('illegal instruction', file=sys.stderr); os.abort()"
 	tests := []struct {
 		name, framework, module string
-		code                    bench.Code
+		code                    fault.Code
 		says, hint              string
 	}{
-		{"too old", "torch", "__version__ = '1.13.1'", bench.ErrUnavailable, "PyTorch 1.13.1 is too old: 2.0 or newer is needed", "install --upgrade torch"},
-		{"import prints what looks like an answer", "torch", `print('{"id":1,"result":{"protocol":1,"engine":"torch","devices":[]}}', flush=True); __version__ = '1.13.1'`, bench.ErrUnavailable, "PyTorch 1.13.1 is too old", ""},
-		{"import raises", "torch", "raise OSError('libcudart.so.13: cannot open shared object file')", bench.ErrUnavailable, "PyTorch is installed but cannot be imported: OSError: libcudart.so.13: cannot open shared object file", "--force-reinstall torch"},
-		{"import raises", "tensorflow", "raise TypeError('Descriptors cannot be created directly.')", bench.ErrUnavailable, "TensorFlow is installed but cannot be imported: TypeError: Descriptors cannot", "--force-reinstall tensorflow"},
-		{"import raises", "mlx", "raise ImportError('libmlx.so: undefined symbol')", bench.ErrUnavailable, "MLX is installed but cannot be imported: ImportError: libmlx.so", "--force-reinstall"},
-		{"import raises", "jax", "raise RuntimeError('jaxlib version 0.3 is newer than and incompatible')", bench.ErrUnavailable, "JAX is installed but cannot be imported: RuntimeError: jaxlib version", "--force-reinstall jax"},
-		{"a part is missing", "torch", "import numpy_that_is_not_there", bench.ErrUnavailable, "PyTorch is installed but cannot be imported: ModuleNotFoundError: No module named 'numpy_that_is_not_there'", "--force-reinstall"},
-		{"import ends the process", "torch", aborts, bench.ErrCrashed, "ended by signal 6 (aborted) while starting: “illegal instruction", ""},
-		{"import ends the process", "tensorflow", aborts, bench.ErrCrashed, "ended by signal 6 (aborted) while starting: “illegal instruction", ""},
-		{"import ends the process", "mlx", aborts, bench.ErrCrashed, "ended by signal 6 (aborted) while starting: “illegal instruction", ""},
-		{"import ends the process", "jax", aborts, bench.ErrCrashed, "ended by signal 6 (aborted) while starting: “illegal instruction", ""},
-		{"import exits", "torch", "raise SystemExit('license expired')", bench.ErrUnavailable, "PyTorch is installed but cannot be imported: SystemExit: license expired", "--force-reinstall"},
+		{"too old", "torch", "__version__ = '1.13.1'", fault.Unavailable, "PyTorch 1.13.1 is too old: 2.0 or newer is needed", "install --upgrade torch"},
+		{"import prints what looks like an answer", "torch", `print('{"id":1,"result":{"protocol":1,"engine":"torch","devices":[]}}', flush=True); __version__ = '1.13.1'`, fault.Unavailable, "PyTorch 1.13.1 is too old", ""},
+		{"import raises", "torch", "raise OSError('libcudart.so.13: cannot open shared object file')", fault.Unavailable, "PyTorch is installed but cannot be imported: OSError: libcudart.so.13: cannot open shared object file", "--force-reinstall torch"},
+		{"import raises", "tensorflow", "raise TypeError('Descriptors cannot be created directly.')", fault.Unavailable, "TensorFlow is installed but cannot be imported: TypeError: Descriptors cannot", "--force-reinstall tensorflow"},
+		{"import raises", "mlx", "raise ImportError('libmlx.so: undefined symbol')", fault.Unavailable, "MLX is installed but cannot be imported: ImportError: libmlx.so", "--force-reinstall"},
+		{"import raises", "jax", "raise RuntimeError('jaxlib version 0.3 is newer than and incompatible')", fault.Unavailable, "JAX is installed but cannot be imported: RuntimeError: jaxlib version", "--force-reinstall jax"},
+		{"a part is missing", "torch", "import numpy_that_is_not_there", fault.Unavailable, "PyTorch is installed but cannot be imported: ModuleNotFoundError: No module named 'numpy_that_is_not_there'", "--force-reinstall"},
+		{"import ends the process", "torch", aborts, fault.Crashed, "ended by signal 6 (aborted) while starting: “illegal instruction", ""},
+		{"import ends the process", "tensorflow", aborts, fault.Crashed, "ended by signal 6 (aborted) while starting: “illegal instruction", ""},
+		{"import ends the process", "mlx", aborts, fault.Crashed, "ended by signal 6 (aborted) while starting: “illegal instruction", ""},
+		{"import ends the process", "jax", aborts, fault.Crashed, "ended by signal 6 (aborted) while starting: “illegal instruction", ""},
+		{"import exits", "torch", "raise SystemExit('license expired')", fault.Unavailable, "PyTorch is installed but cannot be imported: SystemExit: license expired", "--force-reinstall"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.framework+": "+tt.name, func(t *testing.T) {
@@ -175,8 +176,8 @@ func TestBrokenFrameworks(t *testing.T) {
 				t.Skip("Windows has no signals")
 			}
 			_, err := stub(t, tt.framework, tt.module).Devices(limit(t))
-			var e *bench.Error
-			if !errors.As(err, &e) || e.Code != tt.code || !strings.HasPrefix(e.Message, tt.says) || !strings.Contains(e.Hint, tt.hint) {
+			var e *fault.Error
+			if !errors.As(err, &e) || e.Code != tt.code || !strings.HasPrefix(e.Message, tt.says) || !strings.Contains(e.Remedies.String(), tt.hint) {
 				t.Errorf("error %#v, want %s: %s (%s)", err, tt.code, tt.says, tt.hint)
 			}
 		})
@@ -189,7 +190,7 @@ func TestNotPython(t *testing.T) {
 	if err != nil {
 		t.Skip("no program called true")
 	}
-	if _, err := client(t, path, "torch").Devices(limit(t)); !errors.Is(err, bench.ErrCrashed) {
+	if _, err := client(t, path, "torch").Devices(limit(t)); !errors.Is(err, fault.Crashed) {
 		t.Errorf("error %v, want a crash", err)
 	}
 }

@@ -5,9 +5,12 @@
 package report
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/stats"
 )
@@ -39,12 +42,28 @@ type Program struct {
 
 // NotRaced is an engine or a device that is not there, why, and the way to it.
 type NotRaced struct {
-	Engine string     `json:"engine"`
-	API    string     `json:"api,omitempty"`  // the device that the engine looked for; empty: the engine itself is missing
-	Kind   bench.Kind `json:"kind,omitempty"` // of that device
-	Code   bench.Code `json:"code"`
-	Reason string     `json:"reason"`
-	Fix    string     `json:"fix,omitempty"`
+	Engine   string         `json:"engine"`
+	API      string         `json:"api,omitempty"`  // the device that the engine looked for; empty: the engine itself is missing
+	Kind     hardware.Kind  `json:"kind,omitempty"` // of that device
+	Code     fault.Code     `json:"code"`
+	Reason   string         `json:"reason"`
+	Remedies fault.Remedies `json:"remedies,omitempty"`
+}
+
+// UnmarshalJSON also reads what versions before 0.2 wrote: a fix in words.
+func (n *NotRaced) UnmarshalJSON(text []byte) error {
+	type plain NotRaced
+	in := struct {
+		*plain
+		Fix string `json:"fix"`
+	}{plain: (*plain)(n)}
+	if err := json.Unmarshal(text, &in); err != nil {
+		return err
+	}
+	if in.Fix != "" && len(n.Remedies) == 0 {
+		n.Remedies = fault.Advice(in.Fix)
+	}
+	return nil
 }
 
 // A result as JSON has it: the samples and what follows from them.
@@ -75,7 +94,7 @@ func laneName(r *bench.Result) string { return r.Engine + "/" + r.Device.ID }
 
 // best returns the fastest verified result of a kind, nil if there is none. When
 // all of them were measured on products of different size, the largest counts.
-func (d *Document) best(kind bench.Kind) *bench.Result {
+func (d *Document) best(kind hardware.Kind) *bench.Result {
 	var best *bench.Result
 	for _, r := range d.Results {
 		if r.Device.Kind != kind || !r.Verified() || r.Has(bench.WarnSmaller) {
@@ -96,10 +115,10 @@ func speed(r *bench.Result) float64 {
 // base returns what other lanes are compared with: the fastest CPU lane, or the
 // fastest GPU lane where no CPU was measured.
 func (d *Document) base() *bench.Result {
-	if b := d.best(bench.CPU); b != nil {
+	if b := d.best(hardware.CPU); b != nil {
 		return b
 	}
-	return d.best(bench.GPU)
+	return d.best(hardware.GPU)
 }
 
 func (d *Document) comparisons() []comparisonJSON {

@@ -19,6 +19,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
@@ -46,7 +48,7 @@ func golden(t *testing.T, name string, got []byte) {
 // The figures below are made up: they exercise the layout and say nothing of the
 // devices' speed.
 
-func result(d bench.Device, speed float64, change ...func(*bench.Result)) *bench.Result {
+func result(d hardware.Device, speed float64, change ...func(*bench.Result)) *bench.Result {
 	g := bench.Square(4096, matrix.Float32)
 	r := &bench.Result{
 		Engine: "engine", Device: d, GEMM: g, Seed: 1, Protocol: bench.Steady,
@@ -73,10 +75,10 @@ func first(n int) func(*bench.Result) { return func(r *bench.Result) { r.Samples
 
 func named(engine string) func(*bench.Result) { return func(r *bench.Result) { r.Engine = engine } }
 
-func broken(code bench.Code, message, hint string) func(*bench.Result) {
+func broken(code fault.Code, message, hint string) func(*bench.Result) {
 	return func(r *bench.Result) {
 		r.Samples, r.Check = []bench.Sample{}, nil
-		r.Error, r.Stage = &bench.Error{Code: code, Message: message, Hint: hint}, bench.Preparing
+		r.Error, r.Stage = &fault.Error{Code: code, Message: message, Remedies: fault.Advice(hint)}, bench.Preparing
 	}
 }
 
@@ -101,8 +103,8 @@ func vectorProduct(r *bench.Result) {
 	}
 }
 
-func device(kind bench.Kind, name, api, library, version, detail string) bench.Device {
-	return bench.Device{ID: api + ":0", Name: name, Kind: kind, API: api, Library: library, Version: version, Detail: detail}
+func device(kind hardware.Kind, name, api, library, version, detail string) hardware.Device {
+	return hardware.Device{ID: api + ":0", Name: name, Kind: kind, API: api, Library: library, Version: version, Detail: detail}
 }
 
 const (
@@ -111,11 +113,11 @@ const (
 )
 
 var (
-	builtIn = device(bench.CPU, chip, "cpu", "gpuplay", "", "built in, AVX-512")
-	blas    = device(bench.CPU, chip, "openblas", "OpenBLAS", "0.3.34.481.3", "Zen kernels")
-	torch   = device(bench.CPU, chip, "cpu", "PyTorch", "2.15.0", "eager")
-	cuda    = device(bench.GPU, card, "cuda", "PyTorch", "2.15.0", "eager")
-	vulkan  = device(bench.SoftwareGPU, "llvmpipe", "vulkan", "Vulkan", "1.4", "")
+	builtIn = device(hardware.CPU, chip, "cpu", "gpuplay", "", "built in, AVX-512")
+	blas    = device(hardware.CPU, chip, "openblas", "OpenBLAS", "0.3.34.481.3", "Zen kernels")
+	torch   = device(hardware.CPU, chip, "cpu", "PyTorch", "2.15.0", "eager")
+	cuda    = device(hardware.GPU, card, "cuda", "PyTorch", "2.15.0", "eager")
+	vulkan  = device(hardware.SoftwareGPU, "llvmpipe", "vulkan", "Vulkan", "1.4", "")
 )
 
 func document(results ...*bench.Result) *Document {
@@ -143,15 +145,15 @@ func documents() map[string]*Document {
 		result(blas, 101.1e9, named("blas")),
 	)
 	cpu.NotRaced = []NotRaced{
-		{Engine: "torch", API: "cuda", Kind: bench.GPU, Code: bench.ErrUnavailable, Reason: "PyTorch 2.15.0 is a CPU-only build", Fix: "pip install torch"},
-		{Engine: "blas", API: "mkl", Kind: bench.CPU, Code: bench.ErrUnavailable, Reason: "no libmkl_rt.so.3", Fix: "pip install mkl"},
-		{Engine: "jax", Code: bench.ErrUnavailable, Reason: "JAX is not installed", Fix: "pip install jax"},
+		{Engine: "torch", API: "cuda", Kind: hardware.GPU, Code: fault.Unavailable, Reason: "PyTorch 2.15.0 is a CPU-only build", Remedies: fault.Advice("pip install torch")},
+		{Engine: "blas", API: "mkl", Kind: hardware.CPU, Code: fault.Unavailable, Reason: "no libmkl_rt.so.3", Remedies: fault.Advice("pip install mkl")},
+		{Engine: "jax", Code: fault.Unavailable, Reason: "JAX is not installed", Remedies: fault.Advice("pip install jax")},
 	}
 
 	troubled := document(
 		result(builtIn, 1.01e12, peak(1.1e12), named("gocpu"), warned(bench.WarnNoise, "noisy: something else uses this machine, or its clock changes")),
-		result(torch, 0.95e12, broken(bench.ErrCrashed, "ended by signal 6 (aborted) while preparing: “a library's last words, which can be quite long”", "")),
-		result(blas, 0.97e12, broken(bench.ErrOutOfMemory, "too big: 32768³ in float32 needs 12.9 GB of memory, 9.00 GB can be had", "the largest size that fits: --size 27392")),
+		result(torch, 0.95e12, broken(fault.Crashed, "ended by signal 6 (aborted) while preparing: “a library's last words, which can be quite long”", "")),
+		result(blas, 0.97e12, broken(fault.OutOfMemory, "too big: 32768³ in float32 needs 12.9 GB of memory, 9.00 GB can be had", "the largest size that fits: --size 27392")),
 		result(cuda, 180e12, func(r *bench.Result) { r.Check.Passed, r.Check.Arithmetic = false, "tf32" },
 			warned(bench.WarnArithmetic, "computed as tf32, not float32: error 2.9e-04 where at most 3.1e-05 is expected")),
 		result(vulkan, 0.011e12, warned(bench.WarnSoftwareGPU, "a CPU does the work behind this GPU interface"), func(r *bench.Result) {
@@ -163,12 +165,12 @@ func documents() map[string]*Document {
 	integers := document(
 		result(torch, 0.2e12, ready(2140*time.Millisecond), named("torch"), integer),
 		result(builtIn, 3.1e12, peak(3.4e12), named("gocpu"), integer),
-		result(blas, 1, broken(bench.ErrUnsupported, "OpenBLAS multiplies float32 and float64, not int8 summed in int32 to int32", ""), named("blas"), integer),
+		result(blas, 1, broken(fault.Unsupported, "OpenBLAS multiplies float32 and float64, not int8 summed in int32 to int32", ""), named("blas"), integer),
 	)
 	vector := document(
 		result(builtIn, 9.8e9, peak(1.1e12), named("gocpu"), vectorProduct),
 		result(cuda, 1.6e12, named("torch"), vectorProduct),
-		result(blas, 9.7e9, broken(bench.ErrCrashed, "ended by signal 6 (aborted) while preparing", ""), named("blas"), vectorProduct),
+		result(blas, 9.7e9, broken(fault.Crashed, "ended by signal 6 (aborted) while preparing", ""), named("blas"), vectorProduct),
 	)
 	vector.Race = false
 	return map[string]*Document{"gpu": gpu, "cpu": cpu, "troubled": troubled, "int8": integers, "vector": vector}
@@ -338,7 +340,7 @@ func TestSentences(t *testing.T) {
 		{"other sizes", document(result(builtIn, 1e12), result(cuda, 9e12, func(r *bench.Result) { r.GEMM = bench.Square(8192, matrix.Float32) })),
 			[]string{"No ratio of GPU and CPU: they differ in size 8192³ against 4096³."}, "as fast as"},
 		{"other types", document(result(builtIn, 1e12), result(cuda, 9e12, func(r *bench.Result) { r.GEMM = bench.Square(4096, matrix.Float16) })), []string{"No ratio", "dtype"}, "as fast as"},
-		{"a wrong GPU", document(result(builtIn, 1e12), result(cuda, 9e12, broken(bench.ErrWrong, "wrong result", ""))), []string{"No comparison: no GPU lane has a verified result"}, "as fast as"},
+		{"a wrong GPU", document(result(builtIn, 1e12), result(cuda, 9e12, broken(fault.Wrong, "wrong result", ""))), []string{"No comparison: no GPU lane has a verified result"}, "as fast as"},
 		{"a software GPU", document(result(builtIn, 1e12), result(vulkan, 1e9)), []string{"No GPU was found, only a software one"}, "as fast as"},
 		{"one CPU lane", document(result(builtIn, 1e12)), []string{"No GPU was found."}, "Fastest"},
 		{"CPU lanes", documents()["cpu"], []string{"No GPU was found. Looked for: CUDA (PyTorch 2.15.0 is a CPU-only build).", "If this machine has one: gpuplay doctor", "Fastest on this CPU is OpenBLAS 0.3.34: level with gpuplay (built in, AVX-512)", "1.06× PyTorch 2.15 cpu, eager"}, ""},

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/stats"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -14,7 +15,7 @@ import (
 // sentences say in plain words what the results mean: first the one that people
 // came for.
 func sentences(d *Document) []string {
-	cpu, gpu := d.best(bench.CPU), d.best(bench.GPU)
+	cpu, gpu := d.best(hardware.CPU), d.best(hardware.GPU)
 	switch {
 	case cpu != nil && gpu != nil:
 		return []string{against(gpu, cpu)}
@@ -69,9 +70,9 @@ func interval(r stats.Interval) string {
 // without says why there is no ratio of GPU and CPU.
 func without(d *Document, cpu, gpu *bench.Result) []string {
 	switch {
-	case gpu == nil && has(d, bench.GPU):
+	case gpu == nil && has(d, hardware.GPU):
 		return []string{"No comparison: no GPU lane has a verified result at this size."}
-	case cpu == nil && has(d, bench.CPU):
+	case cpu == nil && has(d, hardware.CPU):
 		return []string{"No comparison: no CPU lane has a verified result at this size."}
 	case cpu == nil || gpu != nil:
 		return nil // only one kind was asked for
@@ -79,13 +80,13 @@ func without(d *Document, cpu, gpu *bench.Result) []string {
 	var looked []string
 	seen := map[string]bool{}
 	for _, m := range d.NotRaced {
-		if m.Kind == bench.GPU && !seen[m.API] { // the first reason will do: engines come in the order of their worth
+		if m.Kind == hardware.GPU && !seen[m.API] { // the first reason will do: engines come in the order of their worth
 			looked = append(looked, fmt.Sprintf("%s (%s)", apiName(m.API), m.Reason))
 			seen[m.API] = true
 		}
 	}
 	text := "No GPU was found."
-	if has(d, bench.SoftwareGPU) {
+	if has(d, hardware.SoftwareGPU) {
 		text = "No GPU was found, only a software one: a CPU behind a GPU's interface."
 	}
 	if len(looked) > 0 {
@@ -94,7 +95,7 @@ func without(d *Document, cpu, gpu *bench.Result) []string {
 	return []string{text + " If this machine has one: gpuplay doctor"}
 }
 
-func has(d *Document, kind bench.Kind) bool {
+func has(d *Document, kind hardware.Kind) bool {
 	for _, r := range d.Results {
 		if r.Device.Kind == kind {
 			return true
@@ -121,7 +122,7 @@ func amongCPUs(d *Document, best *bench.Result) string {
 	var parts []string
 	bySpeed := slices.SortedFunc(slices.Values(d.Results), func(a, b *bench.Result) int { return cmp.Compare(speed(b), speed(a)) })
 	for _, r := range bySpeed {
-		if r == best || r.Device.Kind != bench.CPU || !r.Verified() {
+		if r == best || r.Device.Kind != hardware.CPU || !r.Verified() {
 			continue
 		}
 		c := bench.Compare(best, r)
@@ -154,8 +155,8 @@ func notRaced(d *Document) []string {
 			text += m.Engine + ": "
 		}
 		text += m.Reason
-		if m.Fix != "" {
-			text += " (" + m.Fix + ")"
+		if len(m.Remedies) > 0 {
+			text += " (" + Words(m.Remedies) + ")"
 		}
 		list = append(list, text)
 	}

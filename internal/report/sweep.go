@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
@@ -27,7 +28,7 @@ type point struct {
 }
 
 // lanes lists the lanes of all points, in their order, by name.
-func (s *Sweep) lanes() (names []string, devices []bench.Device) {
+func (s *Sweep) lanes() (names []string, devices []hardware.Device) {
 	for _, d := range s.Points {
 		for _, r := range d.Results {
 			if name := laneName(r); !slices.Contains(names, name) {
@@ -93,11 +94,11 @@ func scaleOfSweep(points []point) (scale float64, name string) {
 }
 
 // short is a lane's name in a column's head: as few words as tell it from the others.
-func short(devices []bench.Device) []string {
+func short(devices []hardware.Device) []string {
 	names := make([]string, len(devices))
 	for i, d := range devices {
 		names[i] = d.Library
-		of := func(key func(bench.Device) string) (n int) {
+		of := func(key func(hardware.Device) string) (n int) {
 			for _, o := range devices {
 				if o.Library == d.Library && key(o) == key(d) {
 					n++
@@ -105,9 +106,9 @@ func short(devices []bench.Device) []string {
 			}
 			return n
 		}
-		switch library := of(func(bench.Device) string { return "" }); {
+		switch library := of(func(hardware.Device) string { return "" }); {
 		case library == 1:
-		case of(func(o bench.Device) string { return o.API }) == 1:
+		case of(func(o hardware.Device) string { return o.API }) == 1:
 			names[i] += " " + d.API
 		default:
 			names[i] += " " + d.ID
@@ -117,7 +118,7 @@ func short(devices []bench.Device) []string {
 }
 
 // legend says what the columns' names stand for, with threads.
-func legend(points []point, devices []bench.Device, names []string) []string {
+func legend(points []point, devices []hardware.Device, names []string) []string {
 	var out []string
 	for i, d := range devices {
 		text := Label(d)
@@ -262,7 +263,7 @@ func (s *Sweep) Crossing() Crossing {
 	})
 	slices.SortFunc(squares, func(a, b *Document) int { return cmp.Compare(b.Results[0].GEMM.M, a.Results[0].GEMM.M) })
 	for _, d := range squares { // from the largest down
-		cpu, gpu := d.best(bench.CPU), d.best(bench.GPU)
+		cpu, gpu := d.best(hardware.CPU), d.best(hardware.GPU)
 		if cpu == nil || gpu == nil {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"charm.land/lipgloss/v2"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
@@ -186,9 +187,9 @@ func figure(r *bench.Result, scale float64) string {
 	switch {
 	case r == nil:
 		return "–"
-	case r.Error != nil && r.Error.Code == bench.ErrWrong:
+	case r.Error != nil && r.Error.Code == fault.Wrong:
 		return "wrong"
-	case len(r.Samples) == 0 && r.Error != nil && r.Error.Code == bench.ErrUnsupported:
+	case len(r.Samples) == 0 && r.Error != nil && r.Error.Code == fault.Unsupported:
 		return "–"
 	case len(r.Samples) == 0:
 		return "none"

@@ -16,6 +16,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
 // at makes a result one of another size at the same speed.
@@ -47,13 +49,13 @@ func sweeps() map[string]*Sweep {
 		rising.Points = append(rising.Points, document(
 			result(builtIn, share*110e9, named("gocpu"), peak(112e9-1e9*float64(i)), at(n, n, n)),
 			result(blas, share*105e9*(1+0.05*float64(i%3)), named("blas"), at(n, n, n)),
-			result(device(bench.CPU, chip, "mkl", "MKL", "2026.2", "sequential"), 0.8*share*105e9, named("blas"), at(n, n, n), doubtful(n == 1000)),
+			result(device(hardware.CPU, chip, "mkl", "MKL", "2026.2", "sequential"), 0.8*share*105e9, named("blas"), at(n, n, n), doubtful(n == 1000)),
 		))
 	}
 	rising.Points = append(rising.Points, document(
 		result(builtIn, 30e9, named("gocpu"), peak(112e9), at(5, 4096, 4096)),
-		result(blas, 20e9, named("blas"), at(5, 4096, 4096), broken(bench.ErrWrong, "wrong result: error 3.1e-02 where at most 6.0e-06 is expected", "")),
-		result(device(bench.CPU, chip, "mkl", "MKL", "2026.2", "sequential"), 25e9, named("blas"), at(5, 4096, 4096), warned(bench.WarnNoise, "noisy")),
+		result(blas, 20e9, named("blas"), at(5, 4096, 4096), broken(fault.Wrong, "wrong result: error 3.1e-02 where at most 6.0e-06 is expected", "")),
+		result(device(hardware.CPU, chip, "mkl", "MKL", "2026.2", "sequential"), 25e9, named("blas"), at(5, 4096, 4096), warned(bench.WarnNoise, "noisy")),
 	))
 	crossing := &Sweep{Crossover: true, Interrupted: true}
 	for i, n := range []int{64, 512, 4096} {
@@ -174,7 +176,7 @@ func TestCrossing(t *testing.T) {
 		{"never", []*Document{pair(64, 0.2e12), pair(512, 0.2e12)}, Crossing{512, 0, true}},
 		{"level is no win", []*Document{pair(64, 1e12)}, Crossing{64, 0, true}},
 		{"it loses again", []*Document{pair(64, 2e12), pair(512, 0.2e12), pair(1024, 2e12)}, Crossing{512, 1024, true}},
-		{"a wrong GPU", []*Document{pair(64, 2e12, broken(bench.ErrWrong, "wrong", ""))}, Crossing{}},
+		{"a wrong GPU", []*Document{pair(64, 2e12, broken(fault.Wrong, "wrong", ""))}, Crossing{}},
 		{"other shapes", []*Document{document(result(torch, 1e12, at(5, 64, 64)), result(cuda, 2e12, at(5, 64, 64)))}, Crossing{}},
 	} {
 		if got := (&Sweep{Points: tt.points}).Crossing(); got != tt.want {
@@ -203,8 +205,10 @@ func TestCrossoverSentence(t *testing.T) {
 
 // A column's head is as short as tells it from the others.
 func TestShort(t *testing.T) {
-	one := func(library, api, id string) bench.Device { return bench.Device{Library: library, API: api, ID: id} }
-	got := short([]bench.Device{one("MKL", "mkl", "mkl:a"), one("PyTorch", "cpu", "cpu"), one("PyTorch", "cuda", "cuda:1"), one("PyTorch", "cuda", "cuda:2")})
+	one := func(library, api, id string) hardware.Device {
+		return hardware.Device{Library: library, API: api, ID: id}
+	}
+	got := short([]hardware.Device{one("MKL", "mkl", "mkl:a"), one("PyTorch", "cpu", "cpu"), one("PyTorch", "cuda", "cuda:1"), one("PyTorch", "cuda", "cuda:2")})
 	if want := []string{"MKL", "PyTorch cpu", "PyTorch cuda:1", "PyTorch cuda:2"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
@@ -213,8 +217,8 @@ func TestShort(t *testing.T) {
 func TestFigure(t *testing.T) {
 	for want, r := range map[string]*bench.Result{
 		"–":     nil,
-		"wrong": result(torch, 1e12, broken(bench.ErrWrong, "", "")),
-		"none":  result(torch, 1e12, broken(bench.ErrCrashed, "", "")),
+		"wrong": result(torch, 1e12, broken(fault.Wrong, "", "")),
+		"none":  result(torch, 1e12, broken(fault.Crashed, "", "")),
 		"1000":  result(torch, 1e12),
 		"1000*": result(torch, 1e12, doubtful(true)),
 	} {
@@ -222,7 +226,7 @@ func TestFigure(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
-	if got := figure(result(torch, 1e12, broken(bench.ErrUnsupported, "", "")), 1e9); got != "–" {
+	if got := figure(result(torch, 1e12, broken(fault.Unsupported, "", "")), 1e9); got != "–" {
 		t.Errorf("of a type that there is no code for: %q", got)
 	}
 }

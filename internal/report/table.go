@@ -11,13 +11,15 @@ import (
 	"charm.land/lipgloss/v2"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/stats"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // Label names what computes, short enough for a table: "OpenBLAS 0.3.34",
 // "PyTorch 2.15 cpu, eager", "gpuplay (built in, AVX-512)".
-func Label(d bench.Device) string {
+func Label(d hardware.Device) string {
 	if d.Version == "" {
 		return fmt.Sprintf("%s (%s)", d.Library, d.Detail)
 	}
@@ -101,7 +103,7 @@ type row struct {
 // group is the lanes of one piece of hardware.
 type group struct {
 	name string
-	kind bench.Kind
+	kind hardware.Kind
 	rows []row
 }
 
@@ -163,7 +165,7 @@ func largest(results []*bench.Result) *bench.Result {
 // groupByDevice puts CPUs first and, within a device, verified lanes by speed.
 func groupByDevice(d *Document, scale float64) []group {
 	sorted := slices.Clone(d.Results)
-	rank := map[bench.Kind]int{bench.CPU: 0, bench.GPU: 1, bench.SoftwareGPU: 2}
+	rank := map[hardware.Kind]int{hardware.CPU: 0, hardware.GPU: 1, hardware.SoftwareGPU: 2}
 	slices.SortStableFunc(sorted, func(a, b *bench.Result) int {
 		return cmp.Or(
 			cmp.Compare(rank[a.Device.Kind], rank[b.Device.Kind]),
@@ -181,7 +183,7 @@ func groupByDevice(d *Document, scale float64) []group {
 	var groups []group
 	for _, r := range sorted {
 		name := r.Device.Name
-		if r.Device.Kind == bench.CPU && d.Machine.Cores > 0 {
+		if r.Device.Kind == hardware.CPU && d.Machine.Cores > 0 {
 			name += fmt.Sprintf(", %d cores", d.Machine.Cores)
 		}
 		if n := len(groups); n == 0 || groups[n-1].name != name || groups[n-1].kind != r.Device.Kind {
@@ -225,17 +227,17 @@ func truth(r *bench.Result) int {
 
 func failed(r *bench.Result) string {
 	text := withHint(r.Error)
-	if r.Error.Code == bench.ErrWrong {
+	if r.Error.Code == fault.Wrong {
 		text += "; left out of the comparison"
 	}
 	return text
 }
 
-func withHint(e *bench.Error) string {
-	if e.Hint == "" {
+func withHint(e *fault.Error) string {
+	if len(e.Remedies) == 0 {
 		return e.Message
 	}
-	return e.Message + " (" + e.Hint + ")"
+	return e.Message + " (" + Words(e.Remedies) + ")"
 }
 
 // number marks the rows that have notes and returns the notes; the same note has
@@ -388,3 +390,13 @@ func (c columns) row(r row, s Style) string {
 	}
 	return out
 }
+
+// Words writes remedies as the command line does.
+func Words(r fault.Remedies) string { return r.Words(commandLine{}) }
+
+type commandLine struct{}
+
+func (commandLine) Param(name, value string) string {
+	return strings.TrimSpace("--" + name + " " + value)
+}
+func (commandLine) Command(words []string) string { return strings.Join(words, " ") }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/model"
@@ -74,12 +74,12 @@ func (l TokenLane) device(d *Tokens) string {
 	switch {
 	case l.Facts.Device.Name == "" && l.OnGPU():
 		return "GPU"
-	case l.Facts.Device.Kind == bench.CPU || l.Facts.Device.Name == "":
+	case l.Facts.Device.Kind == hardware.CPU || l.Facts.Device.Name == "":
 		if d.Machine.Cores > 0 {
 			return fmt.Sprintf("%s, %d cores", d.Machine.CPU, d.Machine.Cores)
 		}
 		return d.Machine.CPU
-	case l.Facts.Device.Kind == bench.SoftwareGPU:
+	case l.Facts.Device.Kind == hardware.SoftwareGPU:
 		return l.Facts.Device.Name + ", a software GPU"
 	}
 	return l.Facts.Device.Name
@@ -87,7 +87,7 @@ func (l TokenLane) device(d *Tokens) string {
 
 // best returns the fastest lane at generating of a kind whose figures may be
 // quoted; nil if there is none.
-func (d *Tokens) best(kind bench.Kind) *TokenLane {
+func (d *Tokens) best(kind hardware.Kind) *TokenLane {
 	var best *TokenLane
 	for i := range d.Results {
 		l := &d.Results[i]
@@ -124,9 +124,9 @@ type comparison struct {
 // was measured.
 func (d *Tokens) comparisons() []tokenComparison {
 	list := []tokenComparison{}
-	base := d.best(bench.CPU)
+	base := d.best(hardware.CPU)
 	if base == nil {
-		base = d.best(bench.GPU)
+		base = d.best(hardware.GPU)
 	}
 	for i := range d.Results {
 		l := &d.Results[i]
@@ -148,13 +148,13 @@ func (d *Tokens) comparisons() []tokenComparison {
 // sentences say in plain words what the lanes mean.
 func (d *Tokens) sentences() []string {
 	var out []string
-	cpu, gpu := d.best(bench.CPU), d.best(bench.GPU)
+	cpu, gpu := d.best(hardware.CPU), d.best(hardware.GPU)
 	switch {
 	case cpu != nil && gpu != nil:
 		out = append(out, d.against(gpu, cpu))
 	case d.Interrupted:
 		out = append(out, interrupted)
-	case d.best(bench.SoftwareGPU) != nil:
+	case d.best(hardware.SoftwareGPU) != nil:
 		out = append(out, "No comparison: the only GPU here is a software one, a CPU behind a GPU's interface.")
 	case cpu == nil && gpu == nil:
 	case slices.ContainsFunc(d.Results, func(l TokenLane) bool { return l.Has(llm.WarnNotGPU) }):

@@ -75,8 +75,8 @@ func TokensTable(w io.Writer, d *Tokens, s Style) error {
 	var missing []string
 	for _, m := range d.NotRaced {
 		text := m.Reason
-		if m.Fix != "" {
-			text += " (" + m.Fix + ")"
+		if len(m.Remedies) > 0 {
+			text += " (" + Words(m.Remedies) + ")"
 		}
 		missing = append(missing, text)
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/model"
@@ -22,7 +24,7 @@ import (
 // The figures below are made up: they exercise the layout and say nothing of the
 // devices' speed.
 
-func tokenResult(d bench.Device, layers int, rate, prompt float64, change ...func(*llm.Result)) *llm.Result {
+func tokenResult(d hardware.Device, layers int, rate, prompt float64, change ...func(*llm.Result)) *llm.Result {
 	const total = 25
 	r := &llm.Result{
 		Runtime: "llama.cpp", Lane: llm.Lane{Layers: layers, Context: 1024}, Tokens: 64, Filler: 512, Round: true,
@@ -71,7 +73,7 @@ func differing(at int, base, lane float64) func(*llm.Result) {
 func failing(message string) func(*llm.Result) {
 	return func(r *llm.Result) {
 		r.Samples = []llm.Sample{}
-		r.Error = &bench.Error{Code: bench.ErrCrashed, Message: message}
+		r.Error = &fault.Error{Code: fault.Crashed, Message: message}
 		r.Check = nil
 	}
 }
@@ -95,9 +97,9 @@ func tokenDocument(results ...*llm.Result) *Tokens {
 }
 
 var (
-	llamaCPU  = bench.Device{ID: "cpu", Name: chip, Kind: bench.CPU, API: "cpu", Library: "llama.cpp", Version: "b9000"}
-	llamaCUDA = bench.Device{ID: "CUDA0", Name: card, Kind: bench.GPU, API: "cuda", Library: "llama.cpp", Version: "b9000"}
-	llamaSoft = bench.Device{ID: "Vulkan0", Name: "llvmpipe (LLVM 15.0.6, 256 bits)", Kind: bench.SoftwareGPU, API: "vulkan", Library: "llama.cpp", Version: "b9000"}
+	llamaCPU  = hardware.Device{ID: "cpu", Name: chip, Kind: hardware.CPU, API: "cpu", Library: "llama.cpp", Version: "b9000"}
+	llamaCUDA = hardware.Device{ID: "CUDA0", Name: card, Kind: hardware.GPU, API: "cuda", Library: "llama.cpp", Version: "b9000"}
+	llamaSoft = hardware.Device{ID: "Vulkan0", Name: "llvmpipe (LLVM 15.0.6, 256 bits)", Kind: hardware.SoftwareGPU, API: "vulkan", Library: "llama.cpp", Version: "b9000"}
 )
 
 // tokenDocuments are what golden files exist for.
@@ -108,7 +110,7 @@ func tokenDocuments() map[string]*Tokens {
 	gpu.Next = "gpuplay llm m.gguf --sweep   how the speed grows with the layers on the GPU"
 
 	cpu := tokenDocument(tokenResult(llamaCPU, 0, 40.2, 310, bounded(60e9, 1.1e12), func(r *llm.Result) { r.Check = nil }))
-	cpu.NotRaced = []NotRaced{{Engine: "llama.cpp", API: "gpu", Kind: bench.GPU, Code: bench.ErrUnavailable, Reason: "No GPU lane: llama.cpp b9000 lists no GPU.", Fix: "gpuplay setup llama.cpp"}}
+	cpu.NotRaced = []NotRaced{{Engine: "llama.cpp", API: "gpu", Kind: hardware.GPU, Code: fault.Unavailable, Reason: "No GPU lane: llama.cpp b9000 lists no GPU.", Remedies: fault.Advice("gpuplay setup llama.cpp")}}
 
 	soft := tokenDocument(
 		tokenResult(llamaCPU, 0, 40.2, 310),

@@ -20,7 +20,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
 // looks finds the programs of a list.
@@ -81,8 +81,8 @@ func TestBuildPlans(t *testing.T) {
 		{linux, Options{GPU: true}, tools, "the Vulkan backend is built with glslc", "libvulkan-dev"},
 	} {
 		_, err := NewBuild(tt.machine, tt.options, looks(tt.path))
-		var e *bench.Error
-		if !errors.As(err, &e) || !strings.Contains(e.Message, tt.says) || !strings.Contains(e.Hint, tt.hint) {
+		var e *fault.Error
+		if !errors.As(err, &e) || !strings.Contains(e.Message, tt.says) || !strings.Contains(e.Remedies.String(), tt.hint) {
 			t.Errorf("with %q: %v (%+v), want %q, %q", tt.path, err, e, tt.says, tt.hint)
 		}
 	}
@@ -239,8 +239,8 @@ func TestBuildFails(t *testing.T) {
 			}
 			folder := filepath.Join(t.TempDir(), "llama.cpp")
 			_, err := buildLlama(t.Context(), b, folder, false)
-			var e *bench.Error
-			if !errors.As(err, &e) || !strings.Contains(e.Message, tt.says) || !strings.Contains(e.Hint, tt.hint) {
+			var e *fault.Error
+			if !errors.As(err, &e) || !strings.Contains(e.Message, tt.says) || !strings.Contains(e.Remedies.String(), tt.hint) {
 				t.Errorf("%v (%+v), want %q, %q", err, e, tt.says, tt.hint)
 			}
 			nothing(t, folder, "llama.cpp.log")

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
 // An Interpreter is a Python that environments can be made with.
@@ -70,7 +70,7 @@ func (b *Builder) interpreter(ctx context.Context, p *Plan, asked string) (Inter
 		}
 	}
 	var found []string // what there is and will not do
-	hint := "install Python 3.12, or uv, which brings its own: https://docs.astral.sh/uv/"
+	remedies := fault.Advice("install Python 3.12, or uv, which brings its own: https://docs.astral.sh/uv/")
 	for _, name := range names {
 		path, err := b.LookPath(name)
 		if err != nil {
@@ -87,8 +87,8 @@ func (b *Builder) interpreter(ctx context.Context, p *Plan, asked string) (Inter
 		if err == nil {
 			return i, nil
 		}
-		if e := (*bench.Error)(nil); len(found) == 0 && errors.As(err, &e) {
-			hint = e.Hint
+		if e := (*fault.Error)(nil); len(found) == 0 && errors.As(err, &e) {
+			remedies = e.Remedies
 		}
 		if why := fmt.Sprintf("%s: %v", path, err); !slices.Contains(found, why) {
 			found = append(found, why)
@@ -98,11 +98,11 @@ func (b *Builder) interpreter(ctx context.Context, p *Plan, asked string) (Inter
 	case asked != "" && len(found) == 0:
 		return Interpreter{}, fail("name a python3 that is there", "--python %s is no program", asked)
 	case asked != "":
-		return Interpreter{}, fail(hint, "--python %s", found[0])
+		return Interpreter{}, failWith(remedies, "--python %s", found[0])
 	case b.Machine.UV != "":
 		return Interpreter{Minor: managed, Arch: b.Machine.Arch}, nil
 	case len(found) == 0:
-		return Interpreter{}, fail(hint, "no Python was found: %s needs 3.%d to 3.%d", p.Framework, p.Oldest, p.Newest)
+		return Interpreter{}, failWith(remedies, "no Python was found: %s needs 3.%d to 3.%d", p.Framework, p.Oldest, p.Newest)
 	}
-	return Interpreter{}, fail(hint, "no Python here will do: %s", strings.Join(found, "; "))
+	return Interpreter{}, failWith(remedies, "no Python here will do: %s", strings.Join(found, "; "))
 }

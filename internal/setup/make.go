@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/python"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -142,7 +142,7 @@ func (b *Builder) Make(ctx context.Context, j *Job) (facts []string, err error) 
 	if j.Made {
 		facts, err = b.Check(ctx, j.Folder, j.Plan.Framework)
 		if err != nil && ctx.Err() == nil {
-			err = fail(orHint(err, "--clear removes the environment and makes it anew"), "%s is there, but %v", j.Folder, err)
+			err = failWith(orAdvice(err, "--clear removes the environment and makes it anew"), "%s is there, but %v", j.Folder, err)
 		}
 		if err != nil || len(j.Plan.Models) == 0 {
 			return facts, err
@@ -177,7 +177,7 @@ func (b *Builder) Make(ctx context.Context, j *Job) (facts []string, err error) 
 		case ctx.Err() != nil:
 			err = errors.Join(ctx.Err(), remove(j.Folder), os.Remove(name))
 		default:
-			facts, err = nil, fail(orHint(err, "try again when it is mended: what was downloaded is kept; all the installer said is in "+name), "%v", errors.Join(err, remove(j.Folder)))
+			facts, err = nil, failWith(orAdvice(err, "try again when it is mended: what was downloaded is kept; all the installer said is in "+name), "%v", errors.Join(err, remove(j.Folder)))
 		}
 	}()
 	if err := b.install(ctx, j, &transcript{to: io.MultiWriter(log, b.Log)}); err != nil {
@@ -233,13 +233,13 @@ func (b *Builder) install(ctx context.Context, j *Job, out *transcript) (err err
 	return os.RemoveAll(temp)
 }
 
-// orHint returns the way out that an error has, or else another.
-func orHint(err error, other string) string {
-	var e *bench.Error
-	if errors.As(err, &e) && e.Hint != "" {
-		return e.Hint
+// orAdvice returns the remedies that an error has, or else advice.
+func orAdvice(err error, other string) fault.Remedies {
+	var e *fault.Error
+	if errors.As(err, &e) && len(e.Remedies) > 0 {
+		return e.Remedies
 	}
-	return other
+	return fault.Advice(other)
 }
 
 // installing is the environment of an installer that asks nothing and draws nothing.

@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/python"
 )
 
@@ -187,7 +187,7 @@ func TestInstallerFails(t *testing.T) {
 	if err == nil || err.Error() != "uv: exit status 1: “error: Request failed after 3 retries / cause: dns error”" {
 		t.Errorf("error %v, want the installer's last words", err)
 	}
-	if e := (*bench.Error)(nil); !errors.As(err, &e) || !strings.Contains(e.Hint, folder+".log") {
+	if e := (*fault.Error)(nil); !errors.As(err, &e) || !strings.Contains(e.Remedies.String(), folder+".log") {
 		t.Errorf("hint of %#v does not name the log", err)
 	}
 	if text, _ := os.ReadFile(folder + ".log"); !strings.HasPrefix(string(text), "Resolved\n") {
@@ -333,8 +333,8 @@ func TestInterpreter(t *testing.T) {
 				}
 				return
 			}
-			var e *bench.Error
-			if !errors.As(err, &e) || !strings.Contains(e.Message, tt.fails) || !strings.Contains(e.Hint, tt.hint) {
+			var e *fault.Error
+			if !errors.As(err, &e) || !strings.Contains(e.Message, tt.fails) || !strings.Contains(e.Remedies.String(), tt.hint) {
 				t.Errorf("error %#v, want %s (%s)", err, tt.fails, tt.hint)
 			}
 		})

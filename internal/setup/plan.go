@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
 // A GPU is a kind of GPU that frameworks have builds for.
@@ -197,7 +197,11 @@ func major(version string) int {
 
 func megabytes(n int) int64 { return int64(n) * 1e6 }
 
-// fail makes an error with its way out.
-func fail(hint, format string, args ...any) error {
-	return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf(format, args...), Hint: hint}
+// fail makes an error with advice.
+func fail(advice, format string, args ...any) error {
+	return failWith(fault.Advice(advice), format, args...)
+}
+
+func failWith(remedies fault.Remedies, format string, args ...any) error {
+	return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf(format, args...), Remedies: remedies}
 }

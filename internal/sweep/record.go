@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/report"
 )
 
@@ -144,7 +145,7 @@ func (r *Record) Mismatch(now *report.Document, lanes []bench.Lane, g bench.GEMM
 	case first.Seed != seed:
 		return differ("seed", first.Seed, seed)
 	}
-	name := func(engine string, d bench.Device) string {
+	name := func(engine string, d hardware.Device) string {
 		return strings.TrimSuffix(engine+":"+d.ID+" "+d.Version, " ")
 	}
 	var had, have []string

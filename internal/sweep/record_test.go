@@ -11,6 +11,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/fake"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/report"
@@ -21,7 +22,7 @@ func document(n int) *report.Document {
 		Schema: report.Schema, Created: time.Unix(0, 0).UTC(), Program: report.Program{Version: "0.1.0", Commit: "abc"},
 		Machine: host.Machine{OS: "linux", Arch: "amd64", CPU: "Example", Cores: 2, Features: []string{"avx2"}},
 		Results: []*bench.Result{{
-			Engine: "fake", Device: bench.Device{ID: "one", Version: "1.2", Detail: "AVX2"}, GEMM: bench.Square(n, matrix.Float32), Seed: 1,
+			Engine: "fake", Device: hardware.Device{ID: "one", Version: "1.2", Detail: "AVX2"}, GEMM: bench.Square(n, matrix.Float32), Seed: 1,
 			Protocol: bench.Steady, Samples: []bench.Sample{{Iters: 3, Wall: 20 * time.Millisecond}},
 			Check: &matrix.Check{Passed: true, Arithmetic: "float32"},
 		}},
@@ -128,7 +129,7 @@ func TestRecordRubbish(t *testing.T) {
 func TestMismatch(t *testing.T) {
 	engine := fake.New("fake", &fake.Clock{}, nil)
 	with := func(version, detail string) []bench.Lane {
-		return []bench.Lane{{Engine: engine, Device: bench.Device{ID: "one", Version: version, Detail: detail}}}
+		return []bench.Lane{{Engine: engine, Device: hardware.Device{ID: "one", Version: version, Detail: detail}}}
 	}
 	lanes := with("1.2", "AVX2")
 	g := bench.Square(1, matrix.Float32)

@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/process"
 )
 
@@ -182,7 +182,7 @@ func (ch *child) await(ctx context.Context, req request, result any) error {
 				return r.Error
 			}
 			if err := json.Unmarshal(r.Result, result); err != nil {
-				return &bench.Error{Code: bench.ErrInternal, Message: fmt.Sprintf("worker's answer to %s is not understood: %v", req.Op, err)}
+				return &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("worker's answer to %s is not understood: %v", req.Op, err)}
 			}
 			return nil
 		case <-ch.exited:
@@ -220,15 +220,15 @@ func smaller(op string) string {
 
 // obituary says how the child ended and quotes its last words.
 func (ch *child) obituary(op string) error {
-	e := &bench.Error{Code: bench.ErrCrashed}
+	e := &fault.Error{Code: fault.Crashed}
 	if op != "hello" { // whoever starts workers knows more of what keeps one from starting
-		e.Hint = "GPUPLAY_DEBUG=worker shows all that it said"
+		e.Remedies = fault.Advice("GPUPLAY_DEBUG=worker shows all that it said")
 	}
 	state := ch.cmd.ProcessState
 	switch sig := process.Signal(state); {
 	case sig == syscall.SIGKILL:
 		e.Message = fmt.Sprintf("was killed while %s", doing[op])
-		e.Hint = "the system kills a process when memory runs out: " + smaller(op)
+		e.Remedies = fault.Advice("the system kills a process when memory runs out: " + smaller(op))
 	case sig != 0:
 		e.Message = fmt.Sprintf("ended by signal %d (%v) while %s", int(sig), sig, doing[op])
 	default:
@@ -236,7 +236,7 @@ func (ch *child) obituary(op string) error {
 	}
 	words := ch.log.words()
 	if strings.Contains(words, "out of memory") || strings.Contains(words, "cannot allocate memory") {
-		e.Code, e.Hint = bench.ErrOutOfMemory, smaller(op)
+		e.Code, e.Remedies = fault.OutOfMemory, fault.Advice(smaller(op))
 	}
 	if words != "" {
 		e.Message += fmt.Sprintf(": “%s”", words)

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
 // A Client is an engine whose work is done by child processes, one for each task
@@ -31,7 +33,7 @@ type Client struct {
 	Trace io.Writer
 
 	mu    sync.Mutex
-	found *bench.Inventory
+	found *hardware.Inventory
 	idle  []*child
 	all   map[*child]bool
 }
@@ -40,20 +42,20 @@ type Client struct {
 func (c *Client) Name() string { return c.Engine }
 
 // Devices starts a worker unless one has told its devices before.
-func (c *Client) Devices(ctx context.Context) (bench.Inventory, error) {
+func (c *Client) Devices(ctx context.Context) (hardware.Inventory, error) {
 	if found := c.inventory(); found != nil {
 		return *found, nil
 	}
 	ch, err := c.start(ctx)
 	if err != nil {
-		return bench.Inventory{}, err
+		return hardware.Inventory{}, err
 	}
 	c.release(ch)
 	return *c.inventory(), nil
 }
 
 // inventory returns what a worker has told, nil before one has.
-func (c *Client) inventory() *bench.Inventory {
+func (c *Client) inventory() *hardware.Inventory {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.found
@@ -96,7 +98,7 @@ func (c *Client) Close() {
 func (c *Client) start(ctx context.Context) (*child, error) {
 	ch, err := startChild(c)
 	if err != nil {
-		return nil, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("worker did not start: %v", err)}
+		return nil, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("worker did not start: %v", err)}
 	}
 	c.mu.Lock()
 	if c.all == nil {
@@ -111,9 +113,9 @@ func (c *Client) start(ctx context.Context) (*child, error) {
 	switch {
 	case err != nil:
 	case w.Protocol != Protocol:
-		err = &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("worker speaks protocol %d, this gpuplay speaks %d", w.Protocol, Protocol), Hint: "use the worker that comes with this version"}
+		err = &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("worker speaks protocol %d, this gpuplay speaks %d", w.Protocol, Protocol), Remedies: fault.Advice("use the worker that comes with this version")}
 	case w.Engine != c.Engine:
-		err = &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("worker is engine %q, not %q", w.Engine, c.Engine)}
+		err = &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("worker is engine %q, not %q", w.Engine, c.Engine)}
 	}
 	if err != nil {
 		c.drop(ch)
@@ -166,7 +168,7 @@ func (c *Client) drop(ch *child) {
 }
 
 // Prepare prepares g in an idle worker, or in a new one.
-func (c *Client) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+func (c *Client) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -190,7 +192,7 @@ type task struct {
 	facts  bench.Facts
 }
 
-var errClosed = &bench.Error{Code: bench.ErrInvalid, Message: "the task is closed"}
+var errClosed = &fault.Error{Code: fault.Invalid, Message: "the task is closed"}
 
 func (t *task) Facts() bench.Facts { return t.facts }
 
@@ -202,7 +204,7 @@ func (t *task) Run(ctx context.Context, n int) (s bench.Sample, err error) {
 		return s, err
 	}
 	if s.Iters != n || s.Wall <= 0 {
-		return s, &bench.Error{Code: bench.ErrInternal, Message: fmt.Sprintf("worker reports %d products in %v where %d were asked for", s.Iters, s.Wall, n)}
+		return s, &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("worker reports %d products in %v where %d were asked for", s.Iters, s.Wall, n)}
 	}
 	return s, nil
 }
@@ -216,7 +218,7 @@ func (t *task) MulVec(ctx context.Context, x []float64) ([]float64, error) {
 		return nil, err
 	}
 	if len(p.Y) != t.gemm.M {
-		return nil, &bench.Error{Code: bench.ErrInternal, Message: fmt.Sprintf("worker's C·x has %d elements instead of %d", len(p.Y), t.gemm.M)}
+		return nil, &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("worker's C·x has %d elements instead of %d", len(p.Y), t.gemm.M)}
 	}
 	return p.Y, nil
 }

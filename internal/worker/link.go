@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
 // A Link is a worker process for what is no matrix product, such as language
@@ -14,7 +14,7 @@ import (
 type Link struct {
 	client *Client
 	child  *child
-	found  bench.Inventory
+	found  hardware.Inventory
 }
 
 // Dial starts a worker and says hello.
@@ -27,7 +27,7 @@ func (c *Client) Dial(ctx context.Context) (*Link, error) {
 }
 
 // Inventory is what the worker said of its devices.
-func (l *Link) Inventory() bench.Inventory { return l.found }
+func (l *Link) Inventory() hardware.Inventory { return l.found }
 
 // Call has the worker do op and decodes its answer into result. Each event goes to
 // each as it comes, on another goroutine and never after Call has returned; each

@@ -16,6 +16,8 @@ import (
 	"math"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
 // Protocol is the version that both ends must have.
@@ -52,7 +54,7 @@ type request struct {
 type response struct {
 	ID     int             `json:"id"`
 	Result json.RawMessage `json:"result,omitempty"`
-	Error  *bench.Error    `json:"error,omitempty"`
+	Error  *fault.Error    `json:"error,omitempty"`
 	Event  json.RawMessage `json:"event,omitempty"`
 }
 
@@ -60,7 +62,7 @@ type response struct {
 type welcome struct {
 	Protocol int    `json:"protocol"`
 	Engine   string `json:"engine"`
-	bench.Inventory
+	hardware.Inventory
 }
 
 // product is mulvec's result.

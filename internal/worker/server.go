@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
 // Serve answers requests from in on out with the engine that open makes once the
@@ -45,7 +47,7 @@ func Serve(in io.Reader, out io.Writer, open func(Hello) (bench.Engine, error)) 
 type responder struct {
 	open    func(Hello) (bench.Engine, error)
 	engine  bench.Engine
-	devices []bench.Device
+	devices []hardware.Device
 	task    bench.Task
 }
 
@@ -145,16 +147,16 @@ func (h *responder) prepare(ctx context.Context, req request) (any, error) {
 }
 
 func invalid(format string, args ...any) error {
-	return &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf(format, args...)}
+	return &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf(format, args...)}
 }
 
 // toError gives any error a code, so that it can travel.
-func toError(err error) *bench.Error {
-	var e *bench.Error
+func toError(err error) *fault.Error {
+	var e *fault.Error
 	if errors.As(err, &e) {
 		return e
 	}
-	code := bench.ErrInternal
+	code := fault.Internal
 	errors.As(err, &code)
-	return &bench.Error{Code: code, Message: err.Error()}
+	return &fault.Error{Code: code, Message: err.Error()}
 }

@@ -20,6 +20,8 @@ import (
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
 	"github.com/gpuplay/gpuplay/internal/engine/fake"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
@@ -51,7 +53,7 @@ var scripts = map[string]func(){
 	"prints":   func() { host(at(fake.Run, func() { fmt.Print("warning: slow path\n{\"id\":1}\n no newline") })) },
 	"hangs":    func() { host(fake.HangAt(fake.Run, 2)) },
 	"typed": func() {
-		host(fake.FailAt(fake.Run, 1, &bench.Error{Code: bench.ErrOutOfMemory, Message: "no room", Hint: "buy some"}))
+		host(fake.FailAt(fake.Run, 1, &fault.Error{Code: fault.OutOfMemory, Message: "no room", Remedies: fault.Advice("buy some")}))
 	},
 }
 
@@ -72,7 +74,7 @@ func at(s fake.Stage, do func()) fake.Hook {
 
 // host serves the fake engine.
 func host(hook fake.Hook) {
-	d := fake.NewDevice("one", bench.CPU, 1e9)
+	d := fake.NewDevice("one", hardware.CPU, 1e9)
 	d.Hook = hook
 	clock := &fake.Clock{}
 	Serve(os.Stdin, os.Stdout, func(Hello) (bench.Engine, error) { return fake.New("fake", clock, nil, d), nil })
@@ -113,22 +115,22 @@ func limit(t *testing.T) context.Context {
 }
 
 func TestConforms(t *testing.T) {
-	enginetest.Run(t, client(t, "honest"), enginetest.Want{DTypes: func(bench.Device) []matrix.DType { return matrix.DTypes }})
+	enginetest.Run(t, client(t, "honest"), enginetest.Want{DTypes: func(hardware.Device) []matrix.DType { return matrix.DTypes }})
 }
 
 func TestStarts(t *testing.T) {
 	tests := []struct {
 		script string
-		code   bench.Code // "" for a worker that is fine
+		code   fault.Code // "" for a worker that is fine
 		says   string
 	}{
 		{"honest", "", ""},
 		{"banner", "", ""},
-		{"ends", bench.ErrCrashed, "ended with exit code 0 while starting"},
-		{"fails", bench.ErrCrashed, "ended with exit code 3 while starting: “ImportError: libfoo.so.1: no such file”"},
-		{"newer", bench.ErrUnavailable, "worker speaks protocol 2, this gpuplay speaks 1"},
-		{"other", bench.ErrUnavailable, `worker is engine "duck", not "fake"`},
-		{"nonsense", bench.ErrInternal, "worker's answer to hello is not understood"},
+		{"ends", fault.Crashed, "ended with exit code 0 while starting"},
+		{"fails", fault.Crashed, "ended with exit code 3 while starting: “ImportError: libfoo.so.1: no such file”"},
+		{"newer", fault.Unavailable, "worker speaks protocol 2, this gpuplay speaks 1"},
+		{"other", fault.Unavailable, `worker is engine "duck", not "fake"`},
+		{"nonsense", fault.Internal, "worker's answer to hello is not understood"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.script, func(t *testing.T) {
@@ -148,7 +150,7 @@ func TestStarts(t *testing.T) {
 
 func TestStartNeedsAProgram(t *testing.T) {
 	c := &Client{Engine: "fake", Path: "/no/such/program", Args: []string{"program"}}
-	if _, err := c.Devices(limit(t)); !errors.Is(err, bench.ErrUnavailable) {
+	if _, err := c.Devices(limit(t)); !errors.Is(err, fault.Unavailable) {
 		t.Errorf("error %v, want unavailable", err)
 	}
 }
@@ -181,7 +183,7 @@ func (c cancelAt) Write(p []byte) (int, error) {
 
 func TestEndlessLineIsCut(t *testing.T) {
 	_, err := client(t, "endless").Devices(limit(t))
-	if !errors.Is(err, bench.ErrCrashed) || !strings.Contains(err.Error(), "output is no protocol") {
+	if !errors.Is(err, fault.Crashed) || !strings.Contains(err.Error(), "output is no protocol") {
 		t.Errorf("error %v, want a crash for output without end", err)
 	}
 }
@@ -189,14 +191,14 @@ func TestEndlessLineIsCut(t *testing.T) {
 func TestEndsInMidWork(t *testing.T) {
 	tests := []struct {
 		script string
-		code   bench.Code
+		code   fault.Code
 		says   string
 	}{
-		{"panics", bench.ErrCrashed, "ended with exit code 2 while computing: “panic: index out of range [7]”"},
-		{"memory", bench.ErrOutOfMemory, "ended with exit code 2 while preparing: “fatal error: runtime: out of memory”"},
-		{"escapes", bench.ErrCrashed, "ended with exit code 2 while computing: “[2Jred [31malert”"},
-		{"exits", bench.ErrCrashed, "ended with exit code 7 while being checked"},
-		{"typed", bench.ErrOutOfMemory, "no room"},
+		{"panics", fault.Crashed, "ended with exit code 2 while computing: “panic: index out of range [7]”"},
+		{"memory", fault.OutOfMemory, "ended with exit code 2 while preparing: “fatal error: runtime: out of memory”"},
+		{"escapes", fault.Crashed, "ended with exit code 2 while computing: “[2Jred [31malert”"},
+		{"exits", fault.Crashed, "ended with exit code 7 while being checked"},
+		{"typed", fault.OutOfMemory, "no room"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.script, func(t *testing.T) {
@@ -204,8 +206,8 @@ func TestEndsInMidWork(t *testing.T) {
 			if !errors.Is(err, tt.code) || err.Error() != tt.says {
 				t.Errorf("error %v, want %s: %s", err, tt.code, tt.says)
 			}
-			var e *bench.Error
-			if !errors.As(err, &e) || e.Hint == "" {
+			var e *fault.Error
+			if !errors.As(err, &e) || len(e.Remedies) == 0 {
 				t.Errorf("error %v shows no way out", err)
 			}
 		})
@@ -227,7 +229,7 @@ func work(ctx context.Context, c *Client) error {
 }
 
 func prepare(ctx context.Context, c *Client) (bench.Task, error) {
-	return c.Prepare(ctx, bench.Device{ID: "one"}, bench.Square(3, matrix.Float32), 1)
+	return c.Prepare(ctx, hardware.Device{ID: "one"}, bench.Square(3, matrix.Float32), 1)
 }
 
 func TestSurvivesGarbage(t *testing.T) {
@@ -245,7 +247,7 @@ func TestKilledWorkerIsReplaced(t *testing.T) {
 	}
 	tk.(*task).child.kill()
 	_, err = tk.Run(ctx, 1)
-	if !errors.Is(err, bench.ErrCrashed) || !strings.HasPrefix(err.Error(), "was killed while computing") {
+	if !errors.Is(err, fault.Crashed) || !strings.HasPrefix(err.Error(), "was killed while computing") {
 		t.Errorf("error %v, want killed while computing", err)
 	}
 	tk.Close()
@@ -332,7 +334,7 @@ func TestForeignResults(t *testing.T) {
 		go fmt.Fprintf(child, "{\"id\":1,\"result\":%s}\n", tt.reply)
 		ch := pipeChild(fromChild)
 		tk := &task{client: &Client{}, child: ch, gemm: bench.Square(2, matrix.Float32)}
-		if _, err := tk.Run(limit(t), 1); !errors.Is(err, bench.ErrInternal) || !strings.Contains(err.Error(), tt.says) {
+		if _, err := tk.Run(limit(t), 1); !errors.Is(err, fault.Internal) || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: error %v, want %q", tt.reply, err, tt.says)
 		}
 		child.Close()
@@ -368,7 +370,7 @@ func TestServeRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		h := &responder{open: func(Hello) (bench.Engine, error) {
-			return fake.New("fake", &fake.Clock{}, nil, fake.NewDevice("one", bench.CPU, 1e9)), nil
+			return fake.New("fake", &fake.Clock{}, nil, fake.NewDevice("one", hardware.CPU, 1e9)), nil
 		}}
 		var last response
 		for line := range strings.SplitSeq(tt.requests, "\n") {
@@ -377,7 +379,7 @@ func TestServeRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if last.Error == nil || last.Error.Code != bench.ErrInvalid || !strings.HasPrefix(last.Error.Message, tt.want) {
+		if last.Error == nil || last.Error.Code != fault.Invalid || !strings.HasPrefix(last.Error.Message, tt.want) {
 			t.Errorf("%s: answer %+v, want invalid: %s", tt.requests, last.Error, tt.want)
 		}
 	}
@@ -388,7 +390,7 @@ func TestServeEndsWithItsInput(t *testing.T) {
 	in, parent := io.Pipe()
 	out := &signalWriter{seen: make(chan struct{}), mark: `"id":2`}
 	running := make(chan struct{})
-	d := fake.NewDevice("one", bench.CPU, 1e9)
+	d := fake.NewDevice("one", hardware.CPU, 1e9)
 	var once sync.Once
 	d.Hook = func(ctx context.Context, s fake.Stage, _ int) error {
 		if s == fake.Run {
@@ -468,7 +470,7 @@ func FuzzServe(f *testing.F) {
 	f.Add([]byte(`{"id":4,"op":"mulvec","x":"AAAAAAAA8D8="}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		h := &responder{open: func(Hello) (bench.Engine, error) {
-			return fake.New("fake", &fake.Clock{}, nil, fake.NewDevice("one", bench.CPU, 1e9)), nil
+			return fake.New("fake", &fake.Clock{}, nil, fake.NewDevice("one", hardware.CPU, 1e9)), nil
 		}}
 		h.answer(context.Background(), []byte(`{"id":1,"op":"hello","protocol":1}`))
 		if got := h.answer(context.Background(), line); !json.Valid(got) {

@@ -3,8 +3,8 @@ package blas
 import (
 	"fmt"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/ffi/dl"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
 // bindAccelerate uses the BLAS of macOS 13.3 and later, which Apple exports
@@ -21,7 +21,7 @@ func bindAccelerate(l dl.Library, threads int) (*library, error) {
 			return nil, err
 		}
 	}
-	lib := &library{device: bench.Device{Version: "macOS " + systemVersion()}, products: products, threads: threads}
+	lib := &library{device: hardware.Device{Version: "macOS " + systemVersion()}, products: products, threads: threads}
 	switch threads {
 	case 0:
 		lib.notes = []string{"Accelerate decides how many threads compute, and does not tell"}

@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/unit"
@@ -35,7 +37,7 @@ type Engine struct {
 	thread  thread
 
 	// Known to the thread only.
-	inventory *bench.Inventory
+	inventory *hardware.Inventory
 	libraries map[string]*library // by device ID
 }
 
@@ -52,8 +54,8 @@ func (e *Engine) Name() string { return "blas" }
 // "openblas", the second "openblas-2". A file that is no library or lacks what
 // it should have is reported as missing; with no library at all the error is
 // ErrUnavailable, and the inventory still says why.
-func (e *Engine) Devices(ctx context.Context) (bench.Inventory, error) {
-	var inv bench.Inventory
+func (e *Engine) Devices(ctx context.Context) (hardware.Inventory, error) {
+	var inv hardware.Inventory
 	err := e.thread.do(ctx, func() error {
 		inv = e.load()
 		return nil
@@ -65,17 +67,17 @@ func (e *Engine) Devices(ctx context.Context) (bench.Inventory, error) {
 }
 
 // load finds and loads the libraries once.
-func (e *Engine) load() bench.Inventory {
+func (e *Engine) load() hardware.Inventory {
 	if e.inventory != nil {
 		return *e.inventory
 	}
 	found, missing := find(e.options)
-	inv := bench.Inventory{Missing: missing}
+	inv := hardware.Inventory{Missing: missing}
 	name := host.CPU()
 	count := map[string]int{}
 	for _, l := range found {
 		d := &l.device
-		d.ID, d.Name, d.Kind, d.API, d.Library = l.kind.api, name, bench.CPU, l.kind.api, l.kind.library
+		d.ID, d.Name, d.Kind, d.API, d.Library = l.kind.api, name, hardware.CPU, l.kind.api, l.kind.library
 		if count[d.API]++; count[d.API] > 1 {
 			d.ID = fmt.Sprintf("%s-%d", d.API, count[d.API])
 		}
@@ -86,21 +88,21 @@ func (e *Engine) load() bench.Inventory {
 	return inv
 }
 
-func unavailable(missing []bench.Missing) error {
+func unavailable(missing []hardware.Missing) error {
 	var why []string
 	for _, m := range missing {
 		why = append(why, m.Reason)
 	}
-	return &bench.Error{
-		Code:    bench.ErrUnavailable,
-		Message: "no BLAS library for the CPU: " + strings.Join(why, "; "),
-		Hint:    fixes["openblas"],
+	return &fault.Error{
+		Code:     fault.Unavailable,
+		Message:  "no BLAS library for the CPU: " + strings.Join(why, "; "),
+		Remedies: fault.Advice(fixes["openblas"]),
 	}
 }
 
 // Prepare fills A and B for one product of a library. Everything but float32
 // and float64 throughout is ErrUnsupported, float64 with oneDNN too.
-func (e *Engine) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
 	var lib *library
 	err := e.thread.do(ctx, func() error {
 		inv := e.load()
@@ -114,7 +116,7 @@ func (e *Engine) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed
 		for _, d := range inv.Devices {
 			has = append(has, d.ID)
 		}
-		return &bench.Error{Code: bench.ErrInvalid,
+		return &fault.Error{Code: fault.Invalid,
 			Message: fmt.Sprintf("no BLAS library %q on this machine: it has %s", d.ID, strings.Join(has, ", "))}
 	})
 	if err != nil {
@@ -132,21 +134,21 @@ func (e *Engine) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed
 // check says whether lib can compute g here.
 func check(lib *library, g bench.GEMM) error {
 	if lib.products[g.In] == nil || g.Acc != g.In || g.Out != g.In {
-		return &bench.Error{Code: bench.ErrUnsupported,
+		return &fault.Error{Code: fault.Unsupported,
 			Message: fmt.Sprintf("%s multiplies %s, not %s summed in %s to %s",
 				lib.kind.library, lib.types(), g.In, g.Acc, g.Out)}
 	}
 	for _, n := range []int{g.M, g.N, g.K} {
 		if n < 1 || n > math.MaxInt32 { // most builds count in 32 bits
-			return &bench.Error{Code: bench.ErrInvalid,
+			return &fault.Error{Code: fault.Invalid,
 				Message: fmt.Sprintf("product of %d×%d and %d×%d: sizes must be from 1 to %d", g.M, g.K, g.K, g.N, math.MaxInt32)}
 		}
 	}
 	// Asked before allocating, because Go cannot survive a refusal.
 	if need, free := g.Bytes(), float64(host.Free()); free > 0 && need > free {
-		return &bench.Error{Code: bench.ErrOutOfMemory,
-			Message: fmt.Sprintf("three matrices of %s take %s: %s of memory is free", g.In, unit.Bytes(need), unit.Bytes(free)),
-			Hint:    "a smaller --size"}
+		return &fault.Error{Code: fault.OutOfMemory,
+			Message:  fmt.Sprintf("three matrices of %s take %s: %s of memory is free", g.In, unit.Bytes(need), unit.Bytes(free)),
+			Remedies: fault.Advice("a smaller --size")}
 	}
 	return nil
 }

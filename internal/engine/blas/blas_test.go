@@ -15,7 +15,9 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/ffi/dl"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
@@ -37,16 +39,16 @@ var shared = sync.OnceValue(func() *Engine { return New(options()) })
 
 // devices returns what there is to test. Kinds that GPUPLAY_REQUIRE names must
 // be there.
-func devices(t testing.TB) []bench.Device {
+func devices(t testing.TB) []hardware.Device {
 	t.Helper()
 	inv, err := shared().Devices(t.Context())
 	for _, want := range strings.Split(os.Getenv("GPUPLAY_REQUIRE"), ",") {
 		known := slices.ContainsFunc(kinds, func(k *kind) bool { return k.api == want })
-		if known && !slices.ContainsFunc(inv.Devices, func(d bench.Device) bool { return d.API == want }) {
+		if known && !slices.ContainsFunc(inv.Devices, func(d hardware.Device) bool { return d.API == want }) {
 			t.Fatalf("GPUPLAY_REQUIRE names %s, but: %+v", want, inv.Missing)
 		}
 	}
-	if errors.Is(err, bench.ErrUnavailable) {
+	if errors.Is(err, fault.Unavailable) {
 		t.Skip(err)
 	}
 	if err != nil {
@@ -56,7 +58,7 @@ func devices(t testing.TB) []bench.Device {
 }
 
 // each runs a test on every library.
-func each(t *testing.T, f func(t *testing.T, d bench.Device)) {
+func each(t *testing.T, f func(t *testing.T, d hardware.Device)) {
 	for _, d := range devices(t) {
 		t.Run(d.ID, func(t *testing.T) { f(t, d) })
 	}
@@ -64,13 +66,13 @@ func each(t *testing.T, f func(t *testing.T, d bench.Device)) {
 
 func TestDevices(t *testing.T) {
 	ids := map[string]bool{}
-	each(t, func(t *testing.T, d bench.Device) {
+	each(t, func(t *testing.T, d hardware.Device) {
 		t.Logf("%+v", d)
 		if ids[d.ID] {
 			t.Errorf("ID %s twice", d.ID)
 		}
 		ids[d.ID] = true
-		if d.Name == "" || d.Kind != bench.CPU || d.API == "" || d.Library == "" {
+		if d.Name == "" || d.Kind != hardware.CPU || d.API == "" || d.Library == "" {
 			t.Errorf("incomplete: %+v", d)
 		}
 		if d.Version == "" || strings.Trim(d.Version, "0123456789.") != "" && d.API != "accelerate" {
@@ -81,7 +83,7 @@ func TestDevices(t *testing.T) {
 
 // TestProducts compares every element with the sum in float64.
 func TestProducts(t *testing.T) {
-	each(t, func(t *testing.T, d bench.Device) {
+	each(t, func(t *testing.T, d hardware.Device) {
 		for _, dtype := range []matrix.DType{matrix.Float32, matrix.Float64} {
 			if shared().libraries[d.ID].products[dtype] == nil {
 				continue
@@ -101,7 +103,7 @@ func TestProducts(t *testing.T) {
 }
 
 // compare computes g over a C full of NaN, which must not shine through.
-func compare(ctx context.Context, d bench.Device, g bench.GEMM) error {
+func compare(ctx context.Context, d hardware.Device, g bench.GEMM) error {
 	const seed = 7
 	task, err := shared().Prepare(ctx, d, g, seed)
 	if err != nil {
@@ -158,7 +160,7 @@ func fillNaN[T element](s []T) {
 
 func TestThreads(t *testing.T) {
 	want := shared().options.Threads
-	each(t, func(t *testing.T, d bench.Device) {
+	each(t, func(t *testing.T, d hardware.Device) {
 		task, err := shared().Prepare(t.Context(), d, bench.Square(8, matrix.Float32), 1)
 		if err != nil {
 			t.Fatal(err)
@@ -172,7 +174,7 @@ func TestThreads(t *testing.T) {
 
 // A library that does not know this CPU must not pass for what it can be.
 func TestGenericKernelsAreNoted(t *testing.T) {
-	each(t, func(t *testing.T, d bench.Device) {
+	each(t, func(t *testing.T, d hardware.Device) {
 		task, err := shared().Prepare(t.Context(), d, bench.Square(8, matrix.Float32), 1)
 		if err != nil {
 			t.Fatal(err)
@@ -190,22 +192,22 @@ func TestRefusals(t *testing.T) {
 		return bench.GEMM{M: m, N: n, K: k, In: in, Acc: acc, Out: out}
 	}
 	const f32 = matrix.Float32
-	each(t, func(t *testing.T, d bench.Device) {
+	each(t, func(t *testing.T, d hardware.Device) {
 		for _, c := range []struct {
 			gemm bench.GEMM
-			want bench.Code
+			want fault.Code
 			says string
 		}{
-			{bench.Square(8, matrix.Float16), bench.ErrUnsupported, "float16"},
-			{bench.Square(8, matrix.BFloat16), bench.ErrUnsupported, "bfloat16"},
-			{bench.Square(8, matrix.TF32), bench.ErrUnsupported, "tf32"},
-			{g(8, 8, 8, f32, f32, matrix.Float64), bench.ErrUnsupported, "float64"},
-			{g(8, 8, 8, "int3", "int3", "int3"), bench.ErrUnsupported, "int3"},
-			{g(0, 8, 8, f32, f32, f32), bench.ErrInvalid, "0×8"},
-			{g(8, 8, -1, f32, f32, f32), bench.ErrInvalid, "8×-1"},
-			{g(1<<31, 1, 1, f32, f32, f32), bench.ErrInvalid, "2147483647"},
-			{g(math.MaxInt32, math.MaxInt32, math.MaxInt32, f32, f32, f32), bench.ErrOutOfMemory, "is free"},
-			{g(1<<20, 1<<20, 1, f32, f32, f32), bench.ErrOutOfMemory, "is free"},
+			{bench.Square(8, matrix.Float16), fault.Unsupported, "float16"},
+			{bench.Square(8, matrix.BFloat16), fault.Unsupported, "bfloat16"},
+			{bench.Square(8, matrix.TF32), fault.Unsupported, "tf32"},
+			{g(8, 8, 8, f32, f32, matrix.Float64), fault.Unsupported, "float64"},
+			{g(8, 8, 8, "int3", "int3", "int3"), fault.Unsupported, "int3"},
+			{g(0, 8, 8, f32, f32, f32), fault.Invalid, "0×8"},
+			{g(8, 8, -1, f32, f32, f32), fault.Invalid, "8×-1"},
+			{g(1<<31, 1, 1, f32, f32, f32), fault.Invalid, "2147483647"},
+			{g(math.MaxInt32, math.MaxInt32, math.MaxInt32, f32, f32, f32), fault.OutOfMemory, "is free"},
+			{g(1<<20, 1<<20, 1, f32, f32, f32), fault.OutOfMemory, "is free"},
 		} {
 			_, err := shared().Prepare(t.Context(), d, c.gemm, 1)
 			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
@@ -214,15 +216,15 @@ func TestRefusals(t *testing.T) {
 		}
 	})
 	devices(t) // skips where there are none
-	_, err := shared().Prepare(t.Context(), bench.Device{ID: "cray"}, bench.Square(8, f32), 1)
-	if !errors.Is(err, bench.ErrInvalid) || !strings.Contains(err.Error(), "cray") {
+	_, err := shared().Prepare(t.Context(), hardware.Device{ID: "cray"}, bench.Square(8, f32), 1)
+	if !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "cray") {
 		t.Errorf("unknown device: error %v", err)
 	}
 }
 
 func TestConforms(t *testing.T) {
 	devices(t)
-	enginetest.Run(t, shared(), enginetest.Want{DTypes: func(d bench.Device) []matrix.DType {
+	enginetest.Run(t, shared(), enginetest.Want{DTypes: func(d hardware.Device) []matrix.DType {
 		if d.API == "onednn" {
 			return []matrix.DType{matrix.Float32}
 		}

@@ -3,8 +3,8 @@ package blas
 import (
 	"runtime"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/ffi/dl"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
 // bindBLIS uses the functions described in
@@ -28,7 +28,7 @@ func bindBLIS(l dl.Library, threads int) (*library, error) {
 		return nil, err
 	}
 	lib := &library{
-		device:   bench.Device{Version: text(l, "bli_info_get_version_str")},
+		device:   hardware.Device{Version: text(l, "bli_info_get_version_str")},
 		products: products,
 	}
 	if query, err := l.Sym("bli_arch_query_id"); err == nil {

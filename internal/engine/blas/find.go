@@ -9,8 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/ffi/dl"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
 // Three things differ by system and lie in system_*.go: files, the names that
@@ -23,13 +24,13 @@ import (
 type finder struct {
 	threads int
 	found   map[*kind][]*library
-	missing []bench.Missing
+	missing []hardware.Missing
 	tried   map[string]bool  // files, since patterns overlap
 	seen    map[uintptr]bool // libraries by the address of a function, since one file has many names
 }
 
 // find loads every library that the options and the system lead to.
-func find(o Options) ([]*library, []bench.Missing) {
+func find(o Options) ([]*library, []hardware.Missing) {
 	f := finder{
 		threads: o.Threads,
 		found:   map[*kind][]*library{},
@@ -81,7 +82,7 @@ func (f *finder) file(api, path string) {
 		if name := filepath.Base(path); !strings.HasPrefix(reason, name) {
 			reason = name + ": " + reason
 		}
-		f.missing = append(f.missing, bench.Missing{API: api, Kind: bench.CPU, Reason: reason, Fix: fixes[api]})
+		f.missing = append(f.missing, hardware.Missing{API: api, Kind: hardware.CPU, Reason: reason, Remedies: fault.Advice(fixes[api])})
 	}
 }
 
@@ -99,11 +100,11 @@ func (f *finder) system(k *kind) {
 			errs = append(errs, err)
 		}
 	}
-	known := slices.ContainsFunc(f.missing, func(m bench.Missing) bool { return m.API == k.api })
+	known := slices.ContainsFunc(f.missing, func(m hardware.Missing) bool { return m.API == k.api })
 	if len(f.found[k]) > 0 || known || len(names) == 0 {
 		return
 	}
-	m := bench.Missing{API: k.api, Kind: bench.CPU, Reason: "no " + strings.Join(names, ", "), Fix: fixes[k.api]}
+	m := hardware.Missing{API: k.api, Kind: hardware.CPU, Reason: "no " + strings.Join(names, ", "), Remedies: fault.Advice(fixes[k.api])}
 	if len(errs) > 0 {
 		m.Reason = errors.Join(errs...).Error()
 	}

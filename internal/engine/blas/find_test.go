@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
 func address[T element](s []T) uintptr { return uintptr(unsafe.Pointer(&s[0])) }
@@ -58,8 +60,8 @@ func TestNothing(t *testing.T) {
 	files["openblas"] = append(files["openblas"], broken+"*") // in a folder only
 	e := New(Options{Dirs: []string{dir}})
 	inv, err := e.Devices(t.Context())
-	var be *bench.Error
-	if !errors.As(err, &be) || be.Code != bench.ErrUnavailable || be.Hint != fixes["openblas"] {
+	var be *fault.Error
+	if !errors.As(err, &be) || be.Code != fault.Unavailable || be.Remedies.String() != fixes["openblas"] {
 		t.Fatalf("error %#v, want ErrUnavailable with a hint", err)
 	}
 	if !strings.Contains(err.Error(), broken) || !strings.Contains(err.Error(), "gpuplay-no-mkl.so") {
@@ -68,7 +70,7 @@ func TestNothing(t *testing.T) {
 	if len(inv.Devices) != 0 || len(inv.Missing) != 2 {
 		t.Errorf("inventory %+v, want two missing", inv)
 	}
-	if _, err := e.Prepare(t.Context(), bench.Device{ID: "openblas"}, bench.Square(1, "float32"), 1); !errors.Is(err, bench.ErrUnavailable) {
+	if _, err := e.Prepare(t.Context(), hardware.Device{ID: "openblas"}, bench.Square(1, "float32"), 1); !errors.Is(err, fault.Unavailable) {
 		t.Errorf("Prepare: error %v, want ErrUnavailable", err)
 	}
 }

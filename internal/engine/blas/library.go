@@ -10,6 +10,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/ffi/dl"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
@@ -43,7 +44,7 @@ var kinds = []*kind{
 // A library is a loaded BLAS, told how many threads to use.
 type library struct {
 	kind     *kind
-	device   bench.Device
+	device   hardware.Device
 	threads  int // that compute, as the library says; 0 when it does not
 	notes    []string
 	products map[matrix.DType]product

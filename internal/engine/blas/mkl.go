@@ -6,8 +6,8 @@ import (
 	"strings"
 	"unsafe"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/ffi/dl"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
 // A threadingLayer is the part of MKL that spreads work over threads, by its
@@ -50,7 +50,7 @@ func bindMKL(l dl.Library, threads int) (*library, error) {
 	var buf [256]byte
 	dl.Call(fn["MKL_Get_Version_String"], uintptr(unsafe.Pointer(&buf)), uintptr(len(buf)))
 	lib := &library{
-		device:   bench.Device{Version: mklVersion(string(buf[:])), Detail: layer.String()},
+		device:   hardware.Device{Version: mklVersion(string(buf[:])), Detail: layer.String()},
 		threads:  int(int32(dl.Call(fn["MKL_Get_Max_Threads"]))),
 		products: products,
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/ffi/dl"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
@@ -40,7 +41,7 @@ func bindOneDNN(l dl.Library, threads int) (*library, error) {
 	}
 	v := version()
 	lib := &library{
-		device:   bench.Device{Version: fmt.Sprintf("%d.%d.%d", v.major, v.minor, v.patch)},
+		device:   hardware.Device{Version: fmt.Sprintf("%d.%d.%d", v.major, v.minor, v.patch)},
 		products: map[matrix.DType]product{matrix.Float32: sgemm.product},
 	}
 	switch v.cpuRuntime {

@@ -6,8 +6,8 @@ import (
 
 	"github.com/klauspost/cpuid/v2"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/ffi/dl"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
 // An affix is what a build of OpenBLAS adds to its symbols. The PyPI wheels
@@ -44,7 +44,7 @@ func bindOpenBLAS(l dl.Library, threads int) (*library, error) {
 	version := strings.Fields(text(l, a.symbol("openblas_get_config")) + " ? ?")[1]
 	core := text(l, a.symbol("openblas_get_corename"))
 	lib := &library{
-		device:   bench.Device{Version: version, Detail: core + " kernels"},
+		device:   hardware.Device{Version: version, Detail: core + " kernels"},
 		threads:  int(int32(dl.Call(get))),
 		products: products,
 	}

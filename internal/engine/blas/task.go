@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
@@ -74,7 +75,7 @@ func (t *task[T]) Facts() bench.Facts {
 // cancelled.
 func (t *task[T]) Run(ctx context.Context, n int) (bench.Sample, error) {
 	if n < 1 {
-		return bench.Sample{}, &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("%d runs: must be 1 or more", n)}
+		return bench.Sample{}, &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("%d runs: must be 1 or more", n)}
 	}
 	var wall time.Duration
 	err := t.do(ctx, func() error {
@@ -116,13 +117,13 @@ func (t *task[T]) together() int {
 // MulVec returns C·x.
 func (t *task[T]) MulVec(ctx context.Context, x []float64) ([]float64, error) {
 	if len(x) != t.gemm.N {
-		return nil, &bench.Error{Code: bench.ErrInvalid,
+		return nil, &fault.Error{Code: fault.Invalid,
 			Message: fmt.Sprintf("C·x: x has %d elements, C %d columns", len(x), t.gemm.N)}
 	}
 	var y []float64
 	err := t.do(ctx, func() (err error) {
 		if !t.computed {
-			return &bench.Error{Code: bench.ErrInvalid, Message: "C·x: C has not been computed yet"}
+			return &fault.Error{Code: fault.Invalid, Message: "C·x: C has not been computed yet"}
 		}
 		y, err = matrix.MulVec(ctx, t.c, x, wide)
 		return err
@@ -136,7 +137,7 @@ func wide[T element](x T) float64 { return float64(x) }
 func (t *task[T]) do(ctx context.Context, f func() error) error {
 	return t.thread.do(ctx, func() error {
 		if t.multiply == nil {
-			return &bench.Error{Code: bench.ErrInvalid, Message: "the task is closed"}
+			return &fault.Error{Code: fault.Invalid, Message: "the task is closed"}
 		}
 		return f()
 	})

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
@@ -48,8 +50,8 @@ func (s *subject) samples(ctx context.Context) error {
 	}
 	defer task.Close()
 	for _, n := range []int{0, -1} {
-		if _, err := task.Run(ctx, n); !errors.Is(err, bench.ErrInvalid) {
-			return fmt.Errorf("run of %d products: %v instead of %q", n, err, bench.ErrInvalid)
+		if _, err := task.Run(ctx, n); !errors.Is(err, fault.Invalid) {
+			return fmt.Errorf("run of %d products: %v instead of %q", n, err, fault.Invalid)
 		}
 	}
 	for _, n := range []int{1, 5} {
@@ -79,8 +81,8 @@ func (s *subject) vectors(ctx context.Context) error {
 		return err
 	}
 	for _, n := range []int{0, g.N - 1, g.N + 1, g.M, g.K} {
-		if _, err := task.MulVec(ctx, make([]float64, n)); !errors.Is(err, bench.ErrInvalid) {
-			return fmt.Errorf("mulvec with %d of %d elements: %v instead of %q", n, g.N, err, bench.ErrInvalid)
+		if _, err := task.MulVec(ctx, make([]float64, n)); !errors.Is(err, fault.Invalid) {
+			return fmt.Errorf("mulvec with %d of %d elements: %v instead of %q", n, g.N, err, fault.Invalid)
 		}
 	}
 	if _, err := task.Run(ctx, 3); err != nil {
@@ -96,7 +98,7 @@ func (s *subject) refusals(ctx context.Context) error {
 		for dim := range 3 {
 			g := s.square(8)
 			*[]*int{&g.M, &g.N, &g.K}[dim] = size
-			if err := s.refused(ctx, s.device, g, bench.ErrInvalid); err != nil {
+			if err := s.refused(ctx, s.device, g, fault.Invalid); err != nil {
 				return err
 			}
 		}
@@ -108,13 +110,13 @@ func (s *subject) refusals(ctx context.Context) error {
 		{M: 4, N: 4, K: 4, In: matrix.Int32, Acc: matrix.Int32, Out: matrix.Int32},
 		{M: 4, N: 4, K: 4, In: matrix.Float64, Acc: matrix.TF32, Out: matrix.Float64},
 	} {
-		if err := s.refused(ctx, s.device, g, bench.ErrUnsupported); err != nil {
+		if err := s.refused(ctx, s.device, g, fault.Unsupported); err != nil {
 			return err
 		}
 	}
 	stranger := s.device
 	stranger.ID += "-stranger"
-	if err := s.refused(ctx, stranger, s.square(4), bench.ErrInvalid, bench.ErrUnavailable); err != nil {
+	if err := s.refused(ctx, stranger, s.square(4), fault.Invalid, fault.Unavailable); err != nil {
 		return fmt.Errorf("unknown device: %w", err)
 	}
 	return s.product(ctx, s.square(8), seed)
@@ -122,12 +124,12 @@ func (s *subject) refusals(ctx context.Context) error {
 
 // refused returns an error unless preparing fails with one of the codes and
 // says why.
-func (s *subject) refused(ctx context.Context, d bench.Device, g bench.GEMM, codes ...bench.Code) error {
+func (s *subject) refused(ctx context.Context, d hardware.Device, g bench.GEMM, codes ...fault.Code) error {
 	task, err := s.engine.Prepare(ctx, d, g, seed)
 	if err == nil {
 		return errors.Join(fmt.Errorf("prepare %s to %s on %s: done instead of %q", describe(g), g.Out, d.ID, codes), task.Close())
 	}
-	is := func(c bench.Code) bool { return errors.Is(err, c) }
+	is := func(c fault.Code) bool { return errors.Is(err, c) }
 	if !slices.ContainsFunc(codes, is) || err.Error() == "" {
 		return fmt.Errorf("prepare %s to %s on %s: error %q instead of %q", describe(g), g.Out, d.ID, err, codes)
 	}
@@ -138,7 +140,7 @@ func (s *subject) refused(ctx context.Context, d bench.Device, g bench.GEMM, cod
 // harms nothing.
 func (s *subject) tooBig(ctx context.Context) error {
 	for _, n := range []int{1 << 20, 1 << 30, math.MaxInt} {
-		if err := s.refused(ctx, s.device, s.square(n), bench.ErrOutOfMemory, bench.ErrInvalid); err != nil {
+		if err := s.refused(ctx, s.device, s.square(n), fault.OutOfMemory, fault.Invalid); err != nil {
 			return err
 		}
 	}
@@ -281,7 +283,7 @@ func (s *subject) twoTasks(ctx context.Context) error {
 func (s *subject) sum(ctx context.Context) error {
 	g := s.square(64)
 	g.Sum = true
-	if err := s.product(ctx, g, seed); !errors.Is(err, bench.ErrUnsupported) {
+	if err := s.product(ctx, g, seed); !errors.Is(err, fault.Unsupported) {
 		return err
 	}
 	return nil

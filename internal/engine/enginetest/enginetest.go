@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
@@ -22,11 +23,11 @@ type Want struct {
 	// DTypes are those that a device must support, as bench.Square takes them, so
 	// that what an engine can do does not shrink unseen. Nil: float32. Others that
 	// the device takes are tested as well.
-	DTypes func(d bench.Device) []matrix.DType
+	DTypes func(d hardware.Device) []matrix.DType
 	// Coarse reports whether a device is known to round more often than it is asked
 	// to, in a type: the elements of its products are then not compared one by one.
 	// Nil: none is.
-	Coarse func(d bench.Device, dtype matrix.DType) bool
+	Coarse func(d hardware.Device, dtype matrix.DType) bool
 	// InUse returns the bytes that the engine holds, wherever it holds them. Nil:
 	// the heap of this process.
 	InUse func() uint64
@@ -38,12 +39,12 @@ const checkLimit = 2 * time.Minute
 // Run tests the engine and every device that it lists.
 func Run(t *testing.T, e bench.Engine, want Want) {
 	if want.DTypes == nil {
-		want.DTypes = func(bench.Device) []matrix.DType { return []matrix.DType{matrix.Float32} }
+		want.DTypes = func(hardware.Device) []matrix.DType { return []matrix.DType{matrix.Float32} }
 	}
 	if want.InUse == nil {
 		want.InUse = heap
 	}
-	var devices []bench.Device
+	var devices []hardware.Device
 	t.Run("devices", func(t *testing.T) {
 		within(t, func(ctx context.Context) (err error) {
 			devices, err = list(ctx, e)
@@ -97,12 +98,12 @@ func heap() uint64 {
 }
 
 // list returns the engine's devices after looking twice.
-func list(ctx context.Context, e bench.Engine) ([]bench.Device, error) {
+func list(ctx context.Context, e bench.Engine) ([]hardware.Device, error) {
 	if e.Name() == "" || e.Name() != strings.ToLower(e.Name()) || strings.Contains(e.Name(), " ") {
 		return nil, fmt.Errorf("engine name %q is not one lower-case word", e.Name())
 	}
 	var ids [2][]string
-	var found bench.Inventory
+	var found hardware.Inventory
 	for i := range ids {
 		var err error
 		if found, err = e.Devices(ctx); err != nil {
@@ -124,7 +125,7 @@ func list(ctx context.Context, e bench.Engine) ([]bench.Device, error) {
 			return nil, fmt.Errorf("device lacks an ID, name, API or library: %+v", d)
 		case slices.Contains(ids[0][:i], d.ID):
 			return nil, fmt.Errorf("two devices have the ID %q", d.ID)
-		case d.Kind != bench.CPU && d.Kind != bench.GPU && d.Kind != bench.SoftwareGPU:
+		case d.Kind != hardware.CPU && d.Kind != hardware.GPU && d.Kind != hardware.SoftwareGPU:
 			return nil, fmt.Errorf("device %s is of kind %q", d.ID, d.Kind)
 		case d.Memory != nil && *d.Memory <= 0:
 			return nil, fmt.Errorf("device %s has %d bytes of memory", d.ID, *d.Memory)

@@ -10,21 +10,23 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/fake"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 func honest() fake.Device {
-	d := fake.NewDevice("gpu/0", bench.GPU, 1e12)
+	d := fake.NewDevice("gpu/0", hardware.GPU, 1e12)
 	d.DeviceClock = true
 	return d
 }
 
 func TestFakeConforms(t *testing.T) {
-	half := fake.NewDevice("cpu0", bench.CPU, 1e10)
+	half := fake.NewDevice("cpu0", hardware.CPU, 1e10)
 	half.DTypes = []matrix.DType{matrix.Float32, matrix.BFloat16}
 	e := fake.New("fake", &fake.Clock{}, nil, honest(), half)
-	Run(t, e, Want{DTypes: func(d bench.Device) []matrix.DType {
-		if d.Kind == bench.GPU {
+	Run(t, e, Want{DTypes: func(d hardware.Device) []matrix.DType {
+		if d.Kind == hardware.GPU {
 			return matrix.DTypes
 		}
 		return half.DTypes
@@ -35,12 +37,12 @@ func TestFakeConforms(t *testing.T) {
 // the real ones.
 type mutant struct {
 	bench.Engine
-	devices func(bench.Inventory) bench.Inventory
-	prepare func(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error)
+	devices func(hardware.Inventory) hardware.Inventory
+	prepare func(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error)
 	task    func(bench.Task, bench.GEMM) bench.Task
 }
 
-func (m *mutant) Devices(ctx context.Context) (bench.Inventory, error) {
+func (m *mutant) Devices(ctx context.Context) (hardware.Inventory, error) {
 	found, err := m.Engine.Devices(ctx)
 	if m.devices != nil {
 		found = m.devices(found)
@@ -48,7 +50,7 @@ func (m *mutant) Devices(ctx context.Context) (bench.Inventory, error) {
 	return found, err
 }
 
-func (m *mutant) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+func (m *mutant) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
 	prepare := m.Engine.Prepare
 	if m.prepare != nil {
 		prepare = m.prepare
@@ -116,9 +118,9 @@ func TestMutantsAreCaught(t *testing.T) {
 		}
 	}
 	// gemm spoils what is asked for.
-	gemm := func(change func(g *bench.GEMM, seed *uint64, d *bench.Device)) func(*mutant) {
+	gemm := func(change func(g *bench.GEMM, seed *uint64, d *hardware.Device)) func(*mutant) {
 		return func(m *mutant) {
-			m.prepare = func(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+			m.prepare = func(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
 				change(&g, &seed, &d)
 				return m.Engine.Prepare(ctx, d, g, seed)
 			}
@@ -140,17 +142,17 @@ func TestMutantsAreCaught(t *testing.T) {
 		{"int8 cut to bfloat16", "int8", scripted(func(d *fake.Device) { d.Operand = "bfloat16"; d.Acc = matrix.BFloat16 })},
 		{"bfloat16 posing as tf32", "tf32", scripted(func(d *fake.Device) { d.Operand = matrix.BFloat16 })},
 		{"claim that shrank", "float16", scripted(func(d *fake.Device) { d.DTypes = []matrix.DType{matrix.Float32} })},
-		{"A never transposed", "float32", gemm(func(g *bench.GEMM, _ *uint64, _ *bench.Device) { g.TransA = false })},
-		{"B never transposed", "float32", gemm(func(g *bench.GEMM, _ *uint64, _ *bench.Device) { g.TransB = false })},
-		{"m and n swapped", "float32", gemm(func(g *bench.GEMM, _ *uint64, _ *bench.Device) { g.M, g.N = g.N, g.M })},
-		{"seed ignored", "seeds", gemm(func(_ *bench.GEMM, seed *uint64, _ *bench.Device) { *seed = 1 })},
-		{"seed cut to a float64", "seeds", gemm(func(_ *bench.GEMM, seed *uint64, _ *bench.Device) { *seed = uint64(float64(*seed)) })},
-		{"takes any device", "refusals", gemm(func(_ *bench.GEMM, _ *uint64, d *bench.Device) { d.ID = "gpu/0" })},
-		{"takes any dtype", "refusals", gemm(func(g *bench.GEMM, _ *uint64, _ *bench.Device) { g.Acc, g.Out = g.In, g.In })},
-		{"takes size 0", "refusals", gemm(func(g *bench.GEMM, _ *uint64, _ *bench.Device) { g.K = max(g.K, 1) })},
-		{"takes any size", "too big", gemm(func(g *bench.GEMM, _ *uint64, _ *bench.Device) { g.M = min(g.M, 1<<10); g.N = g.M; g.K = g.M })},
+		{"A never transposed", "float32", gemm(func(g *bench.GEMM, _ *uint64, _ *hardware.Device) { g.TransA = false })},
+		{"B never transposed", "float32", gemm(func(g *bench.GEMM, _ *uint64, _ *hardware.Device) { g.TransB = false })},
+		{"m and n swapped", "float32", gemm(func(g *bench.GEMM, _ *uint64, _ *hardware.Device) { g.M, g.N = g.N, g.M })},
+		{"seed ignored", "seeds", gemm(func(_ *bench.GEMM, seed *uint64, _ *hardware.Device) { *seed = 1 })},
+		{"seed cut to a float64", "seeds", gemm(func(_ *bench.GEMM, seed *uint64, _ *hardware.Device) { *seed = uint64(float64(*seed)) })},
+		{"takes any device", "refusals", gemm(func(_ *bench.GEMM, _ *uint64, d *hardware.Device) { d.ID = "gpu/0" })},
+		{"takes any dtype", "refusals", gemm(func(g *bench.GEMM, _ *uint64, _ *hardware.Device) { g.Acc, g.Out = g.In, g.In })},
+		{"takes size 0", "refusals", gemm(func(g *bench.GEMM, _ *uint64, _ *hardware.Device) { g.K = max(g.K, 1) })},
+		{"takes any size", "too big", gemm(func(g *bench.GEMM, _ *uint64, _ *hardware.Device) { g.M = min(g.M, 1<<10); g.N = g.M; g.K = g.M })},
 		{"refuses for no reason", "refusals", func(m *mutant) {
-			m.prepare = func(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+			m.prepare = func(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
 				task, err := m.Engine.Prepare(ctx, d, g, seed)
 				if err != nil {
 					err = fmt.Errorf("something happened")
@@ -190,13 +192,13 @@ func TestMutantsAreCaught(t *testing.T) {
 			}
 		}},
 		{"ends with Prepare's context", "prepared", func(m *mutant) {
-			m.prepare = func(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+			m.prepare = func(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
 				task, err := m.Engine.Prepare(ctx, d, g, seed)
 				return spoilt{Task: task, run: func(_ context.Context, n int) (bench.Sample, error) { return task.Run(ctx, n) }}, err
 			}
 		}},
 		{"prepares when cancelled", "cancel", func(m *mutant) {
-			m.prepare = func(_ context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+			m.prepare = func(_ context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
 				return m.Engine.Prepare(context.Background(), d, g, seed)
 			}
 		}},
@@ -217,7 +219,7 @@ func TestMutantsAreCaught(t *testing.T) {
 				return spoilt{Task: task, run: func(ctx context.Context, n int) (bench.Sample, error) {
 					s, err := task.Run(ctx, n)
 					if err != nil {
-						err = &bench.Error{Code: bench.ErrInternal, Message: err.Error()}
+						err = &fault.Error{Code: fault.Internal, Message: err.Error()}
 					}
 					return s, err
 				}}
@@ -228,7 +230,7 @@ func TestMutantsAreCaught(t *testing.T) {
 				closed := 0
 				return spoilt{Task: task, close: func() error {
 					if closed++; closed > 1 {
-						return &bench.Error{Code: bench.ErrInternal, Message: "closed already"}
+						return &fault.Error{Code: fault.Internal, Message: "closed already"}
 					}
 					return task.Close()
 				}}
@@ -258,7 +260,7 @@ func TestMutantsAreCaught(t *testing.T) {
 			m.task = func(task bench.Task, g bench.GEMM) bench.Task {
 				return spoilt{Task: task, run: func(ctx context.Context, n int) (bench.Sample, error) {
 					if g.Sum {
-						return bench.Sample{}, &bench.Error{Code: bench.ErrInternal, Message: "no such attribute: item"}
+						return bench.Sample{}, &fault.Error{Code: fault.Internal, Message: "no such attribute: item"}
 					}
 					return task.Run(ctx, n)
 				}}
@@ -266,14 +268,14 @@ func TestMutantsAreCaught(t *testing.T) {
 		}},
 		{"device IDs change", "devices", func(m *mutant) {
 			n := 0
-			m.devices = func(found bench.Inventory) bench.Inventory {
+			m.devices = func(found hardware.Inventory) hardware.Inventory {
 				n++
 				found.Devices[0].ID += fmt.Sprint(n)
 				return found
 			}
 		}},
 		{"two devices of one ID", "devices", func(m *mutant) {
-			m.devices = func(found bench.Inventory) bench.Inventory {
+			m.devices = func(found hardware.Inventory) hardware.Inventory {
 				found.Devices = append(found.Devices, found.Devices[0])
 				return found
 			}
@@ -284,8 +286,8 @@ func TestMutantsAreCaught(t *testing.T) {
 		{"no device", "devices", func(m *mutant) { m.Engine = fake.New("fake", &fake.Clock{}, nil) }},
 		{"name in capitals", "devices", func(m *mutant) { m.Engine = fake.New("Fake", &fake.Clock{}, nil, honest()) }},
 		{"no reason why a device is missing", "devices", func(m *mutant) {
-			m.devices = func(found bench.Inventory) bench.Inventory {
-				found.Missing = []bench.Missing{{API: "cuda"}}
+			m.devices = func(found hardware.Inventory) hardware.Inventory {
+				found.Missing = []hardware.Missing{{API: "cuda"}}
 				return found
 			}
 		}},

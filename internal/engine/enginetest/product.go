@@ -8,13 +8,15 @@ import (
 	"slices"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 // subject is one device under test.
 type subject struct {
 	engine bench.Engine
-	device bench.Device
+	device hardware.Device
 	dtypes []matrix.DType // what it must support
 	inUse  func() uint64
 }
@@ -48,7 +50,7 @@ func describe(g bench.GEMM) string {
 // does not.
 func (s *subject) supports(ctx context.Context, d matrix.DType) (bool, error) {
 	task, err := s.prepare(ctx, bench.Square(2, d), seed)
-	if errors.Is(err, bench.ErrUnsupported) && !slices.Contains(s.dtypes, d) {
+	if errors.Is(err, fault.Unsupported) && !slices.Contains(s.dtypes, d) {
 		return false, nil
 	}
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
@@ -84,7 +86,7 @@ type Wrong struct {
 // A Device is scripted. The zero value of every field but the first two is a
 // device that behaves.
 type Device struct {
-	bench.Device
+	hardware.Device
 	Time        Timing
 	PrepareTime time.Duration
 	DTypes      []matrix.DType // what it supports, as bench.Square's argument; nil: all
@@ -98,9 +100,9 @@ type Device struct {
 }
 
 // NewDevice returns a device that behaves, with a speed in FLOP/s.
-func NewDevice(id string, kind bench.Kind, speed float64) Device {
+func NewDevice(id string, kind hardware.Kind, speed float64) Device {
 	return Device{
-		Device: bench.Device{ID: id, Name: "Fake " + id, Kind: kind, API: "fake", Library: "Library " + id, Version: "1"},
+		Device: hardware.Device{ID: id, Name: "Fake " + id, Kind: kind, API: "fake", Library: "Library " + id, Version: "1"},
 		Time:   Speed(speed),
 	}
 }
@@ -142,11 +144,11 @@ func call(ctx context.Context, h Hook, s Stage, k int) error {
 }
 
 // Devices lists the scripted devices.
-func (e *Engine) Devices(ctx context.Context) (bench.Inventory, error) {
+func (e *Engine) Devices(ctx context.Context) (hardware.Inventory, error) {
 	if err := e.call(ctx, e.hook, Devices, ""); err != nil {
-		return bench.Inventory{}, err
+		return hardware.Inventory{}, err
 	}
-	var found bench.Inventory
+	var found hardware.Inventory
 	for _, d := range e.devices {
 		found.Devices = append(found.Devices, d.Device)
 	}
@@ -157,27 +159,27 @@ func (e *Engine) Devices(ctx context.Context) (bench.Inventory, error) {
 const defaultMemory = 1 << 40
 
 // Prepare refuses what a real engine would refuse.
-func (e *Engine) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
 	i := slices.IndexFunc(e.devices, func(x Device) bool { return x.ID == d.ID })
 	if i < 0 {
-		return nil, &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("fake: no device %q", d.ID)}
+		return nil, &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("fake: no device %q", d.ID)}
 	}
 	device := &e.devices[i]
 	if err := e.call(ctx, device.Hook, Prepare, d.ID); err != nil {
 		return nil, err
 	}
 	if g.M < 1 || g.N < 1 || g.K < 1 {
-		return nil, &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("fake: %d×%d×%d is no product", g.M, g.N, g.K)}
+		return nil, &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("fake: %d×%d×%d is no product", g.M, g.N, g.K)}
 	}
 	if !device.supports(g) {
-		return nil, &bench.Error{Code: bench.ErrUnsupported, Message: fmt.Sprintf("fake: no %s with sums in %s to %s", g.In, g.Acc, g.Out)}
+		return nil, &fault.Error{Code: fault.Unsupported, Message: fmt.Sprintf("fake: no %s with sums in %s to %s", g.In, g.Acc, g.Out)}
 	}
 	memory := int64(defaultMemory)
 	if device.Memory != nil {
 		memory = *device.Memory
 	}
 	if g.Bytes() > float64(memory) {
-		return nil, &bench.Error{Code: bench.ErrOutOfMemory, Message: "fake: out of memory"}
+		return nil, &fault.Error{Code: fault.OutOfMemory, Message: "fake: out of memory"}
 	}
 	e.clock.Advance(device.PrepareTime)
 	return &task{device: device, clock: e.clock, g: g, seed: seed, calls: map[Stage]int{}}, nil

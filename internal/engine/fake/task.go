@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
@@ -30,7 +31,7 @@ func (t *task) Facts() bench.Facts { return t.device.Facts }
 // call is the common beginning of every call on the task.
 func (t *task) call(ctx context.Context, s Stage) error {
 	if t.closed {
-		return &bench.Error{Code: bench.ErrInvalid, Message: "fake: the task is closed"}
+		return &fault.Error{Code: fault.Invalid, Message: "fake: the task is closed"}
 	}
 	t.calls[s]++
 	return call(ctx, t.device.Hook, s, t.calls[s])
@@ -38,7 +39,7 @@ func (t *task) call(ctx context.Context, s Stage) error {
 
 func (t *task) Run(ctx context.Context, n int) (bench.Sample, error) {
 	if n < 1 {
-		return bench.Sample{}, &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("fake: %d products", n)}
+		return bench.Sample{}, &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("fake: %d products", n)}
 	}
 	if err := t.call(ctx, Run); err != nil {
 		return bench.Sample{}, err
@@ -63,7 +64,7 @@ func (t *task) MulVec(ctx context.Context, x []float64) ([]float64, error) {
 		return nil, err
 	}
 	if len(x) != t.g.N || t.calls[Run] == 0 {
-		return nil, &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("fake: %d elements after %d runs", len(x), t.calls[Run])}
+		return nil, &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("fake: %d elements after %d runs", len(x), t.calls[Run])}
 	}
 	g := t.g
 	var y []float64

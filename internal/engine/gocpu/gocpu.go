@@ -13,7 +13,9 @@ import (
 	"runtime"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/gemm"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/unit"
@@ -34,7 +36,7 @@ type Engine struct {
 var _ bench.Engine = (*Engine)(nil)
 
 // New returns the engine and starts its threads, which sleep until there is work.
-// Its error is bench.ErrInvalid: options that this CPU cannot follow.
+// Its error is fault.Invalid: options that this CPU cannot follow.
 func New(opts Options) (*Engine, error) {
 	isa, err := gemm.ParseISA(opts.ISA)
 	if err != nil {
@@ -59,19 +61,19 @@ func (e *Engine) Name() string { return "gocpu" }
 const deviceID = "cpu"
 
 // Devices returns the CPU.
-func (e *Engine) Devices(ctx context.Context) (bench.Inventory, error) {
+func (e *Engine) Devices(ctx context.Context) (hardware.Inventory, error) {
 	if err := ctx.Err(); err != nil {
-		return bench.Inventory{}, err
+		return hardware.Inventory{}, err
 	}
-	return bench.Inventory{Devices: []bench.Device{{
-		ID: deviceID, Name: host.CPU(), Kind: bench.CPU, API: "cpu",
+	return hardware.Inventory{Devices: []hardware.Device{{
+		ID: deviceID, Name: host.CPU(), Kind: hardware.CPU, API: "cpu",
 		Library: "gpuplay", Detail: "built in, " + e.pool.ISA().String(),
 	}}}, nil
 }
 
 // Prepare fills A and B from the seed, and C with what no product is, so that a C
 // that was not computed cannot pass for one that was.
-func (e *Engine) Prepare(ctx context.Context, d bench.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
 	if d.ID != deviceID {
 		return nil, invalid("gocpu: no device %q: there is only %q", d.ID, deviceID)
 	}
@@ -102,15 +104,15 @@ func check(g bench.GEMM, free int64) error {
 	switch g.In {
 	case matrix.Float64, matrix.Float32, matrix.Float16, matrix.BFloat16, matrix.Int8:
 	default:
-		return &bench.Error{Code: bench.ErrUnsupported,
-			Message: fmt.Sprintf("gocpu: no code for %q operands", string(g.In)),
-			Hint:    "use float64, float32, float16, bfloat16 or int8"}
+		return &fault.Error{Code: fault.Unsupported,
+			Message:  fmt.Sprintf("gocpu: no code for %q operands", string(g.In)),
+			Remedies: fault.Advice("use float64, float32, float16, bfloat16 or int8")}
 	}
 	want := bench.Square(1, g.In)
 	if g.Acc != want.Acc || g.Out != want.Out {
-		return &bench.Error{Code: bench.ErrUnsupported,
-			Message: fmt.Sprintf("gocpu: no code for %s operands with sums in %q and results in %q", g.In, string(g.Acc), string(g.Out)),
-			Hint:    fmt.Sprintf("use sums in %s and results in %s", want.Acc, want.Out)}
+		return &fault.Error{Code: fault.Unsupported,
+			Message:  fmt.Sprintf("gocpu: no code for %s operands with sums in %q and results in %q", g.In, string(g.Acc), string(g.Out)),
+			Remedies: fault.Advice(fmt.Sprintf("use sums in %s and results in %s", want.Acc, want.Out))}
 	}
 	if g.M < 1 || g.N < 1 || g.K < 1 {
 		return invalid("gocpu: %d×%d×%d: each size must be at least 1", g.M, g.N, g.K)
@@ -120,9 +122,9 @@ func check(g bench.GEMM, free int64) error {
 		limit = 1 << 40
 	}
 	if need := g.Bytes(); need > limit {
-		return &bench.Error{Code: bench.ErrOutOfMemory,
-			Message: fmt.Sprintf("gocpu: %s in %s takes %s of memory, %s can be had", unit.Cube(g.M, g.N, g.K), g.In, unit.Bytes(need), unit.Bytes(limit)),
-			Hint:    "use a smaller --size"}
+		return &fault.Error{Code: fault.OutOfMemory,
+			Message:  fmt.Sprintf("gocpu: %s in %s takes %s of memory, %s can be had", unit.Cube(g.M, g.N, g.K), g.In, unit.Bytes(need), unit.Bytes(limit)),
+			Remedies: fault.Advice("use a smaller --size")}
 	}
 	return nil
 }
@@ -145,5 +147,5 @@ func (e *Engine) facts(d matrix.DType) bench.Facts {
 }
 
 func invalid(format string, args ...any) error {
-	return &bench.Error{Code: bench.ErrInvalid, Message: fmt.Errorf(format, args...).Error()}
+	return &fault.Error{Code: fault.Invalid, Message: fmt.Errorf(format, args...).Error()}
 }

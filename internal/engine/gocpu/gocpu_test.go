@@ -11,7 +11,9 @@ import (
 	"testing"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/gemm"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
@@ -25,7 +27,7 @@ func newEngine(t testing.TB, opts Options) *Engine {
 	return e
 }
 
-var cpu = bench.Device{ID: deviceID}
+var cpu = hardware.Device{ID: deviceID}
 
 // TestFill16 compares the short way to fill 16-bit matrices with the long one.
 func TestFill16(t *testing.T) {
@@ -46,7 +48,7 @@ func TestDevice(t *testing.T) {
 		t.Fatalf("got %+v, %v", inventory, err)
 	}
 	d := inventory.Devices[0]
-	if d.ID != "cpu" || d.API != "cpu" || d.Kind != bench.CPU || d.Library != "gpuplay" || d.Version != "" || d.Detail != "built in, portable Go" || d.Name == "" {
+	if d.ID != "cpu" || d.API != "cpu" || d.Kind != hardware.CPU || d.Library != "gpuplay" || d.Version != "" || d.Detail != "built in, portable Go" || d.Name == "" {
 		t.Errorf("got %+v", d)
 	}
 }
@@ -109,33 +111,33 @@ func TestPrepareErrors(t *testing.T) {
 	}
 	for _, tt := range []struct {
 		name   string
-		device bench.Device
+		device hardware.Device
 		g      bench.GEMM
-		want   bench.Code
+		want   fault.Code
 	}{
-		{"another device", bench.Device{ID: "gpu"}, bench.Square(4, matrix.Float32), bench.ErrInvalid},
-		{"no rows", cpu, with(func(g *bench.GEMM) { g.M = 0 }), bench.ErrInvalid},
-		{"a negative k", cpu, with(func(g *bench.GEMM) { g.K = -1 }), bench.ErrInvalid},
-		{"tf32", cpu, bench.Square(4, matrix.TF32), bench.ErrUnsupported},
-		{"tf32 operands", cpu, with(func(g *bench.GEMM) { g.In = matrix.TF32 }), bench.ErrUnsupported},
-		{"an unknown type", cpu, with(func(g *bench.GEMM) { g.In = "int4" }), bench.ErrUnsupported},
-		{"another result", cpu, with(func(g *bench.GEMM) { g.Out = matrix.Float64 }), bench.ErrUnsupported},
-		{"int32 operands", cpu, with(func(g *bench.GEMM) { g.In, g.Acc, g.Out = matrix.Int32, matrix.Int32, matrix.Int32 }), bench.ErrUnsupported},
-		{"an int8 result", cpu, with(func(g *bench.GEMM) { g.In, g.Acc, g.Out = matrix.Int8, matrix.Int32, matrix.Int8 }), bench.ErrUnsupported},
-		{"float16 sums", cpu, with(func(g *bench.GEMM) { g.In, g.Acc, g.Out = matrix.Float16, matrix.Float16, matrix.Float16 }), bench.ErrUnsupported},
-		{"large", cpu, bench.Square(10_000_000, matrix.Float32), bench.ErrOutOfMemory},
-		{"past all integers", cpu, bench.Square(math.MaxInt, matrix.Float64), bench.ErrOutOfMemory},
+		{"another device", hardware.Device{ID: "gpu"}, bench.Square(4, matrix.Float32), fault.Invalid},
+		{"no rows", cpu, with(func(g *bench.GEMM) { g.M = 0 }), fault.Invalid},
+		{"a negative k", cpu, with(func(g *bench.GEMM) { g.K = -1 }), fault.Invalid},
+		{"tf32", cpu, bench.Square(4, matrix.TF32), fault.Unsupported},
+		{"tf32 operands", cpu, with(func(g *bench.GEMM) { g.In = matrix.TF32 }), fault.Unsupported},
+		{"an unknown type", cpu, with(func(g *bench.GEMM) { g.In = "int4" }), fault.Unsupported},
+		{"another result", cpu, with(func(g *bench.GEMM) { g.Out = matrix.Float64 }), fault.Unsupported},
+		{"int32 operands", cpu, with(func(g *bench.GEMM) { g.In, g.Acc, g.Out = matrix.Int32, matrix.Int32, matrix.Int32 }), fault.Unsupported},
+		{"an int8 result", cpu, with(func(g *bench.GEMM) { g.In, g.Acc, g.Out = matrix.Int8, matrix.Int32, matrix.Int8 }), fault.Unsupported},
+		{"float16 sums", cpu, with(func(g *bench.GEMM) { g.In, g.Acc, g.Out = matrix.Float16, matrix.Float16, matrix.Float16 }), fault.Unsupported},
+		{"large", cpu, bench.Square(10_000_000, matrix.Float32), fault.OutOfMemory},
+		{"past all integers", cpu, bench.Square(math.MaxInt, matrix.Float64), fault.OutOfMemory},
 	} {
 		task, err := e.Prepare(t.Context(), tt.device, tt.g, 1)
 		if !errors.Is(err, tt.want) || task != nil {
 			t.Errorf("%s: got %v, %v, want %s", tt.name, task, err, tt.want)
 		}
 	}
-	if err := check(bench.Square(1_000_000, matrix.Float32), 0); !errors.Is(err, bench.ErrOutOfMemory) {
+	if err := check(bench.Square(1_000_000, matrix.Float32), 0); !errors.Is(err, fault.OutOfMemory) {
 		t.Errorf("12 TB with unknown memory: got %v", err)
 	}
 	for _, opts := range []Options{{ISA: "mmx"}, {Threads: -1}} {
-		if _, err := New(opts); !errors.Is(err, bench.ErrInvalid) {
+		if _, err := New(opts); !errors.Is(err, fault.Invalid) {
 			t.Errorf("%+v: got %v", opts, err)
 		}
 	}
@@ -154,7 +156,7 @@ func TestClosedEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.Close()
-	if _, err := task.Run(t.Context(), 1); !errors.Is(err, bench.ErrInvalid) {
+	if _, err := task.Run(t.Context(), 1); !errors.Is(err, fault.Invalid) {
 		t.Errorf("run after the engine's close: got %v", err)
 	}
 }

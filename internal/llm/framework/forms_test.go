@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/llm/framework"
 	"github.com/gpuplay/gpuplay/internal/llm/framework/frameworktest"
 )
@@ -41,8 +41,8 @@ func TestTrainQuantized(t *testing.T) {
 		}
 		m, err := quantized("")
 		if r.Runtime != framework.MLX {
-			var e *bench.Error
-			if !errors.As(err, &e) || e.Code != bench.ErrUnsupported || e.Message != "--qlora is not there with PyTorch" || e.Hint == "" {
+			var e *fault.Error
+			if !errors.As(err, &e) || e.Code != fault.Unsupported || e.Message != "--qlora is not there with PyTorch" || len(e.Remedies) == 0 {
 				t.Errorf("error %#v", err)
 			}
 			return

@@ -16,7 +16,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/worker"
 )
@@ -49,9 +50,9 @@ func (r *Runtime) Name() string {
 // Load loads the model in a folder onto the CPU when l has no layers, else onto the
 // first GPU; one that is not there is an error that says why.
 func (r *Runtime) Load(ctx context.Context, model string, l llm.Lane) (llm.Session, error) {
-	device := bench.CPU
+	device := hardware.CPU
 	if l.Layers > 0 {
-		device = bench.GPU
+		device = hardware.GPU
 	}
 	m, err := r.Open(ctx, model, Options{Device: string(device), Threads: l.Threads})
 	if err != nil {
@@ -102,7 +103,7 @@ func (r *Runtime) Open(ctx context.Context, folder string, o Options) (*Model, e
 	}
 	if m.About.Layers > 0 {
 		on, total := 0, m.About.Layers+1 // the output layer is one more
-		if m.device.Kind == bench.GPU {
+		if m.device.Kind == hardware.GPU {
 			on = total
 		}
 		m.facts.Layers, m.facts.Total = &on, &total
@@ -111,8 +112,8 @@ func (r *Runtime) Open(ctx context.Context, folder string, o Options) (*Model, e
 }
 
 // pick returns the device that was asked for, never another.
-func pick(found bench.Inventory, name, want string) (bench.Device, error) {
-	if i := slices.IndexFunc(found.Devices, func(d bench.Device) bool { return d.Kind == bench.GPU }); want == "" && len(found.Devices) > 0 {
+func pick(found hardware.Inventory, name, want string) (hardware.Device, error) {
+	if i := slices.IndexFunc(found.Devices, func(d hardware.Device) bool { return d.Kind == hardware.GPU }); want == "" && len(found.Devices) > 0 {
 		return found.Devices[max(i, 0)], nil // the first is the CPU
 	}
 	var there []string
@@ -123,11 +124,11 @@ func pick(found bench.Inventory, name, want string) (bench.Device, error) {
 		there = append(there, d.API)
 	}
 	for _, m := range found.Missing {
-		if m.API == want || want == string(bench.GPU) {
-			return bench.Device{}, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s has no device %s: %s", name, want, m.Reason), Hint: m.Fix}
+		if m.API == want || want == string(hardware.GPU) {
+			return hardware.Device{}, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s has no device %s: %s", name, want, m.Reason), Remedies: m.Remedies}
 		}
 	}
-	return bench.Device{}, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s has no device %q", name, want), Hint: "there are: " + strings.Join(there, ", ")}
+	return hardware.Device{}, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s has no device %q", name, want), Remedies: fault.Advice("there are: " + strings.Join(there, ", "))}
 }
 
 type loadArgs struct {
@@ -159,7 +160,7 @@ type Model struct {
 	About About
 
 	link   *worker.Link
-	device bench.Device
+	device hardware.Device
 	facts  llm.Facts
 }
 

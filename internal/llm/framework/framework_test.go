@@ -11,7 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/llm/framework"
 	"github.com/gpuplay/gpuplay/internal/llm/framework/frameworktest"
@@ -42,7 +43,7 @@ func TestGenerate(t *testing.T) {
 	each(t, func(t *testing.T, r *framework.Runtime, folder string) {
 		m := open(t, r, folder, "")
 		f := m.Facts()
-		if f.Device.Kind != bench.CPU || f.Load <= 0 || *f.Layers != 0 || *f.Total != 3 || f.Context != 512 || *f.Memory < 400_000 || !strings.Contains(f.Runtime, ".") {
+		if f.Device.Kind != hardware.CPU || f.Load <= 0 || *f.Layers != 0 || *f.Total != 3 || f.Context != 512 || *f.Memory < 400_000 || !strings.Contains(f.Runtime, ".") {
 			t.Errorf("facts %+v", f)
 		}
 		if m.About.Layers != 2 || m.About.Hidden != 64 || m.About.Vocabulary != 258 || m.About.Chat || m.About.DType != "float32" || m.About.Parameters*4 != m.About.Bytes {
@@ -101,8 +102,8 @@ func refuses(t *testing.T, m *framework.Model) {
 		"longer than the context": {llm.Request{Prompt: strings.Repeat("a", 500), Tokens: 20}, "500 tokens of prompt and 20 to generate are more than the 512"},
 		"no prompt":               {llm.Request{Tokens: 1}, "the prompt has no tokens"},
 	} {
-		var e *bench.Error
-		if _, err := m.Generate(frameworktest.Limit(t), tt.request, nil); !errors.As(err, &e) || e.Code != bench.ErrInvalid || !strings.Contains(e.Message, tt.says) || e.Hint == "" {
+		var e *fault.Error
+		if _, err := m.Generate(frameworktest.Limit(t), tt.request, nil); !errors.As(err, &e) || e.Code != fault.Invalid || !strings.Contains(e.Message, tt.says) || len(e.Remedies) == 0 {
 			t.Errorf("%s: error %#v", name, err)
 		}
 	}
@@ -143,8 +144,8 @@ func TestRefuses(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			var e *bench.Error
-			if _, err := r.Open(frameworktest.Limit(t), filepath.Join(broken, name), framework.Options{Device: "cpu"}); !errors.As(err, &e) || e.Code != bench.ErrInvalid || !strings.Contains(e.Message, c.says) {
+			var e *fault.Error
+			if _, err := r.Open(frameworktest.Limit(t), filepath.Join(broken, name), framework.Options{Device: "cpu"}); !errors.As(err, &e) || e.Code != fault.Invalid || !strings.Contains(e.Message, c.says) {
 				t.Errorf("%s: error %#v", name, err)
 			}
 		}
@@ -157,13 +158,13 @@ func TestNoGPU(t *testing.T) {
 		s, err := r.Load(frameworktest.Limit(t), folder, llm.Lane{Layers: 99})
 		if err == nil {
 			defer s.Close()
-			if d := s.Facts().Device; d.Kind != bench.GPU {
+			if d := s.Facts().Device; d.Kind != hardware.GPU {
 				t.Errorf("a lane of 99 layers is on %+v", d)
 			}
 			return
 		}
-		var e *bench.Error
-		if !errors.As(err, &e) || e.Code != bench.ErrUnavailable || !strings.Contains(e.Message, "has no device gpu: ") || e.Hint == "" {
+		var e *fault.Error
+		if !errors.As(err, &e) || e.Code != fault.Unavailable || !strings.Contains(e.Message, "has no device gpu: ") || len(e.Remedies) == 0 {
 			t.Errorf("error %#v", err)
 		}
 	})

@@ -4,16 +4,17 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
 func TestPick(t *testing.T) {
-	cpu := bench.Device{ID: "cpu", Kind: bench.CPU, API: "cpu"}
-	gpu := bench.Device{ID: "cuda:GPU-a", Kind: bench.GPU, API: "cuda"}
-	both := bench.Inventory{Devices: []bench.Device{cpu, gpu}}
-	alone := bench.Inventory{Devices: []bench.Device{cpu}, Missing: []bench.Missing{{API: "cuda", Kind: bench.GPU, Reason: "a CPU-only build", Fix: "another"}}}
+	cpu := hardware.Device{ID: "cpu", Kind: hardware.CPU, API: "cpu"}
+	gpu := hardware.Device{ID: "cuda:GPU-a", Kind: hardware.GPU, API: "cuda"}
+	both := hardware.Inventory{Devices: []hardware.Device{cpu, gpu}}
+	alone := hardware.Inventory{Devices: []hardware.Device{cpu}, Missing: []hardware.Missing{{API: "cuda", Kind: hardware.GPU, Reason: "a CPU-only build", Remedies: fault.Advice("another")}}}
 	for _, tt := range []struct {
-		found      bench.Inventory
+		found      hardware.Inventory
 		want, id   string
 		says, hint string
 	}{
@@ -27,8 +28,8 @@ func TestPick(t *testing.T) {
 		{alone, "cuda", "", "torch has no device cuda: a CPU-only build", "another"},
 	} {
 		d, err := pick(tt.found, "torch", tt.want)
-		var e *bench.Error
-		if errors.As(err, &e) != (tt.says != "") || d.ID != tt.id || e != nil && (e.Message != tt.says || e.Hint != tt.hint) {
+		var e *fault.Error
+		if errors.As(err, &e) != (tt.says != "") || d.ID != tt.id || e != nil && (e.Message != tt.says || e.Remedies.String() != tt.hint) {
 			t.Errorf("--device %q: %q, %v", tt.want, d.ID, err)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/process"
 )
@@ -60,7 +60,7 @@ func (r *Runtime) Benchmark(ctx context.Context, model string, l llm.Lane, repea
 	case ctx.Err() != nil:
 		return list, ctx.Err()
 	case err != nil && cmd.ProcessState == nil:
-		return list, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("llama-bench did not start: %v", err)}
+		return list, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("llama-bench did not start: %v", err)}
 	case err != nil:
 		return list, ended("benchmarking", cmd.ProcessState, lastWords(log.String()))
 	}
@@ -76,7 +76,7 @@ func parseBench(text []byte) ([]llm.PeerResult, error) {
 		case errors.Is(err, io.EOF):
 			return list, nil
 		case err != nil:
-			return list, &bench.Error{Code: bench.ErrInternal, Message: fmt.Sprintf("llama-bench's JSON is not understood: %v", err)}
+			return list, &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("llama-bench's JSON is not understood: %v", err)}
 		}
 		p := llm.PeerResult{Name: fmt.Sprintf("tg%d", line.Tokens), Tokens: line.Tokens}
 		if line.Prompt > 0 {

@@ -15,7 +15,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
 // An Installation is llama.cpp's programs on this machine.
@@ -60,7 +61,7 @@ func (s Search) Find(ctx context.Context) (Installation, error) {
 		}
 		server := within(named.dir)
 		if server == "" {
-			return Installation{}, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s %s: there is no llama-server in it, nor in its bin or build/bin", named.flag, named.dir), Hint: "name the folder with llama-server; gpuplay setup llama.cpp gets one"}
+			return Installation{}, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s %s: there is no llama-server in it, nor in its bin or build/bin", named.flag, named.dir), Remedies: fault.Advice("name the folder with llama-server; gpuplay setup llama.cpp gets one")}
 		}
 		return describe(ctx, server)
 	}
@@ -74,7 +75,7 @@ func (s Search) Find(ctx context.Context) (Installation, error) {
 			return describe(ctx, server)
 		}
 	}
-	return Installation{}, &bench.Error{Code: bench.ErrUnavailable, Message: "llama.cpp was not found: no llama-server on the path", Hint: hint}
+	return Installation{}, &fault.Error{Code: fault.Unavailable, Message: "llama.cpp was not found: no llama-server on the path", Remedies: fault.Advice(hint)}
 }
 
 // within returns the llama-server in a folder, or in the folders that a source
@@ -125,7 +126,7 @@ func describe(ctx context.Context, server string) (Installation, error) {
 		if err != nil {
 			why = err.Error()
 		}
-		return found, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s --version: %s", server, why), Hint: "is it llama.cpp's server? gpuplay setup llama.cpp gets one"}
+		return found, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s --version: %s", server, why), Remedies: fault.Advice("is it llama.cpp's server? gpuplay setup llama.cpp gets one")}
 	}
 	real := server
 	if path, err := filepath.EvalSymlinks(server); err == nil { // Homebrew links into its cellar
@@ -185,7 +186,7 @@ func backends(dir string) []string {
 // A GPU is a device that llama.cpp can put layers on.
 type GPU struct {
 	Name   string // what --device calls it: "CUDA0"
-	Device bench.Device
+	Device hardware.Device
 	Free   *int64 // bytes when it was asked; nil when the backend does not say
 }
 
@@ -236,9 +237,9 @@ func parseDevices(text []byte, version string) []GPU {
 		if api == "mtl" {
 			api = "metal"
 		}
-		g := GPU{Name: name, Device: bench.Device{ID: name, Name: rest[:open], Kind: bench.GPU, API: api, Library: "llama.cpp", Version: version}}
+		g := GPU{Name: name, Device: hardware.Device{ID: name, Name: rest[:open], Kind: hardware.GPU, API: api, Library: "llama.cpp", Version: version}}
 		if slices.ContainsFunc(softwareGPUs, func(s string) bool { return strings.Contains(strings.ToLower(g.Device.Name), s) }) {
-			g.Device.Kind = bench.SoftwareGPU
+			g.Device.Kind = hardware.SoftwareGPU
 		}
 		if total > 0 {
 			bytes, unused := total<<20, free<<20

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/plain"
 )
@@ -93,7 +93,7 @@ func (s *server) Generate(ctx context.Context, r llm.Request, each func(llm.Piec
 		err = s.stream(resp.Body, sent, &g, r.Candidates > 0, each)
 	}
 	g.Wall = time.Since(sent)
-	var known *bench.Error
+	var known *fault.Error
 	switch {
 	case err == nil:
 		return g, nil
@@ -105,7 +105,7 @@ func (s *server) Generate(ctx context.Context, r llm.Request, each func(llm.Piec
 	if dead := s.died("generating"); dead != nil {
 		return g, dead
 	}
-	return g, &bench.Error{Code: bench.ErrInternal, Message: fmt.Sprintf("llama-server's answer broke off: %v", err)}
+	return g, &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("llama-server's answer broke off: %v", err)}
 }
 
 func (s *server) body(ctx context.Context, r llm.Request) ([]byte, error) {
@@ -178,9 +178,9 @@ func (s *server) refused(resp *http.Response) error {
 
 func (e serverError) error() error {
 	if e.Type == "exceed_context_size_error" {
-		return &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("the prompt has %d tokens, the context %d", e.Prompt, e.Context), Hint: fmt.Sprintf("a larger context: --ctx %d", (e.Prompt+512+255)/256*256)}
+		return &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("the prompt has %d tokens, the context %d", e.Prompt, e.Context), Remedies: fault.Advice(fmt.Sprintf("a larger context: --ctx %d", (e.Prompt+512+255)/256*256))}
 	}
-	return &bench.Error{Code: bench.ErrInternal, Message: "llama-server: " + plain.Line(e.Message)}
+	return &fault.Error{Code: fault.Internal, Message: "llama-server: " + plain.Line(e.Message)}
 }
 
 // stream reads server-sent events (one JSON object in each data line) until the
@@ -195,7 +195,7 @@ func (s *server) stream(in io.Reader, sent time.Time, g *llm.Generation, sequenc
 		if data, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte("data:")); ok {
 			var e event
 			if json.Unmarshal(data, &e) != nil {
-				return &bench.Error{Code: bench.ErrInternal, Message: fmt.Sprintf("llama-server's stream is not understood: “%s”", clip(plain.Line(string(data))))}
+				return &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("llama-server's stream is not understood: “%s”", clip(plain.Line(string(data))))}
 			}
 			if e.Error != nil {
 				return e.Error.error()
@@ -238,10 +238,10 @@ func (e event) sequence() []llm.Token {
 func (e event) finish(g *llm.Generation) error {
 	t := e.Timings
 	if t == nil || t.PromptMS < 0 || t.PredictedMS < 0 {
-		return &bench.Error{Code: bench.ErrInternal, Message: "llama-server ended the stream without its timings", Hint: "a newer llama.cpp: gpuplay setup llama.cpp"}
+		return &fault.Error{Code: fault.Internal, Message: "llama-server ended the stream without its timings", Remedies: fault.Advice("a newer llama.cpp: gpuplay setup llama.cpp")}
 	}
 	if t.Cached > 0 {
-		return &bench.Error{Code: bench.ErrInternal, Message: fmt.Sprintf("llama-server took %d tokens of the prompt from its cache, which was forbidden", t.Cached)}
+		return &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("llama-server took %d tokens of the prompt from its cache, which was forbidden", t.Cached)}
 	}
 	ms := func(x float64) time.Duration { return time.Duration(x * float64(time.Millisecond)) }
 	g.PromptTokens, g.PromptTime = t.PromptN, ms(t.PromptMS)

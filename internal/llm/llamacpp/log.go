@@ -9,7 +9,7 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/process"
 )
@@ -131,16 +131,16 @@ func clip(line string) string {
 }
 
 // ended says how a program of llama.cpp ended and quotes its last words.
-func ended(doing string, state *os.ProcessState, words string) *bench.Error {
-	e := &bench.Error{Code: bench.ErrCrashed}
+func ended(doing string, state *os.ProcessState, words string) *fault.Error {
+	e := &fault.Error{Code: fault.Crashed}
 	switch sig := process.Signal(state); {
 	case sig == syscall.SIGILL:
 		e.Message = fmt.Sprintf("llama.cpp ended by signal %d (%v) while %s: it was built for a CPU with more instruction sets than this one has", int(sig), sig, doing)
-		e.Hint = "gpuplay setup llama.cpp --from-source builds one for this machine"
+		e.Remedies = fault.Advice("gpuplay setup llama.cpp --from-source builds one for this machine")
 		return e
 	case sig == syscall.SIGKILL:
 		e.Message = fmt.Sprintf("llama.cpp was killed while %s", doing)
-		e.Hint = "the system kills a process when memory runs out: try a smaller model or --ctx"
+		e.Remedies = fault.Advice("the system kills a process when memory runs out: try a smaller model or --ctx")
 	case sig != 0:
 		e.Message = fmt.Sprintf("llama.cpp ended by signal %d (%v) while %s", int(sig), sig, doing)
 	case state == nil:
@@ -150,9 +150,9 @@ func ended(doing string, state *os.ProcessState, words string) *bench.Error {
 	}
 	switch lower := strings.ToLower(words); {
 	case strings.Contains(lower, "out of memory"), strings.Contains(lower, "failed to allocate"):
-		e.Code, e.Hint = bench.ErrOutOfMemory, "try a smaller model, fewer layers with --ngl, or a smaller --ctx"
+		e.Code, e.Remedies = fault.OutOfMemory, fault.Advice("try a smaller model, fewer layers with --ngl, or a smaller --ctx")
 	case strings.Contains(lower, "unknown model architecture"):
-		e.Hint = "a newer llama.cpp may know it: gpuplay setup llama.cpp"
+		e.Remedies = fault.Advice("a newer llama.cpp may know it: gpuplay setup llama.cpp")
 	}
 	if words != "" {
 		e.Message += fmt.Sprintf(": “%s”", words)

@@ -9,7 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
 )
 
@@ -27,7 +28,7 @@ ggml_cuda_init: found 1 CUDA devices:
 `
 	type row struct {
 		name, device, api string
-		kind              bench.Kind
+		kind              hardware.Kind
 		memory            int64
 	}
 	var got []row
@@ -39,9 +40,9 @@ ggml_cuda_init: found 1 CUDA devices:
 		got = append(got, r)
 	}
 	want := []row{
-		{"Vulkan0", "llvmpipe (LLVM 15.0.6, 256 bits)", "vulkan", bench.SoftwareGPU, 2048},
-		{"CUDA0", "NVIDIA GeForce RTX 4090", "cuda", bench.GPU, 24183},
-		{"MTL0", "Apple M4 Max", "metal", bench.GPU, 110100},
+		{"Vulkan0", "llvmpipe (LLVM 15.0.6, 256 bits)", "vulkan", hardware.SoftwareGPU, 2048},
+		{"CUDA0", "NVIDIA GeForce RTX 4090", "cuda", hardware.GPU, 24183},
+		{"MTL0", "Apple M4 Max", "metal", hardware.GPU, 110100},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(row{})); diff != "" {
 		t.Errorf("devices (-want +got):\n%s", diff)
@@ -141,9 +142,9 @@ func TestFind(t *testing.T) {
 		}
 	}
 	_, err := Search{Dir: dir}.Find(t.Context())
-	code(t, err, bench.ErrUnavailable, "there is no llama-server in it")
+	code(t, err, fault.Unavailable, "there is no llama-server in it")
 	_, err = Search{LookPath: never}.Find(t.Context())
-	code(t, err, bench.ErrUnavailable, "was not found", "gpuplay setup llama.cpp")
+	code(t, err, fault.Unavailable, "was not found", "gpuplay setup llama.cpp")
 }
 
 // What a server could send: nothing of it panics, and no figure is made of what is

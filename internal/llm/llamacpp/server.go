@@ -17,7 +17,8 @@ import (
 
 	gopsutil "github.com/shirou/gopsutil/v4/process"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/process"
 )
@@ -71,7 +72,7 @@ func (r *Runtime) Load(ctx context.Context, model string, l llm.Lane) (llm.Sessi
 	for {
 		port, err := freePort()
 		if err != nil {
-			return nil, &bench.Error{Code: bench.ErrInternal, Message: fmt.Sprintf("no port on 127.0.0.1: %v", err)}
+			return nil, &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("no port on 127.0.0.1: %v", err)}
 		}
 		s, err := r.start(ctx, model, l, port)
 		var taken *portError
@@ -89,12 +90,12 @@ func (r *Runtime) Load(ctx context.Context, model string, l llm.Lane) (llm.Sessi
 // fits refuses a lane that cannot be before its server is started.
 func (r *Runtime) fits(l llm.Lane) error {
 	if l.Layers > 0 && r.GPU == nil {
-		return &bench.Error{Code: bench.ErrUnavailable, Message: r.NoGPU, Hint: "gpuplay setup llama.cpp gets a build for the GPU that is here"}
+		return &fault.Error{Code: fault.Unavailable, Message: r.NoGPU, Remedies: fault.Advice("gpuplay setup llama.cpp gets a build for the GPU that is here")}
 	}
 	// Weights are mapped from the file, so the system can do with less and read
 	// them again and again; a figure of that measures the disk.
 	if l.Layers == 0 && r.Free > 0 && r.Bytes > r.Free {
-		return &bench.Error{Code: bench.ErrOutOfMemory, Message: fmt.Sprintf("the model needs %s of memory, %s can be had", gigabytes(r.Bytes), gigabytes(r.Free)), Hint: "a smaller model, or one with fewer bits a weight, fits"}
+		return &fault.Error{Code: fault.OutOfMemory, Message: fmt.Sprintf("the model needs %s of memory, %s can be had", gigabytes(r.Bytes), gigabytes(r.Free)), Remedies: fault.Advice("a smaller model, or one with fewer bits a weight, fits")}
 	}
 	return nil
 }
@@ -156,7 +157,7 @@ func (r *Runtime) start(ctx context.Context, model string, l llm.Lane, port int)
 	began := time.Now()
 	wait, err := process.Start(s.cmd)
 	if err != nil {
-		return nil, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("%s did not start: %v", r.Server, err)}
+		return nil, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s did not start: %v", r.Server, err)}
 	}
 	go s.log.read(pipe)
 	go func() {
@@ -230,9 +231,9 @@ func (s *server) ask(ctx context.Context, model string) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		return &bench.Error{Code: bench.ErrInternal, Message: fmt.Sprintf("llama-server's /props is not understood: %v", err), Hint: "a newer llama.cpp: gpuplay setup llama.cpp"}
+		return &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("llama-server's /props is not understood: %v", err), Remedies: fault.Advice("a newer llama.cpp: gpuplay setup llama.cpp")}
 	case status != http.StatusOK || props.Path != model:
-		return &portError{&bench.Error{Code: bench.ErrInternal, Message: fmt.Sprintf("%s is another server: it has model %q", s.url, props.Path)}}
+		return &portError{&fault.Error{Code: fault.Internal, Message: fmt.Sprintf("%s is another server: it has model %q", s.url, props.Path)}}
 	}
 	if props.Defaults.Context > 0 {
 		s.facts.Context = props.Defaults.Context
@@ -254,7 +255,7 @@ func (s *server) ask(ctx context.Context, model string) error {
 func (r *Runtime) describe(s *server, l llm.Lane) {
 	f := &s.facts
 	if l.Layers == 0 {
-		f.Device = bench.Device{ID: "cpu", Name: r.CPU, Kind: bench.CPU, API: "cpu", Library: "llama.cpp", Version: r.Version}
+		f.Device = hardware.Device{ID: "cpu", Name: r.CPU, Kind: hardware.CPU, API: "cpu", Library: "llama.cpp", Version: r.Version}
 		f.Memory = s.log.memory("CPU")
 		return
 	}
@@ -265,7 +266,7 @@ func (r *Runtime) describe(s *server, l llm.Lane) {
 	case f.Layers == nil:
 		f.Notes = append(f.Notes, "llama.cpp did not say how many layers are on the GPU")
 	case *f.Layers == 0:
-		f.Device.Kind = bench.CPU
+		f.Device.Kind = hardware.CPU
 		f.Notes = append(f.Notes, "not on the GPU: llama.cpp put no layer there")
 	}
 }

@@ -12,8 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/llm/llmtest"
 )
@@ -45,16 +46,16 @@ func load(t *testing.T, rt *Runtime, model string, l llm.Lane) *server {
 	return s.(*server)
 }
 
-func code(t *testing.T, err error, want bench.Code, says ...string) {
+func code(t *testing.T, err error, want fault.Code, says ...string) {
 	t.Helper()
 	if !errors.Is(err, want) {
 		t.Fatalf("error %v, want one of code %s", err, want)
 	}
-	var e *bench.Error
+	var e *fault.Error
 	errors.As(err, &e)
 	for _, s := range says {
-		if !strings.Contains(e.Message+" | "+e.Hint, s) {
-			t.Errorf("error %q (%s) does not say %q", e.Message, e.Hint, s)
+		if !strings.Contains(e.Message+" | "+e.Remedies.String(), s) {
+			t.Errorf("error %q (%s) does not say %q", e.Message, e.Remedies.String(), s)
 		}
 	}
 }
@@ -67,7 +68,7 @@ func TestServer(t *testing.T) {
 
 	t.Run("facts", func(t *testing.T) {
 		f := s.Facts()
-		if f.Device.Kind != bench.CPU || f.Device.Name != "this CPU" || f.Context != 1024 || f.Load <= 0 || f.Runtime != "llama.cpp "+rt.Version {
+		if f.Device.Kind != hardware.CPU || f.Device.Name != "this CPU" || f.Context != 1024 || f.Load <= 0 || f.Runtime != "llama.cpp "+rt.Version {
 			t.Errorf("facts %+v", f)
 		}
 		if f.Memory == nil || *f.Memory < 100e6 {
@@ -77,7 +78,7 @@ func TestServer(t *testing.T) {
 
 	t.Run("a prompt longer than the context", func(t *testing.T) {
 		g, err := s.Generate(t.Context(), llm.Request{Filler: 2000, Tokens: 4}, nil)
-		code(t, err, bench.ErrInvalid, "the prompt has 2000 tokens, the context 1024", "--ctx 2560")
+		code(t, err, fault.Invalid, "the prompt has 2000 tokens, the context 1024", "--ctx 2560")
 		if g.Tokens != 0 {
 			t.Errorf("%d tokens of a refused prompt", g.Tokens)
 		}
@@ -120,7 +121,7 @@ func TestServer(t *testing.T) {
 				s.cmd.Process.Kill()
 			}
 		})
-		code(t, err, bench.ErrCrashed, "llama.cpp was killed while generating")
+		code(t, err, fault.Crashed, "llama.cpp was killed while generating")
 		if g.Tokens < 5 || g.Text == "" {
 			t.Errorf("kept %d tokens, %q", g.Tokens, g.Text)
 		}
@@ -134,10 +135,10 @@ func TestServer(t *testing.T) {
 func TestRefused(t *testing.T) {
 	rt := &Runtime{NoGPU: "there is no GPU"}
 	_, err := rt.Load(t.Context(), "model.gguf", llm.Lane{Layers: 99})
-	code(t, err, bench.ErrUnavailable, "there is no GPU", "gpuplay setup llama.cpp")
+	code(t, err, fault.Unavailable, "there is no GPU", "gpuplay setup llama.cpp")
 	rt = &Runtime{Bytes: 40e9, Free: 8e9}
 	_, err = rt.Load(t.Context(), "model.gguf", llm.Lane{})
-	code(t, err, bench.ErrOutOfMemory, "the model needs 40.0 GB of memory, 8.0 GB can be had")
+	code(t, err, fault.OutOfMemory, "the model needs 40.0 GB of memory, 8.0 GB can be had")
 }
 
 func TestServerThatDoesNotStart(t *testing.T) {
@@ -162,7 +163,7 @@ func TestServerThatDoesNotStart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := rt.Load(t.Context(), tt.path, llm.Lane{})
-			code(t, err, bench.ErrCrashed, "llama.cpp ended with exit code 1 while loading the model", tt.says, tt.hint)
+			code(t, err, fault.Crashed, "llama.cpp ended with exit code 1 while loading the model", tt.says, tt.hint)
 		})
 	}
 	t.Run("cancelled", func(t *testing.T) {
@@ -175,7 +176,7 @@ func TestServerThatDoesNotStart(t *testing.T) {
 	t.Run("no program", func(t *testing.T) {
 		bad := &Runtime{Installation: Installation{Server: filepath.Join(dir, "none")}}
 		_, err := bad.Load(t.Context(), model, llm.Lane{})
-		code(t, err, bench.ErrUnavailable, "did not start")
+		code(t, err, fault.Unavailable, "did not start")
 	})
 }
 
@@ -224,7 +225,7 @@ func TestSoftwareGPU(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(gpus) == 0 || gpus[0].Device.Kind != bench.SoftwareGPU {
+	if len(gpus) == 0 || gpus[0].Device.Kind != hardware.SoftwareGPU {
 		enginetest.Require(t, "llama.cpp-vulkan", "this llama.cpp has no Vulkan backend, or there is no lavapipe")
 	}
 	if testing.Short() {
@@ -241,7 +242,7 @@ func TestSoftwareGPU(t *testing.T) {
 	defer session.Close()
 	s := session
 	f := s.Facts()
-	if f.Device.Kind != bench.SoftwareGPU || f.Layers == nil || f.Total == nil || *f.Layers != *f.Total || *f.Layers == 0 {
+	if f.Device.Kind != hardware.SoftwareGPU || f.Layers == nil || f.Total == nil || *f.Layers != *f.Total || *f.Layers == 0 {
 		t.Errorf("facts %+v", f)
 	}
 	if f.Memory == nil || *f.Memory < 50e6 {

@@ -12,7 +12,7 @@ import (
 	"net/url"
 	"strings"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/plain"
 )
 
@@ -27,7 +27,7 @@ func (s *session) get(ctx context.Context, path string, into any) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("what answers at %s is no Ollama: %v", s.url.Host, err), Hint: "is OLLAMA_HOST right?"}
+		return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("what answers at %s is no Ollama: %v", s.url.Host, err), Remedies: fault.Advice("is OLLAMA_HOST right?")}
 	}
 	return nil
 }
@@ -50,7 +50,7 @@ func (s *session) ask(ctx context.Context, q request, each func(answer)) (last a
 		if len(bytes.TrimSpace(line)) > 0 {
 			var a answer
 			if broken := json.Unmarshal(line, &a); broken != nil && err == nil {
-				return last, &bench.Error{Code: bench.ErrInternal, Message: fmt.Sprintf("Ollama's answer is not understood: %v", broken), Hint: "is OLLAMA_HOST right?"}
+				return last, &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("Ollama's answer is not understood: %v", broken), Remedies: fault.Advice("is OLLAMA_HOST right?")}
 			} else if broken == nil {
 				if a.Error != "" {
 					return last, s.said(http.StatusOK, a.Error)
@@ -70,7 +70,7 @@ func (s *session) ask(ctx context.Context, q request, each func(answer)) (last a
 			err = errors.New("it ended early")
 			fallthrough
 		case err != nil:
-			return last, &bench.Error{Code: bench.ErrCrashed, Message: fmt.Sprintf("Ollama's answer broke off: %v", err), Hint: "its log says more: https://docs.ollama.com/troubleshooting"}
+			return last, &fault.Error{Code: fault.Crashed, Message: fmt.Sprintf("Ollama's answer broke off: %v", err), Remedies: fault.Advice("its log says more: https://docs.ollama.com/troubleshooting")}
 		}
 	}
 }
@@ -91,7 +91,7 @@ func (s *session) do(ctx context.Context, method, path string, body []byte) (*ht
 		if errors.As(err, &u) {
 			err = u.Err
 		}
-		return nil, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("no Ollama answers at %s: %v", s.url.Host, err), Hint: "start it with ollama serve or its app (https://ollama.com/download); OLLAMA_HOST says where it is"}
+		return nil, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("no Ollama answers at %s: %v", s.url.Host, err), Remedies: fault.Advice("start it with ollama serve or its app (https://ollama.com/download); OLLAMA_HOST says where it is")}
 	}
 	if response.StatusCode >= 400 {
 		defer response.Body.Close()
@@ -107,14 +107,14 @@ func (s *session) do(ctx context.Context, method, path string, body []byte) (*ht
 
 // said turns Ollama's words into an error.
 func (s *session) said(status int, words string) error {
-	e := &bench.Error{Code: bench.ErrInternal, Message: "Ollama: " + plain.Line(words), Hint: "its log says more: https://docs.ollama.com/troubleshooting"}
+	e := &fault.Error{Code: fault.Internal, Message: "Ollama: " + plain.Line(words), Remedies: fault.Advice("its log says more: https://docs.ollama.com/troubleshooting")}
 	switch lower := strings.ToLower(words); {
 	case status == http.StatusNotFound:
-		e.Code, e.Hint = bench.ErrUnavailable, "ollama pull "+s.model
+		e.Code, e.Remedies = fault.Unavailable, fault.Advice("ollama pull "+s.model)
 	case strings.Contains(lower, "context"):
-		e.Code, e.Hint = bench.ErrInvalid, "--ctx allows a longer prompt"
+		e.Code, e.Remedies = fault.Invalid, fault.Advice("--ctx allows a longer prompt")
 	case strings.Contains(lower, "memory"):
-		e.Code, e.Hint = bench.ErrOutOfMemory, "a smaller model, or one with fewer bits a weight, fits"
+		e.Code, e.Remedies = fault.OutOfMemory, fault.Advice("a smaller model, or one with fewer bits a weight, fits")
 	}
 	return e
 }

@@ -20,7 +20,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/plain"
@@ -62,7 +63,7 @@ func base(host string) (*url.URL, error) {
 	}
 	u, err := url.Parse(scheme + "://" + net.JoinHostPort(name, number))
 	if err != nil || scheme != "http" && scheme != "https" {
-		return nil, &bench.Error{Code: bench.ErrInvalid, Message: fmt.Sprintf("OLLAMA_HOST %s is no address", host), Hint: "for example OLLAMA_HOST=127.0.0.1:11434"}
+		return nil, &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("OLLAMA_HOST %s is no address", host), Remedies: fault.Advice("for example OLLAMA_HOST=127.0.0.1:11434")}
 	}
 	if path != "" {
 		u.Path = "/" + path
@@ -222,20 +223,20 @@ func (s *session) find(ctx context.Context) (listed, error) {
 	for _, m := range tags.Models {
 		if m.Name = plain.Line(m.Name); s.model == "" && m.Remote == "" || s.model != "" && (m.Name == s.model || m.Name == s.model+":latest") {
 			if m.Remote != "" {
-				return m, &bench.Error{Code: bench.ErrUnsupported, Message: fmt.Sprintf("%s runs at %s, not on this machine", s.model, plain.Line(m.Remote)), Hint: "choose a model that was pulled: ollama list shows them with their size"}
+				return m, &fault.Error{Code: fault.Unsupported, Message: fmt.Sprintf("%s runs at %s, not on this machine", s.model, plain.Line(m.Remote)), Remedies: fault.Advice("choose a model that was pulled: ollama list shows them with their size")}
 			}
 			return m, nil
 		}
 		names = append(names, m.Name)
 	}
 	if s.model == "" {
-		return listed{}, &bench.Error{Code: bench.ErrUnavailable, Message: "Ollama has no model", Hint: "ollama pull " + small}
+		return listed{}, &fault.Error{Code: fault.Unavailable, Message: "Ollama has no model", Remedies: fault.Advice("ollama pull " + small)}
 	}
 	hint := "ollama pull " + s.model
 	if len(names) > 0 {
 		hint += "; it has " + strings.Join(names[:min(len(names), 8)], ", ")
 	}
-	return listed{}, &bench.Error{Code: bench.ErrUnavailable, Message: fmt.Sprintf("Ollama has no model %s", s.model), Hint: hint}
+	return listed{}, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("Ollama has no model %s", s.model), Remedies: fault.Advice(hint)}
 }
 
 // small is a model that can be talked to, of 400 MB.
@@ -249,14 +250,14 @@ func (s *session) place(ctx context.Context, r *Runtime) error {
 		return err
 	}
 	if m == nil {
-		return &bench.Error{Code: bench.ErrInternal, Message: fmt.Sprintf("Ollama has loaded %s and does not list it", s.model), Hint: "does another program use this Ollama?"}
+		return &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("Ollama has loaded %s and does not list it", s.model), Remedies: fault.Advice("does another program use this Ollama?")}
 	}
 	f := &s.facts
 	f.Context = m.Context
-	f.Device = bench.Device{ID: "cpu", Name: r.CPU, Kind: bench.CPU, API: "cpu", Library: "Ollama", Version: strings.TrimPrefix(f.Runtime, "Ollama ")}
+	f.Device = hardware.Device{ID: "cpu", Name: r.CPU, Kind: hardware.CPU, API: "cpu", Library: "Ollama", Version: strings.TrimPrefix(f.Runtime, "Ollama ")}
 	f.Memory = &m.Size
 	if m.VRAM > 0 {
-		f.Device.ID, f.Device.Name, f.Device.Kind, f.Device.API = "gpu", r.GPU, bench.GPU, "gpu"
+		f.Device.ID, f.Device.Name, f.Device.Kind, f.Device.API = "gpu", r.GPU, hardware.GPU, "gpu"
 		if r.GPU == "" {
 			f.Device.Name = "the GPU that Ollama uses"
 		}
@@ -334,7 +335,7 @@ func (s *session) Close() error {
 func (s *session) Generate(ctx context.Context, r llm.Request, each func(llm.Piece)) (g llm.Generation, err error) {
 	for {
 		g, err = s.generate(ctx, r, each)
-		if r.Filler < 2 || !errors.Is(err, bench.ErrInvalid) {
+		if r.Filler < 2 || !errors.Is(err, fault.Invalid) {
 			return g, err
 		}
 		r.Filler /= 2 // a vocabulary of parts of words makes more tokens of them than the context has

@@ -11,8 +11,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/llm/ollama/ollamatest"
 )
@@ -27,7 +28,7 @@ func TestBase(t *testing.T) {
 		}
 	}
 	for _, host := range []string{"ftp://box", "a b:%zz"} {
-		if u, err := base(host); !errors.Is(err, bench.ErrInvalid) {
+		if u, err := base(host); !errors.Is(err, fault.Invalid) {
 			t.Errorf("%q is %v, %v", host, u, err)
 		}
 	}
@@ -67,7 +68,7 @@ func TestReal(t *testing.T) {
 		if !strings.HasPrefix(f.Runtime, "Ollama ") || f.Load <= 0 || f.Memory == nil || *f.Memory <= 0 || f.Context != 512 || f.Device.Version == "" {
 			t.Errorf("facts %+v", f)
 		}
-		if f.Device.Kind == bench.CPU && (len(f.Notes) > 0) != (layers > 0) {
+		if f.Device.Kind == hardware.CPU && (len(f.Notes) > 0) != (layers > 0) {
 			t.Errorf("%d layers on the GPU: notes %q", layers, f.Notes)
 		}
 		var first, second llm.Generation
@@ -93,7 +94,7 @@ func TestReal(t *testing.T) {
 			t.Errorf("a filler of 512: %+v, %v", long, err)
 		}
 		_, err = s.Generate(t.Context(), llm.Request{Prompt: strings.Repeat("x", 2000), Tokens: 1}, func(llm.Piece) {})
-		if !errors.Is(err, bench.ErrInvalid) {
+		if !errors.Is(err, fault.Invalid) {
 			t.Errorf("a prompt longer than the context: %v", err)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -112,7 +113,7 @@ func TestReal(t *testing.T) {
 	if texts[0] != texts[1] {
 		t.Errorf("the lanes say %q", texts)
 	}
-	if _, err := r.Load(t.Context(), "large", llm.Lane{}); !errors.Is(err, bench.ErrUnavailable) || err.Error() != "Ollama has no model large" {
+	if _, err := r.Load(t.Context(), "large", llm.Lane{}); !errors.Is(err, fault.Unavailable) || err.Error() != "Ollama has no model large" {
 		t.Errorf("error %v of a model that is not there", err)
 	}
 	for _, word := range []string{"", "tiny", "tiny:latest"} {
@@ -121,7 +122,7 @@ func TestReal(t *testing.T) {
 			t.Errorf("%q is %+v, %v", word, m, err)
 		}
 	}
-	if _, err := r.Find(t.Context(), "large"); !errors.Is(err, bench.ErrUnavailable) {
+	if _, err := r.Find(t.Context(), "large"); !errors.Is(err, fault.Unavailable) {
 		t.Errorf("error %v of a model that is not there", err)
 	}
 }
@@ -165,16 +166,16 @@ func TestPlace(t *testing.T) {
 	for _, tt := range []struct {
 		layers     int
 		size, vram int64
-		kind       bench.Kind
+		kind       hardware.Kind
 		memory     int64
 		note       string
 	}{
-		{0, 100, 0, bench.CPU, 100, ""},
-		{99, 100, 100, bench.GPU, 100, ""},
-		{99, 100, 40, bench.GPU, 40, "40% of the model is on the GPU, the rest on the CPU"},
-		{8, 100, 40, bench.GPU, 40, ""},
-		{99, 100, 0, bench.CPU, 100, "not on the GPU: Ollama put no byte of the model there (size_vram 0)"},
-		{0, 2e9, 1e9, bench.GPU, 1e9, "not on the CPU alone: Ollama put 1.00 GB on the GPU"},
+		{0, 100, 0, hardware.CPU, 100, ""},
+		{99, 100, 100, hardware.GPU, 100, ""},
+		{99, 100, 40, hardware.GPU, 40, "40% of the model is on the GPU, the rest on the CPU"},
+		{8, 100, 40, hardware.GPU, 40, ""},
+		{99, 100, 0, hardware.CPU, 100, "not on the GPU: Ollama put no byte of the model there (size_vram 0)"},
+		{0, 2e9, 1e9, hardware.GPU, 1e9, "not on the CPU alone: Ollama put 1.00 GB on the GPU"},
 	} {
 		host := answers(t, tags, fmt.Sprintf(`{"models":[{"name":"llama3.2:latest","size":%d,"size_vram":%d,"context_length":4096}]}`, tt.size, tt.vram), "")
 		s, err := (&Runtime{Host: host}).Load(t.Context(), "llama3.2", llm.Lane{Layers: tt.layers})
@@ -192,13 +193,13 @@ func TestFails(t *testing.T) {
 	const piece = `{"model":"llama3.2","response":"The","done":false}` + "\n"
 	for _, tt := range []struct {
 		name, generate string
-		code           bench.Code
+		code           fault.Code
 		says           string
 	}{
-		{"breaks off", piece, bench.ErrCrashed, "Ollama's answer broke off: it ended early"},
-		{"an error in the middle", piece + `{"error":"an error was encountered while running the model: \u001b[31mCUDA error"}` + "\n", bench.ErrInternal, "Ollama: an error was encountered while running the model: ^[[31mCUDA error"},
-		{"no memory", piece + `{"error":"model requires more system memory (5 GiB) than is available"}`, bench.ErrOutOfMemory, "more system memory"},
-		{"another language", piece + "<html>\n", bench.ErrInternal, "Ollama's answer is not understood"},
+		{"breaks off", piece, fault.Crashed, "Ollama's answer broke off: it ended early"},
+		{"an error in the middle", piece + `{"error":"an error was encountered while running the model: \u001b[31mCUDA error"}` + "\n", fault.Internal, "Ollama: an error was encountered while running the model: ^[[31mCUDA error"},
+		{"no memory", piece + `{"error":"model requires more system memory (5 GiB) than is available"}`, fault.OutOfMemory, "more system memory"},
+		{"another language", piece + "<html>\n", fault.Internal, "Ollama's answer is not understood"},
 	} {
 		s, err := (&Runtime{Host: answers(t, tags, ps, tt.generate)}).Load(t.Context(), "llama3.2", llm.Lane{})
 		if err != nil {
