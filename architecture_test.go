@@ -65,34 +65,54 @@ var rules = []struct {
 	forbidden func(path, imported string) bool
 }{
 	{"nothing imports cmd", all, func(_, imported string) bool { return strings.HasPrefix(imported, module+"/cmd/") }},
-	{"bench imports no engine, store, telemetry, web or worker", is("bench"), func(_, imported string) bool {
-		return within(imported, "engine", "store", "telemetry", "web", "worker", "python", "ffi")
+	{"only cmd and web import labs", func(path string) bool { return !within(path, "lab", "web") && !isCommand(path) }, func(_, imported string) bool { return within(imported, "lab") }},
+	{"labs know no renderer", below("lab"), func(_, imported string) bool { return within(imported, "encode", "term", "store", "web") }},
+	{"labs never import one another", below("lab"), func(path, imported string) bool {
+		return within(imported, "lab") && imported != internal+"lab" && !strings.HasPrefix(path+"/", imported+"/")
 	}},
-	{"engines never import one another", func(path string) bool { return within(path, "engine") }, func(path, imported string) bool {
+	{"what reads records starts nothing", below("judge", "encode", "term", "store"), func(_, imported string) bool {
+		return within(imported, "engine", "worker", "python", "catalog", "lab", "ffi", "gemm", "process")
+	}},
+	{"judging comes before writing, and writing before neither", is("judge"), func(_, imported string) bool { return within(imported, "encode", "term") }},
+	{"encoders and the terminal are apart", is("encode"), func(_, imported string) bool { return within(imported, "term") }},
+	{"domains know neither engines nor processes, and nobody who reads records", below("bench", "llm", "train", "measure", "event", "hardware", "fault", "record"), func(path, imported string) bool {
+		if within(path, "llm") && path != internal+"llm" { // runtimes
+			return within(imported, "lab", "catalog", "judge", "encode", "term", "record")
+		}
+		return within(imported, "engine", "store", "telemetry", "web", "worker", "python", "ffi", "process", "catalog", "lab", "judge", "encode", "term")
+	}},
+	{"engines never import one another", below("engine"), func(path, imported string) bool {
 		return within(imported, "engine") && imported != path
 	}},
-	{"llm imports no runtime", is("llm"), func(_, imported string) bool { return within(imported, "llm", "worker", "python", "process") }},
+	{"llm imports no runtime", is("llm"), func(_, imported string) bool { return within(imported, "llm") }},
 	{"runtimes never import one another", func(path string) bool { return within(path, "llm") && path != internal+"llm" }, func(path, imported string) bool {
 		return within(imported, "llm") && imported != internal+"llm" && !strings.HasPrefix(path+"/", imported+"/")
 	}},
 	{"only ffi/dl imports purego", not(is("ffi/dl")), func(_, imported string) bool {
 		return strings.HasPrefix(imported, "github.com/ebitengine/purego")
 	}},
-	{"units, statistics and matrices stand on the standard library", is("unit", "stats", "matrix"), func(_, imported string) bool {
+	{"units, statistics and matrices stand on the standard library", is("unit", "stats", "matrix", "plain"), func(_, imported string) bool {
 		first, _, _ := strings.Cut(imported, "/")
-		return strings.Contains(first, ".") || strings.HasPrefix(imported, module+"/")
+		return strings.Contains(first, ".")
 	}},
 	{"gemm and roof know nothing of gpuplay but the CPU's layout", is("gemm", "roof"), func(_, imported string) bool {
 		return strings.HasPrefix(imported, module+"/") && !within(imported, "topology")
 	}},
 	{"topology knows nothing of gpuplay", is("topology"), func(_, imported string) bool { return strings.HasPrefix(imported, module+"/") }},
-	{"reports measure nothing", is("report"), func(_, imported string) bool { return within(imported, "engine", "worker", "gemm", "ffi", "python") }},
 }
+
+// isCommand reports whether a package is a program.
+func isCommand(path string) bool { return strings.HasPrefix(path, module+"/cmd/") }
 
 func all(string) bool { return true }
 
 func is(names ...string) func(string) bool {
 	return func(path string) bool { return slices.Contains(names, strings.TrimPrefix(path, internal)) }
+}
+
+// below returns whether a package is one of those or below it.
+func below(names ...string) func(string) bool {
+	return func(path string) bool { return within(path, names...) }
 }
 
 func not(f func(string) bool) func(string) bool { return func(path string) bool { return !f(path) } }
@@ -121,7 +141,7 @@ func TestImports(t *testing.T) {
 }
 
 // testPackages are made for tests.
-var testPackages = []string{"engine/fake", "engine/enginetest", "hub/hubtest", "llm/framework/frameworktest", "llm/llmtest", "llm/ollama/ollamatest", "model/modeltest"}
+var testPackages = []string{"engine/fake", "engine/enginetest", "hub/hubtest", "lab/labtest", "llm/framework/frameworktest", "llm/llmtest", "llm/ollama/ollamatest", "model/modeltest"}
 
 // The program's list of engines must not hold the fake one, nor any package but
 // tests use what is made for tests.
@@ -154,7 +174,7 @@ var readsEnvironment = regexp.MustCompile(`\bos\.(Getenv|LookupEnv|Environ|Expan
 func TestOnlyCmdReadsTheEnvironment(t *testing.T) {
 	for _, system := range []string{"linux", "darwin", "windows"} {
 		for _, p := range packages(t, system, "amd64") {
-			if strings.HasPrefix(p.ImportPath, module+"/cmd/") || within(p.ImportPath, "engine/enginetest", "llm/llmtest", "llm/ollama/ollamatest", "llm/framework/frameworktest") { // which tests use
+			if isCommand(p.ImportPath) || within(p.ImportPath, "engine/enginetest", "llm/llmtest", "llm/ollama/ollamatest", "llm/framework/frameworktest") { // which tests use
 				continue
 			}
 			for _, name := range p.GoFiles {

@@ -1,5 +1,6 @@
-"""Turns the GGUF file of a Gemma 3 text model into a folder as Hugging Face has it,
-which mlx-lm and transformers load: a real model for tests, from a package index.
+"""Converts the GGUF file of a Gemma 3 text model to a folder in the Hugging Face
+format, which mlx-lm and transformers can load. So the tests get a real model from a
+package index.
 
     python gemma_from_gguf.py FILE.gguf FOLDER
 
@@ -16,7 +17,7 @@ import numpy as np
 from safetensors.numpy import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, processors
 
-# What llama.cpp and Hugging Face call the same tensor of a layer.
+# The names of the tensors of a layer, in llama.cpp and in Hugging Face models.
 IN_LAYER = {
     "attn_norm": "input_layernorm", "post_attention_norm": "post_attention_layernorm",
     "ffn_norm": "pre_feedforward_layernorm", "post_ffw_norm": "post_feedforward_layernorm",
@@ -26,7 +27,7 @@ IN_LAYER = {
 }
 OUTSIDE = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
 
-NORMAL, CONTROL, USER_DEFINED = 1, 3, 4  # types of tokens in a GGUF file
+NORMAL, CONTROL, USER_DEFINED = 1, 3, 4  # token types in a GGUF file
 
 
 def name_of(tensor):
@@ -42,7 +43,7 @@ def weights(reader):
     for tensor in reader.tensors:
         values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
         if tensor.name.endswith("norm.weight"):
-            values = values - 1  # Gemma multiplies with 1 + w, and llama.cpp keeps the sum
+            values = values - 1  # Gemma multiplies by 1 + w; llama.cpp stores that sum
         made[name_of(tensor.name)] = np.ascontiguousarray(values)
     return made
 
@@ -53,10 +54,10 @@ def config(value, embedding, tied):
         "architectures": ["Gemma3ForCausalLM"], "model_type": "gemma3_text", "torch_dtype": "float32",
         "hidden_size": value("gemma3.embedding_length"), "intermediate_size": value("gemma3.feed_forward_length"), "num_hidden_layers": value("gemma3.block_count"),
         "num_attention_heads": value("gemma3.attention.head_count"), "num_key_value_heads": value("gemma3.attention.head_count_kv"),
-        "head_dim": heads, "query_pre_attn_scalar": heads,  # the same in all Gemma 3 but 27B
+        "head_dim": heads, "query_pre_attn_scalar": heads,  # the same in all Gemma 3 models except 27B
         "rms_norm_eps": round(value("gemma3.attention.layer_norm_rms_epsilon"), 9), "rope_theta": value("gemma3.rope.freq_base"),
         "sliding_window": value("gemma3.attention.sliding_window"), "max_position_embeddings": value("gemma3.context_length"),
-        # A GGUF file has neither; they are fixed in Gemma 3.
+        # Not in the GGUF file; constant in Gemma 3.
         "rope_local_base_freq": 10000.0, "sliding_window_pattern": 6,
         "vocab_size": len(embedding), "tie_word_embeddings": tied,
         "bos_token_id": value("tokenizer.ggml.bos_token_id"), "eos_token_id": value("tokenizer.ggml.eos_token_id"), "pad_token_id": value("tokenizer.ggml.padding_token_id"),
@@ -64,9 +65,10 @@ def config(value, embedding, tied):
 
 
 def tokenizer(value, folder):
-    """The file has the pieces with their scores. SentencePiece joins the two
-    neighbours whose union scores best, so the merges are all cuts of a piece into two
-    pieces, by the score of the whole."""
+    """Builds the BPE merges. The file contains the pieces with their scores.
+    SentencePiece joins the two neighbours whose union has the highest score, so the
+    merges are all ways to split a piece into two pieces, ordered by the score of the
+    whole."""
     pieces, scores, kinds = (value("tokenizer.ggml." + key) for key in ("tokens", "scores", "token_type"))
     number = {piece: i for i, piece in enumerate(pieces)}
     normal = {piece for piece, kind in zip(pieces, kinds) if kind == NORMAL}
@@ -108,7 +110,7 @@ def main(file, folder):
     tokenizer(value, folder)
     save_file(made, str(folder / "model.safetensors"), metadata={"format": "pt"})
     settings = config(value, made["model.embed_tokens.weight"], "lm_head.weight" not in made)
-    (folder / "config.json").write_text(json.dumps(settings, indent=2))  # last: a folder with it is whole
+    (folder / "config.json").write_text(json.dumps(settings, indent=2))  # written last: a folder that has it is complete
 
 
 main(sys.argv[1], pathlib.Path(sys.argv[2]))

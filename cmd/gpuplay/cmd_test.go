@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"os"
@@ -10,58 +12,12 @@ import (
 	"testing"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
-	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/record"
 )
-
-func TestPick(t *testing.T) {
-	c := contender{engine: engine{name: "torch"}, found: hardware.Inventory{
-		Devices: []hardware.Device{
-			{ID: "cpu", Kind: hardware.CPU, API: "cpu"},
-			{ID: "cuda:GPU-a", Kind: hardware.GPU, API: "cuda"},
-			{ID: "cuda:GPU-b", Kind: hardware.GPU, API: "cuda"},
-		},
-		Missing: []hardware.Missing{{API: "mps", Kind: hardware.GPU, Reason: "not a Mac", Remedies: fault.Advice("buy one")}},
-	}}
-	for want, id := range map[string]string{"cpu": "cpu", "gpu": "cuda:GPU-a", "cuda": "cuda:GPU-a", "cuda:0": "cuda:GPU-a", "cuda:1": "cuda:GPU-b", "cuda:GPU-b": "cuda:GPU-b"} {
-		if d, err := pick(c, want); err != nil || d.ID != id {
-			t.Errorf("--device %s picks %q, %v, want %s", want, d.ID, err, id)
-		}
-	}
-	for want, says := range map[string]string{
-		"mps":    "torch has no device mps: not a Mac",
-		"vulkan": `torch has no device "vulkan"`,
-		"cuda:2": `torch has no device "cuda:2"`,
-	} {
-		if _, err := pick(c, want); !errors.Is(err, fault.Unavailable) || err.Error() != says {
-			t.Errorf("--device %s: error %v, want %s", want, err, says)
-		}
-	}
-	// A GPU that is missing is never replaced by the CPU.
-	c.found.Devices = c.found.Devices[:1]
-	if _, err := pick(c, "gpu"); !errors.Is(err, fault.Unavailable) || !strings.Contains(err.Error(), "not a Mac") {
-		t.Errorf("--device gpu without one: error %v", err)
-	}
-}
-
-// A race takes every GPU, and each CPU library once.
-func TestRacing(t *testing.T) {
-	c := contender{found: hardware.Inventory{Devices: []hardware.Device{
-		{ID: "openblas", Kind: hardware.CPU, API: "openblas"},
-		{ID: "openblas-2", Kind: hardware.CPU, API: "openblas"},
-		{ID: "mkl", Kind: hardware.CPU, API: "mkl"},
-		{ID: "cuda:GPU-a", Kind: hardware.GPU, API: "cuda"},
-		{ID: "cuda:GPU-b", Kind: hardware.GPU, API: "cuda"},
-	}}}
-	var ids []string
-	for _, d := range c.racing() {
-		ids = append(ids, d.ID)
-	}
-	if got, want := strings.Join(ids, " "), "openblas mkl cuda:GPU-a cuda:GPU-b"; got != want {
-		t.Errorf("racing %s, want %s", got, want)
-	}
-}
 
 func TestWriteFile(t *testing.T) {
 	dir := t.TempDir()
@@ -87,48 +43,168 @@ func TestWriteFile(t *testing.T) {
 	}
 }
 
-// What was measured is printed when its file cannot be written.
-func TestDeliverKeepsTheResult(t *testing.T) {
-	var out bytes.Buffer
-	a := &app{stdout: &out}
-	f := outputFlags{format: "json", output: filepath.Join(t.TempDir(), "gone", "r.json"), quiet: true}
-	err := a.deliver(t.Context(), f, &report.Document{Schema: report.Schema})
-	if err == nil || !strings.Contains(err.Error(), "no such file or directory") || !strings.Contains(out.String(), report.Schema) {
-		t.Errorf("error %v, printed %q", err, out.String())
+// raced returns the record of a race, and a lab that comes to it.
+func raced() (*record.Run, measurement) {
+	r := &record.Run{Schema: record.Schema, ID: "run-1", Kind: record.Race, Results: []*bench.Result{{
+		Lane: "gocpu/cpu", Engine: "gocpu", Device: hardware.Device{ID: "cpu", Kind: hardware.CPU, API: "cpu", Library: "gpuplay"}, GEMM: bench.Square(64, matrix.Float32),
+		Protocol: bench.Steady, Samples: []bench.Sample{{Iters: 1, Wall: 1000}}, Check: &matrix.Check{Passed: true},
+	}}}
+	return r, func(_ context.Context, s *event.Stream) (*record.Run, error) {
+		s.Emit("", event.Begin{Kind: string(record.Race)})
+		s.Emit("", event.Note{Text: "measuring"})
+		s.Emit("", r)
+		return r, nil
 	}
 }
 
-func TestProgressIsPlainWhenPiped(t *testing.T) {
-	var out bytes.Buffer
-	p := newProgress(&out, false, report.Style{Width: 80, Unicode: true})
-	p.say("starting %s", "things")
-	p.race([]bench.Lane{{Device: hardware.Device{Library: "Lib", Version: "1", API: "cpu"}}})
-	p.observe(bench.Event{Phase: bench.Preparing})
-	p.observe(bench.Event{Phase: bench.Sampling, Done: 1, Total: 10})
-	p.observe(bench.Event{Phase: bench.Finished, Result: &bench.Result{Error: &fault.Error{Message: "no room"}}})
-	p.close()
-	if got, want := out.String(), "starting things\nLib 1 cpu: no room\n"; got != want {
-		t.Errorf("printed %q, want %q", got, want)
+// output returns an app that writes into buffers.
+func output() (a *app, stdout, stderr *bytes.Buffer) {
+	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
+	return &app{stdout: stdout, stderr: stderr, env: environment{unicode: true}}, stdout, stderr
+}
+
+// The result goes where the flags say, and so do people's table and the events.
+func TestRun(t *testing.T) {
+	for _, tt := range []struct {
+		name                   string
+		format, output         string
+		quiet                  bool
+		stdout, stderr, inFile string // what each holds; empty: nothing
+	}{
+		{"for people", "table", "", false, "matrix multiply 64³", "measuring\n", ""},
+		{"quietly", "table", "", true, "matrix multiply 64³", "", ""},
+		{"as JSON", "json", "", false, `"kind": "race"`, "measuring\n", ""},
+		{"into a file", "json", "r.json", false, "matrix multiply 64³", "measuring\n", `"kind": "race"`},
+		{"quietly into a file", "json", "r.json", true, "", "", `"kind": "race"`},
+		{"as events", "events", "", false, `"type":"begin"`, "measuring\n", ""},
+		{"as events into a file", "events", "r", false, "matrix multiply 64³", "measuring\n", `"type":"record"`},
+		{"quietly as events into a file", "events", "r", true, "", "", `"type":"record"`},
+	} {
+		a, stdout, stderr := output()
+		f := outputFlags{format: tt.format, quiet: tt.quiet, people: "table"}
+		if tt.output != "" {
+			f.output = filepath.Join(t.TempDir(), tt.output)
+		}
+		_, lab := raced()
+		if err := a.run(t.Context(), f, lab); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		file := ""
+		if f.output != "" {
+			text, err := os.ReadFile(f.output)
+			if err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			file = string(text)
+		}
+		for what, got := range map[string][2]string{"stdout": {stdout.String(), tt.stdout}, "stderr": {stderr.String(), tt.stderr}, "the file": {file, tt.inFile}} {
+			if !strings.Contains(got[0], got[1]) || got[1] == "" && got[0] != "" {
+				t.Errorf("%s: %s holds %q, want %q", tt.name, what, got[0], got[1])
+			}
+		}
 	}
 }
 
-func TestProgressIsSilentWhenQuiet(t *testing.T) {
-	var out bytes.Buffer
-	p := newProgress(&out, true, report.Style{})
-	p.say("anything")
-	p.close()
-	if out.Len() > 0 {
-		t.Errorf("printed %q", out.String())
+// Every line of events is one, and the last has the record.
+func TestEvents(t *testing.T) {
+	a, stdout, _ := output()
+	_, lab := raced()
+	if err := a.run(t.Context(), outputFlags{format: events, people: "table", quiet: true}, lab); err != nil {
+		t.Fatal(err)
+	}
+	var types []string
+	for line := range strings.Lines(stdout.String()) {
+		var e struct{ Type string }
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		types = append(types, e.Type)
+	}
+	if got := strings.Join(types, " "); got != "begin note record" {
+		t.Errorf("events %s", got)
 	}
 }
 
-func TestProgressLine(t *testing.T) {
-	l := laneProgress{name: "A library with a name that is far too long", event: bench.Event{Phase: bench.Sampling, Done: 5, Total: 10, Speed: 1.5e12}}
-	if got, want := l.line(report.Style{Unicode: true}), "A library with a name that is~  █████░░░░░   5/10 samples  1.50 TFLOP/s"; got != want {
-		t.Errorf("got  %q\nwant %q", got, want)
+// What was measured is printed when its file cannot be written, and what an
+// interrupted or a failed run came to decides the exit code.
+func TestConclude(t *testing.T) {
+	gone := filepath.Join(t.TempDir(), "gone", "r.json")
+	for _, tt := range []struct {
+		name   string
+		change func(r *record.Run, f *outputFlags)
+		err    error
+		asked  bool
+		code   int
+		stderr string
+	}{
+		{"well", func(*record.Run, *outputFlags) {}, nil, true, 0, ""},
+		{"no file", func(_ *record.Run, f *outputFlags) { f.output = gone }, nil, false, exitFailed, "--output " + gone + ": no such file or directory"},
+		{"interrupted", func(r *record.Run, _ *outputFlags) { r.Interrupted = true }, nil, false, exitInterrupted, ""},
+		{"interrupted without a file", func(r *record.Run, f *outputFlags) { r.Interrupted = true; f.output = gone }, nil, false, exitInterrupted, "no such file or directory"},
+		{"stopped short", func(r *record.Run, _ *outputFlags) {
+			r.Error = fault.Errorf(fault.Internal, "disk full").With(fault.Set("output", "a b", ""))
+		}, nil, false, exitFailed, "gpuplay: disk full\n  --output 'a b'\n"},
+		{"a lane failed", func(r *record.Run, _ *outputFlags) { r.Results[0].Error = fault.Errorf(fault.Crashed, "gone") }, nil, false, exitFailed, ""},
+		{"an engine is missing", func(r *record.Run, _ *outputFlags) { r.Missing = []record.Missing{{Engine: "torch"}} }, nil, false, 0, ""},
+		{"an engine that was asked for is missing", func(r *record.Run, _ *outputFlags) { r.Missing = []record.Missing{{Engine: "torch"}} }, nil, true, exitFailed, ""},
+		{"something beside it failed", func(*record.Run, *outputFlags) {}, errors.New("pipe is closed"), false, exitFailed, "gpuplay: pipe is closed\n"},
+	} {
+		a, stdout, stderr := output()
+		f := outputFlags{format: "json", people: "table", quiet: true}
+		r, _ := raced()
+		tt.change(r, &f)
+		err := a.conclude(f, r, tt.err, tt.asked)
+		if code := exitCode(err, t.Context(), stderr); code != tt.code || !strings.Contains(stderr.String(), tt.stderr) || tt.stderr == "" && stderr.Len() > 0 {
+			t.Errorf("%s: exit code %d with %q, want %d with %q", tt.name, code, stderr, tt.code, tt.stderr)
+		}
+		if !strings.Contains(stdout.String(), record.Schema) {
+			t.Errorf("%s: printed %q", tt.name, stdout)
+		}
 	}
-	l.event = bench.Event{}
-	if got := l.line(report.Style{}); !strings.HasSuffix(got, "waiting") {
-		t.Errorf("a lane that has not begun is shown as %q", got)
+}
+
+func TestExitCode(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for _, tt := range []struct {
+		ctx    context.Context
+		err    error
+		code   int
+		stderr string
+	}{
+		{t.Context(), nil, 0, ""},
+		{t.Context(), errors.New("odd"), exitFailed, "gpuplay: odd\n"},
+		{t.Context(), errors.New("od\x1b[2Jd"), exitFailed, "gpuplay: od^[[2Jd\n"},
+		{t.Context(), usagef("write it so", "that is %s", "wrong"), exitUsage, "gpuplay: that is wrong\n  write it so\n"},
+		{t.Context(), mistyped("tabel", []string{"table", "json"}, "unknown format %q", "tabel"), exitUsage, "gpuplay: unknown format \"tabel\"\n  did you mean table? there are: table, json\n"},
+		{t.Context(), fault.Errorf(fault.Invalid, "no"), exitUsage, "gpuplay: no\n"},
+		{t.Context(), fault.Errorf(fault.Timeout, "slow").With(fault.Change("timeout", "{} allows more time")), exitFailed, "gpuplay: slow\n  --timeout allows more time\n"},
+		{ctx, errors.New("anything"), exitInterrupted, "gpuplay: interrupted\n"},
+		{ctx, &reportedError{exitFailed}, exitFailed, ""},
+	} {
+		var stderr bytes.Buffer
+		if code := exitCode(tt.err, tt.ctx, &stderr); code != tt.code || stderr.String() != tt.stderr {
+			t.Errorf("%v: exit code %d with %q, want %d with %q", tt.err, code, &stderr, tt.code, tt.stderr)
+		}
+	}
+}
+
+func TestOutputFlags(t *testing.T) {
+	dir := t.TempDir()
+	for _, tt := range []struct{ format, output, want, err string }{
+		{"", "", "table", ""},
+		{"", filepath.Join(dir, "r.csv"), "csv", ""},
+		{"", filepath.Join(dir, "r.txt"), "table", ""},
+		{"json", filepath.Join(dir, "r.csv"), "json", ""},
+		{"", filepath.Join(dir, "r.events"), "events", ""},
+		{"yaml", "", "", `unknown format "yaml"`},
+		{"", dir, "", "--output " + dir + ": is a folder"},
+		{"", filepath.Join(dir, "no", "r.json"), "", "--output " + filepath.Join(dir, "no", "r.json") + ": no such file or directory"},
+	} {
+		f := outputFlags{format: tt.format, output: tt.output, people: "table", names: []string{"table", "json", "csv", "events"}}
+		err := f.check()
+		if tt.err != "" && (err == nil || err.Error() != tt.err) || tt.err == "" && (err != nil || f.format != tt.want) {
+			t.Errorf("%s into %s: %s, %v; want %s, %s", tt.format, tt.output, f.format, err, tt.want, tt.err)
+		}
 	}
 }

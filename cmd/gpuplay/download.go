@@ -14,7 +14,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hub"
 	"github.com/gpuplay/gpuplay/internal/plain"
-	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/term"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
@@ -59,7 +59,7 @@ func (a *app) consent(ctx context.Context, c *hub.Client, p *hub.Plan, yes bool)
 	}
 	_, in := terminal(a.stdin)
 	if _, out := terminal(a.stderr); !in || !out {
-		return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s is %s: nothing of that size is downloaded unasked", p.ID, what), Remedies: fault.Advice("--yes downloads it")}
+		return fault.Errorf(fault.Unavailable, "%s is %s: nothing of that size is downloaded unasked", p.ID, what).With(fault.Change("yes", "{} downloads it"))
 	}
 	fmt.Fprint(a.stderr, "Download it? [y/N] ")
 	answer := make(chan string, 1)
@@ -75,16 +75,16 @@ func (a *app) consent(ctx context.Context, c *hub.Client, p *hub.Plan, yes bool)
 		if word == "y" || word == "yes" {
 			return nil
 		}
-		return &fault.Error{Code: fault.Unavailable, Message: "nothing was downloaded"}
+		return fault.Errorf(fault.Unavailable, "nothing was downloaded")
 	}
 }
 
 // A transfer shows how far a download is: on a terminal one line that changes,
-// else a line when something happens.
+// else one line whenever something happens.
 type transfer struct {
 	out   io.Writer
 	live  bool
-	style report.Style
+	style term.Style
 	plan  *hub.Plan
 	done  chan struct{}
 	ended sync.WaitGroup
@@ -96,7 +96,7 @@ type transfer struct {
 	waiting string // that was said last
 }
 
-func newTransfer(out io.Writer, style report.Style, p *hub.Plan) *transfer {
+func newTransfer(out io.Writer, style term.Style, p *hub.Plan) *transfer {
 	t := &transfer{out: out, style: style, plan: p, done: make(chan struct{}), began: time.Now(), from: p.Bytes - p.Missing}
 	t.now = hub.Progress{Done: t.from, Total: p.Bytes}
 	if _, t.live = terminal(out); t.live && p.Missing > 0 {

@@ -8,9 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
-	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
@@ -19,7 +21,7 @@ func newEngines(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "engines",
-		Short: "Show which engines and devices are here, and the way to those that are not",
+		Short: "Show which engines and devices are here, and how to get those that are not",
 		Example: `  gpuplay engines
   gpuplay engines --json`,
 		Args: noArgs,
@@ -45,46 +47,51 @@ type engineJSON struct {
 }
 
 func (a *app) showEngines(ctx context.Context, f laneFlags, asJSON bool) error {
-	found := a.discover(ctx, engines, f, f.timeout, func(contender) {})
-	defer closeClients(found)
+	found := a.catalog().Discover(ctx, catalog.Engines, f.options(), nil)
+	defer catalog.Close(found)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	catalog.Cards(host.Cards(), found)
 	if asJSON {
 		list := []engineJSON{}
 		for _, c := range found {
-			e := engineJSON{Engine: c.engine.name, About: c.engine.about, Start: c.start, Devices: c.found.Devices, Missing: c.found.Missing}
-			for _, m := range missing([]contender{{engine: c.engine, err: c.err}}) {
-				e.Error = &fault.Error{Code: m.Code, Message: m.Reason, Remedies: m.Remedies}
-			}
-			list = append(list, e)
+			list = append(list, engineJSON{Engine: c.Name, About: c.About, Start: c.Start, Devices: c.Found.Devices, Missing: c.Found.Missing, Error: fault.From(c.Err)})
 		}
 		enc := json.NewEncoder(a.stdout)
 		enc.SetIndent("", "  ")
 		return enc.Encode(list)
 	}
 	for _, c := range found {
-		fmt.Fprintf(a.stdout, "%-10s  %s\n", c.engine.name, c.engine.about)
-		for _, d := range c.found.Devices {
-			fmt.Fprintf(a.stdout, "  + %-10s %s on %s%s, ready in %s\n", d.API, report.Label(d), d.Name, memory(d), unit.Seconds(c.start))
+		fmt.Fprintf(a.stdout, "%-10s  %s\n", c.Name, c.About)
+		for _, d := range c.Found.Devices {
+			fmt.Fprintf(a.stdout, "  + %-10s %s on %s, ready in %s\n", d.API, plain.Line(d.Label()), plain.Line(about(d)), unit.Seconds(c.Start))
 		}
-		for _, m := range missing([]contender{c}) {
+		for _, m := range catalog.Missing([]catalog.Contender{c}) {
 			if m.API == "" {
-				fmt.Fprintf(a.stdout, "  - %s\n", m.Reason)
+				fmt.Fprintf(a.stdout, "  - %s\n", plain.Line(m.Reason))
 			} else {
-				fmt.Fprintf(a.stdout, "  - %-10s %s\n", m.API, m.Reason)
+				fmt.Fprintf(a.stdout, "  - %-10s %s\n", m.API, plain.Line(m.Reason))
 			}
 			if len(m.Remedies) > 0 {
-				fmt.Fprintf(a.stdout, "      %s\n", report.Words(m.Remedies))
+				fmt.Fprintf(a.stdout, "      %s\n", plain.Line(m.Remedies.Words(commandLine{})))
 			}
 		}
 	}
 	return nil
 }
 
-func memory(d hardware.Device) string {
-	if d.Memory == nil {
-		return ""
+// about returns the hardware with its number on this machine and its memory.
+func about(d hardware.Device) string {
+	text := d.Name
+	if d.Card != nil {
+		text += fmt.Sprintf(", GPU %d", *d.Card)
+		if d.Index != nil && *d.Index != *d.Card { // CUDA_VISIBLE_DEVICES hides some
+			text += fmt.Sprintf(" (%s:%d)", d.API, *d.Index)
+		}
 	}
-	return ", " + unit.Bytes(float64(*d.Memory))
+	if d.Memory != nil {
+		text += ", " + unit.Bytes(float64(*d.Memory))
+	}
+	return text
 }

@@ -8,49 +8,46 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/term"
+	xterm "golang.org/x/term"
 
+	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/doctor"
-	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/term"
 )
 
-// environment is what the program takes from its surroundings. It is read here
-// and nowhere else.
+// environment is what the program takes from its surroundings. It is read here and in
+// places.go, and nowhere else.
 type environment struct {
-	folder     string            // the working folder
-	own        string            // where gpuplay's own Python environments are
-	virtualEnv string            // an active Python environment
-	pythons    map[string]string // GPUPLAY_TORCH_PYTHON and its like, by variable
-	blas       []string          // GPUPLAY_BLAS: library files
-	llamaCPP   string            // GPUPLAY_LLAMA_CPP: a folder with llama-server
-	doctor     map[string]string // variables of others that change results
-	trace      bool              // GPUPLAY_DEBUG=worker
-	color      bool              // neither NO_COLOR nor TERM=dumb
-	unicode    bool              // the locale can show it
-	models     modelEnvironment  // where models are kept and come from
-	children   []string          // what child processes inherit
+	engines catalog.Environment // what engines are found by, and what their processes inherit
+	models  modelEnvironment    // where models are kept and come from
+	doctor  map[string]string   // variables of others that change results
+	trace   bool                // GPUPLAY_DEBUG=worker: what is said to workers is shown
+	color   bool                // neither NO_COLOR nor TERM=dumb
+	unicode bool                // the locale can show it
 }
 
 func readEnvironment() environment {
 	e := environment{
-		virtualEnv: os.Getenv("VIRTUAL_ENV"),
-		pythons:    map[string]string{},
-		blas:       filepath.SplitList(os.Getenv("GPUPLAY_BLAS")),
-		llamaCPP:   os.Getenv("GPUPLAY_LLAMA_CPP"),
-		doctor:     map[string]string{},
-		color:      os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
-		unicode:    utf8Locale(),
-		models:     readModelEnvironment(),
-		children:   os.Environ(),
+		engines: catalog.Environment{
+			VirtualEnv: os.Getenv("VIRTUAL_ENV"),
+			Pythons:    map[string]string{}, // GPUPLAY_TORCH_PYTHON and its like, by variable
+			BLAS:       filepath.SplitList(os.Getenv("GPUPLAY_BLAS")),
+			LlamaCPP:   os.Getenv("GPUPLAY_LLAMA_CPP"),
+			Children:   os.Environ(),
+		},
+		models:  readModelEnvironment(),
+		doctor:  map[string]string{},
+		color:   os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		unicode: utf8Locale(),
 	}
-	e.folder, _ = os.Getwd()
+	e.engines.Folder, _ = os.Getwd()
 	if data := dataDir(); data != "" {
-		e.own = filepath.Join(data, "gpuplay", "python")
+		e.engines.Own = filepath.Join(data, "gpuplay", "python")
 	}
-	for _, pair := range e.children {
+	for _, pair := range e.engines.Children {
 		name, value, _ := strings.Cut(pair, "=")
 		if strings.HasPrefix(name, "GPUPLAY_") && strings.HasSuffix(name, "_PYTHON") {
-			e.pythons[name] = value
+			e.engines.Pythons[name] = value
 		}
 		if slices.Contains(doctor.Variables(), name) {
 			e.doctor[name] = value
@@ -96,8 +93,8 @@ func utf8Locale() bool {
 }
 
 // style says what w can show.
-func (e environment) style(w io.Writer) report.Style {
-	s := report.Style{Width: 80, Unicode: e.unicode}
+func (e environment) style(w io.Writer) term.Style {
+	s := term.Style{Width: 80, Unicode: e.unicode, Words: commandLine{e.engines.Folder}}
 	if width, ok := terminal(w); ok {
 		s.Width, s.Color = width, e.color
 	}
@@ -107,12 +104,21 @@ func (e environment) style(w io.Writer) report.Style {
 // terminal returns the columns of the terminal that w, a file, leads to, if it does.
 func terminal(w any) (width int, ok bool) {
 	f, isFile := w.(*os.File)
-	if !isFile || !term.IsTerminal(int(f.Fd())) {
+	if !isFile || !xterm.IsTerminal(int(f.Fd())) {
 		return 0, false
 	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil || width <= 0 {
-		width = 80
-	}
+	width, _ = window(w)
 	return width, true
+}
+
+// window returns the columns and lines of a terminal, the usual ones if it does not
+// say.
+func window(w any) (columns, lines int) {
+	if f, ok := w.(*os.File); ok {
+		columns, lines, err := xterm.GetSize(int(f.Fd()))
+		if err == nil && columns > 0 && lines > 0 {
+			return columns, lines
+		}
+	}
+	return 80, 24
 }

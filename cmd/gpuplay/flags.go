@@ -10,9 +10,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/gemm"
+	"github.com/gpuplay/gpuplay/internal/lab"
 	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
@@ -22,6 +24,11 @@ type laneFlags struct {
 	isa     string // the built-in engine's instruction set; empty for the CPU's best
 	python  string
 	timeout time.Duration
+}
+
+// options returns how engines are started.
+func (f *laneFlags) options() catalog.Options {
+	return catalog.Options{Threads: f.threads, ISA: f.isa, Python: f.python, Timeout: f.timeout}
 }
 
 // measureFlags are what every command that measures a product has.
@@ -35,24 +42,29 @@ type measureFlags struct {
 	seed   uint64
 }
 
-func (f *measureFlags) add(c *cobra.Command, timeout time.Duration) {
+// settings returns what labs that measure products are told.
+func (f *measureFlags) settings() lab.Settings {
+	return lab.Settings{Options: f.options(), Repeat: f.repeat, Budget: f.budget, Seed: f.seed}
+}
+
+func (f *measureFlags) add(c *cobra.Command, kind record.Kind, timeout time.Duration) {
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.Var(&f.size, "size", "n of an n×n×n product: 8192, 8k")
-	f.addCommon(fl, timeout)
+	f.addCommon(fl, kind, timeout)
 }
 
 // addCommon adds all but the size.
-func (f *measureFlags) addCommon(fl *pflag.FlagSet, timeout time.Duration) {
+func (f *measureFlags) addCommon(fl *pflag.FlagSet, kind record.Kind, timeout time.Duration) {
 	fl.StringVar(&f.dtype, "dtype", "float32", "float64, float32, tf32, float16, bfloat16 or int8")
-	fl.IntVar(&f.repeat, "repeat", 0, "exactly so many timed runs, instead of as many as the noise asks for")
+	fl.IntVar(&f.repeat, "repeat", 0, "number of timed runs (default: as many as the noise asks for)")
 	fl.DurationVar(&f.budget, "time", 10*time.Second, "about how long to measure")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of the random inputs")
 	fl.IntVar(&f.threads, "threads", 0, "CPU threads (default: the engine's own choice)")
 	fl.StringVar(&f.isa, "isa", "", "instruction set of gocpu: "+strings.Join(isaNames(), ", ")+" (default: the first)")
 	fl.StringVar(&f.python, "python", "", "Python interpreter or environment with the framework in it")
 	fl.DurationVar(&f.timeout, "timeout", timeout, "how long one step of an engine may take: starting, preparing, one sample")
-	f.outputFlags.add(fl)
+	f.outputFlags.add(fl, kind)
 }
 
 // check looks for mistakes that need no engine.
@@ -82,7 +94,7 @@ func (f *measureFlags) checkCommon(fl *pflag.FlagSet) (matrix.DType, error) {
 		for _, d := range matrix.DTypes {
 			names = append(names, string(d))
 		}
-		return "", usagef(hintNear(f.dtype, names), "unknown dtype %q", f.dtype)
+		return "", mistyped(f.dtype, names, "unknown dtype %q", f.dtype)
 	}
 	return d, nil
 }
@@ -100,15 +112,16 @@ func checkThreads(fl *pflag.FlagSet, threads, most int, without string) error {
 	return nil
 }
 
-// checkISA refuses an instruction set that this CPU lacks, or that nobody heeds.
-func (f *laneFlags) checkISA(list []engine) error {
+// checkISA refuses an instruction set that this CPU lacks, or that none of the engines
+// heeds.
+func (f *laneFlags) checkISA(list []catalog.Entry) error {
 	if f.isa == "" {
 		return nil
 	}
 	if !slices.Contains(isaNames(), f.isa) {
-		return usagef(hintNear(f.isa, isaNames()), "--isa %s: not known, or not one of this CPU's", f.isa)
+		return mistyped(f.isa, isaNames(), "--isa %s: not known, or not one of this CPU's", f.isa)
 	}
-	if !slices.ContainsFunc(list, func(e engine) bool { return e.name == "gocpu" }) {
+	if !slices.ContainsFunc(list, func(e catalog.Entry) bool { return e.Name == "gocpu" }) {
 		return usagef("leave it out", "--isa %s: only gocpu's instruction set can be chosen", f.isa)
 	}
 	return nil
@@ -139,7 +152,7 @@ func (s *size) Set(text string) error {
 		return err
 	}
 	if n < 1 {
-		return usagef("", "%d is no size: at least 1 is needed", n)
+		return usagef("", "%d is not a size: at least 1 is needed", n)
 	}
 	*s = size(n)
 	return nil
@@ -147,19 +160,10 @@ func (s *size) Set(text string) error {
 
 func (s *size) Type() string { return "n" }
 
-// runner returns a runner with the flags' limits.
-func (f *measureFlags) runner(free func() int64, observe func(bench.Event)) *bench.Runner {
-	return &bench.Runner{Observe: observe, Free: free, StepLimit: f.timeout}
-}
-
-func (f *measureFlags) stop() bench.Stop {
-	return bench.Stop{Repeat: f.repeat, Budget: f.budget}
-}
-
-// oneOf returns word if it is among the options, or a usage error for the flag.
+// oneOf returns a usage error for a flag whose word is not among the options.
 func oneOf(flag, word string, options []string) error {
 	if slices.Contains(options, word) {
 		return nil
 	}
-	return usagef(hintNear(word, options), "--%s %s: unknown %s", flag, word, strings.TrimSuffix(flag, "s"))
+	return mistyped(word, options, "--%s %s: unknown %s", flag, word, strings.TrimSuffix(flag, "s"))
 }

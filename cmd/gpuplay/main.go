@@ -9,11 +9,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
+	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/fault"
-	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/lab"
+	"github.com/gpuplay/gpuplay/internal/plain"
 )
 
 // Exit codes.
@@ -29,16 +31,15 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program the hard way
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
 	root := newRoot(&app{args: args, stdin: stdin, stdout: stdout, stderr: stderr, env: readEnvironment()})
 	root.SetArgs(args)
 	return exitCode(root.ExecuteContext(ctx), ctx, stderr)
 }
 
-// exitCode prints an error with its way out and says what to exit with.
+// exitCode prints an error with its remedies and returns the code to exit with.
 func exitCode(err error, ctx context.Context, stderr io.Writer) int {
 	var reported *reportedError
-	var usage *usageError
 	switch {
 	case err == nil:
 		return 0
@@ -48,16 +49,23 @@ func exitCode(err error, ctx context.Context, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "gpuplay: interrupted")
 		return exitInterrupted
 	}
-	fmt.Fprintf(stderr, "gpuplay: %v\n", err)
-	if hint := hintOf(err); hint != "" {
-		fmt.Fprintf(stderr, "  %s\n", hint)
-	}
-	if errors.As(err, &usage) {
+	complain(stderr, err)
+	var usage *usageError
+	if errors.As(err, &usage) || errors.Is(err, fault.Invalid) {
 		return exitUsage
 	}
 	return exitFailed
 }
 
+// complain prints an error and how to fix it.
+func complain(stderr io.Writer, err error) {
+	fmt.Fprintf(stderr, "gpuplay: %s\n", plain.Text(err.Error()))
+	if hint := hintOf(err); hint != "" {
+		fmt.Fprintf(stderr, "  %s\n", plain.Text(hint))
+	}
+}
+
+// hintOf returns how to fix an error, as the command line says it.
 func hintOf(err error) string {
 	var usage *usageError
 	var e *fault.Error
@@ -65,7 +73,7 @@ func hintOf(err error) string {
 	case errors.As(err, &usage):
 		return usage.hint
 	case errors.As(err, &e):
-		return report.Words(e.Remedies)
+		return e.Remedies.Words(commandLine{})
 	}
 	return ""
 }
@@ -77,6 +85,11 @@ func (e *usageError) Error() string { return e.what }
 
 func usagef(hint, format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...), hint}
+}
+
+// mistyped returns the error for a word that is none of the options.
+func mistyped(word string, options []string, format string, args ...any) error {
+	return usagef(fault.DidYouMean(word, options).Text, format, args...)
 }
 
 // A reportedError has been shown with the results already; only the exit code is
@@ -93,11 +106,23 @@ type app struct {
 	env            environment
 }
 
-// hintNear returns "did you mean …?" for the option nearest to a mistyped one,
-// or the whole choice.
-func hintNear(word string, options []string) string {
-	if near := nearest(word, options); near != "" {
-		return fmt.Sprintf("did you mean %s? there are: %s", near, strings.Join(options, ", "))
+// catalog returns the engines as the environment has them.
+func (a *app) catalog() *catalog.Catalog {
+	e := a.env.engines
+	if a.env.trace {
+		e.Trace = a.stderr
 	}
-	return "there are: " + strings.Join(options, ", ")
+	return &catalog.Catalog{Env: e}
+}
+
+// deps returns what labs stand on; dirs are folders with language models beside the
+// usual ones.
+func (a *app) deps(dirs ...string) lab.Deps {
+	return lab.Deps{
+		Catalog: a.catalog(),
+		Program: program(),
+		Command: append([]string{"gpuplay"}, a.args...),
+		Free:    host.Free,
+		Models:  lab.Models{Places: a.places(dirs), Hub: a.hub(), Ollama: a.env.models.ollama},
+	}
 }

@@ -1,17 +1,20 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
-	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/catalog"
+	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/judge"
+	"github.com/gpuplay/gpuplay/internal/lab/race"
 	"github.com/gpuplay/gpuplay/internal/matrix"
-	"github.com/gpuplay/gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/record"
 )
 
 // matmulFlags are matmul's.
@@ -23,10 +26,12 @@ type matmulFlags struct {
 	transA, transB bool
 }
 
-var protocols = []string{string(bench.Steady), string(bench.Classic), "both"}
-
 func newMatmul(a *app) *cobra.Command {
 	var f matmulFlags
+	var protocols []string
+	for _, p := range race.Protocols {
+		protocols = append(protocols, string(p))
+	}
 	c := &cobra.Command{
 		Use:   "matmul",
 		Short: "Measure one engine's matrix multiply on one device",
@@ -49,20 +54,20 @@ loop's.`,
 			if err := oneOf("protocol", f.protocol, protocols); err != nil {
 				return err
 			}
-			list, err := selectEngines([]string{f.engine})
+			list, err := catalog.Select([]string{f.engine})
 			if err != nil {
 				return err
 			}
 			if err := f.checkISA(list); err != nil {
 				return err
 			}
-			return a.matmul(c.Context(), f, f.gemm(dtype), list[0])
+			return a.matmul(c.Context(), f, f.gemm(dtype))
 		},
 	}
 	fl := c.Flags()
-	fl.StringVar(&f.engine, "engine", "gocpu", "who computes: see gpuplay engines")
-	fl.StringVar(&f.device, "device", "cpu", "where: cpu, gpu, or a name such as mps, cuda, cuda:1, openblas")
-	f.add(c, 10*time.Minute)
+	fl.StringVar(&f.engine, "engine", "gocpu", "the engine that computes: see gpuplay engines")
+	fl.StringVar(&f.device, "device", "cpu", "its device: cpu, gpu, or a name such as mps, cuda, cuda:1, openblas")
+	f.add(c, record.MatMul, 10*time.Minute)
 	fl.Var(&f.m, "m", "rows of C (default: --size)")
 	fl.Var(&f.n, "n", "columns of C (default: --size)")
 	fl.Var(&f.k, "k", "length of the sums (default: --size)")
@@ -75,92 +80,26 @@ loop's.`,
 // gemm returns the product that the flags describe.
 func (f *matmulFlags) gemm(dtype matrix.DType) bench.GEMM {
 	const usual = 4096
-	g := bench.Square(int(firstOf(f.size, usual)), dtype)
-	g.M, g.N, g.K = int(firstOf(f.m, size(g.M))), int(firstOf(f.n, size(g.N))), int(firstOf(f.k, size(g.K)))
+	n := cmp.Or(f.size, usual)
+	g := bench.Square(1, dtype)
+	g.M, g.N, g.K = int(cmp.Or(f.m, n)), int(cmp.Or(f.n, n)), int(cmp.Or(f.k, n))
 	g.TransA, g.TransB = f.transA, f.transB
 	return g
 }
 
-func firstOf(given, otherwise size) size {
-	if given > 0 {
-		return given
+func (a *app) matmul(ctx context.Context, f matmulFlags, g bench.GEMM) error {
+	o := race.MatmulOptions{Settings: f.settings(), Engine: f.engine, Device: f.device, GEMM: g, Protocol: bench.Protocol(f.protocol)}
+	r, err := a.measure(ctx, f.outputFlags, func(ctx context.Context, s *event.Stream) (*record.Run, error) {
+		return race.Matmul(ctx, a.deps(), o, s)
+	})
+	if f.output == "" && f.format == f.people && f.protocol == string(bench.Classic) {
+		f.format = "line" // its own form
 	}
-	return otherwise
-}
-
-func (a *app) matmul(ctx context.Context, f matmulFlags, g bench.GEMM, e engine) error {
-	p := newProgress(a.stderr, f.quiet, a.env.style(a.stderr))
-	d := a.document(ctx)
-	found := a.start(ctx, p, []engine{e}, f.laneFlags)
-	defer closeClients(found)
-	lane, err := choose(found[0], f.device)
-	if err != nil {
-		p.close()
-		return err
-	}
-	lane.GEMM = g
-	p.race([]bench.Lane{lane})
-	p.say("measuring %s", unit.Cube(g.M, g.N, g.K))
-	r := f.runner(host.Free, p.observe)
-	if f.protocol != string(bench.Classic) {
-		stop := f.stop()
-		if f.protocol == "both" {
-			stop.Repeat = 0 // it is the classic loop's: products that are timed one by one would be neither protocol
+	err = a.conclude(f.outputFlags, r, err, true)
+	if r != nil && !f.quiet {
+		if text := judge.Protocols(r); text != "" {
+			fmt.Fprintln(a.stderr, text)
 		}
-		d.Results = r.Race(ctx, []bench.Lane{lane}, f.seed, stop)
 	}
-	if f.protocol != string(bench.Steady) && ctx.Err() == nil {
-		lane.GEMM.Sum = true
-		repeat := f.repeat
-		if repeat == 0 {
-			repeat = classicRepeat
-		}
-		d.Results = append(d.Results, r.Classic(ctx, []bench.Lane{lane}, f.seed, repeat)...)
-	}
-	p.close()
-	out := f.outputFlags
-	if out.output == "" && out.format == "table" && f.protocol == string(bench.Classic) {
-		out.format = "line" // its own form
-	}
-	if err := a.deliver(ctx, out, d); err != nil {
-		return err
-	}
-	if f.protocol == "both" && !f.quiet {
-		fmt.Fprintln(a.stderr, explainProtocols(d.Results))
-	}
-	return outcome(ctx, d, true)
-}
-
-// classicRepeat is the tutorial's own number of runs.
-const classicRepeat = 6
-
-// choose returns the lane of the device that was asked for.
-func choose(c contender, want string) (bench.Lane, error) {
-	if c.err != nil {
-		return bench.Lane{}, fmt.Errorf("%s: %w", c.engine.name, c.err)
-	}
-	d, err := pick(c, want)
-	if err != nil {
-		return bench.Lane{}, err
-	}
-	return bench.Lane{Engine: c.client, Device: d, Start: c.start}, nil
-}
-
-// explainProtocols says in a line why the two protocols differ.
-func explainProtocols(results []*bench.Result) string {
-	const why = "classic also times the sum of C, its way to the host and a wait after every product; steady times products alone, warm and in batches"
-	at := func(p bench.Protocol) int {
-		return slices.IndexFunc(results, func(r *bench.Result) bool { return r.Protocol == p && len(r.Samples) > 0 })
-	}
-	s, c := at(bench.Steady), at(bench.Classic)
-	if s < 0 || c < 0 {
-		return why
-	}
-	steady, _ := results[s].Speed()
-	classic, _ := results[c].Speed()
-	share := classic.Value / steady.Value
-	if share > 0.97 {
-		return fmt.Sprintf("classic shows %s of steady here: what else it times is lost beside products of this size", unit.Percent(share))
-	}
-	return fmt.Sprintf("classic shows %s of steady: %s", unit.Percent(share), why)
+	return err
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/hub"
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/plain"
-	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/term"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
@@ -60,8 +60,8 @@ func newModelsGet(a *app) *cobra.Command {
 		Long: `get downloads a model from Hugging Face into the cache that llama.cpp, MLX and the
 Hugging Face libraries share, and prints its path. Without a name it takes a small
 one that can be talked to, ` + hub.Defaults[0].Name + `.
-What is cut off is continued by the same command; every file is checked against the
-size and the hash that Hugging Face has of it.
+A download that was cut off is continued by the same command; every file is checked
+against the size and the hash that Hugging Face has of it.
 
 HF_TOKEN, or the token that hf auth login has kept, HF_ENDPOINT, HF_HOME, HF_HUB_CACHE
 and HF_HUB_OFFLINE are honoured.`,
@@ -73,7 +73,8 @@ and HF_HUB_OFFLINE are honoured.`,
 				return usagef("", "one model at a time: %s", strings.Join(args, " "))
 			}
 			if len(args) == 1 && !hub.Named(args[0]) {
-				return usagef("they have an owner: "+hub.Defaults[0].Name, "%q is no model's name on Hugging Face", args[0])
+				e := hub.NotNamed(args[0])
+				return usagef(hintOf(e), "%s", e.Message)
 			}
 			return nil
 		},
@@ -121,12 +122,12 @@ func (a *app) showModels(ctx context.Context, dirs []string, asJSON bool) error 
 		b.WriteString("No language models were found on this machine.\n")
 	} else {
 		modelTable(&b, found, places.Free, style)
-		next = "gpuplay llm " + quoted(shownRef(found[0]))
+		next = commandLine{}.Command([]string{"gpuplay", "llm", shownRef(found[0])})
 	}
 	for _, err := range unusable {
 		fmt.Fprintf(&b, "\nCannot be used: %s\n", plain.Line(err.Error()))
 		if hint := hintOf(err); hint != "" {
-			fmt.Fprintf(&b, "  %s\n", hint)
+			fmt.Fprintf(&b, "  %s\n", plain.Line(hint))
 		}
 	}
 	fmt.Fprintf(&b, "\nNext: %s\n", next)
@@ -136,7 +137,7 @@ func (a *app) showModels(ctx context.Context, dirs []string, asJSON bool) error 
 
 // modelTable lists models by the program that keeps them, and within it what is
 // best to try first.
-func modelTable(b *strings.Builder, found []model.Model, free int64, style report.Style) {
+func modelTable(b *strings.Builder, found []model.Model, free int64, style term.Style) {
 	const gap = 2
 	mark := "[1]"
 	if style.Unicode {
@@ -217,7 +218,7 @@ func (a *app) resolveModel(ctx context.Context, word string, dirs []string, runt
 			return a.fetched(ctx, word, yes)
 		}
 		if err == nil && runtime != "" && !slices.Contains(m.Runtimes, runtime) {
-			return m, &fault.Error{Code: fault.Unsupported, Message: fmt.Sprintf("%s cannot run %s", runtime, m.Ref), Remedies: fault.Advice(strings.Join(m.Runtimes, " or ") + " can: --runtime " + m.Runtimes[0])}
+			return m, fault.Errorf(fault.Unsupported, "%s cannot run %s", runtime, m.Ref).With(fault.Set("runtime", m.Runtimes[0], strings.Join(m.Runtimes, " or ")+" can"))
 		}
 		return m, err
 	}
@@ -238,7 +239,8 @@ func (a *app) resolveModel(ctx context.Context, word string, dirs []string, runt
 	if runtime != "" {
 		what = "no language model that " + runtime + " can run was found on this machine"
 	}
-	return model.Model{}, &fault.Error{Code: fault.Unavailable, Message: what, Remedies: fault.Advice(fmt.Sprintf("gpuplay models get %s downloads a small one: about %s, license %s", d.Name, unit.Bytes(float64(d.Bytes)), d.License))}
+	return model.Model{}, fault.Errorf(fault.Unavailable, "%s", what).With(fault.Run(
+		fmt.Sprintf("{} downloads a small one: about %s, license %s", unit.Bytes(float64(d.Bytes)), d.License), "gpuplay", "models", "get", d.Name))
 }
 
 // fetched downloads a model and opens it.

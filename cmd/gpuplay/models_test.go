@@ -18,7 +18,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/model/modeltest"
 	"github.com/gpuplay/gpuplay/internal/python"
-	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/term"
 )
 
 // somewhere makes the environment one without models and with a Hub of its own.
@@ -88,7 +88,7 @@ func TestModels(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &doc); err != nil || len(doc.Models) != 2 || doc.Models[0].Ref != "small:1k" || len(doc.Unusable) != 1 {
 		t.Errorf("%v, %+v", err, doc)
 	}
-	if code, out, _ := gpuplay("models", "--model-dir", filepath.Join(home, "none")); code != 0 || !strings.Contains(out, "Cannot be used: --model-dir "+filepath.Join(home, "none")+": no such file") {
+	if code, out, _ := gpuplay("models", "--model-dir", filepath.Join(home, "none")); code != 0 || !strings.Contains(out, "Cannot be used: "+filepath.Join(home, "none")+": no such file or directory\n  --model-dir names a folder") {
 		t.Errorf("a folder that is not there: %d, %s", code, out)
 	}
 }
@@ -100,7 +100,7 @@ func TestModelTable(t *testing.T) {
 		{Ref: "llama3.3:70b", Place: "Ollama", Bytes: 42.5e9, Parameters: 70.6e9, Quantization: "Q4_K_M", Runtimes: []string{"llama.cpp", "ollama"}},
 		{Ref: "mlx/Small-4bit", Place: "Hugging Face", Bytes: 278e6, Quantization: "4-bit", Runtimes: []string{"mlx"}},
 	}
-	modelTable(&b, list, 8e9, report.Style{Width: 100, Unicode: true})
+	modelTable(&b, list, 8e9, term.Style{Width: 100, Unicode: true})
 	want := `  Hugging Face                  size  parameters  quantization  runs with
     Qwen/Small-GGUF:Q4_K_M    491 MB       494 M  Q4_K_M        llama.cpp
     mlx/Small-4bit            278 MB              4-bit         mlx
@@ -113,7 +113,7 @@ func TestModelTable(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 	b.Reset()
-	modelTable(&b, list, 8e9, report.Style{Width: 40})
+	modelTable(&b, list, 8e9, term.Style{Width: 40})
 	for line := range strings.Lines(b.String()) {
 		if len(line) > 41 && !strings.HasPrefix(line, "  [1]") {
 			t.Errorf("%q is too wide", line)
@@ -250,7 +250,7 @@ print(build_hf_headers().get("authorization", "").removeprefix("Bearer "))`
 
 func TestTransferLine(t *testing.T) {
 	p := &hub.Plan{Bytes: 400e6, Missing: 300e6}
-	tr := &transfer{plan: p, from: 100e6, style: report.Style{Unicode: true}, now: hub.Progress{File: "x.gguf", Done: 200e6, Total: 400e6}}
+	tr := &transfer{plan: p, from: 100e6, style: term.Style{Unicode: true}, now: hub.Progress{File: "x.gguf", Done: 200e6, Total: 400e6}}
 	if got, want := tr.line(10*time.Second), "  ████████████░░░░░░░░░░░░  200 MB of 400 MB  10.0 MB/s  20s left"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

@@ -12,47 +12,53 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/encode"
+	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/judge"
+	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/term"
 )
 
-// outputFlags say where results go and how they look.
+// outputFlags say where a result goes and how it looks.
 type outputFlags struct {
 	format string
 	output string
 	quiet  bool
+
+	people string   // what the form for people is called; empty: table
+	names  []string // the formats that there are
+
+	// answer is what writes to stdout the text that a model generates, as it comes,
+	// where that is the result itself; nil: nothing does.
+	answer *term.Answer
 }
 
-// formats are the ways to write a document, by their names.
-var formats = map[string]func(io.Writer, *report.Document) error{
-	"line":  report.Line,
-	"json":  report.JSON,
-	"jsonl": report.JSONL,
-	"csv":   report.CSV,
-	"md":    report.Markdown,
-}
+// events is the format that is written while it happens, not in the end.
+const events = "events"
 
-var formatNames = []string{"table", "line", "json", "jsonl", "csv", "md"}
-
-func (f *outputFlags) add(fl *pflag.FlagSet) {
-	fl.StringVarP(&f.format, "format", "f", "", "table, line, json, jsonl, csv or md (default: by --output's ending, else table)")
-	fl.StringVarP(&f.output, "output", "o", "", "write the result to this file, all of it or nothing")
+// add defines the flags of a command that measures a kind of thing.
+func (f *outputFlags) add(fl *pflag.FlagSet, kind record.Kind) {
+	if f.people == "" {
+		f.people = "table"
+	}
+	f.names = append(append([]string{f.people}, encode.Formats(kind)...), events)
+	last := len(f.names) - 1
+	fl.StringVarP(&f.format, "format", "f", "", strings.Join(f.names[:last], ", ")+" or "+f.names[last]+" (default: by --output's ending, else "+f.people+")")
+	fl.StringVarP(&f.output, "output", "o", "", "write the result to this file, all of it or nothing; events as they come")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "only the result")
 }
 
 // check settles the format and sees early that the file can be written: a result
 // must not be lost after it was measured.
-func (f *outputFlags) check() error { return f.checkAs(formatNames) }
-
-// checkAs is check for a command with formats of its own.
-func (f *outputFlags) checkAs(names []string) error {
+func (f *outputFlags) check() error {
 	if f.format == "" {
-		f.format = "table"
-		if ending := strings.TrimPrefix(filepath.Ext(f.output), "."); slices.Contains(names, ending) {
+		f.format = f.people
+		if ending := strings.TrimPrefix(filepath.Ext(f.output), "."); slices.Contains(f.names, ending) {
 			f.format = ending
 		}
 	}
-	if !slices.Contains(names, f.format) {
-		return usagef(hintNear(f.format, names), "unknown format %q", f.format)
+	if !slices.Contains(f.names, f.format) {
+		return mistyped(f.format, f.names, "unknown format %q", f.format)
 	}
 	if f.output == "" {
 		return nil
@@ -87,35 +93,124 @@ func cause(err error) error {
 	return err
 }
 
-// write puts the document into w in a format.
-func (a *app) write(w io.Writer, d *report.Document, format string) error {
-	if format == "table" {
-		return report.Table(w, d, a.env.style(w))
-	}
-	return formats[format](w, d)
+// A measurement is a lab with its options: it tells what happens and returns what was
+// measured.
+type measurement func(context.Context, *event.Stream) (*record.Run, error)
+
+// run measures, delivers the record and returns the error to exit with. watch are
+// further subscribers to the events.
+func (a *app) run(ctx context.Context, f outputFlags, measure measurement, watch ...func(event.Event)) error {
+	r, err := a.measure(ctx, f, measure, watch...)
+	return a.conclude(f, r, err, false)
 }
 
-// deliver writes the document where the flags say.
-func (a *app) deliver(ctx context.Context, f outputFlags, d *report.Document) error {
-	d.Interrupted = ctx.Err() != nil
-	return a.deliverAs(f, func(w io.Writer, format string) error { return a.write(w, d, format) })
+// measure runs a lab while progress is shown on stderr, and events go where the flags
+// say.
+func (a *app) measure(ctx context.Context, f outputFlags, measure measurement, watch ...func(event.Event)) (*record.Run, error) {
+	s := event.NewStream(record.NewID(), nil)
+	_, live := terminal(a.stderr)
+	p := term.NewProgress(a.stderr, live, f.quiet, a.env.style(a.stderr))
+	p.Size = func() (columns, lines int) { return window(a.stderr) }
+	p.Answer = f.answer
+	s.Subscribe(p.Observe)
+	for _, w := range watch {
+		s.Subscribe(w)
+	}
+	written := func() error { return nil }
+	if f.format == events {
+		each, end, err := a.events(f.output)
+		if err != nil {
+			p.Close()
+			return nil, err
+		}
+		s.Subscribe(each)
+		written = end
+	}
+	r, err := measure(ctx, s)
+	s.Close()
+	p.Close()
+	return r, errors.Join(err, written())
 }
 
-// deliverAs writes a result where the flags say: with --output the file gets the
-// format and people on stdout the table. A file that fails costs nothing that was
-// measured: it goes to stdout then.
-func (a *app) deliverAs(f outputFlags, write func(w io.Writer, format string) error) error {
-	if f.output == "" {
-		return write(a.stdout, f.format)
+// events returns what writes events to a file, stdout for none, as they come; end
+// says whether that went well.
+func (a *app) events(name string) (each func(event.Event), end func() error, err error) {
+	if name == "" {
+		each, end = encode.Events(a.stdout)
+		return each, end, nil
 	}
-	err := writeFile(f.output, func(w io.Writer) error { return write(w, f.format) })
+	file, err := os.Create(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--output %s: %w", name, cause(err))
+	}
+	each, failed := encode.Events(file)
+	return each, func() error {
+		if err := errors.Join(failed(), file.Close()); err != nil {
+			return fmt.Errorf("--output %s: %w", name, cause(err))
+		}
+		return nil
+	}, nil
+}
+
+// conclude delivers a record, if there is one, and returns the error to exit with: what
+// failed beside it, what stopped it, or what its results come to. asked: engines were
+// asked for by name, so that one that is missing is a failure.
+func (a *app) conclude(f outputFlags, r *record.Run, err error, asked bool) error {
+	if r == nil {
+		return err
+	}
+	err = errors.Join(err, a.deliver(f, r))
+	if r.Error != nil {
+		err = errors.Join(err, r.Error)
+	}
 	switch {
+	case r.Interrupted:
+		if err != nil {
+			complain(a.stderr, err)
+		}
+		return &reportedError{exitInterrupted}
 	case err != nil:
-		err = errors.Join(fmt.Errorf("--output %s: %w", f.output, err), write(a.stdout, f.format))
-	case !f.quiet:
-		err = write(a.stdout, "table")
+		return err
+	case !judge.Outcome(r, asked):
+		return &reportedError{exitFailed}
 	}
-	return err
+	return nil
+}
+
+// write writes a record in a format.
+func (a *app) write(w io.Writer, r *record.Run, f outputFlags, format string) error {
+	if format == f.people && f.answer != nil && w == a.stdout { // which has the text already
+		return a.writeFigures(r, f.quiet)
+	}
+	if format == f.people {
+		return term.Table(w, r, a.env.style(w))
+	}
+	return encode.Write(w, r, format, commandLine{})
+}
+
+// deliver writes a record where the flags say: with --output the file gets the format
+// and people on stdout the table. A file that fails costs nothing that was measured:
+// it goes to stdout then.
+func (a *app) deliver(f outputFlags, r *record.Run) error {
+	switch {
+	case f.format == "": // it is where it belongs
+		return nil
+	case f.format == events: // they have been written
+		if f.output == "" || f.quiet {
+			return nil
+		}
+	case f.output == "":
+		return a.write(a.stdout, r, f, f.format)
+	default:
+		err := writeFile(f.output, func(w io.Writer) error { return a.write(w, r, f, f.format) })
+		if err != nil {
+			return errors.Join(fmt.Errorf("--output %s: %w", f.output, err), a.write(a.stdout, r, f, f.format))
+		}
+		if f.quiet {
+			return nil
+		}
+	}
+	return a.write(a.stdout, r, f, f.people)
 }
 
 // writeFile writes a file whole or not at all.

@@ -1,16 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/hub"
 	"github.com/gpuplay/gpuplay/internal/model"
-	"github.com/gpuplay/gpuplay/internal/setup"
 )
 
 // modelEnvironment is what programs that keep models take from the environment.
@@ -28,7 +29,7 @@ type modelEnvironment struct {
 // common/common.cpp and common/hf-cache.cpp of llama.cpp.
 func readModelEnvironment() modelEnvironment {
 	e := modelEnvironment{
-		endpoint: first(os.Getenv("HF_ENDPOINT"), hub.Endpoint),
+		endpoint: cmp.Or(os.Getenv("HF_ENDPOINT"), hub.Endpoint),
 		offline:  yes("HF_HUB_OFFLINE"),
 		ollama:   os.Getenv("OLLAMA_HOST"),
 	}
@@ -54,12 +55,12 @@ func readModelEnvironment() modelEnvironment {
 		}
 		return dir
 	}
-	cache := first(os.Getenv("XDG_CACHE_HOME"), at(".cache")) // of Linux; Hugging Face's Python has it everywhere
-	hf := first(expand(os.Getenv("HF_HOME")), below(cache, "huggingface"))
-	e.token = readToken(first(expand(os.Getenv("HF_TOKEN_PATH")), below(hf, "token")))
+	cache := cmp.Or(os.Getenv("XDG_CACHE_HOME"), at(".cache")) // of Linux; Hugging Face's Python has it everywhere
+	hf := cmp.Or(expand(os.Getenv("HF_HOME")), below(cache, "huggingface"))
+	e.token = readToken(cmp.Or(expand(os.Getenv("HF_TOKEN_PATH")), below(hf, "token")))
 	p := &e.places
-	p.HuggingFace = first(expand(os.Getenv("HF_HUB_CACHE")), expand(os.Getenv("HUGGINGFACE_HUB_CACHE")), below(hf, "hub"))
-	p.Ollama = []string{first(os.Getenv("OLLAMA_MODELS"), at(".ollama", "models"))}
+	p.HuggingFace = cmp.Or(expand(os.Getenv("HF_HUB_CACHE")), expand(os.Getenv("HUGGINGFACE_HUB_CACHE")), below(hf, "hub"))
+	p.Ollama = []string{cmp.Or(os.Getenv("OLLAMA_MODELS"), at(".ollama", "models"))}
 	if runtime.GOOS == "linux" {
 		p.Ollama = append(p.Ollama, "/usr/share/ollama/.ollama/models", "/var/lib/ollama/.ollama/models") // of its service
 	}
@@ -105,16 +106,6 @@ func cleanToken(t string) string {
 	return strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(t))
 }
 
-// first returns the first word that there is.
-func first(words ...string) string {
-	for _, w := range words {
-		if w != "" {
-			return w
-		}
-	}
-	return ""
-}
-
 // places are all places in which models are looked for.
 func (a *app) places(dirs []string) model.Places {
 	p := a.env.models.places
@@ -125,6 +116,6 @@ func (a *app) places(dirs []string) model.Places {
 // hub returns a client of the Hub as the environment has it.
 func (a *app) hub() *hub.Client {
 	c := hub.New(a.env.models.endpoint, a.env.models.token.word, a.env.models.places.HuggingFace)
-	c.TokenFrom, c.Offline, c.Free = a.env.models.token.from, a.env.models.offline, setup.Free
+	c.TokenFrom, c.Offline, c.Free = a.env.models.token.from, a.env.models.offline, disk.Free
 	return c
 }

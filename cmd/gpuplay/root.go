@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/record"
 )
 
 const version = "0.1.0"
@@ -43,7 +43,7 @@ checks every result, and says in a sentence how much faster the GPU is.`,
 	return root
 }
 
-// parsing is what Go's packages say before the reason why a flag's value is none.
+// parsing is what Go's packages write before the reason why a flag's value is refused.
 var parsing = regexp.MustCompile(`strconv\.\w+: parsing "[^"]*": |^pflag: `)
 
 // noArgs refuses words that are no flags, with the nearest command.
@@ -60,13 +60,13 @@ func noArgs(c *cobra.Command, args []string) error {
 	if len(names) == 0 {
 		return usagef(c.CommandPath()+" --help shows how it is used", "%s takes no argument %q", c.CommandPath(), args[0])
 	}
-	return usagef(hintNear(args[0], names), "unknown command %q", args[0])
+	return mistyped(args[0], names, "unknown command %q", args[0])
 }
 
 // program describes this binary. The commit is known when it was built in a
 // checkout with version control stamping on.
-func program() report.Program {
-	p := report.Program{Version: version}
+func program() record.Program {
+	p := record.Program{Version: version}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return p

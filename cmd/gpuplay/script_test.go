@@ -110,21 +110,19 @@ func components(root string) map[string]string {
 			there["llama.cpp-vulkan"] = found.Server
 		}
 	}
-	for _, e := range engines {
-		if e.open != nil {
+	for _, f := range python.Frameworks {
+		there[f.Name] = ""
+		if f.Models != "" {
+			there[f.Models] = ""
+		}
+		s := python.Search{Variable: os.Getenv(python.Variable(f.Name)), Folder: root, LookPath: exec.LookPath, Has: python.HasModule}
+		found, err := s.Find(context.Background(), f.Name)
+		if err != nil || !python.HasModule(context.Background(), found.Path, f.Name) {
 			continue
 		}
-		there[e.name] = ""
-		s := python.Search{Variable: os.Getenv(python.Variable(e.name)), Folder: root, LookPath: exec.LookPath, Has: python.HasModule}
-		if found, err := s.Find(context.Background(), e.name); err == nil && python.HasModule(context.Background(), found.Path, e.name) {
-			there[e.name] = found.Path
-		}
-	}
-	for _, name := range []string{"torch", "mlx"} { // what language models need beside it
-		models := parts[name].models
-		there[models] = ""
-		if there[name] != "" && python.HasModule(context.Background(), there[name], models) {
-			there[models] = there[name]
+		there[f.Name] = found.Path
+		if f.Models != "" && python.HasModule(context.Background(), found.Path, f.Models) {
+			there[f.Models] = found.Path
 		}
 	}
 	return there

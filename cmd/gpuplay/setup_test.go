@@ -5,13 +5,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/gpuplay/gpuplay/internal/catalog"
 )
 
 // runSetup runs the command in a folder and returns what run would.
 func runSetup(t *testing.T, folder string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs strings.Builder
-	a := &app{stdout: &out, stderr: &errs, env: environment{folder: folder, own: filepath.Join(folder, "own"), unicode: true, children: os.Environ()}}
+	a := &app{stdout: &out, stderr: &errs, env: environment{engines: catalog.Environment{Folder: folder, Own: filepath.Join(folder, "own"), Children: os.Environ()}, unicode: true}}
 	c := newSetup(a)
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetArgs(args)
@@ -64,7 +66,7 @@ func TestSetupMistakes(t *testing.T) {
 		{"--cpu --gpu", exitUsage, "--cpu and --gpu: only one of them"},
 		{"--dir file", exitUsage, "gpuplay: --dir file: is a file\n"},
 		{"--dir .", exitFailed, filepath.Join(folder, ".venv-torch") + " is a file, not an environment's folder\n  remove it"},
-		{"--python no-such-python", exitFailed, "gpuplay: --python no-such-python is no program\n  name a python3"},
+		{"--python no-such-python", exitFailed, "gpuplay: the Python no-such-python that was asked for is no program\n  --python names a python3"},
 	} {
 		code, stdout, stderr := runSetup(t, folder, strings.Fields(tt.args)...)
 		if code != tt.code || stdout != "" || !strings.Contains(stderr, tt.says) {

@@ -1,12 +1,13 @@
-// Package bench is the domain: engines with devices, a GEMM prepared on one of
-// them, samples of its run time, and the runner that warms up, interleaves,
-// checks and stops. It imports no engine; whoever calls it brings them.
+// Package bench is the domain of matrix products: engines with devices, a GEMM
+// prepared on a device, samples of its run time, and the runner that warms up,
+// interleaves, checks and stops. It imports no engine; its callers supply them.
 package bench
 
 import (
 	"context"
 	"time"
 
+	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/unit"
@@ -19,16 +20,16 @@ type GEMM struct {
 	N      int          `json:"n"`
 	K      int          `json:"k"`
 	In     matrix.DType `json:"in"`  // of A and B
-	Acc    matrix.DType `json:"acc"` // of the sums; TF32 here means float32 operands cut to TF32
+	Acc    matrix.DType `json:"acc"` // of the sums; TF32 means float32 operands rounded to TF32
 	Out    matrix.DType `json:"out"` // of C
 	TransA bool         `json:"trans_a,omitempty"`
 	TransB bool         `json:"trans_b,omitempty"`
-	Sum    bool         `json:"sum,omitempty"` // after each product its elements are added up and the sum is brought to the host, as (a@b).sum().item() does
+	Sum    bool         `json:"sum,omitempty"` // after each product, sum its elements and bring the sum to the host, as (a@b).sum().item() does
 }
 
-// Square returns the n×n×n product that people mean by "float16 matmul": C has
-// the type of the operands, and 16-bit types are summed in float32. Int8 has sums
-// and a C of int32.
+// Square returns the n×n×n product that is usually meant by "float16 matmul": C has
+// the type of the operands, and 16-bit types are summed in float32. With Int8
+// operands, the sums and C are int32.
 func Square(n int, d matrix.DType) GEMM {
 	g := GEMM{M: n, N: n, K: n, In: d, Acc: d, Out: d}
 	switch d {
@@ -42,11 +43,11 @@ func Square(n int, d matrix.DType) GEMM {
 	return g
 }
 
-// FLOP returns the operations of one product, 2·m·n·k: multiplications and
-// additions of floating-point numbers, or of integers.
+// FLOP returns the number of operations in one product, 2·m·n·k: multiplications
+// and additions of floating-point numbers or of integers.
 func (g GEMM) FLOP() float64 { return 2 * float64(g.M) * float64(g.N) * float64(g.K) }
 
-// Op is what FLOP counts: "FLOP", or "OP" where the operands are integers.
+// Op names what FLOP counts: "FLOP", or "OP" for integer operands.
 func (g GEMM) Op() string {
 	if g.In.Integer() {
 		return "OP"
@@ -54,70 +55,93 @@ func (g GEMM) Op() string {
 	return "FLOP"
 }
 
-// Rate prints a speed with its prefix and unit: "13.8 TFLOP/s".
+// Rate formats a speed with its prefix and unit: "13.8 TFLOP/s".
 func (g GEMM) Rate(speed float64) string { return unit.Rate(speed, g.Op()) }
 
-// MemoryBound reports whether memory, not arithmetic, sets the pace: a product
-// with a vector, which uses every element of the matrix once, of more than caches
-// hold.
+// MemoryBound reports whether memory bandwidth, not arithmetic, limits the speed:
+// in a matrix-vector product, which uses every element of the matrix once, that is
+// too large for caches.
 func (g GEMM) MemoryBound() bool {
-	const caches = 64e6 // of most CPUs and GPUs, the last level
+	const caches = 64e6 // size of the last-level cache of most CPUs and GPUs
 	return (g.M == 1 || g.N == 1) && g.Bytes() >= caches
 }
 
-// Bytes returns the memory that A, B and C take together. It is a float64
-// because a size that somebody mistyped can exceed every integer.
+// Bytes returns the memory that A, B and C take together. It is a float64 because a
+// mistyped size can exceed every integer type.
 func (g GEMM) Bytes() float64 {
 	m, n, k := float64(g.M), float64(g.N), float64(g.K)
 	return (m*k+k*n)*float64(g.In.Size()) + m*n*float64(g.Out.Size())
 }
 
-// An Engine computes GEMMs on the devices that it reaches.
+// An Engine computes GEMMs on the devices that it supports.
 //
-// Its errors are told apart by errors.Is with the codes of this package:
-// fault.Unavailable from Devices when the engine cannot work here at all,
-// fault.Unsupported from Prepare for a GEMM that it has no code for, fault.Invalid for
-// one that makes no sense, fault.OutOfMemory.
+// Errors carry codes of package fault, for errors.Is: fault.Unavailable from
+// Devices when the engine cannot work here at all; fault.Unsupported from Prepare
+// for a GEMM that it has no code for, fault.Invalid for one that makes no sense,
+// and fault.OutOfMemory.
 type Engine interface {
-	// Name is what --engine calls it: lower case, one word.
+	// Name is the name by which users select the engine: one word in lower case.
 	Name() string
-	// Devices finds what there is to compute on.
+	// Devices returns the devices that the engine can compute on, and those that it
+	// looked for but did not find.
 	Devices(ctx context.Context) (hardware.Inventory, error)
-	// Prepare puts a GEMM on a device: operands filled from the seed as
-	// matrix.Stream says, code compiled, algorithm chosen. None of it is timed. The
-	// task outlives ctx, which ends with the call.
-	Prepare(ctx context.Context, d hardware.Device, g GEMM, seed uint64) (Task, error)
+	// Prepare puts a GEMM on a device: it fills the operands from the seed as
+	// matrix.Stream defines, compiles code and chooses an algorithm. None of this
+	// is timed. The context is only for the call; the task outlives it. An engine
+	// that tries out variants calls tell for each, outside its own measurements;
+	// tell is never nil and returns at once.
+	Prepare(ctx context.Context, d hardware.Device, g GEMM, seed uint64, tell func(Tuning)) (Task, error)
 }
 
-// A Task is a GEMM resident on one device. Its methods are called one at a time.
+// A Task is a GEMM that resides on one device. Its methods are not called
+// concurrently.
 type Task interface {
-	// Facts says what preparing found out. An engine that knows its device's peak
-	// measures it for each task, within some hundredths of a second.
+	// Facts returns what became known during preparation. An engine that can
+	// measure the peak of its device does so for each task, within a few hundredths
+	// of a second.
 	Facts() Facts
-	// Run computes C n times back to back, waits until the device has finished,
-	// and returns when none of the engine's threads is busy any more. A cancelled
-	// context ends it early with the context's error.
+	// Run computes C n times back to back, waits until the device has finished, and
+	// returns when none of the engine's threads is busy any more. If ctx is
+	// cancelled, it ends early with the context's error.
 	Run(ctx context.Context, n int) (Sample, error)
-	// MulVec returns C·x in float64 for the C of the latest Run, of which there has
-	// been one: n numbers in, m out.
+	// MulVec returns C·x in float64, for the C of the latest Run: x has n elements,
+	// the result m. It is only called after a Run.
 	MulVec(ctx context.Context, x []float64) ([]float64, error)
-	// Close frees what Prepare took; a second call does nothing.
+	// Close frees what Prepare allocated; a second call does nothing.
 	Close() error
 }
 
-// Facts are what an engine knows of a task once it is prepared.
+// Facts are what an engine knows about a task once it is prepared.
 type Facts struct {
-	Threads int      `json:"threads,omitempty"` // CPU threads that compute; 0 when not known or not a CPU
-	Peak    *float64 `json:"peak,omitempty"`    // FLOP/s that the device can reach with this arithmetic, measured; nil when not known
-	Notes   []string `json:"notes,omitempty"`   // what a reader must know to read the figure right
+	Threads int      `json:"threads,omitempty"` // CPU threads that compute; 0: not known, or not a CPU
+	Peak    *float64 `json:"peak,omitempty"`    // measured FLOP/s that the device can reach with this arithmetic; nil: not known
+	Notes   []string `json:"notes,omitempty"`   // caveats for readers of the figure
 }
 
-// A Sample is one timing: n products back to back and one synchronisation.
+// A Sample is one timing: n products back to back and one synchronisation. The
+// engine fills in the measurement, the Runner the start and the end.
 type Sample struct {
 	Iters  int            `json:"iters"`
-	Wall   time.Duration  `json:"wall_ns"`
-	Device *time.Duration `json:"device_ns,omitempty"` // by the device's own clock; nil when it has none
+	Wall   time.Duration  `json:"wall_ns"`             // on the clock of the engine's process, around the products alone
+	Device *time.Duration `json:"device_ns,omitempty"` // on the device's own clock; nil if it has none
+	Start  time.Duration  `json:"start_ns"`            // when the engine was called, on the runner's clock, since the start of the run
+	End    time.Duration  `json:"end_ns"`              // when the engine's answer arrived, on the same clock
 }
+
+// EventType returns the type of the event that reports a sample.
+func (Sample) EventType() event.Type { return event.TypeSample }
+
+// A Tuning is a variant that an engine tried out while preparing a task.
+type Tuning struct {
+	Done    int     `json:"done"`            // variants tried so far
+	Total   int     `json:"total,omitempty"` // variants in all; 0: not known
+	Variant string  `json:"variant"`         // the engine's name for the variant
+	Speed   float64 `json:"speed,omitempty"` // FLOP/s, or OP/s of integers; 0: the variant did not work
+	Best    float64 `json:"best,omitempty"`  // the highest speed so far
+}
+
+// EventType returns the type of the event that reports a tuning step.
+func (Tuning) EventType() event.Type { return event.TypeTuning }
 
 // Seconds returns the wall time of one product.
 func (s Sample) Seconds() float64 { return s.Wall.Seconds() / float64(s.Iters) }

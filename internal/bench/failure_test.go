@@ -1,6 +1,7 @@
 package bench_test
 
 import (
+	stdcmp "cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,19 +12,24 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/fake"
+	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/measure"
 )
 
-// A device of 20 ms products makes run 1 while it is prepared, runs 2 to 26 to
-// warm up, and its samples from run 27 on; of its four MulVec two come before
-// and two after them.
+// A device with products of 20 ms makes run 1 while it is prepared, runs 2 to 26 to
+// warm up, and its samples from run 27 on. Of its four calls of MulVec, two come
+// before the samples and two after them.
 const each = 20 * ms
 
-// stages are calls at which something can happen.
+// stages are the calls at which something can go wrong.
 var stages = []struct {
 	stage   fake.Stage
 	call    int
@@ -41,14 +47,14 @@ var stages = []struct {
 	{fake.MulVec, 3, bench.Checking, 25},
 }
 
-// A lane that fails says where and why, keeps its samples, and leaves the others
-// alone.
+// A lane that fails reports where and why, keeps its samples, and does not affect
+// the others.
 func TestFailureStaysInItsLane(t *testing.T) {
 	for _, tt := range stages {
 		for _, err := range []error{
 			&fault.Error{Code: fault.OutOfMemory, Message: "full"},
 			fmt.Errorf("call: %w", &fault.Error{Code: fault.Crashed, Message: "gone"}),
-			errors.New("what nobody thought of"),
+			errors.New("an unforeseen error"),
 		} {
 			t.Run(fmt.Sprintf("%s %d %v", tt.stage, tt.call, err), func(t *testing.T) {
 				bad := gpu("B", each)
@@ -71,7 +77,7 @@ func TestFailureStaysInItsLane(t *testing.T) {
 	}
 }
 
-// A user who ends it keeps what was measured so far.
+// When the user interrupts, what was measured so far is kept.
 func TestCancel(t *testing.T) {
 	for _, tt := range stages {
 		t.Run(fmt.Sprintf("%s %d", tt.stage, tt.call), func(t *testing.T) {
@@ -136,7 +142,7 @@ func TestWrongProduct(t *testing.T) {
 		message string
 	}{
 		{"one element", fake.Wrong{Row: 3, Col: 5, Add: 8}, 0, "wrong result: error 1.5e+00 where at most 2.4e-06 is expected"},
-		{"NaN", fake.Wrong{Add: math.NaN()}, 0, "wrong result: values that are no numbers where at most 2.4e-06 is expected"},
+		{"NaN", fake.Wrong{Add: math.NaN()}, 0, "wrong result: NaN or infinity where at most 2.4e-06 is expected"},
 		{"in the end", fake.Wrong{Row: 3, Col: 5, Add: 8, From: 40}, 25, "wrong result: error 1.5e+00 where at most 2.4e-06 is expected"},
 	}
 	for _, tt := range tests {
@@ -157,7 +163,7 @@ func TestWrongProduct(t *testing.T) {
 	}
 }
 
-// A short cut that was seen once is not forgotten because a later product is
+// A shortcut that was detected once is not forgotten because a later product is
 // right.
 func TestShortCutIsMeasuredAndNotCompared(t *testing.T) {
 	cut := gpu("A", each)
@@ -179,11 +185,11 @@ func TestShortCutIsMeasuredAndNotCompared(t *testing.T) {
 	}
 }
 
-// improving is an engine whose first C is a little off.
+// improving is an engine whose first C is slightly wrong.
 type improving struct{ bench.Engine }
 
-func (e improving) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
-	task, err := e.Engine.Prepare(ctx, d, g, seed)
+func (e improving) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
+	task, err := e.Engine.Prepare(ctx, d, g, seed, tell)
 	return &improved{Task: task}, err
 }
 
@@ -212,14 +218,14 @@ func TestMemory(t *testing.T) {
 		free   func() int64
 		n      int
 		dtype  matrix.DType
-		want   string // message: hint
+		want   string // message: remedy
 	}{
-		{"GPU", hardware.GPU, has(1e9), nil, 16384, matrix.Float32, "too big: 16384³ in float32 needs 3.22 GB of memory, 1.00 GB can be had: the largest size that fits: --size 8960"},
-		{"half as big elements", hardware.GPU, has(1e9), nil, 16384, matrix.Float16, "too big: 16384³ in float16 needs 1.61 GB of memory, 1.00 GB can be had: the largest size that fits: --size 12800"},
-		{"CPU", hardware.CPU, nil, free(1e9), 16384, matrix.Float64, "too big: 16384³ in float64 needs 6.44 GB of memory, 1.00 GB can be had: the largest size that fits: --size 6400"},
-		{"software GPU", hardware.SoftwareGPU, has(1 << 40), free(1e9), 16384, matrix.Float64, "too big: 16384³ in float64 needs 6.44 GB of memory, 1.00 GB can be had: the largest size that fits: --size 6400"},
-		{"overflow", hardware.GPU, has(1e12), nil, 1e9, matrix.Float32, "too big: 1000000000³ in float32 needs 12.0 EB of memory, 1.00 TB can be had: the largest size that fits: --size 288512"},
-		{"nothing fits", hardware.GPU, has(1000), nil, 16, matrix.Float32, "too big: 16³ in float32 needs 3.07 kB of memory, 1.00 kB can be had: "},
+		{"GPU", hardware.GPU, has(1e9), nil, 16384, matrix.Float32, "too big: 16384³ in float32 needs 3.22 GB of memory, 1.00 GB is available: the largest size that fits: size 8960"},
+		{"half as big elements", hardware.GPU, has(1e9), nil, 16384, matrix.Float16, "too big: 16384³ in float16 needs 1.61 GB of memory, 1.00 GB is available: the largest size that fits: size 12800"},
+		{"CPU", hardware.CPU, nil, free(1e9), 16384, matrix.Float64, "too big: 16384³ in float64 needs 6.44 GB of memory, 1.00 GB is available: the largest size that fits: size 6400"},
+		{"software GPU", hardware.SoftwareGPU, has(1 << 40), free(1e9), 16384, matrix.Float64, "too big: 16384³ in float64 needs 6.44 GB of memory, 1.00 GB is available: the largest size that fits: size 6400"},
+		{"overflow", hardware.GPU, has(1e12), nil, 1e9, matrix.Float32, "too big: 1000000000³ in float32 needs 12.0 EB of memory, 1.00 TB is available: the largest size that fits: size 288512"},
+		{"nothing fits", hardware.GPU, has(1000), nil, 16, matrix.Float32, "too big: 16³ in float32 needs 3.07 kB of memory, 1.00 kB is available: "},
 		{"GPU beside a full host", hardware.GPU, nil, free(1), 16, matrix.Float32, ""},
 		{"memory not known", hardware.CPU, nil, free(0), 16, matrix.Float32, ""},
 		{"just fits", hardware.GPU, has(3072), nil, 16, matrix.Float32, ""},
@@ -243,7 +249,7 @@ func TestMemory(t *testing.T) {
 				t.Errorf("error\n%s, want\n%s", got, tt.want)
 			}
 			if len(r.runs) > 0 {
-				t.Error("it ran all the same")
+				t.Error("it ran anyway")
 			}
 		})
 	}
@@ -260,41 +266,56 @@ func TestErrorsHaveCodes(t *testing.T) {
 	}
 }
 
-// checkEvents fails the test unless an observer could follow every lane: phases
-// in order, samples counted up to a total, and a result in the end, once, that
-// does not change any more.
+// checkEvents fails the test unless the events let a reader follow every lane: each
+// sample, check and result has its event, in a sensible order, and nothing follows
+// the result.
 func checkEvents(t *testing.T, r *rig, results []*bench.Result) {
 	t.Helper()
-	order := []bench.Phase{bench.Preparing, bench.Checking, bench.WarmingUp, bench.Sampling, bench.Checking, bench.Finished}
-	for lane, result := range results {
-		at, done, total, finished := 0, 0, 0, 0
+	last := time.Duration(0)
+	for _, e := range r.events {
+		if e.At < last {
+			t.Errorf("%s at %s after %s", e.Type, e.At, last)
+		}
+		last = e.At
+	}
+	for _, result := range results {
+		var samples []bench.Sample
+		var finished *bench.Result
+		checks, done, total, sized := 0, 0, 0, false
 		for _, e := range r.events {
-			if e.Lane != lane {
+			if e.Lane != result.Lane {
 				continue
 			}
-			next := slices.Index(order[at:], e.Phase)
-			if next < 0 {
-				t.Errorf("lane %d is %s after %s", lane, e.Phase, order[at])
-				return
+			if finished != nil {
+				t.Errorf("lane %s: %s after its result", e.Lane, e.Type)
 			}
-			at += next
-			switch e.Phase {
-			case bench.Sampling:
-				if e.Total < e.Done || e.Done > 0 && (e.Done != done+1 || e.Speed <= 0) {
-					t.Errorf("lane %d: event %+v after sample %d", lane, e, done)
+			switch d := e.Data.(type) {
+			case event.Size:
+				sized = true
+			case bench.Sample:
+				samples = append(samples, d)
+			case bench.Checked:
+				checks++
+			case event.Progress:
+				if d.Done != done+1 || d.Total < d.Done || d.Done != len(samples) {
+					t.Errorf("lane %s: %d of %d samples after %d, of %d told", e.Lane, d.Done, d.Total, done, len(samples))
 				}
-				done, total = e.Done, e.Total
-			case bench.Finished:
-				if finished++; finished > 1 || e.Result != result {
-					t.Errorf("lane %d: finished %d times, result %p of %p", lane, finished, e.Result, result)
-				}
+				done, total = d.Done, d.Total
+			case *bench.Result:
+				finished = d
 			}
 		}
-		if done != total && result.Error == nil && !result.Has(bench.WarnInterrupted) && result.Protocol == bench.Steady {
-			t.Errorf("lane %d ended with %d of %d samples", lane, done, total)
+		if finished != result || !sized {
+			t.Errorf("lane %s: its result was not told, or no size", result.Lane)
 		}
-		if finished != 1 || result.Protocol == bench.Steady && done != len(result.Samples) {
-			t.Errorf("lane %d: finished %d times, saw %d of %d samples", lane, finished, done, len(result.Samples))
+		if d := cmp.Diff(result.Samples, samples, cmpopts.EquateEmpty()); d != "" {
+			t.Errorf("lane %s: samples and what was told of them: %s", result.Lane, d)
+		}
+		if result.Check != nil && checks == 0 {
+			t.Errorf("lane %s: no check was told", result.Lane)
+		}
+		if done != total && result.Error == nil && !result.Has(measure.Interrupted) && result.Protocol == bench.Steady {
+			t.Errorf("lane %s ended with %d of %d samples", result.Lane, done, total)
 		}
 	}
 }
@@ -303,21 +324,56 @@ func TestEvents(t *testing.T) {
 	wrong := gpu("B", each)
 	wrong.Wrong = &fake.Wrong{Add: 1}
 	r := newRig(gpu("A", each), wrong, gpu("C", time.Minute), scripted("D", fake.Fixed(each).Jitter(0.3, 1)), gpu("E", 3*ms))
-	// A reader may take a result for final when it is told of it.
-	told := map[int]string{}
-	observe := r.Observe
-	r.Observe = func(e bench.Event) {
-		observe(e)
-		if e.Phase == bench.Finished {
-			told[e.Lane] = toJSON(t, e.Result)
+	// The result is final when its event is sent.
+	told := map[string]string{}
+	r.told = func(lane string, d event.Data) {
+		if result, ok := d.(*bench.Result); ok {
+			told[lane] = toJSON(t, result)
 		}
 	}
 	results := r.race(t, bench.Stop{Budget: 5 * time.Second})
 	checkEvents(t, r, results)
-	for i, result := range results {
-		if now := toJSON(t, result); now != told[i] {
-			t.Errorf("lane %d changed after it had finished:\n%s\n%s", i, told[i], now)
+	for _, result := range results {
+		if now := toJSON(t, result); now != told[result.Lane] {
+			t.Errorf("lane %s changed after it had finished:\n%s\n%s", result.Lane, told[result.Lane], now)
 		}
+	}
+}
+
+// Samples carry the time at which they were taken on the runner's clock, and do not
+// overlap.
+func TestSampleTimes(t *testing.T) {
+	r := newRig(gpu("A", each), gpu("B", 3*each))
+	var all []bench.Sample
+	for _, result := range r.race(t, budget) {
+		all = append(all, result.Samples...)
+	}
+	slices.SortFunc(all, func(a, b bench.Sample) int { return stdcmp.Compare(a.Start, b.Start) })
+	end := time.Duration(0)
+	for _, s := range all {
+		if s.Start < end || s.End-s.Start != s.Wall || s.Start == 0 {
+			t.Fatalf("a sample of %s from %s to %s, the one before ended at %s", s.Wall, s.Start, s.End, end)
+		}
+		end = s.End
+	}
+}
+
+// Each variant that an engine tries out while it prepares has its event.
+func TestTuning(t *testing.T) {
+	d := gpu("A", each)
+	d.Tunings = 3
+	r := newRig(d)
+	r.race(t, budget)
+	n := 0
+	for _, e := range r.events {
+		if tuning, ok := e.Data.(bench.Tuning); ok {
+			if n++; e.Lane != "A" || tuning.Done != n || tuning.Total != 3 {
+				t.Errorf("%+v", e)
+			}
+		}
+	}
+	if n != 3 {
+		t.Errorf("%d tuning steps were told of, want 3", n)
 	}
 }
 

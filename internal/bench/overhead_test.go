@@ -7,22 +7,24 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/fake"
+	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
-// idle computes nothing, n times over, by the real clock: what its samples last
-// is what a sample holds besides the products.
+// idle is an engine that computes nothing, n times over, and times that on the real
+// clock: the duration of its samples is what a sample contains besides the
+// products.
 type idle struct{ bench.Engine }
 
-func (e idle) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
-	task, err := e.Engine.Prepare(ctx, d, g, seed)
+func (e idle) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
+	task, err := e.Engine.Prepare(ctx, d, g, seed, tell)
 	return idleTask{task}, err
 }
 
 type idleTask struct{ bench.Task }
 
 func (t idleTask) Run(ctx context.Context, n int) (bench.Sample, error) {
-	if _, err := t.Task.Run(ctx, 1); err != nil { // a C for the check
+	if _, err := t.Task.Run(ctx, 1); err != nil { // so that there is a C to check
 		return bench.Sample{}, err
 	}
 	start := time.Now()
@@ -34,8 +36,19 @@ func (t idleTask) Run(ctx context.Context, n int) (bench.Sample, error) {
 	return bench.Sample{Iters: n, Wall: time.Since(start)}, nil
 }
 
-// BenchmarkOverhead reports what measuring adds to a sample of 20 ms, from
-// inside it, and what it takes between samples.
+// watched is a stream that also calls a function with each event.
+type watched struct {
+	*event.Stream
+	told func(event.Data)
+}
+
+func (w watched) Emit(lane string, d event.Data) {
+	w.Stream.Emit(lane, d)
+	w.told(d)
+}
+
+// BenchmarkOverhead reports the overhead of measuring: what it adds inside a sample
+// of 20 ms, and the time it takes between samples.
 func BenchmarkOverhead(b *testing.B) {
 	const samples = 100
 	var inside, around time.Duration
@@ -43,14 +56,15 @@ func BenchmarkOverhead(b *testing.B) {
 	engine := idle{fake.New("fake", &fake.Clock{}, nil, gpu("A", 0))}
 	for b.Loop() {
 		var sampling time.Time
-		r := bench.Runner{Observe: func(e bench.Event) {
-			if e.Phase == bench.Sampling && e.Done == 1 {
+		stream := event.NewStream("overhead", nil)
+		stream.Subscribe(func(event.Event) {})
+		r := bench.Runner{Sink: watched{stream, func(d event.Data) {
+			if p, ok := d.(event.Progress); ok && p.Done == 1 {
 				sampling = time.Now()
-			}
-			if e.Phase == bench.Sampling && e.Done == samples {
+			} else if ok && p.Done == samples {
 				around += time.Since(sampling)
 			}
-		}}
+		}}}
 		result := r.Race(b.Context(), []bench.Lane{{Engine: engine, Device: gpu("A", 0).Device, GEMM: small}}, 1, bench.Stop{Repeat: samples})[0]
 		if !result.Verified() {
 			b.Fatal(result.Error)

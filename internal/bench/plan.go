@@ -5,25 +5,28 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
-// sizes are what a race chooses from.
+// sizes are the sizes that a race chooses from.
 var sizes = []int{256, 512, 1024, 2048, 4096, 8192, 16384}
 
-// tooSlow is how many times as slow as the fastest of its kind a lane must be to
-// be measured on a product of its own size instead of holding up all.
+// tooSlow is how many times slower than the fastest lane of its kind a lane must be
+// to get a smaller product of its own, instead of making all lanes take a small
+// one.
 const tooSlow = 20
 
-// Plan gives every lane its product: of(n) with the largest n in common at which
-// the whole race takes about stop.Budget and its matrices fit into memory, found
-// by trying each lane on a small one; for a lane far slower than the fastest of
-// its kind a smaller n of its own. Lanes that fail are left for Race to report.
+// Plan sets the product of every lane. It runs a small product on each lane to
+// learn its speed, and then takes of(n) with the largest n at which the whole race
+// takes about budget and its matrices fit into memory. A lane that is far slower
+// than the fastest of its kind gets a smaller n of its own. Lanes that fail are
+// left for Race to report.
 func (r *Runner) Plan(ctx context.Context, lanes []Lane, of func(n int) GEMM, seed uint64, budget time.Duration) {
 	rates := make([]float64, len(lanes)) // FLOP/s
 	fastest := map[hardware.Kind]float64{}
 	for i, l := range lanes {
-		r.emit(Event{Lane: i, Phase: Preparing})
+		r.sink().Emit(l.ID, event.Phase{Phase: string(Preparing)})
 		rates[i] = r.probe(ctx, l, of, seed)
 		if rates[i] > 0 {
 			fastest[l.Device.Kind] = max(fastest[l.Device.Kind], rates[i])
@@ -43,7 +46,7 @@ func (r *Runner) Plan(ctx context.Context, lanes []Lane, of func(n int) GEMM, se
 			continue
 		}
 		for _, n := range slices.Backward(sizes) {
-			// One product to load it, one to warm it up, one to measure.
+			// One product to load the code, one to warm up, one to measure.
 			if n <= common && 3*of(n).FLOP()/rates[i] <= max(share, 1) {
 				lanes[i].GEMM = of(n)
 				break
@@ -53,13 +56,13 @@ func (r *Runner) Plan(ctx context.Context, lanes []Lane, of func(n int) GEMM, se
 	}
 }
 
-// probeTime is about what is spent on a product to find its speed.
+// probeTime is roughly how long a product is run to find its speed.
 const probeTime = 30 * time.Millisecond
 
-// left reports whether a lane is too slow to race beside the fastest of its kind.
+// left reports whether a lane is too slow to run the common product.
 func left(rate, fastest float64) bool { return rate > 0 && rate*tooSlow < fastest }
 
-// cost estimates the seconds that a race of g takes.
+// cost estimates how many seconds a race with product g takes.
 func (r *Runner) cost(lanes []Lane, rates []float64, fastest map[hardware.Kind]float64, g GEMM) float64 {
 	total := 0.0
 	for i, l := range lanes {
@@ -72,7 +75,7 @@ func (r *Runner) cost(lanes []Lane, rates []float64, fastest map[hardware.Kind]f
 	return total
 }
 
-// roomFor reports whether all lanes' matrices fit side by side.
+// roomFor reports whether the matrices of all lanes fit into memory together.
 func (r *Runner) roomFor(lanes []Lane, g GEMM) bool {
 	inMemory := 0
 	for _, l := range lanes {
@@ -91,9 +94,9 @@ func (r *Runner) roomFor(lanes []Lane, g GEMM) bool {
 	return free == 0 || g.Bytes()*float64(inMemory) <= 0.7*free
 }
 
-// probe returns a lane's rough speed in FLOP/s, 0 if it fails.
+// probe returns the approximate speed of a lane in FLOP/s, 0 if it fails.
 func (r *Runner) probe(ctx context.Context, l Lane, of func(n int) GEMM, seed uint64) float64 {
-	quiet := Runner{Free: r.Free, StepLimit: r.StepLimit, Now: r.Now}
+	quiet := Runner{Sink: event.Discard(r.sink().Now), Free: r.Free, StepLimit: r.StepLimit}
 	rate := 0.0
 	for _, n := range []int{256, 1024} {
 		l.GEMM = of(n)
@@ -102,7 +105,7 @@ func (r *Runner) probe(ctx context.Context, l Lane, of func(n int) GEMM, seed ui
 		if e.task == nil {
 			return rate
 		}
-		// The first product may have been slow to load, so another one or more count.
+		// The first product may include loading, so more of them are timed.
 		again := max(1, int(probeTime/max(1, e.single.Wall)))
 		var s Sample
 		var err error
@@ -114,7 +117,7 @@ func (r *Runner) probe(ctx context.Context, l Lane, of func(n int) GEMM, seed ui
 			return rate
 		}
 		rate = l.GEMM.FLOP() / min(e.single.Seconds(), s.Seconds())
-		if of(1024).FLOP()/rate > 1 { // slow enough to know
+		if of(1024).FLOP()/rate > 1 { // slow enough that a larger product is not needed
 			break
 		}
 	}

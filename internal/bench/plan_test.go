@@ -31,7 +31,7 @@ func TestPlan(t *testing.T) {
 	tests := []struct {
 		name    string
 		budget  time.Duration
-		free    int64 // -1: nobody knows how to ask
+		free    int64 // -1: no function to ask
 		devices []fake.Device
 		want    []int
 	}{
@@ -74,7 +74,7 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// What Plan estimates, Race keeps to, and a lane that was given less says so.
+// Race takes as long as Plan estimated, and a lane with a smaller product says so.
 func TestPlanThenRace(t *testing.T) {
 	r := newRig(device("A", hardware.CPU, 1e10), device("B", hardware.CPU, 2e8))
 	const budget = 5 * time.Second

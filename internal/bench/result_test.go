@@ -11,9 +11,10 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/measure"
 )
 
-// series returns a right result with a sample of one product per time.
+// series returns a correct result with one sample of one product per time.
 func series(library string, walls ...time.Duration) *bench.Result {
 	r := &bench.Result{Engine: "fake", Device: hardware.Device{Library: library, Name: "Chip", Kind: hardware.GPU}, GEMM: small, Protocol: bench.Steady, Check: &matrix.Check{Passed: true}}
 	for _, w := range walls {
@@ -22,7 +23,7 @@ func series(library string, walls ...time.Duration) *bench.Result {
 	return r
 }
 
-// Both lanes slow down together: their ratio does not.
+// When both lanes slow down together, their ratio stays the same.
 func TestCompareIsPairedByRound(t *testing.T) {
 	var fast, slow []time.Duration
 	for i := range 10 {
@@ -93,8 +94,8 @@ func TestVerified(t *testing.T) {
 		{"no samples", func(r *bench.Result) { r.Samples = nil }, false},
 		{"not checked", func(r *bench.Result) { r.Check = nil }, false},
 		{"check failed", func(r *bench.Result) { r.Check.Passed = false }, false},
-		{"above peak", func(r *bench.Result) { r.Warnings = []bench.Warning{{Code: bench.WarnAbovePeak}} }, false},
-		{"noisy", func(r *bench.Result) { r.Warnings = []bench.Warning{{Code: bench.WarnNoise}} }, true},
+		{"above peak", func(r *bench.Result) { r.Warnings = measure.Warnings{{Code: measure.AbovePeak}} }, false},
+		{"noisy", func(r *bench.Result) { r.Warnings = measure.Warnings{{Code: measure.Noise}} }, true},
 	}
 	for _, tt := range tests {
 		r := series("Lib", ms)

@@ -9,22 +9,24 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/fake"
+	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
-// small is a product whose check costs next to nothing.
+// small is a product that costs next to nothing to check.
 var small = bench.Square(16, matrix.Float32)
 
-// A rig is a runner on a clock of its own with scripted devices, and what was
-// seen of them.
+// A rig is a runner with a virtual clock and scripted devices, and a recording of
+// what happened to them.
 type rig struct {
 	bench.Runner
 	clock  *fake.Clock
 	lanes  []bench.Lane
-	events []bench.Event
-	runs   []call // of all tasks, in order
+	events []event.Event
+	runs   []call                          // of all tasks, in order
+	told   func(lane string, d event.Data) // if not nil, is called with each event
 }
 
 // A call is one Run.
@@ -35,21 +37,31 @@ type call struct {
 
 func newRig(devices ...fake.Device) *rig {
 	r := &rig{clock: &fake.Clock{}}
-	r.Now = r.clock.Now
-	r.Observe = func(e bench.Event) { r.events = append(r.events, e) }
+	r.Sink = r
 	engine := recorder{fake.New("fake", r.clock, nil, devices...), r}
 	for _, d := range devices {
-		r.lanes = append(r.lanes, bench.Lane{Engine: engine, Device: d.Device, GEMM: small})
+		r.lanes = append(r.lanes, bench.Lane{ID: d.ID, Engine: engine, Device: d.Device, GEMM: small})
 	}
 	return r
 }
+
+// Emit records an event; the rig is its runner's sink.
+func (r *rig) Emit(lane string, d event.Data) {
+	r.events = append(r.events, event.Event{At: r.Now(), Lane: lane, Type: d.EventType(), Data: d})
+	if r.told != nil {
+		r.told(lane, d)
+	}
+}
+
+// Now returns the time on the virtual clock.
+func (r *rig) Now() time.Duration { return r.clock.Now().Sub(time.Time{}) }
 
 func (r *rig) race(t *testing.T, stop bench.Stop) []*bench.Result {
 	t.Helper()
 	return r.Race(t.Context(), r.lanes, 1, stop)
 }
 
-// runsOf returns the products of each run of one device.
+// runsOf returns the number of products of each run on one device.
 func (r *rig) runsOf(id string) []int {
 	var n []int
 	for _, c := range r.runs {
@@ -60,7 +72,7 @@ func (r *rig) runsOf(id string) []int {
 	return n
 }
 
-// order returns the devices of the last n runs, a letter each.
+// order returns the devices of the last n runs, one letter each.
 func (r *rig) order(n int) string {
 	var b strings.Builder
 	for _, c := range r.runs[len(r.runs)-n:] {
@@ -69,14 +81,14 @@ func (r *rig) order(n int) string {
 	return b.String()
 }
 
-// recorder is an engine that a rig watches.
+// recorder is an engine whose runs are recorded by a rig.
 type recorder struct {
 	*fake.Engine
 	rig *rig
 }
 
-func (e recorder) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
-	task, err := e.Engine.Prepare(ctx, d, g, seed)
+func (e recorder) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
+	task, err := e.Engine.Prepare(ctx, d, g, seed, tell)
 	return recorded{task, e.rig, d.ID}, err
 }
 
@@ -91,7 +103,7 @@ func (t recorded) Run(ctx context.Context, n int) (bench.Sample, error) {
 	return t.Task.Run(ctx, n)
 }
 
-// gpu returns a device that takes the same time for every product.
+// gpu returns a device on which every product takes the same time.
 func gpu(id string, each time.Duration) fake.Device { return scripted(id, fake.Fixed(each)) }
 
 func scripted(id string, time fake.Timing) fake.Device {
@@ -100,7 +112,7 @@ func scripted(id string, time fake.Timing) fake.Device {
 	return d
 }
 
-// budget is more than any test needs.
+// budget is more time than any test needs.
 var budget = bench.Stop{Budget: time.Hour}
 
 func codes(r *bench.Result) string {
@@ -111,7 +123,7 @@ func codes(r *bench.Result) string {
 	return strings.Join(c, " ")
 }
 
-// verified fails the test unless the result can be compared with others.
+// verified fails the test unless the result may be compared with others.
 func verified(t *testing.T, r *bench.Result) {
 	t.Helper()
 	if !r.Verified() || len(r.Samples) < 10 || len(r.Warnings) > 0 {
@@ -119,7 +131,8 @@ func verified(t *testing.T, r *bench.Result) {
 	}
 }
 
-// failed fails the test unless the lane ended with that error at that stage.
+// failed fails the test unless the lane ended with the given error in the given
+// phase.
 func failed(t *testing.T, r *bench.Result, code fault.Code, stage bench.Phase, samples int) {
 	t.Helper()
 	switch {

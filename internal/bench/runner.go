@@ -2,23 +2,25 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"time"
 
+	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
-// A Lane is one contender of a measurement.
+// A Lane is one engine and device with the product that it computes.
 type Lane struct {
+	ID     string // unique within the run; copied to the result and the events
 	Engine Engine
 	Device hardware.Device
 	GEMM   GEMM
-	Start  time.Duration // what the engine took to start; goes into the result
+	Start  time.Duration // time that the engine took to start; copied to the result
 }
 
 // A Phase is what a lane is doing.
@@ -32,57 +34,46 @@ const (
 	Finished  Phase = "finished"
 )
 
-// An Event tells an observer what goes on. It is sent between samples, never
-// inside one.
-type Event struct {
-	Lane        int // index of the lane in what Race was given
-	Phase       Phase
-	Done, Total int     // samples, while Sampling; Total is an estimate
-	Speed       float64 // median FLOP/s so far; 0 before the first sample
-	Result      *Result // set when Finished
-}
-
 // Stop says when a lane has enough samples.
 type Stop struct {
-	// Repeat asks for exactly so many samples of one product each; 0 leaves it to
-	// the noise: at least 10 samples and 0.5 s, until the median's interval is
+	// Repeat is the exact number of samples, each of one product. With 0 the noise
+	// decides: at least 10 samples and 0.5 s, until the interval of the median is
 	// within 1 %.
 	Repeat int
-	// Budget limits the time that all lanes spend in samples together, unless
-	// Repeat is set. A lane always gets one sample.
+	// Budget limits the total time of the samples of all lanes, unless Repeat is
+	// set. A lane always gets one sample.
 	Budget time.Duration
 }
 
-// A Runner measures. The zero value works.
+// A Runner measures. The zero value is ready to use.
 type Runner struct {
-	// Observe is told what goes on; it must return at once.
-	Observe func(Event)
-	// Free returns the bytes of memory that can be had; nil or 0: not known.
+	// Sink receives the events and has the clock. If it is nil, events are
+	// discarded and the clock starts with the program.
+	Sink event.Sink
+	// Free returns the bytes of available memory; nil or 0: not known.
 	Free func() int64
-	// StepLimit ends a lane that takes longer for one step: preparing, one
-	// sample, one check. 0 means no limit.
+	// StepLimit is the longest time that one step of a lane may take: preparing,
+	// one sample, or one check. A lane that exceeds it is ended. 0 means no limit.
 	StepLimit time.Duration
-	// Now replaces time.Now in tests.
-	Now func() time.Time
 }
 
-// entry is a lane while it is measured.
+// entry is a lane while it is being measured.
 type entry struct {
 	Lane
-	index  int
 	task   Task
 	result *Result
 	single Sample // the latest run of one product
-	iters  int    // products in a sample
+	iters  int    // products per sample
 	spent  time.Duration
 	done   bool
 }
 
-// Race measures the lanes: prepares them one after the other, checks their
-// products, warms them up and takes their samples in turns, forwards and
-// backwards, so that heat, clocks and neighbours are shared. It returns a result
-// a lane, in the lanes' order, whatever happened: a lane that fails says so and
-// the others go on; when ctx is cancelled, what was measured so far is kept.
+// Race measures the lanes: it prepares them one after the other, checks their
+// products, warms them up and takes their samples in turns, forwards and backwards,
+// so that changes in temperature, clocks and other load affect them all. It returns
+// one result per lane, in the order of the lanes, in any case: a lane that fails
+// reports its error and the others continue; when ctx is cancelled, what was
+// measured so far is kept.
 func (r *Runner) Race(ctx context.Context, lanes []Lane, seed uint64, stop Stop) []*Result {
 	entries, results := r.enter(ctx, lanes, seed, Steady)
 	defer closeAll(entries)
@@ -95,7 +86,7 @@ func (r *Runner) Race(ctx context.Context, lanes []Lane, seed uint64, stop Stop)
 		}
 		racing = running(racing)
 		r.sample(ctx, racing, stop)
-		racing = r.checkAll(ctx, running(racing), refs) // the last product must be as right as the first
+		racing = r.checkAll(ctx, running(racing), refs) // the last product must be right as well
 		for _, e := range racing {
 			r.peakAgain(ctx, e)
 		}
@@ -112,25 +103,26 @@ func (r *Runner) Race(ctx context.Context, lanes []Lane, seed uint64, stop Stop)
 	return results
 }
 
-// Classic times repeat products in one sample of every lane, one lane after the
-// other, after 3 products to warm up.
+// Classic times repeat products of every lane in a single sample, one lane after
+// the other, after 3 products to warm up.
 func (r *Runner) Classic(ctx context.Context, lanes []Lane, seed uint64, repeat int) []*Result {
 	entries, results := r.enter(ctx, lanes, seed, Classic)
 	defer closeAll(entries)
 	for _, e := range r.checkAll(ctx, running(entries), references{}) {
-		r.emit(Event{Lane: e.index, Phase: WarmingUp})
+		r.phase(e, WarmingUp)
 		_, err := r.run(ctx, e, 3)
 		if err != nil {
 			r.fail(ctx, e, WarmingUp, err)
 			continue
 		}
-		r.emit(Event{Lane: e.index, Phase: Sampling, Total: 1})
+		r.phase(e, Sampling)
 		s, err := r.run(ctx, e, repeat)
 		if err != nil {
 			r.fail(ctx, e, Sampling, err)
 			continue
 		}
 		e.result.Samples = []Sample{s}
+		r.sink().Emit(e.ID, s)
 	}
 	for _, e := range running(entries) {
 		r.finish(ctx, e, repeat, GEMM{})
@@ -142,10 +134,11 @@ func (r *Runner) Classic(ctx context.Context, lanes []Lane, seed uint64, repeat 
 func (r *Runner) enter(ctx context.Context, lanes []Lane, seed uint64, p Protocol) ([]*entry, []*Result) {
 	entries, results := make([]*entry, len(lanes)), make([]*Result, len(lanes))
 	for i, l := range lanes {
-		results[i] = &Result{Engine: l.Engine.Name(), Device: l.Device, GEMM: l.GEMM, Seed: seed, Protocol: p, Start: l.Start, Samples: []Sample{}}
-		entries[i] = &entry{Lane: l, index: i, result: results[i]}
+		results[i] = &Result{Lane: l.ID, Engine: l.Engine.Name(), Device: l.Device, GEMM: l.GEMM, Seed: seed, Protocol: p, Start: l.Start, Samples: []Sample{}}
+		entries[i] = &entry{Lane: l, result: results[i]}
 	}
 	for _, e := range entries {
+		r.sink().Emit(e.ID, event.Size{M: e.GEMM.M, N: e.GEMM.N, K: e.GEMM.K})
 		r.prepare(ctx, e, seed)
 	}
 	return entries, results
@@ -159,16 +152,23 @@ func closeAll(entries []*entry) {
 	}
 }
 
-// references are what products are checked against; lanes share them.
+// Checked is the event that reports the check of a product.
+type Checked struct{ matrix.Check }
+
+// EventType returns the type of the event.
+func (Checked) EventType() event.Type { return event.TypeCheck }
+
+// references are the references for the checks; lanes share them.
 type references map[matrix.Problem]*matrix.Reference
 
-// checkAll checks the lanes' latest products and returns those that may go on.
+// checkAll checks the latest products of the lanes and returns the lanes that may
+// continue.
 func (r *Runner) checkAll(ctx context.Context, entries []*entry, refs references) []*entry {
 	for _, e := range entries {
 		if ctx.Err() != nil {
 			break
 		}
-		r.emit(Event{Lane: e.index, Phase: Checking})
+		r.phase(e, Checking)
 		g := e.GEMM
 		p := matrix.Problem{M: g.M, N: g.N, K: g.K, In: g.In, TransA: g.TransA, TransB: g.TransB, Seed: e.result.Seed}
 		if refs[p] == nil {
@@ -193,43 +193,41 @@ func running(entries []*entry) []*entry {
 	return left
 }
 
-// finish closes the result of a lane that did not fail.
+// finish completes the result of a lane that did not fail.
 func (r *Runner) finish(ctx context.Context, e *entry, asked int, largest GEMM) {
 	if err := ctx.Err(); err != nil {
-		if len(e.result.Samples) == 0 { // its turn never came
+		if len(e.result.Samples) == 0 { // it was never its turn
 			r.fail(ctx, e, Sampling, err)
 			return
 		}
-		e.result.warn(WarnInterrupted, "interrupted")
+		e.result.Warnings.Add(measure.Interrupted, "interrupted")
 	}
 	e.result.judge(asked, largest)
-	r.emit(Event{Lane: e.index, Phase: Finished, Result: e.result})
+	r.sink().Emit(e.ID, e.result)
 }
 
-func (r *Runner) emit(e Event) {
-	if r.Observe != nil {
-		r.Observe(e)
+// silent is the sink of a runner without one.
+var silent = func() event.Sink {
+	start := time.Now()
+	return event.Discard(func() time.Duration { return time.Since(start) })
+}()
+
+func (r *Runner) sink() event.Sink {
+	if r.Sink != nil {
+		return r.Sink
 	}
+	return silent
 }
 
-func (r *Runner) now() time.Time {
-	if r.Now != nil {
-		return r.Now()
-	}
-	return time.Now()
-}
+func (r *Runner) phase(e *entry, p Phase) { r.sink().Emit(e.ID, event.Phase{Phase: string(p)}) }
 
-// step returns ctx with the runner's limit for one step.
+// step returns ctx with the runner's time limit for one step.
 func (r *Runner) step(ctx context.Context) (context.Context, context.CancelFunc) {
-	if r.StepLimit == 0 {
-		return context.WithCancel(ctx)
-	}
-	cause := &fault.Error{Code: fault.Timeout, Message: fmt.Sprintf("no answer within %s", unit.Seconds(r.StepLimit)), Remedies: fault.Advice("--timeout gives it longer")}
-	return context.WithTimeoutCause(ctx, r.StepLimit, cause)
+	return measure.Limit(ctx, r.StepLimit, "no answer")
 }
 
-// fail closes a lane's result with what went wrong, unless the user ended it
-// and there are samples, which stand.
+// fail completes the result of a lane with an error, unless the user interrupted
+// and there are samples to keep.
 func (r *Runner) fail(ctx context.Context, e *entry, stage Phase, err error) {
 	if ctx.Err() != nil {
 		if len(e.result.Samples) > 0 {
@@ -237,54 +235,39 @@ func (r *Runner) fail(ctx context.Context, e *entry, stage Phase, err error) {
 		}
 		err = &fault.Error{Code: fault.Interrupted, Message: "interrupted"}
 	}
-	e.result.Stage, e.result.Error = stage, asError(err)
-	r.emit(Event{Lane: e.index, Phase: Finished, Result: e.result})
+	e.result.Stage, e.result.Error = stage, fault.From(err)
+	r.sink().Emit(e.ID, e.result)
 }
 
-// asError returns err as this package's type.
-func asError(err error) *fault.Error {
-	var e *fault.Error
-	if errors.As(err, &e) {
-		return e
-	}
-	return &fault.Error{Code: fault.Internal, Message: err.Error()}
-}
-
-// run takes one sample within the step's limit.
+// run takes one sample within the time limit of a step.
 func (r *Runner) run(ctx context.Context, e *entry, n int) (Sample, error) {
 	ctx, cancel := r.step(ctx)
 	defer cancel()
+	start := r.sink().Now()
 	s, err := e.task.Run(ctx, n)
+	s.Start, s.End = start, r.sink().Now()
 	if err == nil && (s.Iters != n || s.Wall < 0) {
-		err = &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("engine %s says it did %s in %s when asked for %d", e.Engine.Name(), plural(s.Iters, "product"), s.Wall, n)}
+		err = &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("engine %s reports %s in %s where %d were asked for", e.Engine.Name(), plural(s.Iters, "product"), s.Wall, n)}
 	}
-	return s, because(ctx, err)
-}
-
-// because returns why ctx ended if that is what err says.
-func because(ctx context.Context, err error) error {
-	if err != nil && errors.Is(err, ctx.Err()) {
-		return context.Cause(ctx)
-	}
-	return err
+	return s, measure.Because(ctx, err)
 }
 
 func (r *Runner) prepare(ctx context.Context, e *entry, seed uint64) {
-	r.emit(Event{Lane: e.index, Phase: Preparing})
+	r.phase(e, Preparing)
 	if err := r.fits(e.Device, e.GEMM); err != nil {
 		r.fail(ctx, e, Preparing, err)
 		return
 	}
-	start := r.now()
+	start := r.sink().Now()
 	step, cancel := r.step(ctx)
 	defer cancel()
-	task, err := e.Engine.Prepare(step, e.Device, e.GEMM, seed)
+	task, err := e.Engine.Prepare(step, e.Device, e.GEMM, seed, func(t Tuning) { r.sink().Emit(e.ID, t) })
 	if err != nil {
-		r.fail(ctx, e, Preparing, because(step, err))
+		r.fail(ctx, e, Preparing, measure.Because(step, err))
 		return
 	}
 	e.task, e.result.Facts = task, task.Facts()
-	e.result.Prepare = r.now().Sub(start)
+	e.result.Prepare = r.sink().Now() - start
 	if e.single, err = r.run(ctx, e, 1); err != nil {
 		r.fail(ctx, e, Preparing, err)
 		return
@@ -292,20 +275,20 @@ func (r *Runner) prepare(ctx context.Context, e *entry, seed uint64) {
 	e.result.First = e.single.Wall
 }
 
-// peakAgain measures the peak of a lane's device once more, behind its samples as
-// it was before them, if its engine knows one. The better counts: a neighbour can
-// only make it smaller. What fails here changes nothing.
+// peakAgain measures the peak of a lane's device again, after the samples, if its
+// engine can. The higher of the two values counts, since other load can only make
+// it lower. An error here has no effect.
 func (r *Runner) peakAgain(ctx context.Context, e *entry) {
 	before := e.result.Facts.Peak
 	if before == nil || ctx.Err() != nil {
 		return
 	}
-	e.task.Close() // an engine may hold but one
+	e.task.Close() // an engine may be limited to one task
 	step, cancel := r.step(ctx)
 	defer cancel()
 	g := e.GEMM
 	g.M, g.N, g.K = 1, 1, 1
-	task, err := e.Engine.Prepare(step, e.Device, g, e.result.Seed)
+	task, err := e.Engine.Prepare(step, e.Device, g, e.result.Seed, func(Tuning) {})
 	if err != nil {
 		return
 	}
@@ -315,7 +298,7 @@ func (r *Runner) peakAgain(ctx context.Context, e *entry) {
 	}
 }
 
-// fits reports whether g's matrices fit into the memory that can be had.
+// fits returns an error if g's matrices do not fit into the available memory.
 func (r *Runner) fits(d hardware.Device, g GEMM) error {
 	var limit float64
 	switch {
@@ -332,10 +315,10 @@ func (r *Runner) fits(d hardware.Device, g GEMM) error {
 	largest := int(math.Sqrt(limit/float64(2*g.In.Size()+g.Out.Size()))) / 256 * 256
 	err := &fault.Error{
 		Code:    fault.OutOfMemory,
-		Message: fmt.Sprintf("too big: %s in %s needs %s of memory, %s can be had", unit.Cube(g.M, g.N, g.K), g.In, unit.Bytes(need), unit.Bytes(limit)),
+		Message: fmt.Sprintf("too big: %s in %s needs %s of memory, %s is available", unit.Cube(g.M, g.N, g.K), g.In, unit.Bytes(need), unit.Bytes(limit)),
 	}
 	if largest > 0 {
-		err.Remedies = fault.Advice(fmt.Sprintf("the largest size that fits: --size %d", largest))
+		err.Remedies = fault.Remedies{fault.Set("size", largest, "the largest size that fits")}
 	}
 	return err
 }
@@ -346,25 +329,26 @@ func (r *Runner) check(ctx context.Context, e *entry, ref *matrix.Reference) {
 	g := e.result.GEMM
 	c, err := ref.CheckProduct(func(x []float64) ([]float64, error) { return e.task.MulVec(step, x) }, g.Acc, g.Out)
 	if err != nil {
-		r.fail(ctx, e, Checking, because(step, err))
+		r.fail(ctx, e, Checking, measure.Because(step, err))
 		return
 	}
-	if first := e.result.Check; first == nil || first.Passed { // a failed check is not made good
+	r.sink().Emit(e.ID, Checked{c})
+	if first := e.result.Check; first == nil || first.Passed { // a failed check is kept
 		e.result.Check = &c
 	}
 	switch {
 	case c.Passed:
 	case c.Arithmetic == "":
-		saw := "values that are no numbers"
+		saw := "NaN or infinity"
 		if c.Error != nil {
 			saw = fmt.Sprintf("error %.1e", *c.Error)
 		}
 		expected := fmt.Sprintf("at most %.1e is expected", c.Bound)
 		if g.Out.Integer() {
-			expected = "integers have none"
+			expected = "integer products are exact"
 		}
 		r.fail(ctx, e, Checking, &fault.Error{Code: fault.Wrong, Message: fmt.Sprintf("wrong result: %s where %s", saw, expected)})
-	case !e.result.Has(WarnArithmetic):
-		e.result.warn(WarnArithmetic, "computed as %s, not %s: error %.1e where at most %.1e is expected", c.Arithmetic, g.Acc, *c.Error, c.Bound)
+	case !e.result.Has(measure.Arithmetic):
+		e.result.Warnings.Add(measure.Arithmetic, "computed as %s, not %s: error %.1e where at most %.1e is expected", c.Arithmetic, g.Acc, *c.Error, c.Bound)
 	}
 }

@@ -34,9 +34,9 @@ func TestResultSaysWhereItComesFrom(t *testing.T) {
 	r.lanes[0].Start = 2 * time.Second
 	got := r.Race(t.Context(), r.lanes, 42, bench.Stop{Repeat: 1})[0]
 	want := &bench.Result{
-		Engine: "fake", Device: d.Device, GEMM: small, Seed: 42, Protocol: bench.Steady, Facts: d.Facts,
+		Lane: "A", Engine: "fake", Device: d.Device, GEMM: small, Seed: 42, Protocol: bench.Steady, Facts: d.Facts,
 		Start: 2 * time.Second, Prepare: 3 * time.Second, First: time.Second + 5*ms,
-		Samples: []bench.Sample{{Iters: 1, Wall: 5 * ms}},
+		Samples: []bench.Sample{{Iters: 1, Wall: 5 * ms, Start: 4510 * ms, End: 4515 * ms}},
 		Check:   got.Check,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -47,8 +47,8 @@ func TestResultSaysWhereItComesFrom(t *testing.T) {
 	}
 }
 
-// warmUp returns the products and their time in the runs between the first product
-// and the samples.
+// warmUp returns the number of products, and their time, in the runs between the
+// first product and the samples.
 func warmUp(r *rig, samples int, each time.Duration) (runs int, wall time.Duration) {
 	calls := r.runsOf("A")
 	for _, n := range calls[1 : len(calls)-samples] {
@@ -90,7 +90,7 @@ func TestWarmUp(t *testing.T) {
 	}
 }
 
-// What has not settled is warmed up for longer, but not forever.
+// The warm-up is longer while the speed has not settled, but it ends.
 func TestWarmUpSettles(t *testing.T) {
 	faster := func(by float64, runs int) fake.Timing {
 		return func(_ bench.GEMM, run int) time.Duration {
@@ -154,8 +154,8 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// Every lane has its share of the budget and of what others leave, and a slow one
-// costs the others none.
+// Every lane gets its share of the budget and of what others leave over, and a slow
+// lane does not take time from the others.
 func TestBudgetIsShared(t *testing.T) {
 	r := newRig(gpu("A", 100*ms), gpu("B", 5*time.Second), gpu("C", 50*ms))
 	results := r.race(t, bench.Stop{Budget: 3 * 650 * ms})
@@ -169,24 +169,24 @@ func TestBudgetIsShared(t *testing.T) {
 	}
 }
 
-// A lane with time for a few products spends them on samples.
+// A lane with time for only a few products uses them as samples.
 func TestSlowLaneIsNotWarmedUp(t *testing.T) {
 	r := newRig(gpu("A", 300*ms))
 	r.race(t, bench.Stop{Budget: time.Second})
-	if diff := cmp.Diff([]int{1, 1, 1, 1, 1}, r.runsOf("A")); diff != "" { // load, look again, three samples
+	if diff := cmp.Diff([]int{1, 1, 1, 1, 1}, r.runsOf("A")); diff != "" { // load, run again, three samples
 		t.Error(diff)
 	}
 }
 
-// coarse is an engine whose clock ticks once a microsecond.
+// coarse is an engine whose clock has a resolution of one microsecond.
 type coarse struct{ bench.Engine }
 
-func (e coarse) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
-	task, err := e.Engine.Prepare(ctx, d, g, seed)
+func (e coarse) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
+	task, err := e.Engine.Prepare(ctx, d, g, seed, tell)
 	return reporting{task, func(s *bench.Sample) { s.Wall = s.Wall.Truncate(time.Microsecond) }}, err
 }
 
-// reporting changes what a task says of its runs.
+// reporting changes the samples that a task returns.
 type reporting struct {
 	bench.Task
 	change func(*bench.Sample)
@@ -208,14 +208,14 @@ func TestProductsShorterThanTheClock(t *testing.T) {
 	}
 }
 
-// lying is an engine that reports other runs than it did.
+// lying is an engine that reports other samples than it measured.
 type lying struct {
 	bench.Engine
 	change func(*bench.Sample)
 }
 
-func (e lying) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
-	task, err := e.Engine.Prepare(ctx, d, g, seed)
+func (e lying) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
+	task, err := e.Engine.Prepare(ctx, d, g, seed, tell)
 	return reporting{task, e.change}, err
 }
 
@@ -269,18 +269,18 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
-// peaks is an engine whose tasks find the device's peak to be these, one after the
-// other, and then cannot be prepared any more.
+// peaks is an engine whose tasks report these peaks, one after the other, and whose
+// Prepare then fails.
 type peaks struct {
 	bench.Engine
 	left *[]float64
 }
 
-func (e peaks) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+func (e peaks) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
 	if len(*e.left) == 0 {
 		return nil, errors.New("no more")
 	}
-	task, err := e.Engine.Prepare(ctx, d, g, seed)
+	task, err := e.Engine.Prepare(ctx, d, g, seed, tell)
 	peak := (*e.left)[0]
 	*e.left = (*e.left)[1:]
 	return peaked{task, peak}, err
@@ -293,12 +293,13 @@ type peaked struct {
 
 func (t peaked) Facts() bench.Facts { return bench.Facts{Peak: &t.peak} }
 
-// The peak is that of the size at hand, measured before its samples and after.
+// The peak belongs to the current size: it is measured before its samples and after
+// them.
 func TestPeakAroundTheSamples(t *testing.T) {
 	speed := small.FLOP() / (100 * ms).Seconds()
 	for _, tt := range []struct {
 		name  string
-		peaks []float64 // as shares of the speed
+		peaks []float64 // relative to the speed
 		want  float64
 		codes string
 	}{
@@ -329,7 +330,7 @@ func TestClassic(t *testing.T) {
 	wrong.Wrong = &fake.Wrong{Add: 1}
 	r := newRig(gpu("A", ms), bad, worse, wrong)
 	results := r.Classic(t.Context(), r.lanes, 1, 10)
-	if diff := cmp.Diff([]bench.Sample{{Iters: 10, Wall: 10 * ms}}, results[0].Samples); diff != "" {
+	if diff := cmp.Diff([]bench.Sample{{Iters: 10, Wall: 10 * ms, Start: 7 * ms, End: 17 * ms}}, results[0].Samples); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff([]int{1, 3, 10}, r.runsOf("A")); diff != "" {
@@ -344,7 +345,8 @@ func TestClassic(t *testing.T) {
 	checkEvents(t, r, results)
 }
 
-// A lane that was held up while it warmed up seems to need few products a sample.
+// A lane that was delayed while warming up seems to need only few products per
+// sample.
 func TestHeldUpWhileWarmingUp(t *testing.T) {
 	r := newRig(scripted("a", fake.Fixed(10*time.Microsecond).At(3, 1e6)))
 	result := r.race(t, budget)[0]

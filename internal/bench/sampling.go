@@ -5,20 +5,22 @@ import (
 	"math"
 	"time"
 
+	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/stats"
 )
 
 const (
-	sampleTime = 20 * time.Millisecond  // long enough to bury a synchronisation
+	sampleTime = 20 * time.Millisecond  // long enough to make a synchronisation insignificant
 	leastTime  = 500 * time.Millisecond // of all samples of a lane
-	precise    = 0.01                   // the interval's half width at which a lane has enough
+	precise    = 0.01                   // the half width of the interval, relative to the median, at which a lane has enough samples
 	maxSamples = 16                     // of a noisy series, if they last leastTime: more would not make it precise
 )
 
-// warmTime is how long a device takes to reach the clock that it can hold. A
-// GPU ramps up in steps (llama.cpp#21282 shows big swings without
-// a warm-up); a CPU is there within some tens of milliseconds.
+// warmTime is how long a device takes to reach its sustained clock frequency. A GPU
+// ramps up in steps (llama.cpp#21282 shows large variation without a warm-up); a
+// CPU takes some tens of milliseconds.
 func warmTime(k hardware.Kind) time.Duration {
 	if k == hardware.CPU {
 		return 200 * time.Millisecond
@@ -26,18 +28,18 @@ func warmTime(k hardware.Kind) time.Duration {
 	return 500 * time.Millisecond
 }
 
-// slow reports whether a lane's share of the time holds no more than a few
-// products: then nothing is spent on warming it up.
+// slow reports whether a lane's share of the time is enough for only a few
+// products, so that none is spent on warming up.
 func (e *entry) slow(stop Stop, share time.Duration) bool {
 	return stop.Repeat == 0 && 4*e.single.Wall > share
 }
 
-// warmUp runs until the speed has settled and finds how many products make a
-// sample long enough.
+// warmUp runs products until the speed has settled, and determines how many of them
+// make a sample long enough.
 func (r *Runner) warmUp(ctx context.Context, e *entry, stop Stop, share time.Duration) {
 	e.iters = 1
-	r.emit(Event{Lane: e.index, Phase: WarmingUp})
-	if e.slow(stop, share) && e.single.Wall < stop.Budget { // unless its first product was slow to load only
+	r.phase(e, WarmingUp)
+	if e.slow(stop, share) && e.single.Wall < stop.Budget { // the first product may have been slow only because of loading
 		var err error
 		if e.single, err = r.run(ctx, e, 1); err != nil {
 			r.fail(ctx, e, WarmingUp, err)
@@ -45,7 +47,7 @@ func (r *Runner) warmUp(ctx context.Context, e *entry, stop Stop, share time.Dur
 		}
 	}
 	if e.slow(stop, share) {
-		if 2*e.single.Wall > share { // it is all there is time for
+		if 2*e.single.Wall > share { // there is no time for another
 			r.keep(e, e.single, stop, share)
 		}
 		return
@@ -70,17 +72,19 @@ func (r *Runner) warmUp(ctx context.Context, e *entry, stop Stop, share time.Dur
 	if stop.Repeat > 0 {
 		e.iters = 1
 	}
-	r.emit(Event{Lane: e.index, Phase: Sampling}) // it waits for its turn
+	r.phase(e, Sampling) // until its turn comes
 }
 
-// enoughOf returns how many products make a sample long enough, by one of them. A
-// run too short for the clock says little: it grows in steps.
+// enoughOf returns how many products make a sample long enough, judging by sample
+// s. A sample that is too short for the clock says little, so the number grows by
+// at most a factor of 100.
 func enoughOf(s Sample) int {
 	return max(1, int(math.Ceil(min(sampleTime.Seconds()/s.Seconds(), 100*float64(s.Iters)))))
 }
 
-// take takes one sample. A lane that was held up while it warmed up has its number
-// of products too small: then the sample is one of its warm-up.
+// take takes one sample. If the lane was delayed while warming up, its number of
+// products is too small and the sample too short: then the number is corrected and
+// the sample repeated.
 func (r *Runner) take(ctx context.Context, e *entry, stop Stop) (s Sample, err error) {
 	for range 5 {
 		s, err = r.run(ctx, e, e.iters)
@@ -92,15 +96,13 @@ func (r *Runner) take(ctx context.Context, e *entry, stop Stop) (s Sample, err e
 	return s, err
 }
 
-// sample takes the lanes' samples in turns until each has enough. What lanes
-// leave of the time is shared by those that need more.
+// sample takes the samples of the lanes in turns until each lane has enough. Time
+// that some lanes leave over is divided among those that need more.
 func (r *Runner) sample(ctx context.Context, entries []*entry, stop Stop) {
-	for forwards := true; ; forwards = !forwards {
+	for round := 0; ; round++ {
 		left := 0
-		for i, e := range entries {
-			if !forwards {
-				e = entries[len(entries)-1-i]
-			}
+		for i := range measure.Turns(len(entries), round) {
+			e := entries[i]
 			if e.done || ctx.Err() != nil {
 				continue
 			}
@@ -121,9 +123,9 @@ func (r *Runner) sample(ctx context.Context, entries []*entry, stop Stop) {
 	}
 }
 
-// share returns the time that e's samples may take, those that it has included:
-// an equal part of what is left for the lanes that are not done. A lane whose one
-// product took longer than its part has not taken that from the others.
+// share returns how long the samples of e may take in total: what they took so far
+// plus an equal part of the time left for the lanes that are not done. A lane whose
+// single product took longer than its part counts only with that part.
 func (e *entry) share(entries []*entry, budget time.Duration) time.Duration {
 	left, active := budget, time.Duration(0)
 	for _, other := range entries {
@@ -139,29 +141,31 @@ func (e *entry) share(entries []*entry, budget time.Duration) time.Duration {
 	return e.spent + left/active
 }
 
-// keep adds a sample to a lane's result.
+// keep adds a sample to the result of a lane.
 func (r *Runner) keep(e *entry, s Sample, stop Stop, share time.Duration) {
 	e.result.Samples = append(e.result.Samples, s)
 	e.spent += s.Wall
 	e.done = e.enough(stop, share)
-	speed := e.GEMM.FLOP() / stats.Median(e.result.Seconds()) // an interval would take long between samples
-	r.emit(Event{Lane: e.index, Phase: Sampling, Done: len(e.result.Samples), Total: e.total(stop, share), Speed: speed})
+	speed := e.GEMM.FLOP() / stats.Median(e.result.Seconds()) // an interval would take too long to compute between samples
+	r.sink().Emit(e.ID, s)
+	r.sink().Emit(e.ID, event.Progress{Done: len(e.result.Samples), Total: e.total(stop, share), Speed: speed})
 }
 
-// enough reports whether the lane has all the samples it needs or may have.
+// enough reports whether the lane has all the samples that it needs or has time
+// for.
 func (e *entry) enough(stop Stop, share time.Duration) bool {
 	n := len(e.result.Samples)
 	if stop.Repeat > 0 {
 		return n >= stop.Repeat
 	}
-	if e.spent+e.spent/time.Duration(n) > share { // another one would not fit
+	if e.spent+e.spent/time.Duration(n) > share { // there is no time for another one
 		return true
 	}
 	speed, _ := e.result.Speed()
 	return n >= minSamples && e.spent >= leastTime && (n >= maxSamples || speed.Spread() <= precise)
 }
 
-// total estimates how many samples the lane will have.
+// total estimates how many samples the lane will have in the end.
 func (e *entry) total(stop Stop, share time.Duration) int {
 	n := len(e.result.Samples)
 	if stop.Repeat > 0 {

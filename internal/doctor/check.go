@@ -4,44 +4,27 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/record"
 )
-
-// A Status is the outcome of a check.
-type Status string
-
-const (
-	OK      Status = "ok"
-	Warning Status = "warning" // results are limited or changed by it
-	Failed  Status = "failed"  // something that is installed or was asked for cannot work or measures wrongly
-	Absent  Status = "absent"  // not there, and nothing is wrong with that
-	Unknown Status = "unknown" // could not be found out
-)
-
-// A Check is one line of the diagnosis.
-type Check struct {
-	Group  string `json:"group"`
-	Name   string `json:"name"`
-	Status Status `json:"status"`
-	Seen   string `json:"seen"`          // the fact
-	Why    string `json:"why,omitempty"` // it matters
-	Fix    string `json:"fix,omitempty"` // the command that mends it
-}
 
 // groups are the parts of the diagnosis in their order, each with its checks.
 var groups = []struct {
 	name   string
-	checks []func(Facts) []Check
+	checks []func(Facts) []record.Check
 }{
-	{"Machine", []func(Facts) []Check{system, process, tools, memory, power, clock, heat}},
-	{"GPU", []func(Facts) []Check{metal, nvidia, vulkan}},
-	{"Engines", []func(Facts) []Check{builtIn}},
-	{"Frameworks", []func(Facts) []Check{pythons, torch, tensorflow, mlx, jax}},
-	{"Environment", []func(Facts) []Check{variables}},
+	{"Machine", []func(Facts) []record.Check{system, process, tools, memory, power, clock, heat}},
+	{"GPU", []func(Facts) []record.Check{metal, nvidia, vulkan}},
+	{"Engines", []func(Facts) []record.Check{builtIn}},
+	{"Frameworks", []func(Facts) []record.Check{pythons, frameworkChecks}},
+	{"Environment", []func(Facts) []record.Check{variables}},
 }
 
 // Examine returns all checks of a machine.
-func Examine(f Facts) []Check {
-	var all []Check
+func Examine(f Facts) []record.Check {
+	var all []record.Check
 	for _, g := range groups {
 		for _, check := range g.checks {
 			for _, c := range check(f) {
@@ -53,23 +36,54 @@ func Examine(f Facts) []Check {
 	return all
 }
 
-// Count returns how many checks have that status.
-func Count(list []Check, s Status) int {
-	n := 0
-	for _, c := range list {
-		if c.Status == s {
-			n++
-		}
-	}
-	return n
-}
-
 // one returns a list of one check.
-func one(name string, s Status, seen, why, fix string) []Check {
-	return []Check{{Name: name, Status: s, Seen: seen, Why: why, Fix: fix}}
+func one(name string, s record.Status, seen, why string, remedies ...fault.Remedy) []record.Check {
+	return []record.Check{{Name: name, Status: s, Seen: seen, Why: why, Remedies: remedies}}
 }
 
-func unknown(name string) []Check { return one(name, Unknown, "not known", "", "") }
+func unknown(name string) []record.Check { return one(name, record.Unknown, "not known", "") }
+
+// advice is a remedy of words alone.
+func advice(text string) fault.Remedy { return fault.Remedy{Text: text} }
+
+// setup is the remedy of having gpuplay set up a framework, and setupGPU in the build
+// for a GPU even where none is seen.
+func setup(framework string) fault.Remedy {
+	return fault.Run("", "gpuplay", "setup", framework)
+}
+
+func setupGPU(framework string) fault.Remedy {
+	r := setup(framework)
+	r.Param = "gpu"
+	return r
+}
+
+// commandFor returns the remedy of running an operating system's own command, none
+// where there is none.
+func commandFor(os string, commands map[string][]string) fault.Remedies {
+	if commands[os] == nil {
+		return nil
+	}
+	return fault.Remedies{fault.Run("", commands[os]...)}
+}
+
+// unset is the remedy of taking a variable out of the environment.
+func (f Facts) unset(variable string) fault.Remedy {
+	if f.OS == "windows" {
+		return fault.Run("", "Remove-Item", "Env:"+variable)
+	}
+	return fault.Run("", "unset", variable)
+}
+
+// titles are the frameworks' names for people, in a row.
+func titles() string {
+	var names []string
+	for _, f := range python.Frameworks {
+		names = append(names, f.Title)
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}
 
 // older reports whether a dotted version comes before another; a part that is no
 // number ends it, and what is not known is not older.

@@ -4,15 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
-	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/record"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -56,18 +60,53 @@ func golden(t *testing.T, name, got string) {
 
 var records = []string{"container", "h200", "mac", "rosetta", "laptop", "volta", "windows"}
 
-func TestPrint(t *testing.T) {
+// All that is said of each machine: what was seen, why it matters, and how to fix it.
+func TestChecks(t *testing.T) {
 	for _, name := range records {
-		list := Examine(facts(t, name))
-		for ending, s := range map[string]report.Style{".txt": {Width: 80, Unicode: true}, ".ascii.txt": {Width: 80}} {
-			var b strings.Builder
-			if err := Print(&b, list, s, ending == ".ascii.txt"); err != nil {
-				t.Fatal(err)
+		var b strings.Builder
+		group := ""
+		for _, c := range Examine(facts(t, name)) {
+			if c.Group != group {
+				group = c.Group
+				fmt.Fprintln(&b, group)
 			}
-			golden(t, name+ending, b.String())
-			if ending == ".ascii.txt" {
-				if i := strings.IndexFunc(b.String(), func(r rune) bool { return r > '~' }); i >= 0 {
-					t.Errorf("%s: %q is not ASCII", name, b.String()[i:i+4])
+			fmt.Fprintf(&b, "  %s, %s: %s\n", c.Name, c.Status, c.Seen)
+			if c.Why != "" {
+				fmt.Fprintf(&b, "      %s\n", c.Why)
+			}
+			for _, r := range c.Remedies {
+				fmt.Fprintf(&b, "    > %s\n", fault.Remedies{r})
+				if r.Text == "" && r.Param == "" && len(r.Command) == 0 {
+					t.Errorf("%s: a remedy of %s says nothing", name, c.Name)
+				}
+			}
+		}
+		golden(t, name+".txt", b.String())
+	}
+}
+
+// Every framework is judged, and none that is not on the list.
+func TestRulesAreComplete(t *testing.T) {
+	for _, f := range python.Frameworks {
+		if rules[f.Name] == nil {
+			t.Errorf("there is no rule for %s", f.Title)
+		}
+	}
+	if len(rules) != len(python.Frameworks) {
+		t.Errorf("%d rules for %d frameworks", len(rules), len(python.Frameworks))
+	}
+}
+
+// A remedy is a command that can be run as it is: one word per argument, and nothing
+// that only a shell would understand.
+func TestCommands(t *testing.T) {
+	for _, name := range records {
+		for _, c := range Examine(facts(t, name)) {
+			for _, r := range c.Remedies {
+				for i, word := range r.Command {
+					if word == "" || i == 0 && strings.ContainsAny(word, " ;&|") || strings.HasPrefix(word, "'") || slices.Contains([]string{"&&", "|", ";"}, word) {
+						t.Errorf("%s: %s is fixed by %q", name, c.Name, r.Command)
+					}
 				}
 			}
 		}
@@ -88,7 +127,7 @@ func TestExamine(t *testing.T) {
 	for _, name := range records {
 		var got []string
 		for _, c := range Examine(facts(t, name)) {
-			if c.Status == Warning || c.Status == Failed {
+			if c.Status == record.Warning || c.Status == record.Failed {
 				got = append(got, c.Name+":"+string(c.Status))
 				if c.Why == "" {
 					t.Errorf("%s: %s says not why it matters", name, c.Name)
@@ -111,46 +150,46 @@ func TestRules(t *testing.T) {
 		what, record string
 		change       func(*Facts)
 		check        string
-		want         Status
+		want         record.Status
 		why          string // a part of what is said
 	}{
-		{"a container without its GPU", "container", func(f *Facts) { f.NVIDIA.Driver = "580.65" }, "NVIDIA", Failed, "every lane runs on the CPU"},
+		{"a container without its GPU", "container", func(f *Facts) { f.NVIDIA.Driver = "580.65" }, "NVIDIA", record.Failed, "every lane runs on the CPU"},
 		{"driver updated under a running one", "volta", func(f *Facts) {
 			f.NVIDIA = &NVIDIA{Driver: "580.65", Nodes: true, Error: "Failed to initialize NVML: Driver/library version mismatch"}
-		}, "NVIDIA", Failed, "updated"},
-		{"old driver", "h200", func(f *Facts) { f.NVIDIA.Driver = "535.183.01" }, "PyTorch", Failed, "needs 580 or newer"},
-		{"driver just new enough", "h200", func(f *Facts) { f.NVIDIA.Driver = "580.65.06" }, "PyTorch", OK, ""},
-		{"CUDA 12 on Volta", "volta", func(f *Facts) { f.Frameworks[0].CUDA = "12.6" }, "PyTorch", OK, ""},
-		{"tensorflow-metal with 2.19", "mac", func(f *Facts) { f.Frameworks[1].Packages["tensorflow"] = "2.19.1" }, "TensorFlow", OK, ""},
+		}, "NVIDIA", record.Failed, "updated"},
+		{"old driver", "h200", func(f *Facts) { f.NVIDIA.Driver = "535.183.01" }, "PyTorch", record.Failed, "needs 580 or newer"},
+		{"driver just new enough", "h200", func(f *Facts) { f.NVIDIA.Driver = "580.65.06" }, "PyTorch", record.OK, ""},
+		{"CUDA 12 on Volta", "volta", func(f *Facts) { f.Frameworks[0].CUDA = "12.6" }, "PyTorch", record.OK, ""},
+		{"tensorflow-metal with 2.19", "mac", func(f *Facts) { f.Frameworks[1].Packages["tensorflow"] = "2.19.1" }, "TensorFlow", record.OK, ""},
 		{"tensorflow-metal 1.1 with 2.18", "mac", func(f *Facts) {
 			f.Frameworks[1].Packages = map[string]string{"tensorflow": "2.18.0", "tensorflow-metal": "1.1.0"}
-		}, "TensorFlow", Failed, "2.18"},
-		{"TensorFlow without metal", "mac", func(f *Facts) { delete(f.Frameworks[1].Packages, "tensorflow-metal") }, "TensorFlow", Warning, "no GPU lane"},
-		{"jax-metal with 0.5.0", "mac", func(f *Facts) { f.Frameworks[3].Packages["jaxlib"] = "0.5.0" }, "JAX", OK, ""},
+		}, "TensorFlow", record.Failed, "2.18"},
+		{"TensorFlow without metal", "mac", func(f *Facts) { delete(f.Frameworks[1].Packages, "tensorflow-metal") }, "TensorFlow", record.Warning, "no GPU lane"},
+		{"jax-metal with 0.5.0", "mac", func(f *Facts) { f.Frameworks[3].Packages["jaxlib"] = "0.5.0" }, "JAX", record.OK, ""},
 		{"PyTorch 2.9 on macOS 13", "rosetta", func(f *Facts) {
 			f.Frameworks[0].Python.Machine, f.Frameworks[0].Packages["torch"] = "arm64", "2.9.1"
-		}, "PyTorch", OK, ""},
-		{"PyTorch 2.10 on macOS 13", "rosetta", func(f *Facts) { f.Frameworks[0].Python.Machine = "arm64" }, "PyTorch", Failed, "macOS 14"},
-		{"CPU-only PyTorch beside a GPU", "container", func(f *Facts) { gpu(f); f.Frameworks[0].CUDA = "" }, "PyTorch", Warning, "CPU-only"},
-		{"tensorflow-cpu beside a GPU", "container", gpu, "TensorFlow", Warning, "tensorflow-cpu"},
-		{"mlx[cpu] beside a GPU", "container", gpu, "MLX", Warning, "no GPU lane"},
-		{"jax without jaxlib", "container", func(f *Facts) { delete(f.Frameworks[3].Packages, "jaxlib") }, "JAX", Failed, "jaxlib"},
+		}, "PyTorch", record.OK, ""},
+		{"PyTorch 2.10 on macOS 13", "rosetta", func(f *Facts) { f.Frameworks[0].Python.Machine = "arm64" }, "PyTorch", record.Failed, "macOS 14"},
+		{"CPU-only PyTorch beside a GPU", "container", func(f *Facts) { gpu(f); f.Frameworks[0].CUDA = "" }, "PyTorch", record.Warning, "CPU-only"},
+		{"tensorflow-cpu beside a GPU", "container", gpu, "TensorFlow", record.Warning, "tensorflow-cpu"},
+		{"mlx[cpu] beside a GPU", "container", gpu, "MLX", record.Warning, "no GPU lane"},
+		{"jax without jaxlib", "container", func(f *Facts) { delete(f.Frameworks[3].Packages, "jaxlib") }, "JAX", record.Failed, "jaxlib"},
 		{"a framework that sees no GPU", "mac", func(f *Facts) {
 			e := f.engine("torch")
 			e.Found.Devices = e.Found.Devices[:1]
 			e.Found.Missing = append(e.Found.Missing, hardware.Missing{API: "mps", Reason: "built without MPS"})
-		}, "PyTorch", Warning, "built without MPS"},
-		{"powersave of intel_pstate", "volta", func(f *Facts) { f.Clock.Preference = "power" }, "CPU clock", Warning, "slow to raise"},
-		{"no turbo", "volta", func(f *Facts) { f.Clock.NoTurbo = true }, "CPU clock", Warning, "highest"},
-		{"an Intel Mac", "mac", func(f *Facts) { f.Apple.Silicon = false }, "Metal", Warning, "Apple silicon"},
-		{"a virtual Mac", "mac", func(f *Facts) { f.Virtual = true }, "Metal", Warning, "MPS"},
-		{"nothing known of memory", "mac", func(f *Facts) { f.Memory = nil }, "Memory", Unknown, ""},
-		{"no engine at all", "container", func(f *Facts) { f.Engines = nil }, "Race", Failed, "nothing to race"},
-		{"no Python", "container", func(f *Facts) { f.Frameworks = nil }, "Python", Absent, "taken from it"},
-		{"software Vulkan without a GPU", "container", func(f *Facts) { f.Vulkan.Drivers = []string{"lvp_icd.x86_64"} }, "Vulkan", Absent, "never for a comparison"},
-		{"hidden GPUs", "h200", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": ""} }, "Variable", Warning, "hides"},
-		{"hidden GPUs where there are none", "container", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": ""} }, "Variables", OK, ""},
-		{"strict oneDNN", "container", func(f *Facts) { f.Variables = map[string]string{"ONEDNN_DEFAULT_FPMATH_MODE": "STRICT"} }, "Variables", OK, ""},
+		}, "PyTorch", record.Warning, "built without MPS"},
+		{"powersave of intel_pstate", "volta", func(f *Facts) { f.Clock.Preference = "power" }, "CPU clock", record.Warning, "slow to raise"},
+		{"no turbo", "volta", func(f *Facts) { f.Clock.NoTurbo = true }, "CPU clock", record.Warning, "highest"},
+		{"an Intel Mac", "mac", func(f *Facts) { f.Apple.Silicon = false }, "Metal", record.Warning, "Apple silicon"},
+		{"a virtual Mac", "mac", func(f *Facts) { f.Virtual = true }, "Metal", record.Warning, "MPS"},
+		{"nothing known of memory", "mac", func(f *Facts) { f.Memory = nil }, "Memory", record.Unknown, ""},
+		{"no engine at all", "container", func(f *Facts) { f.Engines = nil }, "Race", record.Failed, "nothing to race"},
+		{"no Python", "container", func(f *Facts) { f.Frameworks = nil }, "Python", record.Absent, "taken from it"},
+		{"software Vulkan without a GPU", "container", func(f *Facts) { f.Vulkan.Drivers = []string{"lvp_icd.x86_64"} }, "Vulkan", record.Absent, "never for a comparison"},
+		{"hidden GPUs", "h200", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": ""} }, "Variable", record.Warning, "hides"},
+		{"hidden GPUs where there are none", "container", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": ""} }, "Variables", record.OK, ""},
+		{"strict oneDNN", "container", func(f *Facts) { f.Variables = map[string]string{"ONEDNN_DEFAULT_FPMATH_MODE": "STRICT"} }, "Variables", record.OK, ""},
 	} {
 		f := facts(t, test.record)
 		test.change(&f)
@@ -174,8 +213,10 @@ func TestRules(t *testing.T) {
 func TestNothingKnown(t *testing.T) {
 	for _, os := range []string{"linux", "darwin", "windows"} {
 		list := Examine(Facts{OS: os, Engines: facts(t, "container").Engines})
-		if n := Count(list, Failed) + Count(list, Warning); n > 0 {
-			t.Errorf("%s: %d complaints about a machine that nothing is known of: %+v", os, n, list)
+		for _, c := range list {
+			if c.Status == record.Failed || c.Status == record.Warning {
+				t.Errorf("%s: a complaint about a machine that nothing is known of: %+v", os, c)
+			}
 		}
 	}
 }
@@ -191,19 +232,5 @@ func TestOlder(t *testing.T) {
 		if got := older(test.version, test.than); got != test.want {
 			t.Errorf("older(%q, %q) = %v", test.version, test.than, got)
 		}
-	}
-}
-
-func TestJSON(t *testing.T) {
-	var b bytes.Buffer
-	if err := JSON(&b, Examine(facts(t, "mac"))); err != nil {
-		t.Fatal(err)
-	}
-	var got struct {
-		Ready  bool
-		Checks []Check
-	}
-	if err := json.Unmarshal(b.Bytes(), &got); err != nil || got.Ready || len(got.Checks) == 0 {
-		t.Errorf("%v: %s", err, b.String())
 	}
 }

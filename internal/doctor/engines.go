@@ -8,15 +8,15 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
-	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/record"
 )
 
 // labels are how a list calls the engines that are built in.
 var labels = map[string]string{"gocpu": "gpuplay", "blas": "BLAS", "cuda": "CUDA", "vulkan": "Vulkan", "metal": "Metal"}
 
 // builtIn judges the engines of this program, and whether anything can race at all.
-func builtIn(f Facts) []Check {
-	var list []Check
+func builtIn(f Facts) []record.Check {
+	var list []record.Check
 	devices, slow := 0, 0
 	for _, e := range f.Engines {
 		devices += len(e.Found.Devices)
@@ -28,29 +28,36 @@ func builtIn(f Facts) []Check {
 		}
 	}
 	if devices == 0 && slow == 0 {
-		list = append(list, Check{Name: "Race", Status: Failed, Seen: "no engine works", Why: "there is nothing to race", Fix: "gpuplay engines"})
+		list = append(list, one("Race", record.Failed, "no engine works", "there is nothing to race", fault.Run("{} says why", "gpuplay", "engines"))...)
 	}
 	return list
 }
 
 // started judges one engine by what it found.
-func started(e Engine) Check {
-	c := Check{Name: cmp.Or(labels[e.Name], e.Name), Status: OK}
-	switch {
-	case e.Error != nil && e.Error.Code == fault.Timeout:
-		return Check{Name: c.Name, Status: Unknown, Seen: e.Error.Message, Fix: report.Words(e.Error.Remedies)}
-	case e.Error != nil && e.Error.Code == fault.Unavailable:
-		return Check{Name: c.Name, Status: Absent, Seen: e.Error.Message, Fix: report.Words(e.Error.Remedies)}
-	case e.Error != nil:
-		return Check{Name: c.Name, Status: Failed, Seen: e.Error.Message, Why: "it was found and does not start", Fix: report.Words(e.Error.Remedies)}
-	case len(e.Found.Devices) == 0:
-		c.Status = Absent
+func started(e Engine) record.Check {
+	c := record.Check{Name: cmp.Or(labels[e.Name], e.Name), Status: record.OK}
+	if e.Error != nil {
+		c.Seen, c.Remedies = e.Error.Message, e.Error.Remedies
+		switch e.Error.Code {
+		case fault.Timeout:
+			c.Status = record.Unknown
+		case fault.Unavailable:
+			c.Status = record.Absent
+		default:
+			c.Status, c.Why = record.Failed, "it was found and does not start"
+		}
+		return c
+	}
+	if len(e.Found.Devices) == 0 {
+		c.Status = record.Absent
 		var reasons []string
 		for _, m := range e.Found.Missing {
 			if !slices.Contains(reasons, m.Reason) {
 				reasons = append(reasons, m.Reason)
 			}
-			c.Fix = cmp.Or(c.Fix, report.Words(m.Remedies))
+			if c.Remedies == nil {
+				c.Remedies = m.Remedies
+			}
 		}
 		c.Seen = cmp.Or(strings.Join(reasons, "; "), "no device")
 		return c
@@ -59,7 +66,7 @@ func started(e Engine) Check {
 	software := true
 	library := ""
 	for _, d := range e.Found.Devices {
-		label := report.Label(d)
+		label := d.Label()
 		if d.Library == library { // another version of it
 			label = strings.TrimPrefix(label, library+" ")
 		}
@@ -71,7 +78,10 @@ func started(e Engine) Check {
 		c.Seen = fmt.Sprintf("%s: %s", c.Seen, d.Name)
 	}
 	if software {
-		c.Status, c.Why = Absent, "a CPU serves the interface; good for tests, never for a comparison"
+		c.Status, c.Why = record.Absent, onlySoftware
 	}
 	return c
 }
+
+// onlySoftware is why an interface that a CPU serves is not counted as there.
+const onlySoftware = "a CPU serves the interface; good for tests, never for a comparison"

@@ -1,10 +1,9 @@
-// Package doctor says what stands in the way of measuring on a machine, and why
-// a measured result is slow. Gather describes the machine as plain data, Examine
-// judges such a description, and Explain reads a result: the last two are pure, so
-// that machines which are not here can be tested from records.
+// Package doctor says what stands in the way of measuring on a machine. Gather
+// describes the machine as plain data, and Examine judges such a description: it is
+// pure, so that machines which are not here can be tested from records.
 //
-// It imports no framework, changes nothing and mends nothing; it names the command
-// that does.
+// It imports no framework, changes nothing and repairs nothing; its checks name the
+// commands that do.
 package doctor
 
 import (
@@ -31,7 +30,7 @@ type Facts struct {
 	Power      *Power            `json:"power,omitempty"`
 	Clock      *Clock            `json:"clock,omitempty"`
 	Heat       *Heat             `json:"heat,omitempty"`
-	Cards      []Card            `json:"cards"` // on the PCI bus; null when not known
+	PCI        []PCI             `json:"cards"` // display and compute devices on the bus; null when not known
 	NVIDIA     *NVIDIA           `json:"nvidia,omitempty"`
 	Vulkan     *Vulkan           `json:"vulkan,omitempty"`
 	Engines    []Engine          `json:"engines,omitempty"` // those that were started
@@ -75,8 +74,8 @@ type Heat struct {
 	Limit      *float64 `json:"limit,omitempty"`       // at which that zone is cooled by slowing down
 }
 
-// Card is a display or compute device on the PCI bus.
-type Card struct {
+// PCI is a display or compute device on the PCI bus.
+type PCI struct {
 	Vendor string `json:"vendor"` // hexadecimal: 10de NVIDIA, 1002 AMD, 8086 Intel
 	Device string `json:"device"`
 }

@@ -6,9 +6,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/gpuplay/gpuplay/internal/disk"
 )
 
-var platform = []func(context.Context, *Facts){gatherContainer, gatherPower, gatherClock, gatherHeat, gatherCards, gatherVulkan, gatherNVIDIA}
+var platform = []func(context.Context, *Facts){gatherContainer, gatherPower, gatherClock, gatherHeat, gatherPCI, gatherVulkan, gatherNVIDIA}
 
 // stub reports why an interpreter must not be started; only macOS has such.
 func stub(context.Context, string) error { return nil }
@@ -19,13 +21,8 @@ func read(path ...string) string {
 	return strings.TrimSpace(string(text))
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
 func gatherContainer(_ context.Context, f *Facts) {
-	f.Container = container(read("/proc/1/cgroup"), exists)
+	f.Container = container(read("/proc/1/cgroup"), disk.Exists)
 	f.Virtual = f.Virtual || strings.Contains(read("/proc/cpuinfo"), " hypervisor ")
 }
 
@@ -93,18 +90,18 @@ func degrees(path ...string) (float64, bool) {
 	return float64(n) / 1000, err == nil
 }
 
-// gatherCards lists display controllers (class 03) and accelerators (class 12).
-func gatherCards(_ context.Context, f *Facts) {
+// gatherPCI lists display controllers (class 03) and accelerators (class 12).
+func gatherPCI(_ context.Context, f *Facts) {
 	const root = "/sys/bus/pci/devices"
 	devices, err := os.ReadDir(root)
 	if err != nil {
 		return
 	}
-	f.Cards = []Card{}
+	f.PCI = []PCI{}
 	for _, d := range devices {
 		class := read(root, d.Name(), "class")
 		if strings.HasPrefix(class, "0x03") || strings.HasPrefix(class, "0x12") {
-			f.Cards = append(f.Cards, Card{
+			f.PCI = append(f.PCI, PCI{
 				Vendor: strings.TrimPrefix(read(root, d.Name(), "vendor"), "0x"),
 				Device: strings.TrimPrefix(read(root, d.Name(), "device"), "0x"),
 			})

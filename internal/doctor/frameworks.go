@@ -5,17 +5,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/python"
-	"github.com/gpuplay/gpuplay/internal/report"
+	"github.com/gpuplay/gpuplay/internal/record"
 )
 
-// Frameworks are the Python frameworks that are looked for, by their modules.
-var Frameworks = []string{"torch", "tensorflow", "mlx", "jax"}
-
 // pythons judges the interpreters that frameworks would be taken from.
-func pythons(f Facts) []Check {
-	var list []Check
+func pythons(f Facts) []record.Check {
+	var list []record.Check
 	var good, seen []string
 	for _, w := range f.Frameworks {
 		p := w.Python
@@ -25,14 +23,14 @@ func pythons(f Facts) []Check {
 		seen = append(seen, p.Path)
 		switch {
 		case p.Error != "":
-			list = append(list, Check{Name: "Python", Status: Failed, Seen: fmt.Sprintf("%s (%s) does not run: %s", p.Path, p.Why, p.Error),
-				Why: "no framework can be started with it", Fix: setup(w.Name)})
+			list = append(list, one("Python", record.Failed, fmt.Sprintf("%s (%s) does not run: %s", p.Path, p.Why, p.Error),
+				"no framework can be started with it", setup(w.Name))...)
 		case f.translated(p):
-			list = append(list, Check{Name: "Python", Status: Warning, Seen: fmt.Sprintf("%s (%s) is an Intel build", p.Version, p.Why),
-				Why: "Rosetta translates it, and the frameworks' wheels for Apple's GPU do not fit it", Fix: "install an arm64 Python: https://www.python.org/downloads/macos/"})
+			list = append(list, one("Python", record.Warning, fmt.Sprintf("%s (%s) is an Intel build", p.Version, p.Why),
+				"Rosetta translates it, and the frameworks' wheels for Apple's GPU do not fit it", advice("install an arm64 Python: https://www.python.org/downloads/macos/"))...)
 		case older(p.Version, "3.10"):
-			list = append(list, Check{Name: "Python", Status: Warning, Seen: fmt.Sprintf("%s (%s)", p.Version, p.Why),
-				Why: "current PyTorch, TensorFlow, MLX and JAX need 3.10 or newer", Fix: "uv python install 3.12"})
+			list = append(list, one("Python", record.Warning, fmt.Sprintf("%s (%s)", p.Version, p.Why),
+				"current "+titles()+" need 3.10 or newer", fault.Run("", "uv", "python", "install", "3.12"))...)
 		case p.Version != "":
 			if i := slices.IndexFunc(good, func(g string) bool { return strings.HasPrefix(g, p.Version+" ") }); i >= 0 {
 				good[i] = strings.TrimSuffix(good[i], ")") + ", " + p.Why + ")"
@@ -44,16 +42,20 @@ func pythons(f Facts) []Check {
 		}
 	}
 	if len(good) > 0 {
-		list = append(one("Python", OK, strings.Join(good, "; "), "", ""), list...)
+		list = append(one("Python", record.OK, strings.Join(good, "; "), ""), list...)
 	}
 	if list == nil {
-		return one("Python", Absent, "none found", "PyTorch, TensorFlow, MLX and JAX are taken from it", pythonFix(f.OS))
+		return one("Python", record.Absent, "none found", titles()+" are taken from it", installPython(f.OS)...)
 	}
 	return list
 }
 
-func pythonFix(os string) string {
-	return map[string]string{"darwin": "xcode-select --install", "linux": "sudo apt install python3-venv", "windows": "winget install Python.Python.3.12"}[os]
+func installPython(os string) fault.Remedies {
+	return commandFor(os, map[string][]string{
+		"darwin":  {"xcode-select", "--install"},
+		"linux":   {"sudo", "apt", "install", "python3-venv"},
+		"windows": {"winget", "install", "Python.Python.3.12"},
+	})
 }
 
 // translated reports whether a Python runs under Rosetta.
@@ -61,11 +63,9 @@ func (f Facts) translated(p Python) bool {
 	return f.Apple != nil && f.Apple.Silicon && p.Machine == "x86_64"
 }
 
-func setup(framework string) string { return "gpuplay setup " + framework }
-
-// pip is the command that installs packages for a framework's interpreter.
-func (w Framework) pip(packages string) string {
-	return w.Python.Path + " -m pip install " + packages
+// pip is the remedy of installing packages for a framework's interpreter.
+func (w Framework) pip(packages ...string) fault.Remedy {
+	return fault.Run("", append([]string{w.Python.Path, "-m", "pip", "install"}, packages...)...)
 }
 
 // framework returns what is known of one.
@@ -88,25 +88,53 @@ func (f Facts) engine(name string) *Engine {
 	return nil
 }
 
-// trouble is what is wrong with a framework, the worst first.
+// trouble is what is wrong with a framework.
 type trouble struct {
-	status   Status
-	why, fix string
+	status   record.Status // Warning or Failed
+	why      string
+	remedies fault.Remedies
+}
+
+func bad(status record.Status, why string, remedies ...fault.Remedy) trouble {
+	return trouble{status, why, remedies}
+}
+
+// rules look for what is known to go wrong with a framework, by its name, and return
+// its version with what they found, the worst first.
+var rules = map[string]func(Facts, Framework) (version string, found []trouble){
+	"torch": torch, "tensorflow": tensorflow, "mlx": mlx, "jax": jax,
+}
+
+// frameworkChecks judges all frameworks.
+func frameworkChecks(f Facts) []record.Check {
+	var list []record.Check
+	for _, known := range python.Frameworks {
+		w := f.framework(known.Name)
+		version, found := rules[known.Name](f, w)
+		list = append(list, judge(f, w, known.Title, version, found)...)
+	}
+	return list
 }
 
 // judge makes a framework's check of its facts and of what its own rules found.
-func judge(f Facts, w Framework, name, version string, found ...trouble) []Check {
+func judge(f Facts, w Framework, title, version string, found []trouble) []record.Check {
 	switch {
 	case w.Error != "":
-		return one(name, Failed, w.Error, "it was asked for by name", "unset "+python.Variable(w.Name)+", or name an interpreter that is there")
+		remedies := []fault.Remedy{fault.Change("python", "{} names an interpreter")}
+		if v := python.Variable(w.Name); strings.Contains(w.Error, v) {
+			remedies = []fault.Remedy{f.unset(v), advice("name an interpreter that is there")}
+		}
+		return one(title, record.Failed, w.Error, "it was asked for by name", remedies...)
 	case w.Python.Error != "":
-		return unknown(name)
+		return unknown(title)
+	case !w.Installed && w.Name == "mlx" && f.OS == "darwin" && f.Apple != nil && !f.Apple.Silicon:
+		return one(title, record.Absent, "not for Intel Macs", "")
 	case !w.Installed:
-		return one(name, Absent, "not installed", "", setup(w.Name))
+		return one(title, record.Absent, "not installed", "", setup(w.Name))
 	case version == "":
 		version = "version not known"
 	}
-	c := Check{Name: name, Status: OK, Seen: version}
+	c := record.Check{Name: title, Status: record.OK, Seen: version}
 	if w.CUDA != "" {
 		c.Seen += " for CUDA " + w.CUDA
 	}
@@ -117,21 +145,21 @@ func judge(f Facts, w Framework, name, version string, found ...trouble) []Check
 	if e := f.engine(w.Name); e != nil {
 		switch {
 		case e.Error != nil:
-			found = append([]trouble{{Failed, "it does not start: " + e.Error.Message, report.Words(e.Error.Remedies)}}, found...)
+			found = append([]trouble{{record.Failed, "it does not start: " + e.Error.Message, e.Error.Remedies}}, found...)
 		default:
 			c.Seen += ", sees " + strings.Join(apis(e.Found.Devices), ", ")
 			if m := e.Found.Missing; len(m) > 0 && f.hasGPU() && !slices.ContainsFunc(e.Found.Devices, isGPU) {
-				found = append(found, trouble{Warning, "it does not see the GPU: " + m[0].Reason, report.Words(m[0].Remedies)})
+				found = append(found, trouble{record.Warning, "it does not see the GPU: " + m[0].Reason, m[0].Remedies})
 			}
 		}
 	}
-	for _, s := range []Status{Failed, Warning} {
+	for _, s := range []record.Status{record.Failed, record.Warning} {
 		if i := slices.IndexFunc(found, func(t trouble) bool { return t.status == s }); i >= 0 {
-			c.Status, c.Why, c.Fix = s, found[i].why, found[i].fix
+			c.Status, c.Why, c.Remedies = s, found[i].why, found[i].remedies
 			break
 		}
 	}
-	return []Check{c}
+	return []record.Check{c}
 }
 
 func isGPU(d hardware.Device) bool { return d.Kind == hardware.GPU }
@@ -148,37 +176,32 @@ func apis(devices []hardware.Device) []string {
 
 // torch: MPS needs macOS 14 from PyTorch 2.10 on (github.com/pytorch/pytorch/pull/163515),
 // and PyPI's wheels for Linux have CUDA in them, those of a CPU-only index do not.
-func torch(f Facts) []Check {
-	w := f.framework("torch")
-	var t []trouble
-	version := w.Packages["torch"]
+func torch(f Facts, w Framework) (version string, t []trouble) {
+	version = w.Packages["torch"]
 	if f.translated(w.Python) {
-		t = append(t, trouble{Failed, "an Intel Python has no MPS wheel: the GPU lane is impossible", setup("torch")})
+		t = append(t, bad(record.Failed, "an Intel Python has no MPS wheel: the GPU lane is impossible", setup("torch")))
 	}
 	if f.OS == "darwin" && older(f.Version, "14") && !older(version, "2.10") {
-		t = append(t, trouble{Failed, "its MPS needs macOS 14 or newer, this is " + f.Version, w.pip("'torch<2.10'") + "   (or update macOS)"})
+		t = append(t, bad(record.Failed, "its MPS needs macOS 14 or newer, this is "+f.Version, w.pip("torch<2.10"), advice("update macOS")))
 	}
 	if why := cudaMisfit(f, w.CUDA); why != "" {
-		fix := driverFix(f.System)
+		remedy := driver(f.System)
 		if strings.Contains(why, "no code") {
-			fix = w.pip("'torch<2.15' --index-url https://download.pytorch.org/whl/cu126")
+			remedy = w.pip("torch<2.15", "--index-url", "https://download.pytorch.org/whl/cu126")
 		}
-		t = append(t, trouble{Failed, why, fix})
+		t = append(t, bad(record.Failed, why, remedy))
 	}
 	if f.hasNVIDIA() && w.CUDA == "" && w.ROCm == "" {
-		t = append(t, trouble{Warning, "a CPU-only build on a machine with an NVIDIA GPU: there is no GPU lane", setup("torch") + " --gpu"})
+		t = append(t, bad(record.Warning, "a CPU-only build on a machine with an NVIDIA GPU: there is no GPU lane", setupGPU("torch")))
 	}
-	return judge(f, w, "PyTorch", version, t...)
+	return version, t
 }
 
 // tensorflow: Apple's plug-in tensorflow-metal 1.2.0 is the last; with TensorFlow
 // 2.20 and newer it keeps TensorFlow itself from being imported, and 1.1.0 does so
 // from 2.18 on (github.com/tensorflow/tensorflow/issues/84167). On Windows the GPU
 // left with 2.11 (tensorflow.org/install/pip).
-func tensorflow(f Facts) []Check {
-	w := f.framework("tensorflow")
-	var t []trouble
-	version := ""
+func tensorflow(f Facts, w Framework) (version string, t []trouble) {
 	for _, name := range []string{"tensorflow", "tensorflow-cpu", "tensorflow-macos", "tensorflow-intel"} {
 		if version = w.Packages[name]; version != "" {
 			break
@@ -193,36 +216,34 @@ func tensorflow(f Facts) []Check {
 	_, cpuOnly := w.Packages["tensorflow-cpu"]
 	switch {
 	case metal != "" && !older(version, limit):
-		t = append(t, trouble{Failed, fmt.Sprintf("with tensorflow-metal %s, TensorFlow %s and newer cannot even be imported", metal, limit), setup("tensorflow")})
+		t = append(t, bad(record.Failed, fmt.Sprintf("with tensorflow-metal %s, TensorFlow %s and newer cannot even be imported", metal, limit), setup("tensorflow")))
 	case f.translated(w.Python):
-		t = append(t, trouble{Failed, "an Intel Python under Rosetta: TensorFlow needs AVX there and ends with an illegal instruction", setup("tensorflow")})
+		t = append(t, bad(record.Failed, "an Intel Python under Rosetta: TensorFlow needs AVX there and ends with an illegal instruction", setup("tensorflow")))
 	case gpu && metal == "":
-		t = append(t, trouble{Warning, "without tensorflow-metal there is no GPU lane; it works with TensorFlow 2.18 and 2.19 on Python up to 3.12", setup("tensorflow")})
+		t = append(t, bad(record.Warning, "without tensorflow-metal there is no GPU lane; it works with TensorFlow 2.18 and 2.19 on Python up to 3.12", setup("tensorflow")))
 	case f.OS == "windows" && f.hasNVIDIA() && !older(version, "2.11"):
-		t = append(t, trouble{Warning, "TensorFlow uses no GPU on Windows since 2.11", "wsl --install, and there: " + setup("tensorflow")})
+		inside := setup("tensorflow")
+		inside.Text = "then, inside it"
+		t = append(t, bad(record.Warning, "TensorFlow uses no GPU on Windows since 2.11", fault.Run("", "wsl", "--install"), inside))
 	case f.hasNVIDIA() && cpuOnly:
-		t = append(t, trouble{Warning, "tensorflow-cpu on a machine with an NVIDIA GPU: there is no GPU lane", setup("tensorflow") + " --gpu"})
+		t = append(t, bad(record.Warning, "tensorflow-cpu on a machine with an NVIDIA GPU: there is no GPU lane", setupGPU("tensorflow")))
 	case f.hasNVIDIA() && w.CUDA == "":
-		t = append(t, trouble{Warning, "installed without CUDA's libraries: it finds the GPU only if the system has them", w.pip("'tensorflow[and-cuda]'")})
+		t = append(t, bad(record.Warning, "installed without CUDA's libraries: it finds the GPU only if the system has them", w.pip("tensorflow[and-cuda]")))
 	}
 	if why := cudaMisfit(f, w.CUDA); why != "" {
-		t = append(t, trouble{Failed, why, driverFix(f.System)})
+		t = append(t, bad(record.Failed, why, driver(f.System)))
 	}
 	if metal != "" {
 		version += " with tensorflow-metal " + metal
 	}
-	return judge(f, w, "TensorFlow", version, t...)
+	return version, t
 }
 
 // mlx: the wheels are for macOS 14 and newer on Apple silicon and for native
 // Pythons from 3.10 on; on Linux the package alone has no library, which comes with
 // the extra cpu or cuda (github.com/ml-explore/mlx/issues/2390).
-func mlx(f Facts) []Check {
-	w := f.framework("mlx")
-	if !w.Installed && f.OS == "darwin" && f.Apple != nil && !f.Apple.Silicon {
-		return one("MLX", Absent, "not for Intel Macs", "", "")
-	}
-	var t []trouble
+func mlx(f Facts, w Framework) (version string, t []trouble) {
+	version = w.Packages["mlx"]
 	backends := 0
 	for name := range w.Packages {
 		if strings.HasPrefix(name, "mlx-c") { // mlx-cpu, mlx-cuda, mlx-cuda-13
@@ -232,40 +253,40 @@ func mlx(f Facts) []Check {
 	_, cpuOnly := w.Packages["mlx-cpu"]
 	switch {
 	case f.translated(w.Python):
-		t = append(t, trouble{Failed, "MLX needs a native arm64 Python, this one is translated by Rosetta", setup("mlx")})
+		t = append(t, bad(record.Failed, "MLX needs a native arm64 Python, this one is translated by Rosetta", setup("mlx")))
 	case f.OS == "darwin" && older(f.Version, "14"):
-		t = append(t, trouble{Failed, "it needs macOS 14 or newer, this is " + f.Version, "update macOS"})
+		t = append(t, bad(record.Failed, "it needs macOS 14 or newer, this is "+f.Version, advice("update macOS")))
 	case older(w.Python.Version, "3.10"):
-		t = append(t, trouble{Failed, "it needs Python 3.10 or newer", setup("mlx")})
-	case f.OS == "linux" && backends == 0 && !older(w.Packages["mlx"], "0.28"):
-		t = append(t, trouble{Failed, "the package without its library: import fails with libmlx.so", setup("mlx")})
+		t = append(t, bad(record.Failed, "it needs Python 3.10 or newer", setup("mlx")))
+	case f.OS == "linux" && backends == 0 && !older(version, "0.28"):
+		t = append(t, bad(record.Failed, "the package without its library: import fails with libmlx.so", setup("mlx")))
 	case f.OS == "linux" && f.hasNVIDIA() && cpuOnly:
-		t = append(t, trouble{Warning, "the CPU build on a machine with an NVIDIA GPU: there is no GPU lane", w.pip("'mlx[cuda13]'")})
+		t = append(t, bad(record.Warning, "the CPU build on a machine with an NVIDIA GPU: there is no GPU lane", w.pip("mlx[cuda13]")))
 	case f.OS == "linux" && cpuOnly:
-		t = append(t, trouble{Warning, "its Linux CPU wheel has no optimised BLAS: some GFLOP/s, which says nothing about MLX on a Mac", ""})
+		t = append(t, bad(record.Warning, "its Linux CPU wheel has no optimised BLAS: some GFLOP/s, which says nothing about MLX on a Mac"))
 	}
 	if why := cudaMisfit(f, w.CUDA); why != "" {
-		t = append(t, trouble{Failed, why, driverFix(f.System)})
+		t = append(t, bad(record.Failed, why, driver(f.System)))
 	}
-	return judge(f, w, "MLX", w.Packages["mlx"], t...)
+	return version, t
 }
 
 // jax: GPUs are reached through plug-ins. Apple's jax-metal 0.1.1 is the last and
 // fails with jaxlib above 0.5.0 (github.com/jax-ml/jax/issues/27062).
-func jax(f Facts) []Check {
-	w := f.framework("jax")
-	var t []trouble
+func jax(f Facts, w Framework) (version string, t []trouble) {
+	version = w.Packages["jax"]
 	metal, lib := w.Packages["jax-metal"], w.Packages["jaxlib"]
 	switch {
-	case w.Installed && w.Packages["jax"] != "" && lib == "":
-		t = append(t, trouble{Failed, "jax without jaxlib: it cannot be imported", setup("jax")})
+	case w.Installed && version != "" && lib == "":
+		t = append(t, bad(record.Failed, "jax without jaxlib: it cannot be imported", setup("jax")))
 	case metal != "" && !older(lib, "0.5.1"):
-		t = append(t, trouble{Failed, fmt.Sprintf("jax-metal %s fails with jaxlib %s: default_memory_space is not supported", metal, lib), w.pip("'jax==0.5.0' 'jaxlib==0.5.0'") + "   (or uninstall jax-metal)"})
+		t = append(t, bad(record.Failed, fmt.Sprintf("jax-metal %s fails with jaxlib %s: default_memory_space is not supported", metal, lib),
+			w.pip("jax==0.5.0", "jaxlib==0.5.0"), advice("uninstall jax-metal")))
 	case f.hasNVIDIA() && w.CUDA == "":
-		t = append(t, trouble{Warning, "no CUDA plug-in on a machine with an NVIDIA GPU: there is no GPU lane", setup("jax") + " --gpu"})
+		t = append(t, bad(record.Warning, "no CUDA plug-in on a machine with an NVIDIA GPU: there is no GPU lane", setupGPU("jax")))
 	}
 	if why := cudaMisfit(f, w.CUDA); why != "" {
-		t = append(t, trouble{Failed, why, driverFix(f.System)})
+		t = append(t, bad(record.Failed, why, driver(f.System)))
 	}
-	return judge(f, w, "JAX", w.Packages["jax"], t...)
+	return version, t
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+
+	"github.com/gpuplay/gpuplay/internal/python"
 )
 
 // An environment is what an interpreter says of itself.
@@ -52,9 +54,10 @@ func frameworks(ctx context.Context, o Options) []Framework {
 		return once()
 	}
 	has := func(_ context.Context, interpreter, module string) bool { return env(interpreter).has(module) }
-	list := make([]Framework, len(Frameworks))
+	list := make([]Framework, len(python.Frameworks))
 	var wg sync.WaitGroup
-	for i, name := range Frameworks {
+	for i, f := range python.Frameworks {
+		name := f.Name
 		wg.Go(func() {
 			w := Framework{Name: name}
 			defer func() { list[i] = w }()

@@ -13,22 +13,23 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gpuplay/gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/record"
 )
 
-var record = flag.String("record", "", "write this machine's facts to a file")
+var recorded = flag.String("record", "", "write this machine's facts to a file")
 
 func TestGather(t *testing.T) {
 	search := func(ctx context.Context, framework string, has func(context.Context, string, string) bool) (python.Interpreter, error) {
 		return python.Search{LookPath: exec.LookPath, Has: has}.Find(ctx, framework)
 	}
 	f := Gather(t.Context(), Options{Find: search, Variables: map[string]string{"XLA_FLAGS": "--x"}})
-	if f.OS != runtime.GOOS || f.Arch != runtime.GOARCH || f.CPU == "" || f.Cores < 1 || f.Memory == nil || len(f.Frameworks) != len(Frameworks) {
+	if f.OS != runtime.GOOS || f.Arch != runtime.GOARCH || f.CPU == "" || f.Cores < 1 || f.Memory == nil || len(f.Frameworks) != len(python.Frameworks) {
 		t.Errorf("facts of this machine lack something: %+v", f)
 	}
 	if len(Examine(f)) == 0 {
 		t.Error("no checks")
 	}
-	if *record == "" {
+	if *recorded == "" {
 		return
 	}
 	f.Variables = nil
@@ -36,7 +37,7 @@ func TestGather(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(*record, append(text, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(*recorded, append(text, '\n'), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -58,7 +59,7 @@ func TestGatherCancelled(t *testing.T) {
 
 // No Python at all is no failure; one that was asked for and is not there is.
 func TestNoPython(t *testing.T) {
-	for variable, want := range map[string]Status{"": Absent, "/no/such/python": Failed} {
+	for variable, want := range map[string]record.Status{"": record.Absent, "/no/such/python": record.Failed} {
 		find := func(ctx context.Context, framework string, has func(context.Context, string, string) bool) (python.Interpreter, error) {
 			nowhere := func(file string) (string, error) { return "", &exec.Error{Name: file, Err: exec.ErrNotFound} }
 			return python.Search{Variable: variable, Folder: t.TempDir(), Own: t.TempDir(), LookPath: nowhere, Has: has}.Find(ctx, framework)

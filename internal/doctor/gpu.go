@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
@@ -12,7 +14,7 @@ const vendorNVIDIA, vendorAMD, vendorIntel = "10de", "1002", "8086"
 
 // card reports whether a card of that vendor is on the PCI bus.
 func (f Facts) card(vendor string) bool {
-	return slices.ContainsFunc(f.Cards, func(c Card) bool { return c.Vendor == vendor })
+	return slices.ContainsFunc(f.PCI, func(c PCI) bool { return c.Vendor == vendor })
 }
 
 // hasNVIDIA reports whether the machine has an NVIDIA GPU, whether it works or not.
@@ -28,20 +30,20 @@ func (f Facts) hasGPU() bool {
 // metal says whether a Mac has a GPU for AI. Virtual Macs show an "Apple
 // Paravirtual device", on which Metal Performance Shaders do not run
 // (developer.apple.com/documentation/virtualization).
-func metal(f Facts) []Check {
+func metal(f Facts) []record.Check {
 	switch {
 	case f.Apple == nil:
 		return nil
 	case !f.Apple.Silicon:
-		return one("Metal", Warning, "an Intel Mac", "PyTorch's MPS wheels and MLX are made for Apple silicon; only CPU lanes are left", "")
+		return one("Metal", record.Warning, "an Intel Mac", "PyTorch's MPS wheels and MLX are made for Apple silicon; only CPU lanes are left")
 	case f.Virtual:
-		return one("Metal", Warning, "a virtual Mac: its GPU is an Apple Paravirtual device", "Metal Performance Shaders, and so PyTorch's MPS, do not run on it", "")
+		return one("Metal", record.Warning, "a virtual Mac: its GPU is an Apple Paravirtual device", "Metal Performance Shaders, and so PyTorch's MPS, do not run on it")
 	}
-	return one("Metal", OK, f.CPU+" GPU", "", "")
+	return one("Metal", record.OK, f.CPU+" GPU", "")
 }
 
 // nvidia says whether an NVIDIA card can be used.
-func nvidia(f Facts) []Check {
+func nvidia(f Facts) []record.Check {
 	n := f.NVIDIA
 	const name = "NVIDIA"
 	switch {
@@ -52,23 +54,23 @@ func nvidia(f Facts) []Check {
 	case len(n.GPUs) > 0:
 		return gpus(n)
 	case f.Container != "" && !n.Nodes && (f.card(vendorNVIDIA) || n.Driver != ""):
-		return one(name, Failed, "the machine has an NVIDIA GPU, this container was not given it",
-			"every lane runs on the CPU", "docker run --gpus all …   (podman: --device nvidia.com/gpu=all)")
+		return one(name, record.Failed, "the machine has an NVIDIA GPU, this container was not given it",
+			"every lane runs on the CPU", fault.Run("start it with", "docker", "run", "--gpus", "all"), advice("Podman gives it the device nvidia.com/gpu=all"))
 	case f.card(vendorNVIDIA) && n.Driver == "":
-		return one(name, Failed, "a card is on the PCI bus, no driver is loaded", "nothing can compute on it", driverFix(f.System))
+		return one(name, record.Failed, "a card is on the PCI bus, no driver is loaded", "nothing can compute on it", driver(f.System))
 	case strings.Contains(n.Error, "version mismatch"):
-		return one(name, Failed, "driver "+n.Driver+": "+n.Error, "the driver was updated while the old one was running", "sudo reboot")
+		return one(name, record.Failed, "driver "+n.Driver+": "+n.Error, "the driver was updated while the old one was running", fault.Run("", "sudo", "reboot"))
 	case n.Driver != "":
-		return one(name, Failed, fmt.Sprintf("driver %s, no GPU: %s", n.Driver, n.Error), "nothing can compute on it", "nvidia-smi")
-	case f.Cards != nil:
-		return one(name, Absent, "no card on the PCI bus", "", "")
+		return one(name, record.Failed, fmt.Sprintf("driver %s, no GPU: %s", n.Driver, n.Error), "nothing can compute on it", fault.Run("", "nvidia-smi"))
+	case f.PCI != nil:
+		return one(name, record.Absent, "no card on the PCI bus", "")
 	}
-	return one(name, Absent, "no driver found", "", "")
+	return one(name, record.Absent, "no driver found", "")
 }
 
 // gpus shows NVIDIA's GPUs, equal ones on one line.
-func gpus(n *NVIDIA) []Check {
-	var list []Check
+func gpus(n *NVIDIA) []record.Check {
+	var list []record.Check
 	for i, g := range n.GPUs {
 		if i > 0 && g.Name == n.GPUs[i-1].Name && g.Busy < idle && n.GPUs[i-1].Busy < idle {
 			continue
@@ -80,13 +82,14 @@ func gpus(n *NVIDIA) []Check {
 			}
 			same++
 		}
-		c := Check{Name: "NVIDIA", Status: OK, Seen: fmt.Sprintf("%s, %s, driver %s", g.Name, unit.Bytes(float64(g.MiB)*(1<<20)), n.Driver)}
+		c := record.Check{Name: "NVIDIA", Status: record.OK, Seen: fmt.Sprintf("%s, %s, driver %s", g.Name, unit.Bytes(float64(g.MiB)*(1<<20)), n.Driver)}
 		if same > 1 {
 			c.Seen = fmt.Sprintf("%d × %s", same, c.Seen)
 		}
 		if g.Busy >= idle {
 			c.Seen += fmt.Sprintf(", %d %% busy", g.Busy)
-			c.Status, c.Why, c.Fix = Warning, "another program computes on it: what is measured is what it leaves", "nvidia-smi"
+			c.Status, c.Why = record.Warning, "another program computes on it: what is measured is what it leaves"
+			c.Remedies = fault.Remedies{fault.Run("{} shows which", "nvidia-smi")}
 		}
 		list = append(list, c)
 	}
@@ -97,17 +100,17 @@ func gpus(n *NVIDIA) []Check {
 // desktop draws a little.
 const idle = 20
 
-// driverFix names the command that installs NVIDIA's driver.
-func driverFix(system string) string {
+// driver is the remedy of installing NVIDIA's driver.
+func driver(system string) fault.Remedy {
 	switch name, _, _ := strings.Cut(system, " "); name {
 	case "ubuntu":
-		return "sudo ubuntu-drivers install && sudo reboot"
+		return fault.Run("{}, then restart", "sudo", "ubuntu-drivers", "install")
 	case "debian":
-		return "sudo apt install nvidia-driver && sudo reboot   (with non-free in the sources)"
+		return fault.Run("{} (with non-free in the sources), then restart", "sudo", "apt", "install", "nvidia-driver")
 	case "arch":
-		return "sudo pacman -S nvidia-open && reboot"
+		return fault.Run("{}, then restart", "sudo", "pacman", "-S", "nvidia-open")
 	}
-	return "https://www.nvidia.com/drivers"
+	return advice("https://www.nvidia.com/drivers")
 }
 
 // oldestDriver returns the first driver branch that runs programs built for a
@@ -144,7 +147,7 @@ func cudaMisfit(f Facts, cuda string) string {
 }
 
 // vulkan looks at the drivers that are installed. Macs have Metal instead.
-func vulkan(f Facts) []Check {
+func vulkan(f Facts) []record.Check {
 	const name = "Vulkan"
 	switch {
 	case f.OS == "darwin":
@@ -161,22 +164,22 @@ func vulkan(f Facts) []Check {
 		}
 	}
 	gpu := f.card(vendorNVIDIA) || f.card(vendorAMD) || f.card(vendorIntel)
-	fix := "sudo apt install mesa-vulkan-drivers"
+	remedy := fault.Run("", "sudo", "apt", "install", "mesa-vulkan-drivers")
 	switch {
 	case f.hasNVIDIA():
-		fix = driverFix(f.System)
+		remedy = driver(f.System)
 	case f.OS == "windows":
-		fix = "install the GPU maker's driver"
+		remedy = advice("install the GPU maker's driver")
 	}
 	switch {
 	case gpu && len(real) == 0 && len(soft) > 0:
-		return one(name, Warning, "software only: "+strings.Join(soft, ", "), "a CPU serves the interface, the GPU is not used", fix)
+		return one(name, record.Warning, "software only: "+strings.Join(soft, ", "), "a CPU serves the interface, the GPU is not used", remedy)
 	case gpu && len(real) == 0:
-		return one(name, Absent, "no driver", "", fix)
+		return one(name, record.Absent, "no driver", "", remedy)
 	case len(real) > 0:
-		return one(name, OK, strings.Join(real, ", "), "", "")
+		return one(name, record.OK, strings.Join(real, ", "), "")
 	case len(soft) > 0:
-		return one(name, Absent, "software only: "+strings.Join(soft, ", "), "a CPU serves the interface; good for tests, never for a comparison", "")
+		return one(name, record.Absent, "software only: "+strings.Join(soft, ", "), onlySoftware)
 	}
-	return one(name, Absent, "no driver", "", "")
+	return one(name, record.Absent, "no driver", "")
 }

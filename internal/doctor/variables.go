@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gpuplay/gpuplay/internal/record"
 )
 
 // A variable of the environment that changes what is measured.
@@ -61,21 +63,17 @@ func Variables() []string {
 }
 
 // variables lists those that change results, and says when there are none.
-func variables(f Facts) []Check {
-	var list []Check
+func variables(f Facts) []record.Check {
+	var list []record.Check
 	for _, v := range table {
 		value, set := f.Variables[v.name]
 		if !set || !v.applies(value, f) {
 			continue
 		}
-		fix := "unset " + v.name
-		if f.OS == "windows" {
-			fix = "Remove-Item Env:" + v.name
-		}
-		list = append(list, Check{Name: "Variable", Status: Warning, Seen: fmt.Sprintf("%s=%s", v.name, cmp.Or(value, `""`)), Why: v.why, Fix: fix})
+		list = append(list, one("Variable", record.Warning, fmt.Sprintf("%s=%s", v.name, cmp.Or(value, `""`)), v.why, f.unset(v.name))...)
 	}
 	if list == nil {
-		return one("Variables", OK, "none is set that changes results", "", "")
+		return one("Variables", record.OK, "none is set that changes results", "")
 	}
 	return list
 }

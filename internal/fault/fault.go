@@ -56,6 +56,14 @@ func (e *Error) Is(target error) bool {
 	return ok && c == e.Code
 }
 
+// Words returns the message as one surface says it, with the remedies in parentheses.
+func (e *Error) Words(w Wording) string {
+	if len(e.Remedies) == 0 {
+		return e.Message
+	}
+	return e.Message + " (" + e.Remedies.Words(w) + ")"
+}
+
 // From returns err as an Error: the one that it wraps, or one that has its text and
 // the code that it wraps, Internal if there is none; nil for nil.
 func From(err error) *Error {
@@ -99,7 +107,8 @@ type Remedy struct {
 	Param string `json:"param,omitempty"`
 	// Value is what to set Param to: "8960"; empty where it is the reader's choice.
 	Value string `json:"value,omitempty"`
-	// Command is a command to run, the program's name first.
+	// Command is a command to run, the program's name first. With Param it is one of
+	// gpuplay's own, run with that parameter.
 	Command []string `json:"command,omitempty"`
 }
 
@@ -134,18 +143,23 @@ type Wording interface {
 	Command(words []string) string
 }
 
-// Words returns a remedy as one surface says it.
+// Words returns a remedy as one surface says it; a nil wording stands for none, which
+// names parameters and commands as they are.
 func (r Remedy) Words(w Wording) string {
-	what := ""
-	switch {
-	case r.Param != "":
-		what = w.Param(r.Param, r.Value)
-	case len(r.Command) > 0:
-		what = w.Command(r.Command)
-	default:
-		return r.Text
+	if w == nil {
+		w = bare{}
 	}
+	var parts []string
+	if len(r.Command) > 0 {
+		parts = append(parts, w.Command(r.Command))
+	}
+	if r.Param != "" {
+		parts = append(parts, w.Param(r.Param, r.Value))
+	}
+	what := strings.Join(parts, " ")
 	switch {
+	case what == "":
+		return r.Text
 	case r.Text == "":
 		return what
 	case strings.Contains(r.Text, "{}"):

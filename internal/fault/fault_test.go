@@ -47,11 +47,27 @@ func TestWords(t *testing.T) {
 		{Remedies{Change("timeout", "{} allows more time")}, "--timeout allows more time"},
 		{Remedies{Set("device", "cpu", "")}, "--device cpu"},
 		{Remedies{Run("", "gpuplay", "doctor")}, "gpuplay doctor"},
+		{Remedies{{Command: []string{"gpuplay", "race"}, Param: "dtype", Value: "bfloat16", Text: "half the bits"}}, "half the bits: gpuplay race --dtype bfloat16"},
+		{Remedies{{Command: []string{"gpuplay", "setup", "torch"}, Param: "gpu"}}, "gpuplay setup torch --gpu"},
 		{Remedies{Change("python", "{} names an interpreter"), Run("{} makes one", "gpuplay", "setup", "jax")}, "--python names an interpreter; gpuplay setup jax makes one"},
 	} {
 		if got := tt.remedies.Words(flags{}); got != tt.want {
 			t.Errorf("%+v: %q, want %q", tt.remedies, got, tt.want)
 		}
+	}
+}
+
+func TestErrorWords(t *testing.T) {
+	e := Errorf(OutOfMemory, "too big")
+	if got := e.Words(flags{}); got != "too big" {
+		t.Errorf("without remedies: %q", got)
+	}
+	e.With(Set("size", 8960, "the largest size that fits"))
+	if got, want := e.Words(flags{}), "too big (the largest size that fits: --size 8960)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got, want := e.Words(nil), "too big (the largest size that fits: size 8960)"; got != want {
+		t.Errorf("without a wording: %q, want %q", got, want)
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// BenchmarkGEMM reports GFLOP/s and the share of the peak, which is measured
-// just before. Choose with -bench: GEMM/avx512/float32/2048/threads=1$.
+// BenchmarkGEMM reports GFLOP/s and the share of the peak, which is measured just
+// before. To select one: -bench 'GEMM/avx512/float32/2048/threads=1$'.
 func BenchmarkGEMM(b *testing.B) {
 	for _, isa := range ISAs() {
 		for _, dtype := range []string{"float32", "float64", "float16", "bfloat16", "int8"} {
@@ -28,8 +28,8 @@ func BenchmarkGEMM(b *testing.B) {
 	}
 }
 
-// BenchmarkCall is small products, each a call of its own: what a call takes beyond
-// its arithmetic.
+// BenchmarkCall computes small products, one per call, and shows what a call costs
+// beyond its arithmetic.
 func BenchmarkCall(b *testing.B) {
 	p := newPool(b, "", 1, false)
 	for _, n := range []int{1, 8, 16, 32, 64} {
@@ -85,7 +85,7 @@ func benchmark(b *testing.B, p *Pool, dtype string, size int) {
 	}
 }
 
-// noise returns numbers uniform in [-1, 1), the same for the same seed.
+// noise returns numbers that are uniform in [-1, 1) and the same for the same seed.
 func noise(n int, seed uint64) []float64 {
 	numbers := make([]float64, n)
 	for i := range numbers {

@@ -3,11 +3,12 @@
 #include "textflag.h"
 #include "strip_amd64.h"
 
-// Between 16-bit types and float32: the loops of widenFloat16, narrowFloat16,
-// widenBFloat16 and narrowBFloat16, 16 elements at a time with a mask for the
-// last ones (AVX-512) or 8 at a time, whole vectors only (AVX2).
+// Conversions between 16-bit types and float32: the loops of widenFloat16,
+// narrowFloat16, widenBFloat16 and narrowBFloat16, either 16 elements at a time
+// with a mask for the last ones (AVX-512), or 8 at a time and full vectors only
+// (AVX2).
 
-// LOOP512 goes over n elements; K1 has those that are left of the last 16.
+// LOOP512 loops over n elements; K1 masks the last vector if it is not full.
 #define LOOP512(STEP, dstStep, srcStep) \
 	MOVQ  dst_base+0(FP), DI  \
 	MOVQ  dst_len+8(FP), CX   \
@@ -58,7 +59,7 @@ TEXT ·narrowFloat16AVX512(SB), NOSPLIT, $0-48
 TEXT ·widenBFloat16AVX512(SB), NOSPLIT, $0-48
 	LOOP512(WIDEN_BF16_512, 64, 32)
 
-// x + 0x7fff + (x>>16 & 1), or x with the quiet bit set where it is no number.
+// The result is x + 0x7fff + (x>>16 & 1), or x with the quiet bit set if it is NaN.
 #define NARROW_BF16_512 \
 	VMOVUPS.Z (SI), K1, Z0      \
 	VCMPPS    $3, Z0, Z0, K2    \
@@ -80,7 +81,7 @@ TEXT ·narrowBFloat16AVX512(SB), NOSPLIT, $0-48
 	VPBROADCASTD AX, Z31
 	LOOP512(NARROW_BF16_512, 32, 64)
 
-// LOOP256 goes over n elements, a multiple of 8 above 0.
+// LOOP256 loops over n elements; n is a positive multiple of 8.
 #define LOOP256(STEP, dstStep, srcStep) \
 	MOVQ dst_base+0(FP), DI  \
 	MOVQ dst_len+8(FP), CX   \
@@ -119,7 +120,8 @@ TEXT ·narrowFloat16AVX2(SB), NOSPLIT, $0-48
 TEXT ·widenBFloat16AVX2(SB), NOSPLIT, $0-48
 	LOOP256(WIDEN_BF16_256, 32, 16)
 
-// As NARROW_BF16_512. VPACKUSDW leaves the halves in the even quarters.
+// As NARROW_BF16_512. VPACKUSDW leaves the two halves of the result in quarters 0
+// and 2.
 #define NARROW_BF16_256 \
 	VMOVUPS   (SI), Y0           \
 	VCMPPS    $3, Y0, Y0, Y2     \

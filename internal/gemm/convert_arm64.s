@@ -2,9 +2,10 @@
 
 #include "textflag.h"
 
-// Between 16-bit types and float32, 8 elements at a time: the loops of
+// Conversions between 16-bit types and float32, 8 elements at a time: the loops of
 // widenFloat16, narrowFloat16, widenBFloat16 and narrowBFloat16. Lengths are
-// multiples of 8 above 0. What Go's assembler does not know:
+// positive multiples of 8. The following instructions are not known to Go's
+// assembler.
 
 // FCVTL and FCVTL2 are FCVTL Vdst.4S, Vsrc.4H and FCVTL2 Vdst.4S, Vsrc.8H.
 #define FCVTL(src, dst)  WORD $(0x0e217800 | src<<5 | dst)
@@ -14,7 +15,7 @@
 #define FCVTN(src, dst)  WORD $(0x0e216800 | src<<5 | dst)
 #define FCVTN2(src, dst) WORD $(0x4e216800 | src<<5 | dst)
 
-// ISNUMBER is FCMEQ Vdst.4S, Vsrc.4S, Vsrc.4S: ones where src is a number.
+// ISNUMBER is FCMEQ Vdst.4S, Vsrc.4S, Vsrc.4S: all ones where src is not NaN.
 #define ISNUMBER(src, dst) WORD $(0x4e20e400 | src<<16 | src<<5 | dst)
 
 #define ARGUMENTS \
@@ -62,8 +63,8 @@ loop:
 	BNE    loop
 	RET
 
-// ROUND leaves x + 0x7fff + (x>>16 & 1) in sum, or x with the quiet bit set
-// where it is no number.
+// ROUND leaves x + 0x7fff + (x>>16 & 1) in sum, or x with the quiet bit set if it
+// is NaN.
 #define ROUND(n, x, sum) \
 	VUSHR $16, x.S4, sum.S4          \
 	VAND  V29.B16, sum.B16, sum.B16  \

@@ -2,7 +2,7 @@
 
 package gemm
 
-// inEights converts whole vectors of 8 in assembly and what is left in Go.
+// inEights converts full vectors of 8 in assembly and the rest in Go.
 func inEights[To, From any](whole, rest func([]To, []From)) func([]To, []From) {
 	return func(dst []To, src []From) {
 		n := len(dst) &^ 7

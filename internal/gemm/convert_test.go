@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestConverters compares every instruction set's conversions with arithmetic,
-// for every 16-bit number and the float32 numbers around the ties.
+// TestConverters compares the conversions of every instruction set with arithmetic,
+// for all 16-bit numbers and for the float32 numbers around the ties.
 func TestConverters(t *testing.T) {
 	for _, set := range instructionSets {
 		for _, tt := range []struct {
@@ -54,7 +54,8 @@ func TestConverters(t *testing.T) {
 	}
 }
 
-// TestConverterEnds has all small lengths, with a sentinel behind.
+// TestConverterEnds converts slices of every small length, with a sentinel after
+// the end.
 func TestConverterEnds(t *testing.T) {
 	for _, set := range instructionSets {
 		for _, conv := range []converter{set.float16, set.bfloat16} {

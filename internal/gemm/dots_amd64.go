@@ -4,7 +4,8 @@ package gemm
 
 import "unsafe"
 
-// widenToInt16 makes words of two int16 of int8, and fills up the last one.
+// widenToInt16 converts int8 to words of two int16 and pads the last word with
+// zeros.
 func widenToInt16(dst, src unsafe.Pointer, n int) {
 	whole := n &^ 15
 	if whole > 0 {
@@ -17,7 +18,7 @@ func widenToInt16(dst, src unsafe.Pointer, n int) {
 	clear(to[n:])
 }
 
-// interleaveInt16 is a packFunc of words of two int16.
+// interleaveInt16 is a packFunc for words of two int16.
 func interleaveInt16(dst, src unsafe.Pointer, stride, k, cols, lanes int) {
 	pairs, from := (k+1)/2, 0
 	if cols == 16 && k > 1 {
@@ -35,7 +36,7 @@ func interleaveInt16(dst, src unsafe.Pointer, stride, k, cols, lanes int) {
 	}
 }
 
-// offsetInt8 makes words of four int8, each plus 128.
+// offsetInt8 makes words of four int8, adding 128 to each.
 func offsetInt8(dst, src unsafe.Pointer, n int) {
 	var load, store uint64
 	if rest := n & 63; rest > 0 {
@@ -44,7 +45,7 @@ func offsetInt8(dst, src unsafe.Pointer, n int) {
 	offsetInt8AVX512(dst, src, n/64, load, store)
 }
 
-// interleaveQuads is a packFunc of words of four int8.
+// interleaveQuads is a packFunc for words of four int8.
 func interleaveQuads(dst, src unsafe.Pointer, stride, k, cols, lanes int) {
 	if k >= 4 {
 		inStrips(quad1Int8AVX512, quad3Int8AVX512, 1)(dst, src, stride, k/4, cols, lanes)
@@ -82,7 +83,7 @@ func interleaveQuadsNarrow(dst, src unsafe.Pointer, stride, k, cols, lanes int) 
 	interleaveLast[uint8](dst, src, stride, k, 4, cols, lanes)
 }
 
-// interleavePairs is a packFunc of words of two bfloat16.
+// interleavePairs is a packFunc for words of two bfloat16.
 func interleavePairs(dst, src unsafe.Pointer, stride, k, cols, lanes int) {
 	if k >= 2 {
 		inStrips(pair1BFloat16AVX512, pair3BFloat16AVX512, 2)(dst, src, stride, k/2, cols, lanes)

@@ -4,7 +4,7 @@ package gemm
 
 import "unsafe"
 
-// interleaveQuads is a packFunc of words of four int8.
+// interleaveQuads is a packFunc for words of four int8.
 func interleaveQuads(dst, src unsafe.Pointer, stride, k, cols, lanes int) {
 	for p := range k / 4 {
 		to := unsafe.Slice((*uint32)(unsafe.Add(dst, p*lanes*4)), lanes)
@@ -18,7 +18,7 @@ func interleaveQuads(dst, src unsafe.Pointer, stride, k, cols, lanes int) {
 	interleaveLast[uint8](dst, src, stride, k, 4, cols, lanes)
 }
 
-// interleavePairs is a packFunc of words of two bfloat16.
+// interleavePairs is a packFunc for words of two bfloat16.
 func interleavePairs(dst, src unsafe.Pointer, stride, k, cols, lanes int) {
 	for p := range k / 2 {
 		to := unsafe.Slice((*uint32)(unsafe.Add(dst, p*lanes*4)), lanes)

@@ -11,33 +11,33 @@ type product struct {
 	transA, transB bool
 }
 
-// A driver computes products; its buffers stay for the next one. The threads
-// share it: whatever is not written under a scratch of a thread's own is written
-// between two barriers by one thread alone.
+// A driver computes products and keeps its buffers for the next one. All threads of
+// the pool share it: whatever is not in a thread's own scratch is written by one
+// thread alone, between two barriers.
 type driver struct {
 	*kernel
 	product
-	planned product // the shape that what follows is for, without its addresses
+	planned product // the shape that the fields below were planned for, without addresses
 	team    team
 	times   int
-	worth   float64 // multiplications that pay for a second thread
+	worth   float64 // number of multiplications that justify a second thread
 
 	way     way
-	threads int  // that take part
-	k       int  // steps
-	packsA  bool // rather than reading it in place
+	threads int  // the number that takes part
+	k       int  // k in steps
+	packsA  bool // instead of reading it in place
 	packsB  bool
 
-	// How C and k are cut up.
+	// How C and k are blocked.
 	kb, nb int    // kc and nc, evened out
-	spans  []span // of rows, by which threads share the work
-	parts  int    // of columns, where there are few rows to share
+	spans  []span // the row ranges that threads take as their shares
+	parts  int    // column ranges per span, where there are few rows to share
 
 	vector     vectorProduct
 	rowsAtOnce int
 
-	panels [2]buffer // packed B, in turns, so that one barrier a block is enough
-	sums   buffer    // what becomes C in the end, where C is not of sums
+	panels [2]buffer // packed B; two that alternate, so that one barrier per block is enough
+	sums   buffer    // sums that do not go straight into C: those to be rounded, or one part per thread
 	own    []scratch
 }
 
@@ -45,27 +45,28 @@ type driver struct {
 type way int
 
 const (
-	inPlace      way = iota // B is read where it is
+	inPlace      way = iota // B is read in place
 	packed                  // B is packed, by all threads together
-	split                   // every thread sums up a part of k
+	split                   // each thread sums a part of k
 	matrixVector            // one operand is a vector
 )
 
-// A span is rows from (included) to (excluded).
+// A span is a range of rows: from inclusive, to exclusive.
 type span struct{ from, to int }
 
-// A scratch is what one thread writes to alone.
+// A scratch is memory that only one thread writes to.
 type scratch struct {
 	tile  tile
 	a     buffer // packed rows of A
 	b     buffer // packed B, where threads do not share it
-	edge  buffer // a panel of B's last columns, where B is in place
-	lines buffer // widened, before they are transposed
-	seen  byte   // what touching memory came to, so that it is not left out
+	edge  buffer // a copy of B's last columns, where B is read in place
+	lines buffer // elements converted to words before they are transposed
+	seen  byte   // checksum of the bytes that fetch read, stored so that the reads are not optimized away
 	_     [64]byte
 }
 
-// release forgets the caller's matrices, so that the collector may have them.
+// release drops the references to the caller's matrices, so that the garbage
+// collector can free them.
 func (d *driver) release() {
 	d.product, d.vector = product{}, vectorProduct{}
 	for i := range d.own {
@@ -74,13 +75,13 @@ func (d *driver) release() {
 	}
 }
 
-// work is one thread's part of the products.
+// work is the part of one thread in the products.
 func (d *driver) work(thread int) {
 	w := &d.own[thread]
 	for range d.times {
 		switch d.way {
 		case inPlace:
-			if d.threads == 1 { // nothing to share: counters and barriers would cost as much as the smallest products
+			if d.threads == 1 { // nothing to share, and counters and barriers would cost as much as the smallest products
 				d.alone(w)
 				d.team.stop = d.team.ctx.Err() != nil
 			} else {
@@ -99,7 +100,7 @@ func (d *driver) work(thread int) {
 	}
 }
 
-// workInPlace computes shares of C until there are none.
+// workInPlace computes shares of C until none are left.
 func (d *driver) workInPlace(w *scratch) {
 	for {
 		share := d.team.nextShare()
@@ -113,7 +114,7 @@ func (d *driver) workInPlace(w *scratch) {
 	d.team.wait()
 }
 
-// alone computes a product that one thread has to itself.
+// alone computes a whole product on one thread.
 func (d *driver) alone(w *scratch) {
 	if d.k > d.kb || d.m > d.mc {
 		d.rectangle(w, span{0, d.m}, 0, d.n, span{0, d.k}, d.c, d.ldc)
@@ -122,15 +123,15 @@ func (d *driver) alone(w *scratch) {
 	d.block(w, span{0, d.m}, d.n, 0, d.k, panels{at: d.b, row: d.ldb}, d.c, d.ldc, false)
 }
 
-// columns returns the columns of one part of n.
+// columns returns the range of columns that make up the given part of n.
 func (d *driver) columns(n, part int) (from, to int) {
 	width := d.width()
 	panels := (n + width - 1) / width
 	return panels * part / d.parts * width, min(n, panels*(part+1)/d.parts*width)
 }
 
-// rectangle sets c, which is some rows and columns of C, to the product over some
-// steps of k. Nothing of it is shared with other threads.
+// rectangle sets c, a range of rows and columns of C, to the product over a range
+// of the steps of k. It shares nothing with other threads.
 func (d *driver) rectangle(w *scratch, rows span, from, to int, steps span, c unsafe.Pointer, ldc int) {
 	if from >= to {
 		return
@@ -155,7 +156,7 @@ func (d *driver) rectangle(w *scratch, rows span, from, to int, steps span, c un
 	}
 }
 
-// packPanels packs k steps of B from p on, columns from col on.
+// packPanels packs k steps of B, from step p, for cols columns from column col.
 func (d *driver) packPanels(w *scratch, b panels, p, k, col, cols int) {
 	width := d.width()
 	for j := 0; j < cols; j += width {
@@ -174,8 +175,8 @@ func (d *driver) packPanels(w *scratch, b panels, p, k, col, cols int) {
 	}
 }
 
-// workSplit sums up a part of k, and then some rows of all parts: the first and
-// the second, then the third, and so on, whoever comes first.
+// workSplit sums a part of k over all of C. After a barrier, it adds up all parts
+// for a range of rows, in a fixed order whichever thread finished first.
 func (d *driver) workSplit(w *scratch, thread int) {
 	ld := oddLines(d.n * d.word)
 	size := d.m * ld
@@ -199,12 +200,12 @@ func (d *driver) workSplit(w *scratch, thread int) {
 	d.team.wait()
 }
 
-// packedTogether is how many panels of B are packed together: enough of each of
-// B's rows for the processor to fetch it ahead.
+// packedTogether is how many panels of B a thread packs at a time. It makes the
+// pieces of B's rows long enough for the hardware prefetcher.
 const packedTogether = 4
 
-// workPacked packs a share of B, waits for the others and computes shares of C;
-// block after block.
+// workPacked repeats for each block of B: pack a share of it, wait for the other
+// threads, and compute shares of C.
 func (d *driver) workPacked(w *scratch) {
 	width := d.width()
 	block := 0
@@ -237,7 +238,7 @@ func (d *driver) workPacked(w *scratch) {
 	d.team.wait()
 }
 
-// packedShare computes some rows and one part of the columns of a block.
+// packedShare computes a range of rows and one part of the columns of a block.
 func (d *driver) packedShare(w *scratch, rows span, part, col, cols, p, k int, b panels) {
 	from, to := d.columns(cols, part)
 	if from >= to {
@@ -257,20 +258,20 @@ func (d *driver) packedShare(w *scratch, rows span, part, col, cols, p, k int, b
 	}
 }
 
-// A panels is B as the micro-kernels see it.
+// panels describes B as the micro-kernels see it.
 type panels struct {
 	at   unsafe.Pointer
-	row  int     // from one row to the next where B is in place; 0: packed, a panel's own width
-	step int     // packed: from one panel to the next
-	next uintptr // what to fetch meanwhile instead of the next panel, row by row; 0: nothing
+	row  int     // stride between rows where B is read in place; 0: packed, rows as wide as their panel
+	step int     // packed: bytes from one panel to the next
+	next uintptr // address to prefetch from, row by row, instead of the next panel; 0: none
 }
 
-// fetched is how many bytes of a packed panel a micro-kernel fetches at a time, at
-// most: see tile.nextB.
+// fetched is how many bytes of a packed panel a micro-kernel prefetches at a time,
+// at most: see tile.nextB.
 const fetched = 256
 
-// block multiplies rows of A, k steps from p on, with panels of B, n columns, and
-// writes to c or adds to it.
+// block multiplies a range of rows of A, k steps from step p, with n columns of
+// panels of B, and writes the result to c or adds it.
 func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Pointer, ldc int, add bool) {
 	t := &w.tile
 	m := rows.to - rows.from
@@ -296,7 +297,7 @@ func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Po
 	if m <= d.mostRows(d.vecs) && !d.whole {
 		whole = n / width * width
 	}
-	if whole > 0 { // one row of tiles
+	if whole > 0 { // a single row of tiles
 		t.a, t.b, t.c, t.rows, t.last, t.count = a, b.at, c, m, d.lanes, whole/width
 		t.moveA, t.moveB, t.moveC = 0, b.step, width*d.word
 		t.rowB = width * d.word
@@ -311,7 +312,7 @@ func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Po
 	for j := whole; j < n; {
 		cols := min(width, n-j)
 		if left := n - j - width; b.row != 0 && left > 0 && left <= d.lanes && d.vecs == 3 {
-			cols = 2 * d.lanes // two and two vectors are faster than three and one
+			cols = 2 * d.lanes // two tiles of two vectors are faster than one of three and one of one
 		}
 		vecs := (cols + d.lanes - 1) / d.lanes
 		if d.whole {
@@ -325,8 +326,8 @@ func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Po
 		case t.last == d.lanes || d.masks:
 			t.b, t.rowB = unsafe.Add(b.at, j*d.word), b.row
 		case !add && n >= vecs*d.lanes:
-			// Some columns are computed twice, with the same result, so that
-			// the last vector is a whole one.
+			// Compute some columns twice, with the same result, so that the last
+			// vector is full.
 			at, t.last = n-vecs*d.lanes, d.lanes
 			t.b, t.rowB = unsafe.Add(b.at, at*d.word), b.row
 		default:
@@ -344,14 +345,14 @@ func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Po
 	}
 }
 
-// column computes the tiles of m rows below each other.
+// column computes m rows of C as a column of tiles.
 func (d *driver) column(t *tile, m, vecs int, a, c unsafe.Pointer) {
 	high := d.mostRows(vecs)
-	if !d.packsA && !d.transA && d.lda%4096 == 0 { // all rows crowd into one set of the first-level cache
+	if !d.packsA && !d.transA && d.lda%4096 == 0 { // all rows would map to one set of the first-level cache
 		high = min(high, d.ways)
 	}
 	count := (m + high - 1) / high
-	rows, higher := m/count, m%count // balanced, so that no tile is thin
+	rows, higher := m/count, m%count // balanced, so that no tile has few rows
 	if d.whole {
 		count, rows, higher = m/high, high, 0
 	}

@@ -6,16 +6,17 @@ import (
 	"testing"
 )
 
-// most is the largest m, n and k that all shapes are tried up to: past the tiles'
-// edges and the vectors' of most kernels.
+// most is the largest m, n and k up to which all shapes are tested. It is beyond
+// the edges of most kernels' tiles and vectors.
 const most = 33
 
-// A small is the whole numbers that all small products are made of, and what the
-// products must be: the first m rows and k columns of one matrix times the first k
-// rows and n columns of another have sums that only k tells apart.
+// A small holds the operands of all small products and the expected sums. A product
+// multiplies the first m rows and k columns of one matrix by the first k rows and n
+// columns of the other; element i, j of its result depends on k alone. All numbers
+// are integers.
 type small struct {
 	a, b [most][most]float64
-	sums [most + 1][most][most]float64 // by k
+	sums [most + 1][most][most]float64 // indexed by k
 }
 
 func newSmall() *small {
@@ -35,19 +36,19 @@ func newSmall() *small {
 	return s
 }
 
-// A storing is how one element type lies in memory.
+// A storing says how one element type is stored.
 type storing[S, R comparable] struct {
 	to       func(float64) S
 	result   func(float64) R // rounded once
-	around   S               // what lies around A and B: not a number, or one that shows
-	stale    R               // what C holds before
-	sentinel R               // what lies around C
+	around   S               // fill value around A and B: NaN, or a number that would show up in sums
+	stale    R               // the previous content of C
+	sentinel R               // fill value around C
 	product  func(p *Pool, g Problem, a, b []S, c []R) error
 }
 
-// TestSmallShapes compares every product up to 33×33×33 with the reference: as
-// people call it, and with transposes, gaps between rows and small blocks, a
-// choice of them for each shape.
+// TestSmallShapes compares every product up to 33×33×33 with the reference: plain,
+// and with a combination of transposes, gaps between rows and small blocks that
+// varies with the shape.
 func TestSmallShapes(t *testing.T) {
 	s := newSmall()
 	ctx := context.Background()
@@ -78,8 +79,8 @@ func smallShapes[S, R comparable](t *testing.T, isa ISA, s *small, st storing[S,
 	smallShapesOf(t, newPool(t, isa, 1, false), newPool(t, isa, 1, true), s, st, testing.Short())
 }
 
-// smallShapesOf has the products as people call them on one pool and the others on
-// another. thin leaves most of the shapes out.
+// smallShapesOf computes the plain products on one pool and the others on another.
+// thin skips most of the shapes.
 func smallShapesOf[S, R comparable](t *testing.T, plain, blocks *Pool, s *small, st storing[S, R], thin bool) {
 	var a, b [most][most]S
 	for i := range most {
@@ -118,14 +119,14 @@ func smallShapesOf[S, R comparable](t *testing.T, plain, blocks *Pool, s *small,
 	}
 }
 
-// buffers are where products lie, used again and again.
+// buffers is memory for the operands and the result, reused for all products.
 type buffers[S, R comparable] struct {
 	a, b []S
 	c    []R
 }
 
-// right computes a product among its guards and reports whether it is right and
-// the guards are whole.
+// right computes a product between guards and reports whether the result is right
+// and the guards are intact.
 func (m *buffers[S, R]) right(t *testing.T, p *Pool, g Problem, st storing[S, R], a, b *[most][most]S, want *[most][most]R) bool {
 	var viewA, viewB []S
 	m.a, viewA = place(m.a, g.M, g.K, g.LDA, g.TransA, st.around, func(i, j int) S { return a[i][j] })
@@ -156,8 +157,9 @@ func (m *buffers[S, R]) right(t *testing.T, p *Pool, g Problem, st storing[S, R]
 	return true
 }
 
-// place lays a matrix out, transposed or not, with guards around it and in the
-// gaps between its rows: buf, made longer if need be, and the matrix in it.
+// place stores a matrix, transposed or not, with guards around it and in the gaps
+// between its rows. It returns the whole buffer, enlarged if necessary, and the
+// part with the matrix.
 func place[T any](buf []T, rows, cols, stride int, trans bool, around T, at func(i, j int) T) (all, view []T) {
 	if trans {
 		rows, cols = cols, rows

@@ -8,9 +8,9 @@ import (
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
-// TestLargeShapes checks products of shapes at random, too large for a reference
-// of their own, by Freivalds' method: with as many threads as there are CPUs and
-// with one.
+// TestLargeShapes checks products of random shapes that are too large for a full
+// reference, by Freivalds' method: with as many threads as there are CPUs, and with
+// one.
 func TestLargeShapes(t *testing.T) {
 	shapes := [][3]int{{100, 100, 100}, {5, 300, 200}, {200, 5, 300}, {33, 31, 2001}, {57, 129, 131}}
 	if !testing.Short() {
@@ -26,7 +26,7 @@ func TestLargeShapes(t *testing.T) {
 			p := newPool(t, isa, threads, false)
 			for i, s := range shapes {
 				if isa == Portable && i > 6 {
-					break // the driver is the same, and slow there
+					break // uses the same driver, and is slow
 				}
 				g := Problem{M: s[0], N: s[1], K: s[2], TransA: i&1 != 0, TransB: i&2 != 0}
 				verify(t, matrix.Float64, g, matrix.Stream.Fill64, same, func(a, b, c []float64) error { return p.Float64(ctx, 1, g, a, b, c) })
@@ -39,7 +39,7 @@ func TestLargeShapes(t *testing.T) {
 	})
 }
 
-// verify computes a product of seeded operands and has package matrix check it.
+// verify computes a product of seeded operands and checks it with package matrix.
 func verify[S, R any](t *testing.T, d matrix.DType, g Problem, fill func(matrix.Stream, []S, int), from func(R) float64, product func(a, b []S, c []R) error) {
 	t.Helper()
 	const seed = 1

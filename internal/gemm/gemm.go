@@ -1,19 +1,20 @@
-// Package gemm multiplies matrices on the CPU, in Go and Go assembly: row-major
-// C = op(A)·op(B) for float64, float32, float16, bfloat16 and int8, on all the
-// CPUs that the process may use.
+// Package gemm multiplies matrices on the CPU, in Go and Go assembly: row-major C =
+// op(A)·op(B) for float64, float32, float16, bfloat16 and int8, on all the CPUs
+// that the process may use.
 //
-// It follows BLIS: five loops around a micro-kernel (driver.go), cut up to suit the
-// shape and the caches (plan.go), with the constants of each instruction set in one
-// table (isa_*.go). Operands are read where they lie and copied into an order of
-// the kernel's (pack.go) only where that pays. The micro-kernels are in assembly; on
-// other processors, and with the build tag noasm, one in Go serves.
+// It follows BLIS: five loops around a micro-kernel (driver.go), blocked to suit
+// the shape and the caches (plan.go), with the constants of each instruction set in
+// one table (isa_*.go). Operands are read in place and packed (pack.go) only where
+// that pays off. The micro-kernels are in assembly; other processors, and builds
+// with the tag noasm, use one in Go.
 //
-// Nothing depends on the data: zeros are multiplied like any number, NaN and
-// infinities spread as IEEE 754 demands. The same product on the same number of
-// threads has the same bits every time; where k is much longer than m and n, every
-// thread sums a part of it, and another number of threads may round otherwise.
+// No step depends on the data: zeros are multiplied like any other number, and NaNs
+// and infinities propagate as IEEE 754 requires. The same product on the same number of threads gives the same bits
+// every time. Where k is much longer than m and n, each thread sums a part of it,
+// so a different number of threads may round differently.
 //
-// The package knows nothing of gpuplay; engine/gocpu makes an engine of it.
+// The package is independent of the rest of gpuplay; package engine/gocpu wraps it
+// as an engine.
 package gemm
 
 import (
@@ -29,12 +30,12 @@ import (
 type Problem struct {
 	M, N, K        int
 	TransA, TransB bool
-	// LDA, LDB and LDC are the elements from one row in memory to the next.
-	// 0 stands for rows without a gap.
+	// LDA, LDB and LDC are the strides: the number of elements from one row in
+	// memory to the next. 0 means that the rows are contiguous.
 	LDA, LDB, LDC int
 }
 
-// check compares the shape with the slices' lengths and returns it with its
+// check compares the shape with the lengths of the slices and returns it with its
 // strides filled in.
 func (g Problem) check(lenA, lenB, lenC int) (Problem, error) {
 	if g.M < 1 || g.N < 1 || g.K < 1 {
@@ -54,7 +55,7 @@ func (g Problem) check(lenA, lenB, lenC int) (Problem, error) {
 	return g, cmp.Or(errs[:]...)
 }
 
-// checkStride returns the stride of a matrix, cols if it is 0.
+// checkStride returns the stride of a matrix: cols if it is given as 0.
 func checkStride(name string, rows, cols, stride, length int) (int, error) {
 	if stride == 0 {
 		stride = cols
@@ -70,13 +71,13 @@ func checkStride(name string, rows, cols, stride, length int) (int, error) {
 	return stride, nil
 }
 
-// Float64 computes C = op(A)·op(B) so many times, one product after the other,
-// and overwrites c. It returns early with the context's error when that ends,
-// and then c is undefined; any other error is about the shape or a closed pool,
-// and then c is untouched. c must not overlap a or b.
+// Float64 computes C = op(A)·op(B) the given number of times, one product after the
+// other, and overwrites c. If the context ends, it returns early with the context's
+// error and c is undefined; any other error is about the shape or a closed pool,
+// and leaves c untouched. c must not overlap a or b.
 //
-// The repetition is here, and not around the call, because waking the threads
-// takes as long as a small product.
+// The repetition is here, and not around the call, because waking the threads takes
+// as long as a small product.
 func (p *Pool) Float64(ctx context.Context, times int, g Problem, a, b, c []float64) error {
 	return multiply(ctx, p, &p.set.float64s, times, g, a, b, c)
 }
@@ -86,28 +87,29 @@ func (p *Pool) Float32(ctx context.Context, times int, g Problem, a, b, c []floa
 	return multiply(ctx, p, &p.set.float32s, times, g, a, b, c)
 }
 
-// Float16 is Float64 for the bit patterns of IEEE half-precision numbers. They
-// are multiplied and summed in float32; each element of C is rounded once, to
-// nearest, ties to even.
+// Float16 is Float64 for bit patterns of IEEE half-precision numbers. They are
+// multiplied and summed in float32; each element of C is rounded once, to nearest,
+// ties to even.
 func (p *Pool) Float16(ctx context.Context, times int, g Problem, a, b, c []uint16) error {
 	return multiply(ctx, p, &p.set.float16s, times, g, a, b, c)
 }
 
-// BFloat16 is Float16 for the bit patterns of bfloat16 numbers.
+// BFloat16 is Float16 for bit patterns of bfloat16 numbers.
 func (p *Pool) BFloat16(ctx context.Context, times int, g Problem, a, b, c []uint16) error {
 	return multiply(ctx, p, &p.set.bfloat16s, times, g, a, b, c)
 }
 
 // Int8 is Float64 for int8 operands. Their products are summed in int32, which
-// wraps around where a sum leaves it; one of up to 2¹⁷ products never does.
+// wraps around on overflow; a sum of fewer than 2¹⁷ products never overflows.
 func (p *Pool) Int8(ctx context.Context, times int, g Problem, a, b []int8, c []int32) error {
 	return multiply(ctx, p, &p.set.int8s, times, g, a, b, c)
 }
 
-// multiply computes a product with elements of T in memory, and of C's type U.
+// multiply computes products of matrices with elements of type T in memory; U is
+// the type of C's elements.
 func multiply[T, U any](ctx context.Context, p *Pool, k *kernel, times int, g Problem, a, b []T, c []U) error {
 	if times < 1 {
-		return fmt.Errorf("gemm: %d products: it must be at least 1", times)
+		return fmt.Errorf("gemm: %d products: must be at least 1", times)
 	}
 	g, err := g.check(len(a), len(b), len(c))
 	if err != nil {

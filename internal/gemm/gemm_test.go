@@ -13,8 +13,8 @@ import (
 	"github.com/gpuplay/gpuplay/internal/topology"
 )
 
-// TestShapes goes over the shapes around the tile's size, so that every edge of
-// every kernel is met.
+// TestShapes tests shapes around the size of a tile, which exercise every edge of
+// every kernel.
 func TestShapes(t *testing.T) {
 	eachISA(t, func(t *testing.T, isa ISA) {
 		for _, small := range []bool{false, true} {
@@ -46,7 +46,7 @@ func TestShapes(t *testing.T) {
 	})
 }
 
-// TestOdd has shapes that take other ways through the loops: thin, long, with
+// TestOdd tests shapes that take other paths through the loops: thin, long, with
 // gaps between rows, with several blocks and spans.
 func TestOdd(t *testing.T) {
 	shapes := []Problem{
@@ -74,8 +74,8 @@ func TestOdd(t *testing.T) {
 	})
 }
 
-// TestRounding has full mantissas, so that sums are not exact, and blocks as
-// they are, with more than one of k.
+// TestRounding uses full mantissas, so that sums are not exact, and default blocks,
+// with more than one block of k.
 func TestRounding(t *testing.T) {
 	eachISA(t, func(t *testing.T, isa ISA) {
 		p := newPool(t, isa, 2, false)
@@ -104,8 +104,8 @@ func TestRounding(t *testing.T) {
 	})
 }
 
-// TestRoundedOnce sums to numbers between two of float16: rounding each block's
-// sum, or towards zero, would show.
+// TestRoundedOnce computes sums that lie between two float16 numbers: rounding the
+// sum of each block, or rounding towards zero, would give a different result.
 func TestRoundedOnce(t *testing.T) {
 	for _, isa := range ISAs() {
 		p := newPool(t, isa, 1, true)
@@ -141,9 +141,10 @@ func TestSpecialValues(t *testing.T) {
 					tt.want = l.round(least / 2) // exact in float32 before it is rounded
 				}
 				if p.set.kernel(l.arithmetic).group > 1 && (tt.a == least || tt.a == -3*least) {
-					tt.want = 0 // VDPBF16PS and BFDOT take subnormal numbers for zeros
+					tt.want = 0 // VDPBF16PS and BFDOT treat subnormal numbers as zeros
 				}
-				// A row of a's with one of them special, times an identity of b's.
+				// One special element in A meets one in B; all other elements are
+				// zeros.
 				const size = 35
 				a, b := make([]float64, size*size), make([]float64, size*size)
 				a[17*size+5], b[5*size+33] = tt.a, tt.b
@@ -163,8 +164,8 @@ func TestSpecialValues(t *testing.T) {
 	})
 }
 
-// TestSameBits has the same product again and again. The number of threads makes
-// a difference only where they share k.
+// TestSameBits computes the same product repeatedly. The number of threads makes a
+// difference only where they share k.
 func TestSameBits(t *testing.T) {
 	eachISA(t, func(t *testing.T, isa ISA) {
 		for _, tt := range []struct {
@@ -193,7 +194,7 @@ func TestSameBits(t *testing.T) {
 							first = c
 						}
 						if !slices.Equal(c, first) {
-							t.Fatalf("%s %+v: %d threads give other bits", l.name, tt.g, threads)
+							t.Fatalf("%s %+v: %d threads give different bits", l.name, tt.g, threads)
 						}
 					}
 				}
@@ -202,7 +203,7 @@ func TestSameBits(t *testing.T) {
 	})
 }
 
-// TestCollector runs collections in the middle of products, while other
+// TestCollector runs garbage collections in the middle of products, while other
 // goroutines wait for the same pool.
 func TestCollector(t *testing.T) {
 	p := newPool(t, "", 2, true)
@@ -340,8 +341,8 @@ func TestPeak(t *testing.T) {
 	})
 }
 
-// FuzzShapes has shapes, gaps between rows, types, instruction sets and numbers of
-// threads at random.
+// FuzzShapes varies shapes, gaps between rows, types, instruction sets and numbers
+// of threads.
 func FuzzShapes(f *testing.F) {
 	for _, seed := range [][8]uint8{
 		{0, 0, 0}, {3, 4, 5, 0, 1, 2, 3, 1}, {29, 65, 17, 5, 0, 0, 12, 2}, {1, 200, 255, 0, 0, 0, 4, 3}, {255, 0, 3, 1, 1, 1, 0x13, 4},
@@ -359,8 +360,8 @@ func FuzzShapes(f *testing.F) {
 	})
 }
 
-// TestFit checks that blocks are cut to small caches, and that large or unknown
-// ones leave the table's numbers.
+// TestFit checks that blocks are reduced to small caches, and that large or unknown
+// caches leave the numbers of the table.
 func TestFit(t *testing.T) {
 	table := blocking{vecs: 3, mc: 108, kc: 1024, nc: 2048, small: 4 << 20}
 	caches := func(sizes ...int) topology.Topology {

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestGuardPages puts every operand against the end, and against the beginning, of
-// memory that may be touched: a kernel that reads or writes a byte too many ends
-// the test, even where the byte would not have counted.
+// TestGuardPages places every operand at the very end, and at the very beginning,
+// of accessible memory: a kernel that reads or writes one byte too many crashes the
+// test, even if that byte would not have affected the result.
 func TestGuardPages(t *testing.T) {
 	const pages = 16
 	size := unix.Getpagesize() * pages
@@ -44,13 +44,13 @@ func TestGuardPages(t *testing.T) {
 	})
 }
 
-// An edge is memory whose end or beginning operands are put against.
+// An edge is memory at whose end or beginning operands are placed.
 type edge struct {
 	memory []byte
 	atEnd  bool
 }
 
-// between returns memory of whole pages between two that may not be touched.
+// between returns memory of whole pages between two inaccessible pages.
 func between(t *testing.T, size int) []byte {
 	page := unix.Getpagesize()
 	all, err := unix.Mmap(-1, 0, page+size+page, unix.PROT_NONE, unix.MAP_ANON|unix.MAP_PRIVATE)
@@ -74,7 +74,8 @@ func at[T any](e *edge, n int) []T {
 	return unsafe.Slice((*T)(unsafe.Pointer(&e.memory[start])), n)
 }
 
-// TestCallerIsFree checks that the caller's thread may run where it could before.
+// TestCallerIsFree checks that the caller's thread may still run on all the CPUs
+// that it could use before.
 func TestCallerIsFree(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

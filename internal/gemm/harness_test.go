@@ -7,13 +7,13 @@ import (
 	"testing"
 )
 
-// A lane is one element type under test. Its product takes and returns float64,
-// so that one reference serves all types.
+// A lane is one element type under test. Its product takes and returns float64, so
+// that one reference serves all types.
 type lane struct {
 	name       string
 	arithmetic Arithmetic
-	unit       float64               // roundoff of the sums
-	operand    func(float64) float64 // makes an operand of a number in [-1, 1)
+	unit       float64               // unit roundoff of the sums
+	operand    func(float64) float64 // turns a number in [-1, 1) into an operand
 	round      func(float64) float64 // to C's type
 	product    func(p *Pool, g Problem, a, b []float64) ([]float64, error)
 }
@@ -45,11 +45,12 @@ func roundFloat16(x float64) float64 { return roundTo(x, 11, 15) }
 
 func roundBFloat16(x float64) float64 { return roundTo(x, 8, 127) }
 
-// wrap returns what is left of a whole number in int32.
+// wrap returns an integer as int32 stores it after overflow.
 func wrap(x float64) float64 { return float64(int32(int64(x))) }
 
-// roundTo rounds to a format with so many bits of significand, ties to even, by
-// arithmetic: independent of the bit tricks under test.
+// roundTo rounds to a format with the given number of bits in its significand, ties
+// to even. It uses arithmetic, so that it is independent of the bit manipulation
+// under test.
 func roundTo(x float64, bits, emax int) float64 {
 	if x == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
 		return x
@@ -99,9 +100,10 @@ func toBFloat16(x float64) uint16 {
 
 func fromBFloat16(h uint16) float64 { return float64(math.Float32frombits(uint32(h) << 16)) }
 
-// guarded lays a and b out with g's strides, every gap and both surroundings
-// filled with around, not-a-number or a number that shows, and a stale C among sentinels; it computes the product and
-// reports a sentinel that was written to.
+// guarded computes a product of a and b and reports an error if anything outside C
+// was written to. It stores the operands with g's strides, fills every gap and the
+// memory around them with NaN or a number that would show up in sums, and surrounds
+// C, which holds stale numbers, with sentinels.
 func guarded[S, R comparable](g Problem, a, b []float64, around S, stale, sentinel R, product func(context.Context, int, Problem, []S, []S, []R) error,
 	to func(float64) S, from func(R) float64) ([]float64, error) {
 	rowsA, rowsB := g.M, g.K
@@ -136,7 +138,8 @@ func guarded[S, R comparable](g Problem, a, b []float64, around S, stale, sentin
 
 const guard = 67
 
-// layout returns a matrix of so many rows within a larger slice, and alone.
+// layout stores a matrix with the given number of rows within a larger slice; it
+// returns that slice and the part with the matrix.
 func layout[S any](xs []float64, rows, stride int, fill S, to func(float64) S) (all, view []S) {
 	cols := len(xs) / rows
 	stride = max(stride, cols)
@@ -152,7 +155,8 @@ func layout[S any](xs []float64, rows, stride int, fill S, to func(float64) S) (
 	return all, view
 }
 
-// reference returns C and the sums of absolute products, which bound C's error.
+// reference returns C and the sums of absolute products, which bound the error of
+// C.
 func reference(g Problem, a, b []float64) (c, size []float64) {
 	c, size = make([]float64, g.M*g.N), make([]float64, g.M*g.N)
 	for i := range g.M {
@@ -175,8 +179,8 @@ func reference(g Problem, a, b []float64) (c, size []float64) {
 	return c, size
 }
 
-// wholes returns whole numbers from -4 to 4: their products are exact in every
-// type, so that a term too many or too few shows.
+// wholes returns integers from -4 to 4: their products are exact in every type, so
+// that a missing or an extra term shows.
 func wholes(n int, seed uint64) []float64 {
 	numbers := noise(n, seed)
 	for i, x := range numbers {
@@ -185,8 +189,8 @@ func wholes(n int, seed uint64) []float64 {
 	return numbers
 }
 
-// testExact compares a product of whole numbers with the reference. k must be
-// small enough for the sums to be exact.
+// testExact compares a product of integers with the reference. k must be small
+// enough for the sums to be exact.
 func testExact(t *testing.T, p *Pool, l *lane, g Problem) {
 	t.Helper()
 	a, b := wholes(g.M*g.K, 1), wholes(g.K*g.N, 2)
@@ -202,9 +206,10 @@ func testExact(t *testing.T, p *Pool, l *lane, g Problem) {
 	}
 }
 
-// newPool returns a pool that ends with the test. With small set, blocks are so
-// small that every loop turns, B is always packed where that can pay, what is read
-// in place is read ahead, and every product is shared by all threads.
+// newPool returns a pool that is closed at the end of the test. With small set,
+// blocks are so small that every loop iterates, B is always packed where that can
+// pay off, fetch loads whatever is read in place, and all threads share every
+// product.
 func newPool(t testing.TB, isa ISA, threads int, small bool) *Pool {
 	t.Helper()
 	p, err := NewPool(isa, threads)
@@ -224,7 +229,7 @@ func newPool(t testing.TB, isa ISA, threads int, small bool) *Pool {
 
 var transposes = []Problem{{}, {TransA: true}, {TransB: true}, {TransA: true, TransB: true}}
 
-// eachISA runs a test for every instruction set that this CPU has.
+// eachISA runs a test for every instruction set of this CPU.
 func eachISA(t *testing.T, test func(t *testing.T, isa ISA)) {
 	for _, isa := range ISAs() {
 		t.Run(string(isa), func(t *testing.T) { test(t, isa) })

@@ -8,7 +8,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/topology"
 )
 
-// An ISA is an instruction set that there is a micro-kernel for.
+// An ISA is an instruction set that the package has micro-kernels for.
 type ISA string
 
 // The instruction sets. Portable is Go code that runs anywhere.
@@ -19,7 +19,7 @@ const (
 	Portable ISA = "portable"
 )
 
-// String returns the name as people write it.
+// String returns the name in its usual spelling.
 func (i ISA) String() string {
 	switch i {
 	case AVX512:
@@ -34,7 +34,7 @@ func (i ISA) String() string {
 	return string(i)
 }
 
-// ISAs returns what this CPU can run, the best first.
+// ISAs returns the instruction sets that this CPU can run, the best first.
 func ISAs() []ISA {
 	var isas []ISA
 	for _, set := range instructionSets {
@@ -43,8 +43,8 @@ func ISAs() []ISA {
 	return isas
 }
 
-// ParseISA returns the instruction set of that name: avx512, avx2, neon or
-// portable. An empty name is the best that this CPU can run; one that it cannot
+// ParseISA returns the instruction set with the given name: avx512, avx2, neon or
+// portable. An empty name means the best that this CPU can run; one that it cannot
 // run is an error.
 func ParseISA(name string) (ISA, error) {
 	set, err := findSet(ISA(strings.ToLower(name)))
@@ -64,7 +64,7 @@ func findSet(isa ISA) (*instructionSet, error) {
 	for _, isa := range ISAs() {
 		have = append(have, string(isa))
 	}
-	return nil, fmt.Errorf("gemm: instruction set %q is not known or not one of this CPU's: use %s", string(isa), strings.Join(have, " or "))
+	return nil, fmt.Errorf("gemm: instruction set %q is unknown or not supported by this CPU: use %s", string(isa), strings.Join(have, " or "))
 }
 
 type number interface{ float32 | float64 | int32 }
@@ -74,89 +74,95 @@ type instructionSet struct {
 	isa ISA
 
 	float64s, float32s, float16s, bfloat16s, int8s kernel
-	// Between the 16-bit types and float32, for matrices of the caller's.
+	// These convert between the 16-bit types and float32, for the caller's
+	// matrices.
 	float16, bfloat16 converter
 }
 
-// A kernel is how products of one element type are computed: the micro-kernels,
-// what they want to read, and the constants that suit them.
+// A kernel says how products of one element type are computed: the micro-kernels,
+// the layout they read, and the constants that suit them.
 //
-// A step of k is group elements of A's row, word bytes, times group rows of B,
-// whose elements packing interleaves so that a lane of a vector, word bytes, has
-// those of one column. Sums are word bytes as well.
+// k advances in steps. A step covers group consecutive elements of a row of A,
+// which make up one word, and group rows of B, which packing interleaves so that
+// each vector lane holds the elements of one column. A sum takes one word as well.
 type kernel struct {
 	tiles tiles
 	lanes int  // columns in a vector
-	whole bool // the micro-kernels know packed B and whole tiles only, see wholeTiles
-	masks bool // the micro-kernels read no more of B than they use
+	whole bool // the micro-kernels need packed B and full tiles; see wholeTiles
+	masks bool // the micro-kernels do not read columns of B that are not in use
 
 	elem  int // bytes of an element of A and B in memory
-	out   int // and of C
-	group int // elements in a step of k: 1, or 2 or 4 for instructions that add up products
-	word  int // bytes of a step in a row of A or in a lane of B, and of a sum
+	out   int // bytes of an element of C
+	group int // elements per step of k: 1, or 2 or 4 for dot-product instructions
+	word  int // bytes of a word: one step in a row of A, one lane of B, or one sum
 
-	// widenA and widenB convert n elements of a row of A, and of B transposed, to
-	// words, and fill up the last group with zeros; nil where they are words already.
+	// widenA and widenB convert n elements, of a row of A and of a row of B
+	// transposed, to words and pad the last group with zeros. They are nil where
+	// the elements need no conversion.
 	widenA, widenB func(dst, src unsafe.Pointer, n int)
-	// narrow rounds n sums to elements of C; nil where they are the same.
+	// narrow rounds n sums to elements of C; nil where sums and elements have the
+	// same type.
 	narrow func(dst, src unsafe.Pointer, n int)
-	// copyRows copies rows of a multiple of 32 bytes from one stride to another and
-	// fetches what lies ahead; nil where Go has to do.
+	// copyRows copies rows whose length is a multiple of 32 bytes from one stride
+	// to another and prefetches those ahead; nil where there is only the Go
+	// version.
 	copyRows func(dst, src unsafe.Pointer, ld, stride, rows, bytes, ahead int)
-	// accumulate adds n sums to others.
+	// accumulate adds n sums to n others.
 	accumulate func(dst, src unsafe.Pointer, n int)
-	// interleave packs rows of B that are no words yet; nil where widenB has to do.
+	// interleave packs rows of B whose elements are not words yet; nil where widenB
+	// is used instead.
 	interleave packFunc
-	// start writes what a tile's sums start from, instead of zeros, into the row
-	// before a packed panel of k steps; nil where they start from zeros.
+	// start writes the initial values of a tile's sums into the row before a packed
+	// panel of k steps; nil where they are zeros.
 	start func(panel unsafe.Pointer, k, lanes int)
 
-	// note says what a reader of a measurement should know of the way.
+	// note is a caveat for the readers of a measurement; empty for none.
 	note string
 
 	vectors
 	blocking
-	// peak makes so many rounds of nothing but multiply-adds, of peakOps
-	// operations each. It is nil where that would measure the compiler.
+	// peak executes the given number of rounds of nothing but multiply-adds; a
+	// round is peakOps operations. It is nil where that would measure the compiler.
 	peak    func(rounds int)
 	peakOps int
 }
 
-// tiles are a kernel's micro-kernels, by the vectors and the rows of a tile. nil
-// where there is none.
+// tiles holds the micro-kernels of a kernel, indexed by the vectors and the rows of
+// a tile. Entries are nil where there is no micro-kernel.
 type tiles [maxVecs + 1][]tileFunc
 
 const maxVecs = 3
 
-// vectors are the kernels of matrix-vector products, which are as fast as memory;
-// nil where tiles have to do. Strides are in bytes, lengths in elements.
+// vectors holds the kernels for matrix-vector products, which run at the speed of
+// memory; they are nil where tiles are used instead. Strides are in bytes, lengths
+// in elements.
 type vectors struct {
-	// dot4 sets out[r] for r < 4 to the sum of m[r*ld+p]·x[p] over p < n.
+	// dot4 sets out[r], for each r < 4, to the sum of m[r*ld+p]·x[p] over p < n.
 	dot4 func(out, m unsafe.Pointer, ld int, x unsafe.Pointer, n int)
-	// axpy4 and axpy1 set y[j] for j < n to the sum of x[r]·m[r*ld+j] over four
-	// rows, or one, and add what it was before.
+	// axpy4 and axpy1 set y[j], for each j < n, to the sum of x[r]·m[r*ld+j] over
+	// four rows or one, plus the old y[j] if add is set.
 	axpy4, axpy1 func(y, x, m unsafe.Pointer, ld, n int, add bool)
 }
 
-// A blocking says how a large product is cut up, in BLIS's letters: mc rows of A,
-// kc steps long, that stay in the second-level cache; kc rows of B, nc columns
-// wide, that all threads share. A panel of B, kc steps and a tile's width, is to
-// stay in the first-level cache. vecs is how many vectors wide tiles are, if C is.
-// B is read in place up to small bytes of it. The tables have the numbers for
-// large caches.
+// A blocking says how a large product is divided, in BLIS's letters: mc rows of A,
+// kc steps long, stay in the second-level cache; kc rows of B, nc columns wide, are
+// shared by all threads. A panel of B, kc steps long and one tile wide, should stay
+// in the first-level cache. vecs is the width of a tile in vectors, where C is wide
+// enough. B is read in place up to a size of small bytes. The numbers in the tables
+// are for large caches.
 type blocking struct {
 	vecs, mc, kc, nc, small int
-	// What fit adds.
-	slim int // B is read in place up to so many tiles wide, however long it is
-	near int // bytes that find room in the second-level cache beside what else is there
-	far  int // a matrix of more bytes is not in it anyhow
-	ways int // of the first-level cache
+	// Set by fit.
+	slim int // a B of at most so many tiles in width is read in place, whatever its length
+	near int // bytes that fit into the second-level cache beside the rest of the working set
+	far  int // bytes above which a matrix does not stay in the second-level cache between uses
+	ways int // associativity of the first-level cache
 }
 
-// fit makes blocks small enough for the caches of a machine: half of the second
-// level for A's, a quarter of the third for B's, which every thread shares and
-// which other programs may want, and an eighth of it for a B that is read in place.
-// Sizes that are not known are taken to be large.
+// fit reduces the blocks to the caches of a machine: half of the second level for
+// the block of A; a quarter of the third level, which all threads share and other
+// programs may use, for the block of B; and an eighth of it for a B that is read in
+// place. Caches of unknown size are assumed to be large.
 func (b blocking) fit(word int, machine topology.Topology) blocking {
 	b.slim, b.near, b.far, b.ways = 4, 384<<10, 1<<20, 8
 	if cache, ok := machine.Cache(1); ok && cache.Ways != nil {
@@ -173,14 +179,15 @@ func (b blocking) fit(word int, machine topology.Topology) blocking {
 	return b
 }
 
-// A converter goes between a 16-bit type and float32. Both slices are equally long.
+// A converter converts between a 16-bit type and float32. Both slices must have the
+// same length.
 type converter struct {
 	widen  func(dst []float32, src []uint16)
 	narrow func(dst []uint16, src []float32)
-	pack   packFunc // widens rows of B; nil where widen has to do
+	pack   packFunc // widens rows of B; nil where widen is used instead
 }
 
-// plain makes a kernel of micro-kernels whose elements, words and sums are all of T.
+// plain completes a kernel whose elements, words and sums all have type T.
 func plain[T number](k kernel) kernel {
 	size := int(unsafe.Sizeof(T(0)))
 	k.elem, k.out, k.group, k.word = size, size, 1, size
@@ -188,8 +195,8 @@ func plain[T number](k kernel) kernel {
 	return k
 }
 
-// dots makes a kernel of micro-kernels that sum up, in T, products of groups of
-// elements: 32 bits at a time.
+// dots completes a kernel whose micro-kernels use dot-product instructions: words
+// of 32 bits with a group of elements each, summed in T.
 func dots[T number](k kernel) kernel {
 	k.word = 4
 	if k.out == 0 {
@@ -206,11 +213,11 @@ func accumulate[T number](dst, src unsafe.Pointer, n int) {
 	}
 }
 
-// converted makes a kernel for a 16-bit type of one for float32: elements are
+// converted derives a kernel for a 16-bit type from one for float32: elements are
 // widened while packing, and sums rounded at the end.
 func (k kernel) converted(conv converter) kernel {
 	k.elem, k.out = 2, 2
-	k.kc = min(k.kc, 512) // measured: rows of A are read once more, and longer ones crowd C's sums out
+	k.kc = min(k.kc, 512) // measured: longer rows of A evict the sums of C; the cost is reading A once more
 	k.widenA = func(dst, src unsafe.Pointer, n int) {
 		conv.widen(unsafe.Slice((*float32)(dst), n), unsafe.Slice((*uint16)(src), n))
 	}
@@ -220,12 +227,12 @@ func (k kernel) converted(conv converter) kernel {
 	return k
 }
 
-// narrowWords is a kernel's narrow.
+// narrowWords has the type of kernel.narrow.
 func (c converter) narrowWords(dst, src unsafe.Pointer, n int) {
 	c.narrow(unsafe.Slice((*uint16)(dst), n), unsafe.Slice((*float32)(src), n))
 }
 
-// widened makes a kernel for int8 of one for int32.
+// widened derives a kernel for int8 from one for int32.
 func (k kernel) widened() kernel {
 	k.elem = 1
 	k.note = "converted to int32 while packing"
@@ -239,7 +246,7 @@ func (k kernel) widened() kernel {
 	return k
 }
 
-// fit returns the set with its blocks cut to a machine's caches.
+// fit returns the set with its blocks reduced to the caches of a machine.
 func (s instructionSet) fit(machine topology.Topology) instructionSet {
 	for _, k := range []*kernel{&s.float64s, &s.float32s, &s.float16s, &s.bfloat16s, &s.int8s} {
 		k.blocking = k.blocking.fit(k.word, machine)

@@ -21,14 +21,14 @@ var instructionSets = func() []instructionSet {
 	return append(sets, portable)
 }()
 
-// avx512 has what is younger than AVX-512F where the CPU has it.
+// avx512 returns AVX-512F with those of its later extensions that the CPU has.
 func avx512() instructionSet {
 	set := avx512F
 	set.int8s = int8AVX2
 	if hasBFloat16 && cpuid.CPU.IsVendor(cpuid.AMD) {
-		// Measured on one thread: twice float32's speed on Zen 4; on Sapphire Rapids
-		// 80 to 84 GFLOP/s, its peak, where float32's kernel with conversion does 100
-		// to 150.
+		// Measured on one thread: twice the speed of float32 on Zen 4; on Sapphire
+		// Rapids 80 to 84 GFLOP/s, which is its peak, where float32's kernel with
+		// conversion reaches 100 to 150.
 		set.bfloat16s = bfloat16AVX512
 	}
 	if cpuid.CPU.Supports(cpuid.AVX512VNNI, cpuid.AVX512BW) {
@@ -86,7 +86,7 @@ var int8AVX512 = dots[int32](kernel{
 	peak:  peakInt8AVX512, peakOps: 24 * 64 * 2,
 })
 
-// avx2 has a dot product of int8 where the CPU has one without AVX-512.
+// avx2 returns AVX2, with int8 dot products where the CPU has AVX-VNNI.
 func avx2() instructionSet {
 	set := avx2F
 	set.int8s = int8AVX2
@@ -144,10 +144,11 @@ var avx2F = instructionSet{
 	bfloat16: converter{inEights(widenBFloat16AVX2, widenBFloat16), inEights(narrowBFloat16AVX2, narrowBFloat16), inStripsOf8(stripBFloat16AVX2, widenBFloat16)},
 }
 
-// A strip512 makes words of rows of B, or of groups of rows, of one vector or three: see STRIP.
+// A strip512 packs rows of B, or groups of rows, as words; its strip is one vector
+// or three wide. See STRIP.
 type strip512 func(dst, src unsafe.Pointer, stride, rows, row int, mask uint64)
 
-// inStrips is a packFunc of such, for elements of size bytes.
+// inStrips returns a packFunc that uses them, for elements of size bytes.
 func inStrips(one, three strip512, size int) packFunc {
 	return func(dst, src unsafe.Pointer, stride, rows, cols, lanes int) {
 		if cols > 32 {
@@ -160,7 +161,8 @@ func inStrips(one, three strip512, size int) packFunc {
 	}
 }
 
-// inStripsOf8 is a packFunc that converts 8 columns at a time, and fewer in Go.
+// inStripsOf8 returns a packFunc that converts 8 columns at a time, and the
+// remaining ones in Go.
 func inStripsOf8(strip func(dst, src unsafe.Pointer, stride, rows, row int), rest func([]float32, []uint16)) packFunc {
 	return func(dst, src unsafe.Pointer, stride, k, cols, lanes int) {
 		for j := 0; j < lanes; j += 8 {
@@ -178,7 +180,7 @@ func inStripsOf8(strip func(dst, src unsafe.Pointer, stride, rows, row int), res
 	}
 }
 
-// pause tells the CPU that this is a waiting loop.
+// pause tells the CPU that the code is spinning.
 func pause()
 
 //go:noescape

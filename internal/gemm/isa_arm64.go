@@ -7,8 +7,9 @@ import "github.com/klauspost/cpuid/v2"
 // Every arm64 processor that Go supports has NEON.
 var instructionSets = []instructionSet{neonHere(), portable}
 
-// neonHere is NEON with what is younger where the CPU has it. float16 stays with
-// float32's multiply-adds: FMLAL, which takes it as it is, does no more of them.
+// neonHere returns NEON with those of its later extensions that the CPU has.
+// float16 uses float32's multiply-adds: FMLAL, which takes float16 operands
+// directly, has no higher throughput.
 func neonHere() instructionSet {
 	set := neon
 	if cpuid.CPU.Supports(cpuid.BF16) {
@@ -54,10 +55,10 @@ var neon = instructionSet{
 	bfloat16: converter{inEights(widenBFloat16NEON, widenBFloat16), inEights(narrowBFloat16NEON, narrowBFloat16), nil},
 }
 
-// whole7 are the micro-kernels of 7 rows, of which whole ones are all there is.
+// whole7 returns tiles for a micro-kernel that computes only full tiles of 7 rows.
 func whole7(f tileFunc) tiles { return tiles{1: {7: f}} }
 
-// pause tells the CPU that this is a waiting loop.
+// pause tells the CPU that the code is spinning.
 func pause()
 
 //go:noescape

@@ -4,5 +4,5 @@ package gemm
 
 var instructionSets = []instructionSet{portable}
 
-// pause has nothing to do here: there is no way to say in Go that a loop waits.
+// pause does nothing: Go has no portable way to tell the CPU that code is spinning.
 func pause() {}

@@ -10,8 +10,8 @@ import (
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
-// TestOffset has what packing does for VPDPBUSD, its products in Go: it needs
-// AVX2 alone, so that the machines without the instruction test the rest.
+// TestOffset tests what packing does for VPDPBUSD, with the products computed in
+// Go. It needs only AVX2, so that machines without VPDPBUSD test everything else.
 func TestOffset(t *testing.T) {
 	p := newPool(t, "", 2, true)
 	k := int8AVXVNNI
@@ -46,7 +46,8 @@ func TestOffset(t *testing.T) {
 	}
 }
 
-// TestBFloat16AVX512 tests the kernel also where another one is faster.
+// TestBFloat16AVX512 tests the kernel even where another one is faster and is used
+// instead.
 func TestBFloat16AVX512(t *testing.T) {
 	if !hasBFloat16 {
 		t.Skip("this CPU has no VDPBF16PS")
@@ -59,7 +60,7 @@ func TestBFloat16AVX512(t *testing.T) {
 	verify(t, matrix.BFloat16, g, matrix.Stream.Fill16, fromBFloat16, func(a, b, c []uint16) error { return p.BFloat16(t.Context(), 1, g, a, b, c) })
 }
 
-// dpbusd is a micro-kernel of VPDPBUSD in Go.
+// dpbusd is a micro-kernel for VPDPBUSD, in Go.
 func dpbusd(t *tile, columns int) {
 	a, b, c := t.a, t.b, t.c
 	for n := range t.count {

@@ -2,11 +2,11 @@ package gemm
 
 import "unsafe"
 
-// A buffer is memory that a driver keeps from product to product. It begins with
-// a cache line.
+// A buffer is memory that a driver keeps from one product to the next. It is
+// aligned to a cache line.
 type buffer []byte
 
-// grow makes room for n bytes and returns where they are.
+// grow makes room for n bytes and returns their address.
 func (b *buffer) grow(n int) unsafe.Pointer {
 	if cap(*b) < n+64 {
 		*b = make([]byte, n+64)
@@ -15,12 +15,12 @@ func (b *buffer) grow(n int) unsafe.Pointer {
 	return unsafe.Add(start, -int(uintptr(start))&63)
 }
 
-// fetch brings rows of so many bytes, of a matrix of all bytes, into the
-// second-level cache, if they fit there and the matrix does not, and says whether
-// it did. It reads a number of every line: no read waits for another, so that they
-// come as fast as memory can bring them, while a kernel jumps from row to row
-// faster than the CPU can guess. Prefetching would not do: CPUs drop what they have
-// no time for.
+// fetch loads rows of a matrix into the second-level cache, bytes of each, and
+// reports whether it did: only if they fit there and the whole matrix, of size all,
+// does not. It reads one byte of every cache line. The reads do not depend on each
+// other, so they arrive as fast as memory delivers, whereas a kernel jumps from row
+// to row in a pattern that the hardware prefetcher cannot follow. Prefetch
+// instructions do not help: CPUs drop them when they are busy.
 func (d *driver) fetch(w *scratch, src unsafe.Pointer, stride, rows, bytes, all int) bool {
 	if all <= d.far || rows*bytes > d.near {
 		return false
@@ -41,14 +41,14 @@ func (d *driver) fetch(w *scratch, src unsafe.Pointer, stride, rows, bytes, all 
 	return true
 }
 
-// A packFunc copies k rows of B, stride bytes apart, cols elements of each, to a
-// panel with so many lanes in a row. Lanes that no column is left for become
-// zeros: what lay there before, such as subnormal numbers, might slow a kernel
-// down. With groups of rows the last group is filled up with zeros as well.
+// A packFunc copies k rows of B, stride bytes apart and cols elements long, to a
+// panel whose rows have the given number of lanes. Lanes without a column are set
+// to zero: stale data, such as subnormal numbers, could slow a kernel down. Where
+// rows are grouped, the last group is padded with zeros as well.
 type packFunc func(dst, src unsafe.Pointer, stride, k, cols, lanes int)
 
-// copyRowsOf copies rows of so many bytes from one stride to another, fetching
-// what comes so many rows later.
+// copyRowsOf copies rows of the given number of bytes from one stride to another,
+// prefetching the row that lies later rows ahead.
 func (k *kernel) copyRowsOf(dst, src unsafe.Pointer, ld, stride, rows, bytes, later int) {
 	done := 0
 	if k.copyRows != nil && bytes >= 32 {
@@ -58,12 +58,12 @@ func (k *kernel) copyRowsOf(dst, src unsafe.Pointer, ld, stride, rows, bytes, la
 	if done == bytes {
 		return
 	}
-	for i := range rows { // no running pointers: they would end up beyond the matrix
+	for i := range rows { // no running pointers: they would end up past the end of the matrix
 		copy(unsafe.Slice((*byte)(unsafe.Add(dst, i*ld+done)), bytes-done), unsafe.Slice((*byte)(unsafe.Add(src, i*stride+done)), bytes-done))
 	}
 }
 
-// packPlain is a packFunc for rows of elements that are words already.
+// packPlain is a packFunc for elements that are words already.
 func (k *kernel) packPlain(dst, src unsafe.Pointer, stride, rows, cols, lanes int) {
 	row, used := lanes*k.word, cols*k.word
 	if used < row {
@@ -72,8 +72,8 @@ func (k *kernel) packPlain(dst, src unsafe.Pointer, stride, rows, cols, lanes in
 	k.copyRowsOf(dst, src, row, stride, rows, used, 8)
 }
 
-// words copies n elements of one row of A, or of B transposed, as a kernel reads
-// them, and fills up the last group with zeros.
+// words copies n elements of a row of A, or of a row of B transposed, in the form
+// that a kernel reads, and pads the last group with zeros.
 func (d *driver) words(dst, src unsafe.Pointer, n int, widen func(dst, src unsafe.Pointer, n int)) {
 	if widen != nil {
 		widen(dst, src, n)
@@ -85,12 +85,13 @@ func (d *driver) words(dst, src unsafe.Pointer, n int, widen func(dst, src unsaf
 	clear(to[used:])
 }
 
-// elements returns how many elements of a row the k steps from p on take: the
-// last step may be short of some.
+// elements returns how many elements of a row the k steps from step p cover: the
+// last step may be incomplete.
 func (d *driver) elements(p, k int) int { return min(k*d.group, d.depth-p*d.group) }
 
-// packA copies rows of op(A) from row on, k steps from p on, to dst with stride
-// ld. A is not transposed unless it was before: kernels take any row stride.
+// packA copies rows of op(A), from the given row and k steps from step p, to dst
+// with stride ld. It transposes A only where the caller's A is transposed: kernels
+// accept any stride between rows.
 func (d *driver) packA(w *scratch, dst unsafe.Pointer, ld, row, rows, p, k int) {
 	n := d.elements(p, k)
 	first := p * d.group
@@ -127,8 +128,8 @@ func (d *driver) packA(w *scratch, dst unsafe.Pointer, ld, row, rows, p, k int) 
 	}
 }
 
-// packB packs the panel of B, k steps from p on, that begins with column col and
-// has cols columns in so many lanes.
+// packB packs a panel of B: k steps from step p, and cols columns from column col
+// in the given number of lanes.
 func (d *driver) packB(w *scratch, dst unsafe.Pointer, p, k, col, cols, lanes int) {
 	n := d.elements(p, k)
 	first := p * d.group
@@ -158,12 +159,12 @@ func (d *driver) packB(w *scratch, dst unsafe.Pointer, p, k, col, cols, lanes in
 	}
 }
 
-// transposed is how many rows are transposed at a time: few enough that lines of
-// all of them, a power of two apart, find room in the first-level cache.
+// transposed is how many rows are transposed at a time: few enough for a line of
+// each to stay in the first-level cache when the rows are a power of two apart.
 const transposed = 8
 
-// transpose writes rows of n elements, stride apart, as columns of words: word i
-// of row r goes to dst + i*ld + r*word.
+// transpose writes rows of n elements, stride apart, as columns of words: word i of
+// row r goes to dst + i*ld + r*word.
 func (d *driver) transpose(w *scratch, dst unsafe.Pointer, ld int, src unsafe.Pointer, stride, rows, n int, widen func(dst, src unsafe.Pointer, n int)) {
 	words := (n + d.group - 1) / d.group
 	if widen != nil || n%d.group != 0 {
@@ -200,8 +201,8 @@ func transposeWords[W uint32 | uint64](dst unsafe.Pointer, ld int, src unsafe.Po
 	}
 }
 
-// transposeElements writes n rows of so many elements, stride apart, as columns:
-// element r of row i goes to dst + r*ld + i*size.
+// transposeElements writes n rows of the given number of elements, stride apart, as
+// columns: element r of row i goes to dst + r*ld + i*size.
 func transposeElements[E uint8 | uint16](dst unsafe.Pointer, ld int, src unsafe.Pointer, stride, n, elements int) {
 	size := int(unsafe.Sizeof(E(0)))
 	for i := range n {
@@ -212,8 +213,8 @@ func transposeElements[E uint8 | uint16](dst unsafe.Pointer, ld int, src unsafe.
 	}
 }
 
-// interleaveLast makes words of the rows that do not fill up a group, zeros for
-// those that are missing.
+// interleaveLast packs the last rows, which do not fill a group, and pads it with
+// zeros.
 func interleaveLast[E uint8 | uint16](dst, src unsafe.Pointer, stride, k, group, cols, lanes int) {
 	first := k / group * group
 	if first == k {

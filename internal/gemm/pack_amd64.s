@@ -8,9 +8,9 @@
 //		copy(dst[i*ld:][:bytes], src[i*stride:])
 //	}
 //
-// bytes is a multiple of 32, at least one. While a row is copied what lies ahead
-// bytes behind it is fetched: rows are short and may be pages apart, so that the
-// hardware would start anew at each.
+// bytes is a positive multiple of 32. While it copies a row, the function
+// prefetches the memory ahead bytes further on: rows are short and may be pages
+// apart, so the hardware prefetcher would start over with each.
 TEXT ·copyRowsAVX(SB), NOSPLIT, $0-56
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI

@@ -5,9 +5,9 @@ import (
 	"unsafe"
 )
 
-// TestTransposeStaysInside transposes into memory that ends with the last word.
-// The race detector's build stops at addresses that leave it, as the collector
-// may at any time.
+// TestTransposeStaysInside transposes into memory that ends with the last word. With
+// the race detector, checkptr stops the test at a pointer beyond it, which the
+// garbage collector could encounter at any time.
 func TestTransposeStaysInside(t *testing.T) {
 	const n, pad = 5, 7
 	for rows := 1; rows <= transposed; rows++ {

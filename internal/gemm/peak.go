@@ -5,10 +5,11 @@ import (
 	"time"
 )
 
-// An Arithmetic is a type of operands with what adds their products up.
+// An Arithmetic is a type of operands together with the type in which their
+// products are summed.
 type Arithmetic string
 
-// The arithmetics, each with a method of Pool's.
+// The arithmetics. Pool has a method for each.
 const (
 	Float64  Arithmetic = "float64"
 	Float32  Arithmetic = "float32"
@@ -17,8 +18,7 @@ const (
 	Int8     Arithmetic = "int8"     // sums in int32
 )
 
-// kernel returns what computes products of an arithmetic; nil for one that is not
-// known.
+// kernel returns the kernel for an arithmetic, or nil if it is not known.
 func (s *instructionSet) kernel(a Arithmetic) *kernel {
 	switch a {
 	case Float64:
@@ -35,8 +35,8 @@ func (s *instructionSet) kernel(a Arithmetic) *kernel {
 	return nil
 }
 
-// Note says what a reader of a measurement should know of how the pool computes
-// products of an arithmetic, such as a conversion of operands; empty for nothing.
+// Note returns a caveat about how the pool computes products of an arithmetic, such
+// as a conversion of operands; empty for none.
 func (p *Pool) Note(a Arithmetic) string {
 	if k := p.set.kernel(a); k != nil {
 		return k.note
@@ -44,11 +44,12 @@ func (p *Pool) Note(a Arithmetic) string {
 	return ""
 }
 
-// Peak measures how many operations a second all threads of the pool reach
-// together with nothing but the independent multiply-adds that its products of
-// this arithmetic are made of: the best of three runs of 10 ms. That is the peak
-// of float32 where the instruction set has none for a 16-bit type. ok is false
-// where it is not known: in portable Go, and for a closed pool.
+// Peak measures how many operations per second all threads of the pool reach
+// together when they execute nothing but independent multiply-adds, of the kind
+// that products of this arithmetic use: the best of three runs of 10 ms. Where the
+// instruction set has no multiply-adds for a 16-bit type, it is the peak of
+// float32. ok is false where the peak is not known: in portable Go, and for a
+// closed pool.
 func (p *Pool) Peak(a Arithmetic) (ops float64, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,12 +75,12 @@ func (p *Pool) Peak(a Arithmetic) (ops float64, ok bool) {
 type peakJob struct {
 	team   *team
 	rounds func(int)
-	ops    int // of a round
+	ops    int // operations per round
 	rates  []float64
 }
 
 func (j *peakJob) work(thread int) {
-	const some = 5000 // rounds: short enough for the collector, which cannot interrupt them
+	const some = 5000 // rounds per call: few, because the garbage collector cannot interrupt a call
 	j.rounds(some)
 	j.team.wait()
 	start, done := time.Now(), 0

@@ -2,9 +2,9 @@
 
 #include "textflag.h"
 
-// Rounds of 24 multiply-adds on 12 independent sums, more than any processor's
-// latency times its units: sum = sum·½ + ½. All sums tend to 1, so none is ever
-// zero, subnormal or infinite.
+// Rounds of 24 multiply-adds on 12 independent sums, which is more than latency
+// times units of any processor: sum = sum·½ + ½. All sums converge to 1, so none is
+// ever zero, subnormal or infinite.
 
 DATA half32<>+0(SB)/4, $0x3f000000
 GLOBL half32<>(SB), RODATA, $4

@@ -3,9 +3,9 @@
 #include "textflag.h"
 #include "raw_arm64.h"
 
-// Rounds of 48 multiply-adds on 24 independent sums, more than any processor's
-// latency times its units: ¼ is added and taken away again, so that no sum ever
-// leaves [½, ¾].
+// Rounds of 48 multiply-adds on 24 independent sums, which is more than latency
+// times units of any processor: ¼ is added and subtracted again, so that the sums
+// stay within [½, ¾].
 
 #define EACH(FMA, lanes) \
 	FMA V31.lanes, V31.lanes, V0.lanes  \

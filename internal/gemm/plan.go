@@ -5,8 +5,9 @@ import (
 	"math/bits"
 )
 
-// prepare takes on a product for as many threads as it is worth. One of the same
-// shape as the one before is computed in the same way.
+// prepare sets up the driver for a product, with as many threads as its size
+// justifies. If the shape is the same as that of the previous product, the plan is
+// reused.
 func (d *driver) prepare(ctx context.Context, k *kernel, g product, times int) {
 	shape := g
 	shape.a, shape.b, shape.c = nil, nil, nil
@@ -18,7 +19,7 @@ func (d *driver) prepare(ctx context.Context, k *kernel, g product, times int) {
 	d.team.reset(ctx, d.threads)
 }
 
-// plan decides how to compute a product.
+// plan decides how to compute the product.
 func (d *driver) plan() {
 	d.k = (d.depth + d.group - 1) / d.group
 	d.threads = len(d.own)
@@ -47,16 +48,16 @@ func (d *driver) plan() {
 	d.reserve()
 }
 
-// deep returns how many steps of k to take at once.
+// deep returns how many steps of k to take at a time.
 func (d *driver) deep() int {
 	switch {
 	case d.packsB:
-	case d.n <= d.width(): // B is one panel: run along A as long as it stays in a cache
+	case d.n <= d.width(): // B is one panel: follow the rows of A as far as B stays in a cache
 		return max(d.kc, min(d.small, onePanel)/(d.n*d.word))
 	case d.k*d.n*d.word > d.small:
-		// Run along some rows of B, which are near then. With few rows of C these
-		// are fewer still, so that C is near as well: the less of it there is the
-		// less it takes to add to it often.
+		// Take as many rows of B as fit into the second-level cache. With few rows
+		// of C take fewer, so that C stays in the cache as well: the smaller it is,
+		// the less it costs to add to it often.
 		rows := d.near / ((d.n + d.parts - 1) / d.parts * d.word)
 		if d.few() {
 			rows = min(rows*min(d.m, 12)/12, 128)
@@ -66,15 +67,15 @@ func (d *driver) deep() int {
 	return d.kc
 }
 
-// onePanel is how many bytes of B are read in place at a time where it is but one
-// panel: what a second-level cache can hold beside rows of A.
+// onePanel is how many bytes of B are read in place at a time when B is a single
+// panel: as much as a second-level cache holds beside rows of A.
 const onePanel = 512 << 10
 
-// few reports whether C has too few rows to pay for packing B.
+// few reports whether C has too few rows for packing B to pay off.
 func (d *driver) few() bool { return d.m <= 2*d.mostRows(d.vecs) }
 
-// reserve makes room for all that the product needs. The threads touch it first,
-// each what it will use, so that it is near them.
+// reserve allocates the buffers that the product needs. Each thread is the first to
+// write to those that it uses, so that on a NUMA machine the memory is close to it.
 func (d *driver) reserve() {
 	if d.way == matrixVector {
 		d.rowsAtOnce = max(4, up(min(256, d.vector.rows/(4*d.threads)), 4))
@@ -113,7 +114,7 @@ func (d *driver) reserve() {
 		d.sums.grow(d.threads * d.m * oddLines(d.n*d.word))
 	case d.way == packed:
 		d.panels[0].grow(wide)
-		if d.threads > 1 { // others may still be reading the block before
+		if d.threads > 1 { // other threads may still be reading the previous block
 			d.panels[1].grow(wide)
 		}
 		if d.narrow != nil {
@@ -122,13 +123,13 @@ func (d *driver) reserve() {
 	}
 }
 
-// worthThreads is how many multiplications pay for a second thread.
+// worthThreads is how many multiplications justify a second thread.
 const worthThreads = 1 << 17
 
-// width returns the columns of a tile.
+// width returns the width of a tile in columns.
 func (d *driver) width() int { return d.vecs * d.lanes }
 
-// panel returns the bytes of a packed panel of k steps.
+// panel returns the size of a packed panel of k steps in bytes.
 func (d *driver) panel(k int) int {
 	if d.start != nil {
 		k++
@@ -136,7 +137,8 @@ func (d *driver) panel(k int) int {
 	return k * d.width() * d.word
 }
 
-// mostRows returns the rows of the highest tile so many vectors wide.
+// mostRows returns the most rows that a tile of the given number of vectors can
+// have.
 func (d *driver) mostRows(vecs int) int { return len(d.tiles[vecs]) - 1 }
 
 // mustPackA reports whether a kernel cannot read A in place.
@@ -147,9 +149,9 @@ func (d *driver) mustPackA() bool {
 // mustPackB reports whether a kernel cannot read B in place.
 func (d *driver) mustPackB() bool { return d.widenB != nil || d.whole || d.group > 1 || d.transB }
 
-// crowdsA reports whether rows of A crowd into few sets of a cache. Measured on a
-// Zen 5: with rows 2 KB apart copying takes 1 to 3 % of float32's speed, and not
-// copying a sixth of bfloat16's.
+// crowdsA reports whether the rows of A compete for a few sets of a cache. Measured
+// on a Zen 5 with rows 2 KB apart: copying costs 1 to 3 % of float32's speed, and
+// not copying costs a sixth of bfloat16's.
 func (d *driver) crowdsA() bool {
 	apart := 4096
 	if d.group > 1 {
@@ -158,15 +160,15 @@ func (d *driver) crowdsA() bool {
 	return d.n > d.width() && (d.transA && d.m*d.depth > 1<<16 || d.lda%apart == 0)
 }
 
-// crowdsB reports whether rows of B crowd into few sets of a cache.
+// crowdsB reports whether the rows of B compete for a few sets of a cache.
 func (d *driver) crowdsB() bool {
 	return d.k*d.n*d.word > 256<<10 && bits.TrailingZeros(uint(d.ldb)) >= 12
 }
 
-// share cuts C's rows into spans: fewer rows towards the end, so that the
-// threads finish together. With too few rows for that, columns are cut too. Of a
-// product that is over soon every thread gets one share: more would take longer
-// to hand out than to compute.
+// share divides C's rows into spans, with fewer rows towards the end so that the
+// threads finish together. Where there are too few rows for that, it divides the
+// columns too. For a small product each thread gets one share: handing out more
+// would take longer than computing them.
 func (d *driver) share() {
 	mr := d.mostRows(d.vecs)
 	soon := float64(d.m)*float64(d.n)*float64(d.k) < float64(d.threads)*soonOver
@@ -179,7 +181,7 @@ func (d *driver) share() {
 		case soon && d.m >= 2*mr*d.threads:
 			rows = left / max(1, d.threads-len(d.spans))
 		default:
-			rows = up(max(left/(2*d.threads), 2*mr), mr) // one tile would not pay for fetching B
+			rows = up(max(left/(2*d.threads), 2*mr), mr) // one tile would not justify loading B
 		}
 		if d.way == packed {
 			rows = even(min(rows, left), d.mc, mr)
@@ -204,13 +206,13 @@ const soonOver = 2 << 20
 // up rounds n up to a multiple of unit.
 func up(n, unit int) int { return (n + unit - 1) / unit * unit }
 
-// even returns the size of blocks, at most limit or one unit, and a multiple of
-// unit, that cut n into as few and as equal pieces as can be.
+// even returns the block size that divides n into as few and as equal blocks as
+// possible: a multiple of unit, and at most limit or one unit.
 func even(n, limit, unit int) int {
 	count := (n + limit - 1) / limit
 	return up((n+count-1)/count, unit)
 }
 
-// oddLines rounds bytes up to an odd number of cache lines, so that rows so far
-// apart do not crowd into few sets of a cache.
+// oddLines rounds a number of bytes up to an odd number of cache lines, so that
+// rows that far apart do not compete for a few sets of a cache.
 func oddLines(n int) int { return (n+63)/64*64 | 64 }

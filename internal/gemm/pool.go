@@ -14,11 +14,11 @@ import (
 // ErrClosed is returned by a pool that has been closed.
 var ErrClosed = errors.New("gemm: the pool is closed")
 
-// A Pool is a number of threads that compute products together, one product at
-// a time; more callers wait for each other. Each thread is tied to a CPU where
-// the system allows it (Linux does), since otherwise two busy threads may be put
-// on one. Between calls they sleep. The caller's own thread does not compute and
-// is not tied to anything.
+// A Pool is a set of threads that compute products together, one product at a time;
+// concurrent callers wait for each other. Each thread is pinned to a CPU where the
+// system allows it (Linux does), since the system might otherwise put two busy
+// threads on one CPU. Between calls they sleep. The caller's own thread is not
+// pinned.
 type Pool struct {
 	set    instructionSet
 	mu     sync.Mutex // held during a product
@@ -29,15 +29,15 @@ type Pool struct {
 	driver driver
 }
 
-// A job is what all threads of a pool do together.
+// A job is work that all threads of a pool do together.
 type job interface{ work(thread int) }
 
-// NewPool starts threads for an instruction set that ISAs lists. 0 threads stand
-// for one on each core of the fastest kind that the process may use, or fewer
-// where GOMAXPROCS, which heeds a container's quota, is lower: two threads of a
-// core share its multipliers, and an efficiency core holds the others up. More
-// threads take those as well; more threads than CPUs work, slowly, and are not
-// tied to any.
+// NewPool starts threads for one of the instruction sets that ISAs lists. 0 threads
+// means one on each core of the fastest kind that the process may use, or fewer if
+// GOMAXPROCS, which respects a container's quota, is lower: two threads of one core
+// share its multipliers, and an efficiency core would delay the others. A larger
+// number uses those as well. More threads than CPUs work too, but slowly, and are
+// not pinned.
 func NewPool(isa ISA, threads int) (*Pool, error) {
 	set, err := findSet(isa)
 	if err != nil {
@@ -60,7 +60,7 @@ func NewPool(isa ISA, threads int) (*Pool, error) {
 	p := &Pool{set: set.fit(machine), wake: make([]chan job, threads)}
 	p.driver.own, p.driver.worth = make([]scratch, threads), worthThreads
 	p.driver.team.patience = 1 << 14
-	if threads > runtime.GOMAXPROCS(0) { // never all of them run at once
+	if threads > runtime.GOMAXPROCS(0) { // they can never all run at once
 		p.driver.team.patience = 64
 	}
 	for thread := range threads {
@@ -70,9 +70,9 @@ func NewPool(isa ISA, threads int) (*Pool, error) {
 	return p, nil
 }
 
-// serve is a thread of the pool. It ends without unlocking, so that the runtime
-// ends the thread and no other goroutine finds itself tied to a CPU. The main
-// thread, which may be the one, cannot be ended: it is untied.
+// serve runs one thread of the pool. It returns without unlocking the thread, so
+// that the runtime ends it and no other goroutine ends up pinned to a CPU. The main
+// thread cannot be ended, so the pinning is undone in case this is the main thread.
 func (p *Pool) serve(thread int, cpus []int) {
 	runtime.LockOSThread()
 	if cpus != nil {
@@ -85,7 +85,8 @@ func (p *Pool) serve(thread int, cpus []int) {
 	}
 }
 
-// run has so many threads do a job and returns when they have. The caller holds mu.
+// run has the given number of threads do a job and returns when they have finished.
+// The caller holds mu.
 func (p *Pool) run(threads int, work job) {
 	p.done.Add(threads)
 	for _, wake := range p.wake[:threads] {
@@ -94,8 +95,8 @@ func (p *Pool) run(threads int, work job) {
 	p.done.Wait()
 }
 
-// multiply computes a product so many times. What is over sooner than a thread
-// wakes up is computed by the caller's.
+// multiply computes a product the given number of times. One that takes less time
+// than waking a thread is computed on the caller's.
 func (p *Pool) multiply(ctx context.Context, k *kernel, g product, times int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -116,16 +117,16 @@ func (p *Pool) multiply(ctx context.Context, k *kernel, g product, times int) er
 	return nil
 }
 
-// inline is how many multiplications are over sooner than a thread wakes up.
+// inline is how many multiplications take less time than waking a thread.
 const inline = 1 << 20
 
-// ISA returns the instruction set that the pool computes with.
+// ISA returns the instruction set that the pool uses.
 func (p *Pool) ISA() ISA { return p.set.isa }
 
-// Threads returns how many threads compute.
+// Threads returns the number of threads.
 func (p *Pool) Threads() int { return len(p.wake) }
 
-// Close ends the threads, after the product in hand. Closing twice does nothing.
+// Close ends the threads after the current product. Closing twice does nothing.
 func (p *Pool) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -139,12 +140,12 @@ func (p *Pool) Close() {
 	p.driver = driver{}
 }
 
-// A team is how the threads share out one product: two counters and a barrier,
-// which resets them. Each has a cache line of its own.
+// A team coordinates the threads that share a product: two counters and a barrier
+// that resets them. Each has a cache line of its own.
 type team struct {
 	threads int32
-	// patience is after how many turns of a waiting loop to go to sleep for a
-	// moment: waking up takes longer than most waits.
+	// patience is how many times to spin before yielding to Go's scheduler: being
+	// woken up takes longer than most waits.
 	patience int
 	ctx      context.Context
 	stop     bool // set at a barrier once ctx has ended
@@ -158,7 +159,7 @@ type team struct {
 	round    atomic.Uint32
 }
 
-// reset prepares for work by so many threads. None may be at work.
+// reset prepares the team for the given number of threads. None may be working.
 func (t *team) reset(ctx context.Context, threads int) {
 	t.ctx, t.stop, t.threads = ctx, false, int32(threads)
 	t.panels.Store(0)
@@ -168,8 +169,8 @@ func (t *team) reset(ctx context.Context, threads int) {
 func (t *team) nextPanels() int { return int(t.panels.Add(1)) - 1 }
 func (t *team) nextShare() int  { return int(t.share.Add(1)) - 1 }
 
-// wait returns when every thread has called it. The last one to come starts the
-// counters anew and looks whether to go on.
+// wait returns when every thread has called it. The last thread to arrive resets
+// the counters and checks whether to stop.
 func (t *team) wait() {
 	round := t.round.Load()
 	if t.threads == 1 || t.arrived.Add(1) == t.threads {
@@ -182,9 +183,9 @@ func (t *team) wait() {
 	}
 	for spins := 1; t.round.Load() == round; spins++ {
 		switch {
-		case spins%t.patience == 0: // another may be waiting for this one's place in Go's scheduler
+		case spins%t.patience == 0: // another goroutine may be waiting to be scheduled
 			runtime.Gosched()
-		case spins%4096 == 0: // or for this CPU
+		case spins%4096 == 0: // or another thread for this CPU
 			yield()
 		}
 		pause()

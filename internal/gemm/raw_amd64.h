@@ -1,6 +1,7 @@
-// Instructions that Go's assembler does not know, byte by byte, by the numbers of
-// their registers. Above each is what objdump shows for it, with the macro's
-// arguments in braces; a test assembles them for all registers and compares.
+// Instructions that Go's assembler does not know, encoded byte by byte from the
+// numbers of their registers. Above each macro is what objdump prints for it, with
+// the macro's arguments in braces; a test assembles them for all registers and
+// compares.
 
 // vdpbf16ps zmm{s},zmm{x},zmm{b}
 #define VDPBF16PS(b, x, s) \
@@ -11,7 +12,8 @@
 	BYTE $0x52;                                                                                           \
 	BYTE $(0xc0 | ((s)&7)<<3 | ((b)&7));
 
-// VPDPBUSDY is AVX-VNNI's form of VPDPBUSD; the assembler knows AVX-512's alone.
+// VPDPBUSDY is the AVX-VNNI form of VPDPBUSD; the assembler knows only that of
+// AVX-512.
 // {vex} vpdpbusd ymm{s},ymm{x},ymm{b}
 #define VPDPBUSDY(b, x, s) \
 	BYTE $0xc4;                                                     \

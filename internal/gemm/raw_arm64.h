@@ -1,6 +1,6 @@
-// Instructions that Go's assembler does not know, by the numbers of their
-// registers. Above each is what objdump shows for it, with the macro's arguments
-// in braces; a test assembles them for all registers and compares.
+// Instructions that Go's assembler does not know, encoded from the numbers of their
+// registers. Above each macro is what objdump prints for it, with the macro's
+// arguments in braces; a test assembles them for all registers and compares.
 
 // fmla v{sum}.4s, v{b}.4s, v{x}.s[{lane}]
 #define FMLA32(lane, x, b, sum) \

@@ -16,9 +16,9 @@ import (
 
 var rawMacro = regexp.MustCompile(`(?m)^// (.+)\n#define (\w+)\(([^)]*)\)`)
 
-// TestRawInstructions assembles the instructions that are written byte by byte,
-// for every number of every operand, and compares what objdump makes of them with
-// the mnemonic above each.
+// TestRawInstructions assembles the instructions that are encoded by hand, with
+// every value of every operand, and compares what objdump makes of them with the
+// mnemonic above each macro.
 func TestRawInstructions(t *testing.T) {
 	for _, tt := range []struct {
 		arch, objdump string
@@ -46,8 +46,8 @@ func TestRawInstructions(t *testing.T) {
 	}
 }
 
-// rawCalls returns uses of every macro of an architecture's header and what each
-// stands for.
+// rawCalls returns calls of every macro in an architecture's header and the
+// instruction that each stands for.
 func rawCalls(t *testing.T, arch string) (calls, want []string) {
 	header, err := os.ReadFile("raw_" + arch + ".h")
 	if err != nil {
@@ -79,8 +79,8 @@ func rawCalls(t *testing.T, arch string) (calls, want []string) {
 	return calls, want
 }
 
-// numbers returns how many values an argument can have: those of a register, or of
-// a lane of it.
+// numbers returns how many values an argument can have: registers, or lanes of a
+// register.
 func numbers(mnemonic, arg string) int {
 	switch {
 	case strings.Contains(mnemonic, ".d[{"+arg+"}]"):
@@ -95,7 +95,7 @@ func numbers(mnemonic, arg string) int {
 
 var hexColumn = regexp.MustCompile(`(?m)^\s+\S+:\d+\s+0x[0-9a-f]+\s+([0-9a-f]+)\s`)
 
-// assemble returns the bytes of a function of such calls.
+// assemble returns the machine code of a function that consists of the given calls.
 func assemble(t *testing.T, arch string, calls []string) []byte {
 	folder, err := os.Getwd()
 	if err != nil {
@@ -126,7 +126,7 @@ func assemble(t *testing.T, arch string, calls []string) []byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if arch == "arm64" { // shown as a number
+		if arch == "arm64" { // printed as a number
 			part[0], part[1], part[2], part[3] = part[3], part[2], part[1], part[0]
 		}
 		code = append(code, part...)
@@ -136,7 +136,7 @@ func assemble(t *testing.T, arch string, calls []string) []byte {
 
 var objdumpLine = regexp.MustCompile(`(?m)^\s*[0-9a-f]+:\t[0-9a-f ]+\t(.*)$`)
 
-// disassemble returns the instructions that objdump sees in code.
+// disassemble returns the instructions that objdump finds in code.
 func disassemble(t *testing.T, objdump string, options []string, code []byte) []string {
 	file := filepath.Join(t.TempDir(), "raw.bin")
 	if err := os.WriteFile(file, code, 0o644); err != nil {

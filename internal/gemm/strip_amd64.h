@@ -1,6 +1,6 @@
-// STRIP makes words of a strip of B: STEP of one row, or of a group of rows, stride
-// bytes apart, after which DOWN goes to the next. There are so many groups, and their
-// words are row bytes apart.
+// STRIP packs a strip of B. STEP makes words of one row, or of one group of rows,
+// and DOWN advances to the next. rows is the number of rows or groups; the source
+// rows are stride bytes apart and the packed ones row bytes apart.
 #define STRIP(PREPARE, STEP, DOWN) \
 	MOVQ dst+0(FP), DI      \
 	MOVQ src+8(FP), SI      \
@@ -22,12 +22,12 @@ next:                       \
 #define DOWN2 LEAQ (SI)(DX*2), SI
 #define DOWN4 LEAQ (SI)(DX*4), SI
 
-// MASKED is for steps that take the columns of mask of their last vector, and all
-// those before it: words of other columns are zeros. R8 is three rows.
+// MASKED is for steps that mask their last vector: only the columns in mask are
+// read, and the words of the others are zeros. R8 is three times the stride.
 #define MASKED \
 	MOVQ  mask+40(FP), AX  \
 	KMOVW AX, K1           \
 	LEAQ  (DX)(DX*2), R8
 
-// UNMASKED is for steps that take whole vectors.
+// UNMASKED is for steps that use full vectors only.
 #define UNMASKED

@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// thin are shapes that take ways of their own: a matrix with a vector, few rows,
-// one panel of columns, a long k, each with rows that are apart in memory as well.
+// thin lists shapes that have code paths of their own: a matrix-vector product, few
+// rows, one panel of columns, a long k. Each is tested with and without gaps
+// between the rows.
 var thin = []Problem{
 	{M: 1, N: 3000, K: 7}, {M: 1, N: 2100, K: 1}, {M: 900, N: 1, K: 67}, {M: 33, N: 1, K: 9}, {M: 3, N: 1, K: 129}, {M: 1, N: 2, K: 64},
 	{M: 5, N: 1300, K: 90}, {M: 11, N: 700, K: 131}, {M: 300, N: 16, K: 500}, {M: 301, N: 5, K: 33},
@@ -27,7 +28,7 @@ func TestThin(t *testing.T) {
 				for i := range lanes {
 					for _, g := range thin {
 						if g.K > 1500 && (lanes[i].name == "float16" || lanes[i].name == "bfloat16") {
-							continue // sums of more terms may be rounded on the way
+							continue // sums of more terms may be rounded before the end
 						}
 						for _, apart := range []int{0, 3} {
 							if testing.Short() && apart == 0 {
@@ -50,7 +51,8 @@ func TestThin(t *testing.T) {
 	})
 }
 
-// TestWays says which way each shape takes, so that the tests above test it.
+// TestWays checks which way each shape takes, so that the tests above are known to
+// cover them all.
 func TestWays(t *testing.T) {
 	if ISAs()[0] == Portable || ISAs()[0] == NEON {
 		t.Skip("portable Go and NEON know fewer ways")
@@ -81,8 +83,8 @@ func TestWays(t *testing.T) {
 	}
 }
 
-// TestSameBitsThin is about sums that threads share: the same for the same number
-// of them, run after run, with a collector in the middle.
+// TestSameBitsThin checks that sums shared by several threads are the same on every
+// run with the same number of threads, with garbage collections in the middle.
 func TestSameBitsThin(t *testing.T) {
 	stop := make(chan struct{})
 	var collector sync.WaitGroup
@@ -110,7 +112,7 @@ func TestSameBitsThin(t *testing.T) {
 					first = c
 				}
 				if !slices.Equal(c, first) {
-					t.Fatalf("%+v: %d threads give other bits", g, threads)
+					t.Fatalf("%+v: %d threads give different bits", g, threads)
 				}
 			}
 		}

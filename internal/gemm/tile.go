@@ -2,14 +2,14 @@ package gemm
 
 import "unsafe"
 
-// A tile is what a micro-kernel is told: a tile of C and those below it. It is
-// passed by pointer because a dozen arguments on the stack cost more than the
-// smallest tiles take. All strides are in bytes; assembly reads the fields by
-// their names in go_asm.h.
+// A tile holds the arguments of a micro-kernel: a tile of C and where the next ones
+// are. It is passed by pointer because a dozen arguments on the stack cost
+// more than the smallest tiles take. All strides are in bytes; assembly reads the
+// fields by their names in go_asm.h.
 //
-// The addresses always lie within their matrices, so that the collector may look
-// at them at any time. A kernel's own running addresses end up beyond, and are
-// no pointers for that reason.
+// The pointers always lie within their matrices, so that the garbage collector may
+// inspect them at any time. The running addresses of a kernel end up past the end;
+// for that reason they are not pointers.
 type tile struct {
 	a, b, c unsafe.Pointer
 	rowA    int // from one row of A to the next
@@ -17,29 +17,29 @@ type tile struct {
 	rowB    int // from one step of k to the next in B
 	rowC    int
 	k       int // steps, at least one
-	rows    int // of a tile
-	last    int // columns in use of the row's last vector
+	rows    int // rows of a tile
+	last    int // columns in use in the last vector of a row
 	add     int // 1: C += A·B, 0: C = A·B
 
-	// There are count tiles, at least one; kernels count them down. From one to
-	// the next a, b and c move by so much: tiles lie below each other, or side
-	// by side.
+	// There are count tiles, at least one; kernels count it down. From one tile to
+	// the next, a, b and c move by these distances: tiles lie below each other or
+	// side by side.
 	count               int
 	moveA, moveB, moveC int
 
-	// The panel of B that comes next, to be fetched bit by bit, and the step
-	// from one bit to the next.
+	// Address in the next panel of B to prefetch from, a piece at a time, and the
+	// distance from one piece to the next.
 	nextB   uintptr
 	nextRow int
 
 	//lint:ignore U1000 assembly uses them
-	nowA, nowB, nowC, soon uintptr // a kernel's own running addresses
+	nowA, nowB, nowC, soon uintptr // running addresses of the kernel
 	//lint:ignore U1000 for wholeTiles
 	edge [128]float64
 }
 
-// A tileFunc computes count tiles of C, each of them of t.rows rows and so many
-// columns. For one of them, indices in elements:
+// A tileFunc computes count tiles of C, each with t.rows rows and a fixed number of
+// columns. For one tile, with indices in elements:
 //
 //	for i := range rows {
 //		for j := range columns {
@@ -54,17 +54,18 @@ type tile struct {
 //		}
 //	}
 //
-// Where a step of k is a pair or a quad of elements, the product of two steps is
+// Where a step of k is a pair or a quad of elements, the product of two words is
 // the sum of the products of their elements.
 //
-// A's rows may lie anywhere: a kernel broadcasts one element of a row at a time
-// and may as well read it in place, even across a transposed matrix. The columns
-// are whole vectors but for the last one, of which t.last are written. Of B whole
-// vectors are read, unless the kernel's set says that it masks them.
+// The rows of A may lie anywhere: a kernel broadcasts one element of a row at a
+// time, so it can read A in place, even transposed. The columns are full vectors
+// except for the last one, of which t.last columns are written. Full vectors of B
+// are read, unless the kernel has masks set.
 type tileFunc func(t *tile)
 
-// portableTile is the micro-kernel in Go: up to 4×4. Two rows at a time, because
-// the sums of four do not fit the registers of every processor.
+// portableTile is the micro-kernel in Go, for up to 4×4 elements. It takes two rows
+// at a time, because the sums of four rows do not fit into the registers of every
+// processor.
 func portableTile[T number](t *tile) {
 	size := int(unsafe.Sizeof(T(0)))
 	a, b, c := t.a, t.b, t.c
@@ -98,7 +99,7 @@ func portableTile[T number](t *tile) {
 
 const portableLanes = 4
 
-// portablePair is two rows of four columns of portableTile.
+// portablePair computes two rows of four columns for portableTile.
 func portablePair[T number](t *tile, a, b, c unsafe.Pointer) {
 	var s00, s01, s02, s03, s10, s11, s12, s13 T
 	for p := range t.k {

@@ -4,9 +4,9 @@ package gemm
 
 import "unsafe"
 
-// wholeTiles makes a tileFunc of a kernel that knows only whole tiles, mr×nr,
-// B packed and A's elements next to each other. What reaches beyond C goes
-// through a tile of its own.
+// wholeTiles makes a tileFunc of a kernel that computes only full tiles of mr×nr,
+// with B packed and the elements of A's rows contiguous. Tiles that extend beyond C
+// are computed in a buffer and copied.
 func wholeTiles[T number](mr, nr int, whole func(k int, a *T, lda int, b *T, c *T, ldc int, add bool)) tileFunc {
 	size := int(unsafe.Sizeof(T(0)))
 	return func(t *tile) {

@@ -3,19 +3,18 @@
 #include "textflag.h"
 #include "raw_arm64.h"
 
-// The NEON micro-kernels: 7 rows by three vectors, 21 sums in V0 to V20. A vector
-// of each of A's rows (V21 to V27) serves four steps of k in float32, two in
-// float64; each step loads a row of B (V28 to V30) and multiplies it by one lane
-// of every row. A lane of four int8 or two bfloat16 takes as many steps
-// of k at once.
+// The NEON micro-kernels: 7 rows by three vectors, with 21 sums in V0 to V20. One
+// vector of each of A's rows (V21 to V27) holds four steps of k in float32, two in
+// float64; each step loads a row of B (V28 to V30) and multiplies it by one lane of
+// every row's vector. A lane of four int8 or two bfloat16 is one step.
 
 #define ROW(FMLA, lane, x, left, middle, right) \
 	FMLA(lane, x, 28, left)   \
 	FMLA(lane, x, 29, middle) \
 	FMLA(lane, x, 30, right)
 
-// STEP is one step of k. Vectors are loaded as they lie in memory, whatever the
-// type of their lanes.
+// STEP is one step of k. Vectors are loaded as S4 whatever the type of their lanes,
+// which makes no difference in memory order.
 #define STEP(FMLA, lane) \
 	VLD1.P 48(R7), [V28.S4, V29.S4, V30.S4] \
 	ROW(FMLA, lane, 21, 0, 1, 2)            \
@@ -44,7 +43,7 @@
 	LOAD size(R5), F26 \
 	LOAD size(R6), F27
 
-// EACH does something to the sums of every row, from the top.
+// EACH applies a macro to the sums of every row, from the top.
 #define EACH(DO) \
 	DO(V0, V1, V2)    \
 	DO(V3, V4, V5)    \
@@ -63,8 +62,8 @@
 	VST1 [left.S4, middle.S4, right.S4], (R8) \
 	ADD  R9, R8
 
-// ADD32 adds C to the sums, as a product with V31, which is all ones: an
-// addition of vectors is another instruction that Go's assembler does not know.
+// ADD32 adds C to the sums as a product with V31, whose lanes are all 1: Go's
+// assembler does not know the addition of floating-point vectors.
 #define ADD32(left, middle, right) \
 	VLD1  (R8), [V28.S4, V29.S4, V30.S4] \
 	VFMLA V28.S4, V31.S4, left.S4        \
@@ -86,8 +85,8 @@
 	VADD V30.S4, right.S4, right.S4     \
 	STORE(left, middle, right)
 
-// ARGUMENTS loads them: R0 to R6 are the rows of A, R7 is B, R8 and R9 are C and
-// its stride, R10 is k, R11 says to add.
+// ARGUMENTS loads the arguments: R0 to R6 are the rows of A, R7 is B, R8 and R9 are
+// C and its stride, R10 is k, and R11 is add.
 #define ARGUMENTS(log) \
 	MOVD  k+0(FP), R10    \
 	MOVD  a+8(FP), R0     \
@@ -105,7 +104,7 @@
 	ADD   R12, R4, R5     \
 	ADD   R12, R5, R6
 
-// TILE32 is a kernel for words of 32 bits.
+// TILE32 is a kernel for 32-bit words.
 #define TILE32(FMLA, ADD) \
 	ARGUMENTS(2)             \
 	EACH(ZERO)               \
@@ -139,31 +138,31 @@ add:                      \
 
 // func tileFloat32NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, add bool)
 //
-// tileFunc's loop with mr 7 and nr 12.
+// The loop of tileFunc for 7 rows and 12 columns.
 TEXT ·tileFloat32NEON(SB), NOSPLIT, $0-49
 	TILE32(FMLA32, ADD32)
 
 // func tileBFloat16NEON(k int, a *float32, lda int, b *float32, c *float32, ldc int, add bool)
 //
-// The same of words of two bfloat16.
+// The same for words of two bfloat16.
 TEXT ·tileBFloat16NEON(SB), NOSPLIT, $0-49
 	TILE32(BFDOT, ADD32)
 
 // func tileInt32NEON(k int, a *int32, lda int, b *int32, c *int32, ldc int, add bool)
 //
-// The same of int32.
+// The same for int32.
 TEXT ·tileInt32NEON(SB), NOSPLIT, $0-49
 	TILE32(MLA32, ADDINT32)
 
 // func tileInt8NEON(k int, a *int32, lda int, b *int32, c *int32, ldc int, add bool)
 //
-// The same of words of four int8.
+// The same for words of four int8.
 TEXT ·tileInt8NEON(SB), NOSPLIT, $0-49
 	TILE32(SDOT, ADDINT32)
 
 // func tileFloat64NEON(k int, a *float64, lda int, b *float64, c *float64, ldc int, add bool)
 //
-// tileFunc's loop with mr 7 and nr 6.
+// The loop of tileFunc for 7 rows and 6 columns.
 TEXT ·tileFloat64NEON(SB), NOSPLIT, $0-49
 	ARGUMENTS(3)
 	EACH(ZERO)

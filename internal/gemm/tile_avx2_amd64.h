@@ -1,23 +1,24 @@
-// The AVX2 micro-kernels, for the element type that the including file names:
+// The AVX2 micro-kernels, for the element type that the including file defines:
 //
 //	BROADCAST, FMA, ADD, MASKMOV  its instructions
 //	LANES, SIZE                   elements in a vector, bytes of an element
-//	LINE                          what k has besides its last two bits where a
+//	LINE                          the bits of k, without the last two, that are 0 where a
 //	                              cache line of A begins: 12 for 16 elements, 4 for 8
 //
-// Every kernel is tileFunc's loop for so many rows and vectors. Twelve sums are
-// in Y0 to Y11: 12 rows of one vector, 6 of two or 4 of three. Each step of k
-// loads a row of B and multiplies it by one element of each of A's rows. Four
-// steps a round, so that narrow processors are not kept busy with the loop.
+// Every kernel is the loop of tileFunc for a fixed number of rows and vectors.
+// Twelve sums are in Y0 to Y11: 12 rows of one vector, 6 of two or 4 of three. Each
+// step of k loads a row of B and multiplies it by one element of each row of A. The
+// loop is unrolled four times, so that its overhead does not slow narrow processors
+// down.
 //
-// AX is the tile, SI runs along A, BX along B and DI along C. R8 to R13 are 1, 3,
-// 5, 7, 9 and 11 times the bytes between A's rows, from which an address can make
-// all others; R15 is those between its steps. DX is those between B's rows, CX
+// AX is the tile; SI, BX and DI are the current addresses in A, B and C. R8 to R13
+// are 1, 3, 5, 7, 9 and 11 times the stride of A's rows; with scaled addressing
+// these reach all rows. R15 is the stride of A's steps, DX that of B's rows, and CX
 // counts the steps.
 
-// ROWSrxv does something to each of r rows of v vectors, from the top: to the
-// row's number, the element of A, the register that it may be broadcast to, and
-// the sums.
+// ROWSrxv applies a macro to each of r rows of v vectors, from the top. Its
+// arguments are the number of the row, the element of A, the register that it may
+// be broadcast to, and the sums.
 #define ROWS1x1(DO)  DO(0, (SI), Y13, Y0)
 #define ROWS2x1(DO)  ROWS1x1(DO)  DO(1, (SI)(R8*1), Y14, Y1)
 #define ROWS3x1(DO)  ROWS2x1(DO)  DO(2, (SI)(R8*2), Y15, Y2)
@@ -43,7 +44,8 @@
 #define ROWS3x3(DO) ROWS2x3(DO) DO(2, (SI)(R8*2), Y15, Y6, Y7, Y8)
 #define ROWS4x3(DO) ROWS3x3(DO) DO(3, (SI)(R9*1), Y15, Y9, Y10, Y11)
 
-// What is done to a row. C's are the registers of B by then, Y12 is the mask.
+// Macros for one row. While multiplying, the registers from Y12 on hold the row of
+// B; while storing, Y12 is the mask and Y13 a vector of C.
 
 #define ZERO1(r, a, x, s0)         VXORPS s0, s0, s0;
 #define ZERO2(r, a, x, s0, s1)     VXORPS s0, s0, s0; VXORPS s1, s1, s1;
@@ -169,8 +171,8 @@ putpart:                         \
 #define KERNEL2(ROWS) KERNEL(ROWS, ZERO2, LOAD2, MUL2, AHEAD2, SUM2, PUT2, SUMPART2, PUTPART2)
 #define KERNEL3(ROWS) KERNEL(ROWS, ZERO3, LOAD3, MUL3, AHEAD3, SUM3, PUT3, SUMPART3, PUTPART3)
 
-// masks is a vector of ones and one of zeros: 32 bytes from somewhere between
-// have as many ones as a row has columns in its last vector.
+// masks is a vector of ones followed by a vector of zeros: a vector loaded from
+// between them has as many ones as columns are in use in the last vector of a row.
 DATA masks<>+0(SB)/8, $-1
 DATA masks<>+8(SB)/8, $-1
 DATA masks<>+16(SB)/8, $-1

@@ -1,23 +1,24 @@
-// The AVX-512 micro-kernels, for the element type that the including file names:
+// The AVX-512 micro-kernels, for the element type that the including file defines:
 //
 //	BROADCAST, FMA, ADD  its instructions
-//	LINE                 what k has besides its last bits where a cache line of A
-//	                     begins: 15 for 16 elements, 7 for 8
+//	LINE                 the bits of k that are 0 where a cache line of A begins: 15
+//	                     for 16 elements, 7 for 8
 //
-// Every kernel is tileFunc's loop for so many rows and vectors, with the last
-// vector masked by K1, so that no more of B and C is read and written than is in
-// use. Sums are in Z0 to Z27: 9 rows of three vectors, 14 of two, up to 24 of one.
-// Each step of k loads a row of B, whose registers end with Z29, and multiplies it
-// by one element of each of A's rows. The steps are long enough to hide the loop.
+// Every kernel is the loop of tileFunc for a fixed number of rows and vectors. The
+// last vector is masked by K1, so that nothing is read from B or C, or written to
+// C, beyond the columns in use. Sums are in Z0 to Z27: 9 rows of three vectors, 14
+// of two, or up to 24 of one. Each step of k loads a row of B, whose registers end
+// with Z29, and multiplies it by one element of each row of A. The steps are long
+// enough to hide the loop overhead.
 //
-// AX is the tile, SI runs along A, BX along B and DI along C. R8 to R14 are 1, 3,
-// 5, 7, 9, 11 and 13 times the bytes between A's rows, from which an address can
-// make all others; R15 is 14 rows below SI where there are more. DX is the bytes
-// between B's rows, CX counts the steps.
+// AX is the tile; SI, BX and DI are the current addresses in A, B and C. R8 to R14
+// are 1, 3, 5, 7, 9, 11 and 13 times the stride of A's rows; with scaled addressing
+// these reach the first 14 rows. R15 points 14 rows below SI where there are more.
+// DX is the stride of B's rows, and CX counts the steps.
 
-// ROWSrxv does something to each of r rows of v vectors, from the top: to the
-// row's number, the element of A, the register that it may be broadcast to, and
-// the sums.
+// ROWSrxv applies a macro to each of r rows of v vectors, from the top. Its
+// arguments are the number of the row, the element of A, the register that it may
+// be broadcast to, and the sums.
 #define ROWS1x1(DO) DO(0, (SI), Z31, Z0)
 #define ROWS2x1(DO) ROWS1x1(DO) DO(1, (SI)(R8*1), Z30, Z1)
 #define ROWS3x1(DO) ROWS2x1(DO) DO(2, (SI)(R8*2), Z31, Z2)
@@ -68,13 +69,14 @@
 #define ROWS8x3(DO) ROWS7x3(DO) DO(7, (SI)(R11*1), Z30, Z21, Z22, Z23)
 #define ROWS9x3(DO) ROWS8x3(DO) DO(8, (SI)(R8*8), Z31, Z24, Z25, Z26)
 
-// What is done to a row.
+// Macros for one row.
 
 #define ZERO1(r, a, x, s0)         VPXORQ s0, s0, s0;
 #define ZERO2(r, a, x, s0, s1)     VPXORQ s0, s0, s0; VPXORQ s1, s1, s1;
 #define ZERO3(r, a, x, s0, s1, s2) VPXORQ s0, s0, s0; VPXORQ s1, s1, s1; VPXORQ s2, s2, s2;
 
-// MUL1 has one use for an element only: the multiplication loads it.
+// MUL1 uses each element only once, so the multiplication broadcasts it from
+// memory.
 #define MUL1(r, a, x, s0)         FMABCST a, Z29, s0;
 #define MUL2(r, a, x, s0, s1)     BROADCAST a, x; FMA Z28, x, s0; FMA Z29, x, s1;
 #define MUL3(r, a, x, s0, s1, s2) BROADCAST a, x; FMA Z27, x, s0; FMA Z28, x, s1; FMA Z29, x, s2;
@@ -101,15 +103,15 @@
 #define FETCHC2 PREFETCHT0 (DI); PREFETCHT0 64(DI);
 #define FETCHC3 PREFETCHT0 (DI); PREFETCHT0 64(DI); PREFETCHT0 128(DI);
 
-// Below the fourteenth row there is a second pointer.
+// Rows after the fourteenth need a second pointer.
 #define MANY LEAQ (SI)(R11*2), R15;
 #define DOWN ADDQ tile_stepA(AX), R15;
 
-// KERNEL fetches, once for every cache line of A's rows, the line after next of
-// each row, since the hardware does not follow so many streams, and one row of C:
-// all of C at once would hold up A and B. And it fetches a bit of B's next panel
-// into the second-level cache. To fetch every row of B ahead costs more than it
-// saves.
+// KERNEL prefetches once per cache line of A's rows. It fetches the line after next
+// of each row of A, since the hardware prefetcher does not follow so many streams;
+// one row of C, since fetching all of C at once would delay A and B; and a piece of
+// the next panel of B into the second-level cache. Prefetching every row of B costs
+// more than it saves.
 #define KERNEL(ROWS, ZERO, LOAD, MUL, AHEAD, FETCHC, SUM, PUT, START, DOWN) \
 	MOVQ  t+0(FP), AX           \
 	MOVQ  tile_last(AX), CX     \

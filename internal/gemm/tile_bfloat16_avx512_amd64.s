@@ -4,9 +4,9 @@
 #include "textflag.h"
 #include "raw_amd64.h"
 
-// bfloat16 with AVX-512-BF16. A word is two bfloat16 along k, as they lie in a row
-// of A. VDPBF16PS adds their products to a float32 sum, rounding to nearest; it
-// takes subnormal numbers for zeros, whatever MXCSR says.
+// bfloat16 with AVX-512-BF16. A word is two bfloat16 that follow each other along
+// k, as in a row of A. VDPBF16PS adds their products to a float32 sum, rounding to
+// nearest; it treats subnormal numbers as zeros, whatever MXCSR says.
 //
 //	sums[j] += a[p]*b[p][j] + a[p+1]*b[p+1][j]
 
@@ -25,7 +25,7 @@
 #define MUL2(r, a, x, s0, s1)     BROADCAST a, x; VDPBF16PS(28, 31-(r&1), 2*r) VDPBF16PS(29, 31-(r&1), 2*r+1)
 #define MUL3(r, a, x, s0, s1, s2) BROADCAST a, x; VDPBF16PS(27, 31-(r&1), 3*r) VDPBF16PS(28, 31-(r&1), 3*r+1) VDPBF16PS(29, 31-(r&1), 3*r+2)
 
-// PAIR makes words of two rows of B.
+// PAIR makes words from two rows of B.
 #define PAIR(first, second, LOAD, to) \
 	LOAD(first, Z0) LOAD(second, Z1) \
 	VPSLLD    $16, Z1, Z1 \
@@ -205,15 +205,15 @@ TEXT ·pair3BFloat16AVX512(SB), NOSPLIT, $0-48
 
 // func peakBFloat16AVX512(rounds int)
 //
-// Rounds of 24 multiply-adds on 12 independent sums: ½ is added and taken away
-// again, so that no sum ever leaves [½, 1].
+// Rounds of 24 multiply-adds on 12 independent sums: ½ is added and subtracted
+// again, so that the sums stay within [½, 1].
 TEXT ·peakBFloat16AVX512(SB), NOSPLIT, $0-8
 	MOVQ         rounds+0(FP), CX
 	MOVL         $0x3f003f00, AX
 	VPBROADCASTD AX, Z12 // pairs of ½
 	VMOVDQU32    Z12, Z13
 	MOVL         $0xbf00bf00, AX
-	VPBROADCASTD AX, Z14 // and of −½
+	VPBROADCASTD AX, Z14 // pairs of −½
 	VMOVDQU32    Z12, Z0
 	VMOVDQU32    Z12, Z1
 	VMOVDQU32    Z12, Z2

@@ -3,9 +3,9 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// int8 on processors without a dot product of it. A word is two int16, which
-// packing has widened: VPMADDWD multiplies pairs of them and adds the two products
-// up, exactly, in 32 bits.
+// int8 on processors without an int8 dot product. A word is two int16, to which
+// packing has widened the elements: VPMADDWD multiplies pairs of them and adds the
+// two products, exactly, in 32 bits.
 //
 //	sums[j] += a[p]*b[p][j] + a[p+1]*b[p+1][j]
 
@@ -17,8 +17,8 @@
 #define LINE      12
 #include "tile_avx2_amd64.h"
 
-// A product needs a register before it is added: that of the element of A, which
-// is then of no more use, and Y15.
+// A product needs a register before it is added to a sum: that of the element of A,
+// which is not needed any more, and Y15.
 #undef MUL1
 #undef MUL2
 #define MUL1(r, a, x, s0)     BROADCAST a, x; VPMADDWD Y12, x, x; VPADDD x, s0, s0;
@@ -100,7 +100,7 @@ TEXT ·int8AVX2x6x2(SB), NOSPLIT, $0-8
 //
 //	for p := range pairs {
 //		for j := range 16 {
-//			dst[p][j] = words of int16: src[2*p][j] and src[2*p+1][j]
+//			dst[p][j] = word of int16: src[2*p][j] and src[2*p+1][j]
 //		}
 //	}
 TEXT ·pairInt8AVX2(SB), NOSPLIT, $0-32
@@ -128,7 +128,7 @@ pair:
 
 // func widenInt8AVX2(dst, src unsafe.Pointer, sixteens int)
 //
-// Each of so many times 16 int8 becomes an int16.
+// Converts sixteens times 16 int8 to int16.
 TEXT ·widenInt8AVX2(SB), NOSPLIT, $0-24
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -149,8 +149,8 @@ sixteen:
 
 // func peakInt8AVX2(rounds int)
 //
-// Rounds of 24 multiply-adds on 12 independent sums of whatever is there: the
-// speed of integers does not depend on them.
+// Rounds of 24 multiply-adds on 12 independent sums of arbitrary values: the speed
+// of integer arithmetic does not depend on them.
 TEXT ·peakInt8AVX2(SB), NOSPLIT, $0-8
 	MOVQ     rounds+0(FP), CX
 	VPCMPEQD Y12, Y12, Y12

@@ -3,10 +3,11 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// int8 with AVX-512-VNNI. A word is four int8 along k. VPDPBUSD adds to a sum the
-// four products of a word without sign and one with sign, exactly: packing adds
-// 128 to A, and the row before a panel of B holds −128 times the sums of its
-// columns, from which the sums of a tile start.
+// int8 with AVX-512-VNNI. A word is four int8 that follow each other along k.
+// VPDPBUSD multiplies four unsigned bytes by four signed ones and adds the products
+// to a sum, exactly. So packing adds 128 to A, and the row before a panel of B
+// holds −128 times the sums of its columns, which are the initial values of a
+// tile's sums.
 //
 //	sums[j] = start[j]
 //	sums[j] += (a[p]+128)*b[p][j] + … + (a[p+3]+128)*b[p+3][j]
@@ -34,11 +35,12 @@
 #define LOAD2 VMOVUPS (BX)(DX*1), Z28; MOVEZ 64(BX)(DX*1), K1, Z29;
 #define LOAD3 VMOVUPS (BX)(DX*1), Z27; VMOVUPS 64(BX)(DX*1), Z28; MOVEZ 128(BX)(DX*1), K1, Z29;
 
-// An element of A that is loaded by the multiplication would be the one with sign.
+// Broadcasting A from memory in the multiplication itself is not possible: VPDPBUSD
+// takes the memory operand as the signed one.
 #undef MUL1
 #define MUL1(r, a, x, s0) BROADCAST a, x; FMA Z29, x, s0;
 
-// QUAD makes words of four rows of B.
+// QUAD makes words from four rows of B.
 #define QUAD(first, second, third, fourth, LOAD, to) \
 	LOAD(first, Z0) LOAD(second, Z1) LOAD(third, Z2) LOAD(fourth, Z3) \
 	VPSLLD    $8, Z1, Z1  \
@@ -208,8 +210,8 @@ TEXT ·int8AVX512x9x3(SB), NOSPLIT, $0-8
 
 // func startInt8AVX512(panel unsafe.Pointer, k, row int)
 //
-// The sums of the columns of a packed panel of k rows, times −128, to the row
-// before it. Rows are so many bytes apart.
+// Writes the sums of the columns of a packed panel of k rows, times −128, to the
+// row before it. Rows are row bytes apart.
 TEXT ·startInt8AVX512(SB), NOSPLIT, $0-24
 	MOVQ         panel+0(FP), DI
 	MOVQ         row+16(FP), DX
@@ -238,8 +240,8 @@ step:
 
 // func offsetInt8AVX512(dst, src unsafe.Pointer, whole int, load, store uint64)
 //
-// Bytes plus 128: so many times 64, then those of the mask load, to the place of
-// those of store.
+// Adds 128 to every byte: of whole vectors of 64, and then of one that is loaded
+// with the mask load and stored with the mask store.
 TEXT ·offsetInt8AVX512(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), DI
 	MOVQ         src+8(FP), SI
@@ -279,8 +281,8 @@ TEXT ·quad3Int8AVX512(SB), NOSPLIT, $0-48
 
 // func peakInt8AVX512(rounds int)
 //
-// Rounds of 24 multiply-adds on 12 independent sums of whatever is there: the
-// speed of integers does not depend on them.
+// Rounds of 24 multiply-adds on 12 independent sums of arbitrary values: the speed
+// of integer arithmetic does not depend on them.
 TEXT ·peakInt8AVX512(SB), NOSPLIT, $0-8
 	MOVQ       rounds+0(FP), CX
 	VPTERNLOGD $0xff, Z12, Z12, Z12

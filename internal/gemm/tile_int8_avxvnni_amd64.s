@@ -4,8 +4,8 @@
 #include "textflag.h"
 #include "raw_amd64.h"
 
-// int8 with AVX-VNNI, on processors without AVX-512: what
-// tile_int8_avx512_amd64.s does with AVX-512-VNNI.
+// int8 with AVX-VNNI, on processors without AVX-512: see tile_int8_avx512_amd64.s,
+// which does the same with AVX-512-VNNI.
 //
 //	sums[j] = start[j]
 //	sums[j] += (a[p]+128)*b[p][j] + … + (a[p+3]+128)*b[p+3][j]
@@ -107,8 +107,8 @@ TEXT ·int8AVXVNNIx6x2(SB), NOSPLIT, $0-8
 
 // func startInt8AVXVNNI(panel unsafe.Pointer, k, row int)
 //
-// The sums of the columns of a packed panel of k rows, times −128, to the row
-// before it. Rows are so many bytes apart.
+// Writes the sums of the columns of a packed panel of k rows, times −128, to the
+// row before it. Rows are row bytes apart.
 TEXT ·startInt8AVXVNNI(SB), NOSPLIT, $0-24
 	MOVQ         panel+0(FP), DI
 	MOVQ         row+16(FP), DX
@@ -140,7 +140,7 @@ step:
 
 // func offsetInt8AVX2(dst, src unsafe.Pointer, whole int)
 //
-// So many times 32 bytes, each plus 128.
+// Adds 128 to whole times 32 bytes.
 TEXT ·offsetInt8AVX2(SB), NOSPLIT, $0-24
 	MOVQ     dst+0(FP), DI
 	MOVQ     src+8(FP), SI
@@ -162,7 +162,7 @@ vector:
 
 // func quadInt8AVX2(dst, src unsafe.Pointer, stride, quads, row int)
 //
-// Eight columns of four rows at a time become words.
+// Turns eight columns of four rows at a time into words.
 TEXT ·quadInt8AVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI

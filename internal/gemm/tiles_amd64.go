@@ -2,8 +2,8 @@
 
 package gemm
 
-// The micro-kernels are named rows x vectors. tile_avx2_amd64.h and
-// tile_avx512_amd64.h say what they do.
+// The micro-kernels are named rows x vectors; tile_avx2_amd64.h and
+// tile_avx512_amd64.h describe them.
 
 func float32AVX2x1x1(t *tile)
 func float32AVX2x2x1(t *tile)

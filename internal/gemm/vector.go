@@ -2,27 +2,28 @@ package gemm
 
 import "unsafe"
 
-// A matrix with a vector is read once: no tile of it is used again, and how it
-// is read is all that counts. Its rows times the vector are dot products; its
-// columns times the vector are sums of rows.
+// A matrix-vector product reads each element of the matrix once and reuses nothing,
+// so all that matters is the order of the reads. It is computed as dot products of
+// the matrix's rows with the vector, or as a sum of the rows times the vector's
+// elements.
 
-// A vectorProduct is y = M·x or y = x·M. M is rows×cols in memory, whatever it
-// was called, and strides are in bytes.
+// A vectorProduct is y = M·x or y = x·M. M is rows×cols in memory, whether it is A
+// or B, transposed or not. Strides are in bytes.
 type vectorProduct struct {
 	m, x, y          unsafe.Pointer
 	rows, cols       int
 	ld               int
 	strideX, strideY int
-	dots             bool // y has an element for every row rather than for every column
+	dots             bool // y has one element per row of M rather than one per column
 }
 
-// asVector returns a product of which one operand is a vector.
+// asVector returns the product as a vectorProduct if one operand is a vector.
 func (d *driver) asVector() (v vectorProduct, ok bool) {
 	if d.dot4 == nil || d.widenA != nil || d.group > 1 {
 		return v, false
 	}
 	switch {
-	case d.n == 1: // C is a column, A the matrix
+	case d.n == 1: // C is a column and A the matrix
 		v = vectorProduct{m: d.a, rows: d.m, cols: d.depth, ld: d.lda, dots: !d.transA,
 			x: d.b, strideX: d.ldb, y: d.c, strideY: d.ldc}
 		if d.transA {
@@ -31,7 +32,7 @@ func (d *driver) asVector() (v vectorProduct, ok bool) {
 		if d.transB {
 			v.strideX = d.elem
 		}
-	case d.m == 1: // C is a row, B the matrix
+	case d.m == 1: // C is a row and B the matrix
 		v = vectorProduct{m: d.b, rows: d.depth, cols: d.n, ld: d.ldb, dots: d.transB,
 			x: d.a, strideX: d.elem, y: d.c, strideY: d.out}
 		if d.transB {
@@ -46,11 +47,11 @@ func (d *driver) asVector() (v vectorProduct, ok bool) {
 	return v, true
 }
 
-// columnsAtOnce is how many bytes of y stay in the first-level cache while rows
-// are added to them.
+// columnsAtOnce is how many bytes of y stay in the first-level cache while rows are
+// added to them.
 const columnsAtOnce = 16 << 10
 
-// workVector computes shares of y until there are none.
+// workVector computes shares of y until none are left.
 func (d *driver) workVector(w *scratch) {
 	v := &d.vector
 	x := v.x
@@ -81,13 +82,13 @@ func (d *driver) workVector(w *scratch) {
 	d.team.wait()
 }
 
-// dotRows computes some of y's elements, each from a row.
+// dotRows computes a range of y's elements, each from one row.
 func (d *driver) dotRows(w *scratch, x unsafe.Pointer, from, rows int) {
 	v := &d.vector
 	out := unsafe.Pointer(&w.tile.edge)
 	for i := from; i < from+rows; {
 		some, ld := min(4, from+rows-i), v.ld
-		if some < 4 { // the same row four times
+		if some < 4 { // pass the same row four times
 			some, ld = 1, 0
 		}
 		d.dot4(out, unsafe.Add(v.m, i*v.ld), ld, x, v.cols)
@@ -96,7 +97,7 @@ func (d *driver) dotRows(w *scratch, x unsafe.Pointer, from, rows int) {
 	}
 }
 
-// addRows computes some of y's elements, each from a column.
+// addRows computes a range of y's elements, each from one column.
 func (d *driver) addRows(w *scratch, x unsafe.Pointer, from, cols int) {
 	v := &d.vector
 	y := unsafe.Add(v.y, from*v.strideY)

@@ -1,7 +1,7 @@
 // The kernels of matrix-vector products, for the element type that the including
-// file names: see tile_avx2_amd64.h. They are as fast as memory.
+// file defines: see tile_avx2_amd64.h. They run at the speed of memory.
 
-// DOT4 is, for r < 4 and n elements:
+// DOT4 computes, for r < 4 and n elements:
 //
 //	out[r] = sum over p of m[r*ld+p] * x[p]
 #define DOT4 \
@@ -47,9 +47,9 @@ done:                                \
 	VZEROUPPER                       \
 	RET
 
-// AXPY4 and AXPY1 are, for as many rows, r, and columns j < n:
+// AXPY4 and AXPY1 compute, with four rows r or one, for columns j < n:
 //
-//	y[j] = sum over r of x[r] * m[r*ld+j], and what y[j] was if add
+//	y[j] = sum over r of x[r] * m[r*ld+j], plus the old y[j] if add is set
 #define AXPY(LOADX, MULTIPLY, MULTIPLYPART) \
 	MOVQ    y+0(FP), DI              \
 	MOVQ    x+8(FP), DX              \

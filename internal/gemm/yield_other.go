@@ -4,5 +4,5 @@ package gemm
 
 import "runtime"
 
-// yield lets another thread have the CPU, if one waits for it.
+// yield gives the CPU to another thread that is waiting for it, if any.
 func yield() { runtime.Gosched() }

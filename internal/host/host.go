@@ -1,5 +1,5 @@
-// Package host says what machine this is: what every result carries along, and
-// how much memory a measurement may take.
+// Package host says what machine this is: what every result carries along, which GPUs
+// its drivers list, and how much memory a measurement may take.
 package host
 
 import (
@@ -17,6 +17,9 @@ import (
 // A Machine is what a result was measured on. What could not be found out is
 // empty or absent.
 type Machine struct {
+	// ID is the same for all runs on this machine, survives a reboot and reveals
+	// nothing: 16 hexadecimal digits that the system's own id was hashed to.
+	ID       string   `json:"id,omitempty"`
 	OS       string   `json:"os"`                 // linux, darwin, windows
 	Arch     string   `json:"arch"`               // amd64, arm64
 	System   string   `json:"system,omitempty"`   // "debian 12.5", "darwin 15.1"
@@ -36,7 +39,7 @@ var features = []cpuid.FeatureID{
 
 // Describe asks the system; it takes some milliseconds.
 func Describe(ctx context.Context) Machine {
-	m := Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: CPU(), Cores: runtime.GOMAXPROCS(0)}
+	m := Machine{ID: hashed(systemID(ctx)), OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: CPU(), Cores: runtime.GOMAXPROCS(0)}
 	for _, f := range features {
 		if cpuid.CPU.Supports(f) {
 			m.Features = append(m.Features, strings.ToLower(f.String()))

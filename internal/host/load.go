@@ -14,7 +14,7 @@ type Load struct {
 	others float64 // seconds, of other processes and other virtual machines
 }
 
-// ReadLoad asks the system; ok is false where it does not say.
+// ReadLoad asks the system; ok is false where it does not report it.
 func ReadLoad() (l Load, ok bool) {
 	all, err := cpu.Times(false)
 	if err != nil || len(all) == 0 {

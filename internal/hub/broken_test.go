@@ -9,51 +9,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/fetch"
 )
-
-// A connection that breaks again and again, each time a little later.
-func TestResumes(t *testing.T) {
-	h := stocked(t)
-	c := client(t, h)
-	var waits []string
-	c.Observe = func(p Progress) {
-		if p.Waiting != "" {
-			waits = append(waits, p.Waiting)
-		}
-	}
-	h.Fault = func(w http.ResponseWriter, r *http.Request, data []byte) bool {
-		from := 0
-		if text, ok := strings.CutPrefix(r.Header.Get("Range"), "bytes="); ok {
-			from, _ = strconv.Atoi(strings.TrimSuffix(text, "-"))
-		}
-		if from > 250_000 {
-			return false
-		}
-		w.Header().Set("Content-Length", strconv.Itoa(len(data)-from))
-		if from > 0 {
-			w.Header().Set("Content-Range", "bytes "+strconv.Itoa(from)+"-299999/300000")
-			w.WriteHeader(http.StatusPartialContent)
-		}
-		w.Write(data[from : from+40_000])
-		panic(http.ErrAbortHandler) // the connection breaks
-	}
-	path, err := get(t, c, ggufRepo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, _ := os.ReadFile(path); !bytes.Equal(got, h.Models[ggufRepo]["small-q4_k_m.gguf"]) {
-		t.Error("what came in pieces is not the file")
-	}
-	seen := ranges(h)
-	if len(seen) < 7 || seen[0] != "" || seen[1] != "bytes=40000-" || len(waits) != len(seen)-1 {
-		t.Errorf("ranges %q, waits %q", seen, waits)
-	}
-}
 
 // Ctrl-C in the middle, and the command once more.
 func TestContinuesTheNextTime(t *testing.T) {
@@ -96,26 +57,6 @@ func TestContinuesTheNextTime(t *testing.T) {
 	}
 }
 
-func TestServerWithoutRanges(t *testing.T) {
-	h := stocked(t)
-	c := client(t, h)
-	times := 0
-	h.Fault = func(w http.ResponseWriter, r *http.Request, data []byte) bool {
-		times++
-		if times == 1 {
-			w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-			w.Write(data[:100_000])
-			panic(http.ErrAbortHandler)
-		}
-		w.Write(data) // all of it, whatever was asked for
-		return true
-	}
-	path, err := get(t, c, ggufRepo)
-	if got, _ := os.ReadFile(path); err != nil || !bytes.Equal(got, h.Models[ggufRepo]["small-q4_k_m.gguf"]) || times != 2 {
-		t.Errorf("%d bytes after %d requests, %v", len(got), times, err)
-	}
-}
-
 // faults are what a server can do to a file, with what is said of it. parts is how
 // many bytes are kept for the next time.
 func TestFaults(t *testing.T) {
@@ -137,7 +78,7 @@ func TestFaults(t *testing.T) {
 		}, "sends more of small-q4_k_m.gguf than its 300000 bytes", "HF_ENDPOINT", -1, 1},
 		{"nothing at all, again and again", func(w http.ResponseWriter, r *http.Request, data []byte) bool {
 			panic(http.ErrAbortHandler)
-		}, "cannot be reached: EOF", "gpuplay models", 0, attempts},
+		}, "cannot be reached: EOF", "gpuplay models", 0, fetch.Attempts},
 		{"a part, and nothing after it", func(w http.ResponseWriter, r *http.Request, data []byte) bool {
 			if r.Header.Get("Range") == "" {
 				w.Write(data[:1000])
@@ -146,11 +87,11 @@ func TestFaults(t *testing.T) {
 				w.WriteHeader(http.StatusPartialContent)
 			}
 			return true
-		}, "small-q4_k_m.gguf: the connection ended early, 5 times in a row", "what has come is kept", 1000, attempts},
+		}, "small-q4_k_m.gguf: the connection ended early, 5 times in a row", "what has come is kept", 1000, fetch.Attempts},
 		{"out of order", func(w http.ResponseWriter, r *http.Request, data []byte) bool {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return true
-		}, "answers 503 Service Unavailable", "status.huggingface.co", 0, attempts},
+		}, "answers 503 Service Unavailable", "status.huggingface.co", 0, fetch.Attempts},
 		{"another part", func(w http.ResponseWriter, r *http.Request, data []byte) bool {
 			if r.Header.Get("Range") == "" {
 				w.Write(data[:1000])
@@ -185,27 +126,5 @@ func TestFaults(t *testing.T) {
 				t.Errorf("trying again: %v", err)
 			}
 		})
-	}
-}
-
-// A connection on which nothing comes any more is given up.
-func TestStalls(t *testing.T) {
-	h := stocked(t)
-	c := client(t, h)
-	c.stall = 50 * time.Millisecond
-	h.Fault = func(w http.ResponseWriter, r *http.Request, data []byte) bool {
-		if r.Header.Get("Range") != "" {
-			return false
-		}
-		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
-		w.Write(data[:1000])
-		w.(http.Flusher).Flush()
-		<-r.Context().Done()
-		return true
-	}
-	var waiting string
-	c.Observe = func(p Progress) { waiting += p.Waiting }
-	if _, err := get(t, c, ggufRepo); err != nil || !strings.Contains(waiting, "nothing came for 50ms") {
-		t.Errorf("%v after %q", err, waiting)
 	}
 }

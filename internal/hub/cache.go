@@ -2,12 +2,12 @@ package hub
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -108,19 +108,13 @@ func (c *Client) refer(p *Plan) error {
 
 // room reports whether what is missing fits onto the disk.
 func (c *Client) room(p *Plan) error {
-	if c.Free == nil || p.Missing == 0 {
+	if p.Missing == 0 {
 		return nil
 	}
-	folder := c.Cache
-	for {
-		if _, err := os.Stat(folder); err == nil || filepath.Dir(folder) == folder {
-			break
-		}
-		folder = filepath.Dir(folder)
-	}
-	free, err := c.Free(folder)
+	free, err := c.Free(disk.Nearest(c.Cache))
 	if err != nil || free >= uint64(p.Missing) {
-		return nil // a disk that does not say will when it is full
+		return nil // not known: writing fails when the disk is full
 	}
-	return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s needs %s in %s, %s is free", p.ID, unit.Bytes(float64(p.Missing)), c.Cache, unit.Bytes(float64(free))), Remedies: fault.Advice("free some space, or name a folder on another disk with HF_HUB_CACHE")}
+	return fault.Errorf(fault.Unavailable, "%s needs %s in %s, %s is free", p.ID, unit.Bytes(float64(p.Missing)), c.Cache, unit.Bytes(float64(free))).With(
+		fault.Advice("free some space, or name a folder on another disk with HF_HUB_CACHE")...)
 }

@@ -2,17 +2,16 @@
 // programs which use the Hub share, in the layout of
 // https://huggingface.co/docs/huggingface_hub/guides/manage-cache.
 //
-// A download is planned first: Plan asks the Hub what there is and says how much
-// is to come, and whoever calls it asks the person; Get then fetches it. Every
-// byte is checked against the size and the hash that the Hub has promised before
-// a file gets its name. What was cut off is continued the next time.
+// A download is planned first: Plan asks the Hub what a model consists of and how
+// much of it is missing, so that a person can be asked; Get then downloads it.
+// Every file is checked against the size and the hash that the Hub has promised
+// before it gets its name. A download that was cut off is continued the next time.
 package hub
 
 import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/http"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -21,34 +20,31 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/fetch"
 	"github.com/gpuplay/gpuplay/internal/model"
 )
 
 // Endpoint is the Hub's own address, which HF_ENDPOINT replaces by a mirror's.
 const Endpoint = "https://huggingface.co"
 
-// A Client speaks with the Hub.
+// A Client talks to the Hub.
 type Client struct {
 	Endpoint  string                              // HF_ENDPOINT, or Endpoint
 	Token     string                              // goes to the Endpoint's host only; "" for none
 	TokenFrom string                              // where it is from, for messages: "HF_TOKEN", a file
 	Cache     string                              // HF_HUB_CACHE: where the models go
 	Offline   bool                                // HF_HUB_OFFLINE: nothing is asked
-	Free      func(folder string) (uint64, error) // bytes free on its disk; nil: not looked at
+	Free      func(folder string) (uint64, error) // bytes free on its disk: disk.Free
 	Observe   func(Progress)                      // is called while Get runs and must not block; may be nil
 
-	http  *http.Client
-	pause func(context.Context, time.Duration) error // between attempts
-	stall time.Duration                              // without a byte: the connection is given up
+	client *fetch.Client
 }
 
 // New returns a client for an endpoint that keeps its files in the cache folder.
 func New(endpoint, token, cache string) *Client {
-	return &Client{
-		Endpoint: strings.TrimRight(endpoint, "/"), Token: token, Cache: cache,
-		http: newHTTP(), pause: pause, stall: time.Minute,
-	}
+	return &Client{Endpoint: strings.TrimRight(endpoint, "/"), Token: token, Cache: cache, Free: disk.Free, client: fetch.New()}
 }
 
 // A Progress is how far a download is.
@@ -79,7 +75,7 @@ type File struct {
 	Blob   string // of Git: SHA-1 of a head and the content, for all others
 }
 
-// hash is what the Hub calls the content by, which is its name in the cache too.
+// hash identifies the content on the Hub and names it in the cache.
 func (f File) hash() string { return cmp.Or(f.SHA256, f.Blob) }
 
 // A Default is a model that is offered to somebody who has none.
@@ -120,6 +116,11 @@ func Named(word string) bool {
 	return id.MatchString(name)
 }
 
+// NotNamed is the error for a word that could not be a model's name on the Hub.
+func NotNamed(word string) *fault.Error {
+	return fault.Errorf(fault.Invalid, "%q is no model's name on Hugging Face", word).With(fault.Advice("names have an owner: " + Defaults[0].Name)...)
+}
+
 // trimmed is a name without the addresses that people copy with it.
 func trimmed(word string) string {
 	for _, prefix := range []string{"https://", "huggingface.co/", "hf.co/", "hf://"} {
@@ -134,10 +135,11 @@ func trimmed(word string) string {
 func (c *Client) Plan(ctx context.Context, word string) (*Plan, error) {
 	name, want, _ := strings.Cut(trimmed(word), ":")
 	if !id.MatchString(name) {
-		return nil, &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("%q is no model's name on Hugging Face", word), Remedies: fault.Advice("they have an owner: " + Defaults[0].Name)}
+		return nil, NotNamed(word)
 	}
 	if c.Offline {
-		return nil, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s is not on this machine, and HF_HUB_OFFLINE is set", name), Remedies: fault.Advice("unset it to download; gpuplay models lists the models that are here")}
+		return nil, fault.Errorf(fault.Unavailable, "%s is not on this machine, and HF_HUB_OFFLINE is set", name).With(
+			fault.Remedy{Text: "unset it to download"}, fault.Run("{} lists the models that are on this machine", "gpuplay", "models"))
 	}
 	r, err := c.repository(ctx, name)
 	if err != nil {
@@ -182,7 +184,7 @@ func choose(id string, files []File, want string) (chosen []File, open string, e
 		return loaded(files), "", nil
 	}
 	if len(models) == 0 {
-		return nil, "", &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s has neither GGUF nor safetensors files that could be run", id), Remedies: fault.Advice("gpuplay models get " + Defaults[0].Name)}
+		return nil, "", fault.Errorf(fault.Unavailable, "%s has neither GGUF nor safetensors files that could be run", id).With(fault.Run("", "gpuplay", "models", "get", Defaults[0].Name))
 	}
 	first, ok := pick(models, want)
 	if !ok {
@@ -190,7 +192,7 @@ func choose(id string, files []File, want string) (chosen []File, open string, e
 		for _, f := range models {
 			names = append(names, path.Base(f.Path))
 		}
-		return nil, "", &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s has no %s", id, want), Remedies: fault.Advice("it has " + strings.Join(names, ", "))}
+		return nil, "", fault.Errorf(fault.Unavailable, "%s has no %s", id, want).With(fault.Advice("it has " + strings.Join(names, ", "))...)
 	}
 	return parts(files, first), first.Path, nil
 }

@@ -1,155 +1,94 @@
 package hub
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
-
-	"github.com/agext/levenshtein"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/fetch"
 )
 
-// newHTTP returns a client that waits for a server, but not for ever.
-func newHTTP() *http.Client {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.ResponseHeaderTimeout = 30 * time.Second
-	return &http.Client{Transport: t, CheckRedirect: redirected}
-}
-
-// redirected keeps the token from going anywhere but to the host that it is for:
-// files lie on other hosts, and Go's client would send it to those below the same
-// domain.
-func redirected(r *http.Request, via []*http.Request) error {
-	if len(via) >= 10 {
-		return errors.New("the server redirects in circles")
-	}
-	if first := via[0].URL; r.URL.Host != first.Host || r.URL.Scheme != first.Scheme {
-		r.Header.Del("Authorization")
-	}
-	if via[0].URL.Scheme == "https" && r.URL.Scheme != "https" {
-		return fmt.Errorf("the server redirects to %s, which is not encrypted", r.URL.Redacted())
-	}
-	return nil
-}
-
-// get asks the Hub. A status of 400 and more is an error, and its body is closed.
-func (c *Client) get(ctx context.Context, address string, header http.Header) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("HF_ENDPOINT %s: %v", c.Endpoint, err), Remedies: fault.Advice("it is an address such as " + Endpoint)}
-	}
-	for name, values := range header {
-		r.Header[name] = values
-	}
-	r.Header.Set("User-Agent", "gpuplay")
-	r.Header.Set("Accept-Encoding", "identity") // sizes and ranges are those of the file
+// header returns the header of every request to the Hub.
+func (c *Client) header() http.Header {
+	h := http.Header{}
 	if c.Token != "" {
-		r.Header.Set("Authorization", "Bearer "+c.Token)
+		h.Set("Authorization", "Bearer "+c.Token)
 	}
-	response, err := c.http.Do(r)
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		return nil, unreachable(r.URL.Host, err)
-	}
-	if response.StatusCode >= 400 {
-		response.Body.Close()
-		return nil, &refusal{status: response.StatusCode, code: response.Header.Get("X-Error-Code"), host: response.Request.URL.Host, wait: response.Header.Get("Retry-After")}
-	}
-	return response, nil
+	return h
 }
 
-// unreachable says in a line that the network does not lead to the Hub.
-func unreachable(host string, err error) error {
-	var u *url.Error
-	if errors.As(err, &u) { // it repeats the address
-		err = u.Err
+// unreachable says what to do when the network does not lead to the Hub.
+func unreachable(err error, certificate bool) error {
+	remedies := fault.Remedies{
+		{Text: "try again when this machine is online"},
+		fault.Run("{} lists the models that are on this machine", "gpuplay", "models"),
+		{Text: "HF_ENDPOINT names a mirror"},
 	}
-	hint := "try again when this machine is online; gpuplay models lists the models that are here; HF_ENDPOINT names a mirror"
-	why := err.Error()
-	var dns *net.DNSError
-	var timeout net.Error
-	switch {
-	case errors.As(err, &dns):
-		why = "its name is not known here"
-	case errors.As(err, &timeout) && timeout.Timeout():
-		why = "no answer"
-	case strings.Contains(why, "certificate"):
-		hint = "is something between this machine and the Hub? HF_ENDPOINT names a mirror"
+	if certificate {
+		remedies = fault.Remedies{{Text: "is something between this machine and the Hub?"}, {Text: "HF_ENDPOINT names a mirror"}}
 	}
-	return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s cannot be reached: %s", host, why), Remedies: fault.Advice(hint)}
+	return fault.Errorf(fault.Unavailable, "%v", err).With(remedies...)
 }
 
-// A refusal is a server's answer that is none. The codes are the Hub's:
-// hf_raise_for_status in huggingface_hub/utils/_http.py lists them.
-type refusal struct {
-	status     int
-	code, host string
-	wait       string // Retry-After
-}
-
-func (r *refusal) Error() string {
-	return fmt.Sprintf("%s answers %d %s", r.host, r.status, http.StatusText(r.status))
-}
-
-// passing reports whether asking again may help.
-func (r *refusal) passing() bool {
-	return r.status == http.StatusTooManyRequests || r.status == http.StatusRequestTimeout || r.status >= 500
-}
-
-// explain turns a refusal into words for people.
+// explain says for people what a server's refusal means, and what to do. Its codes
+// are the Hub's: hf_raise_for_status in huggingface_hub/utils/_http.py lists them.
 func (c *Client) explain(ctx context.Context, name string, err error) error {
-	var r *refusal
+	var u *fetch.Unreachable
+	if errors.As(err, &u) {
+		return unreachable(u, u.Certificate)
+	}
+	var r *fetch.Refusal
 	if !errors.As(err, &r) {
 		return err
 	}
+	refused := func(advice, format string, args ...any) error {
+		return fault.Errorf(fault.Unavailable, format, args...).With(fault.Advice(advice)...)
+	}
+	code := r.Header.Get("X-Error-Code")
 	switch {
-	case r.code == "GatedRepo":
+	case code == "GatedRepo":
 		return c.gated(name)
-	case r.status == http.StatusUnauthorized && c.Token != "" && r.code != "RepoNotFound":
-		return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s does not accept the token in %s", r.host, c.TokenFrom), Remedies: fault.Advice("make another at https://huggingface.co/settings/tokens, or take it away for models that are open to all")}
+	case r.Status == http.StatusUnauthorized && c.Token != "" && code != "RepoNotFound":
+		return refused("make another at https://huggingface.co/settings/tokens, or remove it: public models need none", "%s does not accept the token in %s", r.Host, c.TokenFrom)
 	// Without a token the Hub answers 401 for what is not there, too: it does not
 	// say which private models exist.
-	case r.status == http.StatusNotFound, r.status == http.StatusUnauthorized, r.code == "RepoNotFound":
+	case r.Status == http.StatusNotFound, r.Status == http.StatusUnauthorized, code == "RepoNotFound":
 		return c.notFound(ctx, name)
-	case r.status == http.StatusForbidden:
-		return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s does not let this token read %s", r.host, name), Remedies: fault.Advice("a fine-grained token needs the right to read it: https://huggingface.co/settings/tokens")}
-	case r.status == http.StatusTooManyRequests:
-		return &fault.Error{Code: fault.Unavailable, Message: r.host + " wants fewer requests for now", Remedies: fault.Advice("try again in some minutes; HF_TOKEN with a token of yours gets more")}
+	case r.Status == http.StatusForbidden:
+		return refused("a fine-grained token needs the right to read it: https://huggingface.co/settings/tokens", "%s does not let this token read %s", r.Host, name)
+	case r.Status == http.StatusTooManyRequests:
+		return refused("try again in some minutes; HF_TOKEN with a token of yours gets more", "%s limits the number of requests for now", r.Host)
 	}
-	return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s: %v", name, err), Remedies: fault.Advice("try again later: https://status.huggingface.co")}
+	return refused("try again later: https://status.huggingface.co", "%s: %v", name, err)
 }
 
 func (c *Client) gated(name string) error {
-	hint := "accept its terms at https://huggingface.co/" + name
-	if c.Token == "" {
-		hint += ", then set HF_TOKEN to a token from https://huggingface.co/settings/tokens, or hf auth login"
-	} else {
-		hint += " with the account that the token in " + c.TokenFrom + " is of"
+	e := fault.Errorf(fault.Unavailable, "%s is gated: its terms must be accepted first", name)
+	terms := "accept its terms at https://huggingface.co/" + name
+	if c.Token != "" {
+		return e.With(fault.Advice(terms + " with the account that the token in " + c.TokenFrom + " is of")...)
 	}
-	return &fault.Error{Code: fault.Unavailable, Message: name + " is gated: its owner wants its terms accepted first", Remedies: fault.Advice(hint)}
+	return e.With(fault.Remedy{Text: terms + ", then set HF_TOKEN to a token from https://huggingface.co/settings/tokens"},
+		fault.Run("or log in", "hf", "auth", "login"))
 }
 
 // notFound names models with names like the one that there is not.
 func (c *Client) notFound(ctx context.Context, name string) error {
-	hint := "private models need HF_TOKEN; without a name gpuplay models get takes " + Defaults[0].Name
+	e := fault.Errorf(fault.Unavailable, "there is no model %s on Hugging Face, or it is private", name)
+	private := fault.Remedy{Text: "private models need HF_TOKEN"}
 	if near := c.near(ctx, name); len(near) > 0 {
-		hint = "did you mean " + strings.Join(near, " or ") + "? private models need HF_TOKEN"
+		return e.With(fault.Remedy{Text: "did you mean " + strings.Join(near, " or ") + "?"}, private)
 	}
-	return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("there is no model %s on Hugging Face, or it is private", name), Remedies: fault.Advice(hint)}
+	return e.With(private, fault.Run("{} downloads a small model", "gpuplay", "models", "get", Defaults[0].Name))
 }
 
 // near searches for the model's name, and while nothing is found for less of it.
@@ -169,11 +108,14 @@ func (c *Client) near(ctx context.Context, name string) []string {
 					names = append(names, f.ID)
 				}
 			}
-			alike := func(n string) float64 {
-				return levenshtein.Similarity(strings.ToLower(n), strings.ToLower(name), nil)
+			// The Hub has found them by their words; the nearest as a whole come first.
+			near := fault.Nearest(name, names)
+			for _, n := range names {
+				if !slices.Contains(near, n) {
+					near = append(near, n)
+				}
 			}
-			slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(alike(b), alike(a)) })
-			return names[:min(3, len(names))]
+			return near[:min(3, len(near))]
 		}
 		cut := strings.LastIndexAny(word, "-_.")
 		if cut < 3 {
@@ -189,7 +131,10 @@ const longestAnswer = 64 << 20
 
 // json asks the Hub's interface for programs.
 func (c *Client) json(ctx context.Context, path string, into any) error {
-	response, err := c.get(ctx, c.Endpoint+path, nil)
+	if _, err := url.Parse(c.Endpoint); err != nil {
+		return fault.Errorf(fault.Invalid, "HF_ENDPOINT %s: %v", c.Endpoint, err).With(fault.Advice("it is an address such as " + Endpoint)...)
+	}
+	response, err := c.client.Get(ctx, c.Endpoint+path, c.header())
 	if err != nil {
 		return err
 	}
@@ -198,7 +143,8 @@ func (c *Client) json(ctx context.Context, path string, into any) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s does not answer as Hugging Face does: %v", response.Request.URL.Host, err), Remedies: fault.Advice("is HF_ENDPOINT right? is there a page to log in between this machine and the network?")}
+		return fault.Errorf(fault.Unavailable, "%s does not answer as Hugging Face does: %v", response.Request.URL.Host, err).With(
+			fault.Remedy{Text: "is HF_ENDPOINT right?"}, fault.Remedy{Text: "is there a page to log in between this machine and the network?"})
 	}
 	return nil
 }
@@ -250,7 +196,7 @@ var (
 // they become names in the cache.
 func (r repository) files() ([]File, error) {
 	odd := func(what string) error {
-		return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("the Hub says of %s %s", r.ID, what), Remedies: fault.Advice("is HF_ENDPOINT right?")}
+		return fault.Errorf(fault.Unavailable, "the Hub says of %s %s", r.ID, what).With(fault.Advice("is HF_ENDPOINT right?")...)
 	}
 	if !id.MatchString(r.ID) || !hex40.MatchString(r.Commit) {
 		return nil, odd(fmt.Sprintf("that its version is %q", r.Commit))

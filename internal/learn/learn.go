@@ -1,8 +1,9 @@
-// Package learn is the ladder from the textbook's matrix multiply to a fast one,
-// one idea a rung, each as short as it can be read: rungs.go has them. The last two
-// are package gemm's. Climb times them; the product of each is checked.
+// Package learn shows the way from the textbook's matrix multiplication to a fast
+// one, as a ladder with one new idea per rung. The first rungs (rungs.go) are as
+// short as they can be while still readable; the last two are package gemm. Climb
+// measures every rung and checks its product.
 //
-// The rungs in Go are to be understood, not to be used.
+// The rungs in Go are meant to be read, not to be used.
 package learn
 
 import (
@@ -14,18 +15,18 @@ import (
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
-// A Rung is one idea more than the rung before.
+// A Rung is the previous rung with one more idea.
 type Rung struct {
 	Name    string
-	Idea    string // in a sentence
+	Idea    string // in one sentence
 	Threads int
 
 	multiply func(ctx context.Context, m, n, k int, a, b, c []float32) error
-	pool     *gemm.Pool // that multiplies; nil for the rungs in Go
+	pool     *gemm.Pool // computes the product; nil for the rungs in Go
 }
 
-// Ladder returns the rungs, the last with so many threads, 0 for one a core. close
-// ends the threads.
+// Ladder returns the rungs. The last one uses the given number of threads, 0 for
+// one per core. close ends the threads.
 func Ladder(threads int) (rungs []Rung, close func(), err error) {
 	isa := gemm.ISAs()[0]
 	one, err := gemm.NewPool(isa, 1)
@@ -49,35 +50,36 @@ func Ladder(threads int) (rungs []Rung, close func(), err error) {
 		}
 	}
 	return []Rung{
-		{"naive", "a row of A times a column of B, as the textbook has it", 1, plain(naive), nil},
-		{"loop order", "the same sums in another order, so that memory is read along its lines", 1, plain(reordered), nil},
-		{"blocked", "B in blocks that stay in a cache while all of A passes by", 1, plain(blocked), nil},
-		{"packed", "blocks copied into the order of their use; sums of a small tile stay in registers", 1, plain(packed), nil},
-		{"vector", fmt.Sprintf("%s: several multiplications and additions an instruction, in assembly", isa), 1, fast(one), one},
-		{"threads", "every core takes a share of the rows", all.Threads(), fast(all), all},
+		{"naive", "a row of A times a column of B, as in the textbook", 1, plain(naive), nil},
+		{"loop order", "the same sums in another order, so that memory is read sequentially", 1, plain(reordered), nil},
+		{"blocked", "B in blocks, each of which stays in a cache while all of A is multiplied by it", 1, plain(blocked), nil},
+		{"packed", "blocks copied into the order in which they are used; the sums of a small tile stay in registers", 1, plain(packed), nil},
+		{"vector", fmt.Sprintf("%s: several multiplications and additions per instruction, in assembly", isa), 1, fast(one), one},
+		{"threads", "every core computes a share of the rows", all.Threads(), fast(all), all},
 	}, func() { one.Close(); all.Close() }, nil
 }
 
-// A Step is what a rung came to.
+// A Step is the measurement of a rung.
 type Step struct {
 	Rung
-	Seconds []float64 // of one product, a value a sample
-	Peak    *float64  // FLOP/s of as many threads with nothing but multiply-adds, around the samples; nil: not known
+	Seconds []float64   // of one product, one value per sample
+	Starts  []time.Time // of each sample
+	Peak    *float64    // FLOP/s of as many threads that execute only multiply-adds, measured before and after the samples; nil: not known
 	Check   matrix.Check
 }
 
 const (
-	// Seed makes the inputs.
+	// Seed is the seed of the inputs.
 	Seed = 1
-	// patience is about how long a rung is measured.
+	// patience is roughly how long a rung is measured.
 	patience = 400 * time.Millisecond
 	samples  = 9 // at most
 )
 
 // Climb multiplies n×n matrices on every rung, checks each product against float64
-// and tells observe of each step. A product that is wrong is an error. When ctx
-// ends it returns at once with the steps until then, and the rung in hand runs on
-// until its product is done.
+// and calls observe with each step. A wrong product is an error. When ctx ends,
+// Climb returns at once with the steps so far; the current rung keeps running until
+// its product is done.
 func Climb(ctx context.Context, rungs []Rung, n int, observe func(Step)) ([]Step, error) {
 	a, b, c := make([]float32, n*n), make([]float32, n*n), make([]float32, n*n)
 	for _, f := range []struct {
@@ -118,12 +120,12 @@ func Climb(ctx context.Context, rungs []Rung, n int, observe func(Step)) ([]Step
 	return steps, nil
 }
 
-// measure times one rung: once where that takes long, else after a product that
-// does not count.
+// measure times one rung: once if that takes long, otherwise after a product that
+// is not counted.
 func measure(ctx context.Context, r Rung, ref *matrix.Reference, n int, a, b, c []float32) (Step, error) {
 	step := Step{Rung: r}
 	var total time.Duration
-	for i := range c { // what the rung before has left must not pass for this one's
+	for i := range c { // so that the result of the previous rung cannot pass for this one's
 		c[i] = -1
 	}
 	step.seePeak()
@@ -134,11 +136,11 @@ func measure(ctx context.Context, r Rung, ref *matrix.Reference, n int, a, b, c 
 		}
 		wall := time.Since(start)
 		if total == 0 && wall < patience/4 {
-			total = 1 // it was not warm
+			total = 1 // not counted: it was the warm-up
 			continue
 		}
 		total += wall
-		step.Seconds = append(step.Seconds, wall.Seconds())
+		step.Seconds, step.Starts = append(step.Seconds, wall.Seconds()), append(step.Starts, start)
 		if total+wall > patience && len(step.Seconds) > 0 || len(step.Seconds) == samples {
 			break
 		}
@@ -154,8 +156,8 @@ func measure(ctx context.Context, r Rung, ref *matrix.Reference, n int, a, b, c 
 	return step, err
 }
 
-// seePeak measures the peak of the rung's threads; the best counts, since a
-// neighbour can only make it smaller.
+// seePeak measures the peak of the rung's threads. The highest value counts, since
+// other programs can only make it lower.
 func (s *Step) seePeak() {
 	if s.pool == nil {
 		return

@@ -1,12 +1,11 @@
 package learn
 
-// These are the rungs in Go, each the one before with one more idea. All compute
-// C = A·B of float32 matrices that lie in memory row by row: A is m×k, B is k×n, C
-// is m×n.
+// The rungs in Go. Each is the previous one with one more idea. All compute C = A·B
+// of row-major float32 matrices: A is m×k, B is k×n and C is m×n.
 
 // naive is the definition, written down: each element of C is a row of A times a
-// column of B. The inner loop walks down B's column, n numbers apart, so that each
-// step fetches a cache line of 64 bytes to use 4 of them.
+// column of B. The inner loop walks down a column of B, whose numbers are n apart
+// in memory, so each step fetches a cache line of 64 bytes to use 4 of them.
 func naive(m, n, k int, a, b, c []float32) {
 	for i := range m {
 		for j := range n {
@@ -20,7 +19,7 @@ func naive(m, n, k int, a, b, c []float32) {
 }
 
 // reordered does the same multiplications in another order: it adds multiples of
-// B's rows to a row of C, so that the inner loop walks along memory.
+// B's rows to a row of C, so that the inner loop reads memory sequentially.
 func reordered(m, n, k int, a, b, c []float32) {
 	clear(c[:m*n])
 	for i := range m {
@@ -30,8 +29,8 @@ func reordered(m, n, k int, a, b, c []float32) {
 	}
 }
 
-// addRow adds x times a row of B to a row of C, four numbers at a time, so that
-// going around the loop costs less.
+// addRow adds x times a row of B to a row of C, four numbers at a time to reduce
+// the loop overhead.
 func addRow(c, b []float32, x float32) {
 	for len(c) >= 4 && len(b) >= 4 {
 		c[0] += x * b[0]
@@ -45,11 +44,13 @@ func addRow(c, b []float32, x float32) {
 	}
 }
 
-// blockK and blockN are a block of B: 126 KB, which most second-level caches hold.
+// blockK and blockN are the size of a block of B: 126 KB, which fits into most
+// second-level caches.
 const blockK, blockN = 128, 252
 
-// blocked cuts B into blocks that stay in a cache while all rows of A pass by:
-// reordered fetches the whole of B anew for each row of C, this does it once.
+// blocked divides B into blocks, each of which stays in a cache while all rows of A
+// are multiplied by it: reordered fetches the whole of B for each row of C, blocked
+// fetches it once.
 func blocked(m, n, k int, a, b, c []float32) {
 	clear(c[:m*n])
 	for left := 0; left < n; left += blockN {
@@ -65,14 +66,16 @@ func blocked(m, n, k int, a, b, c []float32) {
 	}
 }
 
-// tileRows and tileCols are a tile of C whose sums stay in registers: with two rows
-// of four, Go's compiler keeps some in memory, and the tile is a third slower.
+// tileRows and tileCols are the size of a tile of C whose sums stay in registers.
+// With two rows of four, Go's compiler keeps some of them in memory, and the tile
+// is a third slower.
 const tileRows, tileCols = 2, 3
 
-// packed copies each block of B so that tileCols columns lie side by side, in the
-// order in which they are needed, and computes C in small tiles: their sums stay in
-// registers while k goes by, and each number that is loaded is used several times.
-// Until here every multiplication also loaded and stored an element of C.
+// packed copies each block of B into panels of tileCols columns, in the order in
+// which they are needed, and computes C in small tiles: their sums stay in
+// registers over the whole of k, and each number that is loaded is used several
+// times. On the previous rungs every multiplication also loads and stores an
+// element of C.
 func packed(m, n, k int, a, b, c []float32) {
 	clear(c[:m*n])
 	block := make([]float32, blockK*blockN)
@@ -84,7 +87,7 @@ func packed(m, n, k int, a, b, c []float32) {
 			for j := 0; j < width; j += tileCols {
 				panel := block[j*depth:][:tileCols*depth]
 				for i := 0; i < m; i += tileRows {
-					last := min(i+tileRows, m) - 1 // of an odd number of rows, the last is computed twice
+					last := min(i+tileRows, m) - 1 // with an odd number of rows, the last one is computed twice
 					sums := tile(a[i*k+top:][:depth], a[last*k+top:][:depth], panel)
 					for row := i; row <= last; row++ {
 						addRow(c[row*n+left+j:][:min(tileCols, width-j)], sums[row-i][:], 1)
@@ -95,8 +98,8 @@ func packed(m, n, k int, a, b, c []float32) {
 	}
 }
 
-// pack copies depth rows of b, width of their numbers, to panels of tileCols
-// columns, one after the other. Columns that are missing become zeros.
+// pack copies depth rows of b, width numbers of each, to panels of tileCols
+// columns, one panel after the other. Missing columns become zeros.
 func pack(block, b []float32, width, depth, stride int) {
 	for p := range depth {
 		row := b[p*stride:][:width]

@@ -3,6 +3,8 @@ package llm
 import (
 	"fmt"
 	"math"
+
+	"github.com/gpuplay/gpuplay/internal/event"
 )
 
 // A Check compares a lane's greedy tokens with another lane's, the base's.
@@ -15,31 +17,34 @@ type Check struct {
 	Reason     string      `json:"reason,omitempty"` // why it did not pass
 }
 
+// EventType says that a check is told of as one.
+func (Check) EventType() event.Type { return event.TypeCheck }
+
 // A Difference is the first position at which two lanes chose another token.
 type Difference struct {
 	At          int      `json:"at"`                     // position, from 0
 	Base        string   `json:"base"`                   // the base's token there
 	Lane        string   `json:"lane"`                   // the lane's
 	BaseLogProb *float64 `json:"base_logprob,omitempty"` // of the base's token, by the base, natural logarithm
-	LaneLogProb *float64 `json:"lane_logprob,omitempty"` // of the lane's token, by the base too; nil: not among its likeliest
-	Among       int      `json:"candidates,omitempty"`   // how many of the base's likeliest were known
+	LaneLogProb *float64 `json:"lane_logprob,omitempty"` // of the lane's token, by the base too; nil: not among its candidates
+	Among       int      `json:"candidates,omitempty"`   // how many of the base's most probable tokens were known
 }
 
 const (
-	// Candidates is how many of the likeliest tokens a checked generation reports.
+	// Candidates is how many of the most probable tokens a checked generation reports.
 	Candidates = 10
 	// nearTie is how far apart, in natural logarithms of probability, two tokens may
-	// be for rounding to decide between them: one is e times as likely as the other.
+	// be for rounding to decide between them: one is e times as probable as the other.
 	// Backends sum in another order, in other widths, and some quantise activations;
 	// their logits differ by hundredths to tenths. What computes something else picks
-	// a token that is not among the likeliest at all.
+	// a token that is not among the most probable at all.
 	nearTie = 1.0
 )
 
 // Agree checks a lane's greedy tokens against a base's. As long as they are the
 // same, both models have read the same text, so that at the first difference the
 // base's candidates say whether the lane's choice was as good: it passes when its
-// token is among the base's Candidates likeliest and less than nearTie apart from
+// token is among the base's candidates and less than nearTie apart from
 // the base's own. What comes after the first difference continues another text and
 // says nothing. Without candidates a difference proves nothing either way and
 // passes only after at least one equal token.
@@ -65,10 +70,10 @@ func Agree(base string, want, got []Token) *Check {
 			c.Passed, c.Reason = false, "not even the first token is the same"
 		}
 	case d.BaseLogProb == nil || d.LaneLogProb == nil:
-		c.Passed, c.Reason = false, fmt.Sprintf("token %d, %q, is not among the %d that the %s lane holds likeliest", d.At+1, g.Text, d.Among, base)
+		c.Passed, c.Reason = false, fmt.Sprintf("token %d, %q, is not among the %d most probable tokens of the %s lane", d.At+1, g.Text, d.Among, base)
 	default:
 		if gap := math.Abs(*d.BaseLogProb - *d.LaneLogProb); gap >= nearTie {
-			c.Passed, c.Reason = false, fmt.Sprintf("token %d, %q, is %.0f times less likely to the %s lane than %q", d.At+1, g.Text, math.Exp(gap), base, w.Text)
+			c.Passed, c.Reason = false, fmt.Sprintf("token %d, %q, is %.0f times less probable than %q to the %s lane", d.At+1, g.Text, math.Exp(gap), w.Text, base)
 		}
 	}
 	return c

@@ -9,9 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/model"
 )
 
@@ -54,8 +57,8 @@ func TestAgree(t *testing.T) {
 		"shorter":              {[]Token{token(0, sure...), token(2)}, []Token{token(0)}, 1, true, ""},
 		"a near tie":           {[]Token{token(2), token(0, tie...)}, []Token{token(2), token(1)}, 1, true, ""},
 		"a near tie at once":   {[]Token{token(0, tie...)}, []Token{token(1)}, 0, true, ""},
-		"clearly less likely":  {[]Token{token(0, worse...)}, []Token{token(1)}, 0, false, "3 times less likely to the CPU lane"},
-		"not among them":       {[]Token{token(2), token(0, sure...)}, []Token{token(2), token(7)}, 1, false, "not among the 3 that the CPU lane holds likeliest"},
+		"clearly less likely":  {[]Token{token(0, worse...)}, []Token{token(1)}, 0, false, "3 times less probable than \"a\" to the CPU lane"},
+		"not among them":       {[]Token{token(2), token(0, sure...)}, []Token{token(2), token(7)}, 1, false, "not among the 3 most probable tokens of the CPU lane"},
 		"no number":            {[]Token{token(0, nan...)}, []Token{token(1)}, 0, false, "not among"},
 		"unknown, after some":  {[]Token{token(2), token(0)}, []Token{token(2), token(1)}, 1, true, ""},
 		"unknown, at once":     {[]Token{token(0)}, []Token{token(1)}, 0, false, "not even the first"},
@@ -80,7 +83,7 @@ type fakeRuntime struct {
 	per    time.Duration // a token takes, generated or read
 	load   error
 	fail   int // the request, from 1, that fails; 0: none
-	ends   int // tokens after which it can go on no further; 0: it always can
+	ends   int // tokens after which it cannot continue; 0: it always can
 	finish string
 	log    *[]string
 }
@@ -95,7 +98,7 @@ var errDied = &fault.Error{Code: fault.Crashed, Message: "died"}
 
 func (f *fakeRuntime) Name() string { return "fake" }
 
-func (f *fakeRuntime) Load(_ context.Context, _ string, l Lane) (Session, error) {
+func (f *fakeRuntime) Load(context.Context, string, Settings) (Session, error) {
 	if f.load != nil {
 		return nil, f.load
 	}
@@ -162,9 +165,9 @@ var (
 func contenders(list ...*fakeRuntime) []Contender {
 	var lanes []Contender
 	for _, f := range list {
-		c := Contender{Name: f.device.Name, Runtime: f}
+		c := Contender{ID: "fake/" + f.device.ID, Name: f.device.Name, Runtime: f}
 		if f.device.ID != "cpu" {
-			c.Lane.Layers = 99
+			c.Settings.Layers = 99
 		}
 		lanes = append(lanes, c)
 	}
@@ -174,7 +177,27 @@ func contenders(list ...*fakeRuntime) []Contender {
 var plan = Plan{Prompt: "Hi", Tokens: 8, Filler: 512, Repeat: 6, Budget: time.Hour, Limit: time.Minute, Turns: true}
 
 func run(ctx context.Context, p Plan, list ...*fakeRuntime) []*Result {
-	return (&Runner{}).Run(ctx, model.Model{Path: "m"}, contenders(list...), p)
+	return (&Runner{Sink: &told{}}).Run(ctx, model.Model{Path: "m"}, contenders(list...), p)
+}
+
+// told is a sink that keeps what it is told, on a clock that moves with every look.
+type told struct {
+	at     time.Duration
+	events []event.Event
+	also   func(event.Event) // if not nil, is told too
+}
+
+func (s *told) Now() time.Duration {
+	s.at += time.Millisecond
+	return s.at
+}
+
+func (s *told) Emit(lane string, d event.Data) {
+	e := event.Event{At: s.at, Lane: lane, Type: d.EventType(), Data: d}
+	s.events = append(s.events, e)
+	if s.also != nil {
+		s.also(e)
+	}
 }
 
 // Lanes answer one after the other, then take turns, forwards and backwards.
@@ -208,16 +231,21 @@ func TestRunCompares(t *testing.T) {
 		t.Errorf("checks %+v, %+v", r[0].Check, r[1].Check)
 	}
 	bandwidth, peak := 1e9, 1e12
-	r[0].Limits = &Limits{Bandwidth: &bandwidth, Peak: &peak}
+	limits := &Limits{Bandwidth: &bandwidth, Peak: &peak}
 	m := model.Model{TokenBytes: 5e5, PromptParameters: 5e7}
-	if share, ok := r[0].BandwidthShare(m); !ok || math.Abs(share-0.5) > 1e-6 { // 1000 tok/s of 0.5 MB
+	if share, ok := r[0].BandwidthShare(m, limits); !ok || math.Abs(share-0.5) > 1e-6 { // 1000 tok/s of 0.5 MB
 		t.Errorf("bandwidth share %v", share)
 	}
-	if share, ok := r[0].PeakShare(m); !ok || share < 0.09 || share > 0.11 { // 1000 tok/s of 0.1 GFLOP
+	if share, ok := r[0].PeakShare(m, limits); !ok || share < 0.09 || share > 0.11 { // 1000 tok/s of 0.1 GFLOP
 		t.Errorf("peak share %v", share)
 	}
-	if _, ok := r[1].BandwidthShare(m); ok {
-		t.Error("a share of limits that nobody knows")
+	for _, unknown := range []*Limits{nil, {}} {
+		if _, ok := r[0].BandwidthShare(m, unknown); ok {
+			t.Error("a share of a bandwidth that nobody knows")
+		}
+		if _, ok := r[0].PeakShare(m, unknown); ok {
+			t.Error("a share of a peak that nobody knows")
+		}
 	}
 }
 
@@ -273,15 +301,12 @@ func TestRunKeepsWhatWasMeasured(t *testing.T) {
 	}
 
 	ctx, cancel := context.WithCancel(t.Context())
-	rounds := 0
-	results := (&Runner{Observe: func(e Event) {
-		if e.Phase == Measuring {
-			if rounds++; rounds == 6 {
-				cancel()
-			}
+	results := (&Runner{Sink: &told{also: func(e event.Event) {
+		if p, ok := e.Data.(event.Progress); ok && p.Done == 5 {
+			cancel()
 		}
-	}}).Run(ctx, model.Model{}, contenders(cpu()), plan)
-	if n := len(results[0].Samples); n != 5 || !results[0].Has(bench.WarnInterrupted) || results[0].Error != nil {
+	}}}).Run(ctx, model.Model{}, contenders(cpu()), plan)
+	if n := len(results[0].Samples); n != 5 || !results[0].Has(measure.Interrupted) || results[0].Error != nil {
 		t.Errorf("interrupted: %d samples, %+v", n, results[0].Warnings)
 	}
 }
@@ -292,7 +317,7 @@ func TestRunBudget(t *testing.T) {
 	p := plan
 	p.Budget = 30 * time.Second
 	r := run(t.Context(), p, slow())
-	if r[0].Filler != 0 || len(r[0].Samples) != 2 || !r[0].Has(bench.WarnFewSamples) || !r[0].Has(bench.WarnSoftwareGPU) {
+	if r[0].Filler != 0 || len(r[0].Samples) != 2 || !r[0].Has(measure.FewSamples) || !r[0].Has(measure.SoftwareGPU) {
 		t.Errorf("filler %d, %d samples, %+v", r[0].Filler, len(r[0].Samples), r[0].Warnings)
 	}
 	if _, ok := r[0].Figure(Prompting); !ok {
@@ -302,20 +327,20 @@ func TestRunBudget(t *testing.T) {
 	if r := run(t.Context(), p, slow()); len(r[0].Samples) != 6 || r[0].Filler != 0 {
 		t.Errorf("asked for: filler %d, %d samples", r[0].Filler, len(r[0].Samples))
 	}
-	p.Limit = 0
-	if r := run(t.Context(), p, slow()); r[0].Error == nil {
-		t.Error("a step without time has no error")
+	p.Limit = time.Nanosecond
+	if r := run(t.Context(), p, slow()); !errors.Is(r[0].Error, fault.Timeout) || r[0].Error.Message != "no first answer within 1.00 ns" || r[0].Error.Remedies[0].Param != "timeout" {
+		t.Errorf("a step without time: %#v", r[0].Error)
 	}
 }
 
 // An answer that ends early says why: a runtime may not go on past a model's own end.
 func TestShortAnswer(t *testing.T) {
 	for finish, says := range map[string]string{
-		"stop":   "3 tokens instead of 8: the model ended its answer there; a --prompt that asks for more",
+		"stop":   "3 tokens instead of 8: the model ended its answer there; a prompt that asks for more",
 		"length": "3 tokens instead of 8: the context of 1024 is full",
 	} {
 		r := run(t.Context(), plan, &fakeRuntime{device: fakeCPU, ids: []int{0}, per: time.Microsecond, ends: 3, finish: finish})
-		if !r[0].Has(WarnShortAnswer) || !strings.Contains(r[0].Warnings[0].Text, says) {
+		if !r[0].Has(measure.ShortAnswer) || !strings.Contains(r[0].Warnings[0].Text, says) {
 			t.Errorf("%s: %+v", finish, r[0].Warnings)
 		}
 	}
@@ -333,5 +358,84 @@ func TestRatioOfTwoTimes(t *testing.T) {
 	c := Compare(r[1], r[0], Generating)
 	if r[0].Round || c.Ratio.Value < c.Ratio.Low || c.Ratio.High < c.Ratio.Value || c.Ratio.Low > 2.6 {
 		t.Errorf("%+v", c)
+	}
+}
+
+// What is told is what comes back: every piece of an answer, every round with its
+// time, every check and every result, in the lanes that they belong to.
+func TestTellsWhatItReturns(t *testing.T) {
+	for name, tt := range map[string]struct {
+		turns bool
+		gpu   fakeRuntime
+	}{
+		"in turns":           {true, fakeRuntime{device: fakeGPU, ids: []int{0, 1}, per: time.Microsecond}},
+		"one after another":  {false, fakeRuntime{device: fakeGPU, ids: []int{0, 1}, per: time.Microsecond}},
+		"one that fails":     {true, fakeRuntime{device: fakeGPU, ids: []int{0, 1}, per: time.Microsecond, fail: 6}},
+		"one with no answer": {true, fakeRuntime{device: fakeGPU, load: errDied}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sink := &told{}
+			p := plan
+			p.Turns = tt.turns
+			lanes := contenders(&fakeRuntime{device: fakeCPU, ids: []int{0, 1}, per: time.Millisecond}, &tt.gpu)
+			results := (&Runner{Sink: sink, Cards: []hardware.Card{{Name: "GPU"}}}).Run(t.Context(), model.Model{Name: "M"}, lanes, p)
+			for i, r := range results {
+				var samples []Sample
+				var text strings.Builder
+				asked := ""
+				var check *Check
+				var loaded *Loaded
+				var phases []string
+				for _, e := range sink.events {
+					if e.Lane != lanes[i].ID {
+						continue
+					}
+					switch d := e.Data.(type) {
+					case Sample:
+						samples = append(samples, d)
+					case Asked:
+						asked += d.Prompt
+					case Piece:
+						text.WriteString(d.Text)
+					case Check:
+						check = &d
+					case Loaded:
+						loaded = &d
+					case event.Phase:
+						phases = append(phases, d.Phase)
+					}
+				}
+				if d := cmp.Diff(r.Samples, samples, cmp.Comparer(func(a, b []Sample) bool { return slices.Equal(a, b) })); d != "" {
+					t.Errorf("%s: returned and told samples: %s", r.Lane, d)
+				}
+				if d := cmp.Diff(r.Check, check); d != "" {
+					t.Errorf("%s: returned and told check: %s", r.Lane, d)
+				}
+				if r.Lane != lanes[i].ID || r.Name != lanes[i].Name || r.Shown != nil && (r.Shown.Text != text.String() || asked != p.Prompt) {
+					t.Errorf("%s: shown %+v, told %q", r.Lane, r.Shown, text.String())
+				}
+				if (loaded != nil) != (r.Facts.Runtime != "") || loaded != nil && (loaded.Model != "M" || loaded.Settings != r.Settings || cmp.Diff(loaded.Facts, r.Facts) != "") {
+					t.Errorf("%s: loaded %+v, facts %+v", r.Lane, loaded, r.Facts)
+				}
+				want := "loading answering answered measuring"
+				if tt.gpu.load != nil && i == 1 {
+					want = "loading"
+				}
+				if got := strings.Join(phases, " "); got != want {
+					t.Errorf("%s: phases %s, want %s", r.Lane, got, want)
+				}
+				for j, s := range r.Samples {
+					if s.End <= s.Start || j > 0 && s.Start < r.Samples[j-1].End {
+						t.Errorf("%s: sample %d from %s to %s", r.Lane, j, s.Start, s.End)
+					}
+				}
+				if last := sink.events[len(sink.events)-1]; i == 1 && last.Data != event.Data(r) {
+					t.Errorf("the last event is %+v, not the last lane's result", last)
+				}
+			}
+			if card := results[1].Facts.Device.Card; tt.gpu.load == nil && (card == nil || *card != 0) {
+				t.Errorf("the GPU is on card %v", card)
+			}
+		})
 	}
 }

@@ -4,9 +4,10 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/stats"
 )
@@ -19,24 +20,32 @@ type Sample struct {
 	TokenTime    time.Duration `json:"token_ns"` // for Tokens-1 steps
 	PromptTokens int           `json:"prompt_tokens"`
 	PromptTime   time.Duration `json:"prompt_ns"`
+	Start        time.Duration `json:"start_ns"` // on the runner's clock, since the run began
+	End          time.Duration `json:"end_ns"`   // likewise
 }
+
+// EventType says that a sample is told of as a round.
+func (Sample) EventType() event.Type { return event.TypeRound }
 
 // A Result is what one lane came to. All figures are functions of its samples.
 type Result struct {
-	Runtime  string          `json:"runtime"`
-	Lane     Lane            `json:"settings"`
-	Facts    Facts           `json:"facts"`
-	Tokens   int             `json:"tokens"`           // asked for in each generation
-	Filler   int             `json:"filler"`           // tokens of the long prompts that were asked for; 0: none
-	Round    bool            `json:"interleaved"`      // sample i of every such lane was taken in the same round
-	Shown    *Generation     `json:"shown,omitempty"`  // the first answer: what is shown and checked; not timed, since candidates cost time
-	Samples  []Sample        `json:"samples"`          //
-	Check    *Check          `json:"check"`            // nil when there was nothing to compare with, or the lane did not get that far
-	Peer     []PeerResult    `json:"peer,omitempty"`   // what the runtime's own benchmark measured
-	Limits   *Limits         `json:"limits,omitempty"` // what this device can do at most; nil when not known
-	Warnings []bench.Warning `json:"warnings,omitempty"`
-	Error    *fault.Error    `json:"error,omitempty"` // why the lane stopped short; what was measured before stays
+	Lane     string           `json:"lane"` // the lane's id, unique within its run
+	Name     string           `json:"name"` // the lane's name for people: "CPU", "GPU"
+	Runtime  string           `json:"runtime"`
+	Settings Settings         `json:"settings"`
+	Facts    Facts            `json:"facts"`
+	Tokens   int              `json:"tokens"`          // asked for in each generation
+	Filler   int              `json:"filler"`          // tokens of the long prompts that were asked for; 0: none
+	Round    bool             `json:"interleaved"`     // sample i of every such lane was taken in the same round
+	Shown    *Generation      `json:"shown,omitempty"` // the first answer: what is shown and checked; not timed, since candidates cost time
+	Samples  []Sample         `json:"samples"`         //
+	Check    *Check           `json:"check"`           // nil when there was nothing to compare with, or the lane did not get that far
+	Warnings measure.Warnings `json:"warnings,omitempty"`
+	Error    *fault.Error     `json:"error,omitempty"` // why the lane stopped short; what was measured before stays
 }
+
+// EventType says that a result is told of as one.
+func (*Result) EventType() event.Type { return event.TypeResult }
 
 // A PeerResult is one test of a runtime's own benchmark, such as llama-bench's
 // pp512: so many tokens in each of its samples.
@@ -104,43 +113,20 @@ func interval(values []float64) (stats.Interval, bool) {
 }
 
 // OnGPU reports whether the lane was meant for a GPU.
-func (r *Result) OnGPU() bool { return r.Lane.Layers > 0 }
+func (r *Result) OnGPU() bool { return r.Settings.Layers > 0 }
 
 // Has reports whether the result carries that warning.
-func (r *Result) Has(code bench.WarningCode) bool {
-	for _, w := range r.Warnings {
-		if w.Code == code {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *Result) warn(code bench.WarningCode, format string, args ...any) {
-	r.Warnings = append(r.Warnings, bench.Warning{Code: code, Text: fmt.Sprintf(format, args...)})
-}
-
-// WarnNotGPU marks a lane that was meant for a GPU and computed nothing there.
-const WarnNotGPU bench.WarningCode = "not_on_gpu"
+func (r *Result) Has(code measure.WarningCode) bool { return r.Warnings.Has(code) }
 
 // Verified reports whether the figures may be compared with those of others: they
 // were measured, and the tokens are those that the other lane makes.
 func (r *Result) Verified() bool {
-	return r.Error == nil && len(r.Samples) > 0 && r.Check != nil && r.Check.Passed && !r.Has(WarnNotGPU)
+	return r.Error == nil && len(r.Samples) > 0 && r.Check != nil && r.Check.Passed && !r.Has(measure.NotOnGPU)
 }
-
-// A Comparison says how many times as fast as another a lane is.
-type Comparison struct {
-	Ratio   stats.Interval // of speeds; the same rounds are paired where lanes took turns
-	Differs []string       // what keeps the two from being compared; Ratio means nothing unless it is empty
-}
-
-// Even reports whether the two cannot be told apart.
-func (c Comparison) Even() bool { return c.Ratio.Low <= 1 && c.Ratio.High >= 1 }
 
 // Compare returns how many times as fast as base a lane is.
-func Compare(r, base *Result, m Metric) Comparison {
-	var c Comparison
+func Compare(r, base *Result, m Metric) measure.Comparison {
+	var c measure.Comparison
 	differ := func(yes bool, format string, args ...any) {
 		if yes {
 			c.Differs = append(c.Differs, fmt.Sprintf(format, args...))
@@ -149,7 +135,7 @@ func Compare(r, base *Result, m Metric) Comparison {
 	for _, x := range []*Result{r, base} {
 		name := x.Facts.Device.Name
 		differ(x.Facts.Device.Kind == hardware.SoftwareGPU, "%s is a software GPU: a CPU does its work", name)
-		differ(x.Has(WarnNotGPU), "nothing ran on the GPU")
+		differ(x.Has(measure.NotOnGPU), "nothing ran on the GPU")
 		differ(x.Error != nil, "%s did not finish", name)
 		differ(x.Error == nil && x.Check != nil && !x.Check.Passed, "%s failed the check", name)
 	}
@@ -207,20 +193,20 @@ func ratio(r, base *Result, m Metric) stats.Interval {
 // BandwidthShare returns how much of the memory's bandwidth generating needs: the
 // bytes of weights that a token reads, times tokens per second. ok is false when
 // one of them is not known.
-func (r *Result) BandwidthShare(m model.Model) (share float64, ok bool) {
+func (r *Result) BandwidthShare(m model.Model, l *Limits) (share float64, ok bool) {
 	rate, measured := r.Figure(Generating)
-	if !measured || m.TokenBytes == 0 || r.Limits == nil || r.Limits.Bandwidth == nil {
+	if !measured || m.TokenBytes == 0 || l == nil || l.Bandwidth == nil {
 		return 0, false
 	}
-	return rate.Value * float64(m.TokenBytes) / *r.Limits.Bandwidth, true
+	return rate.Value * float64(m.TokenBytes) / *l.Bandwidth, true
 }
 
 // PeakShare returns how much of the device's peak in matrix products prompts
 // reach: two operations for each weight and token.
-func (r *Result) PeakShare(m model.Model) (share float64, ok bool) {
+func (r *Result) PeakShare(m model.Model, l *Limits) (share float64, ok bool) {
 	rate, measured := r.Figure(Prompting)
-	if !measured || m.PromptParameters == 0 || r.Limits == nil || r.Limits.Peak == nil {
+	if !measured || m.PromptParameters == 0 || l == nil || l.Peak == nil {
 		return 0, false
 	}
-	return rate.Value * 2 * float64(m.PromptParameters) / *r.Limits.Peak, true
+	return rate.Value * 2 * float64(m.PromptParameters) / *l.Peak, true
 }

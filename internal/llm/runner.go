@@ -2,22 +2,23 @@ package llm
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // A Contender is a lane of a runtime.
 type Contender struct {
-	Name    string // "CPU", "GPU, all layers"
-	Runtime Runtime
-	Lane    Lane
+	ID       string // unique within the run; goes into the result and the events
+	Name     string // for people: "CPU", "GPU"
+	Runtime  Runtime
+	Settings Settings
 }
 
 // A Plan says what is measured.
@@ -28,18 +29,8 @@ type Plan struct {
 	Repeat int           // timed rounds
 	Exact  bool          // Repeat was asked for: a slow lane has no fewer rounds, only shorter long prompts
 	Budget time.Duration // what a lane may take otherwise
-	Limit  time.Duration // what a step may take: loading, one answer
+	Limit  time.Duration // what a step may take: loading, one answer; 0: no limit
 	Turns  bool          // all lanes are in memory and take turns; else one after the other
-}
-
-// An Event tells what goes on.
-type Event struct {
-	Lane   int
-	Phase  Phase
-	Text   string  // Answering: a piece of the answer
-	Done   int     // Measuring: rounds so far
-	Total  int     // Measuring
-	Result *Result // Loaded: with its facts; Finished
 }
 
 // A Phase of a lane.
@@ -47,40 +38,28 @@ type Phase string
 
 const (
 	Loading   Phase = "loading"
-	Loaded    Phase = "loaded"
 	Answering Phase = "answering"
 	Answered  Phase = "answered"
 	Measuring Phase = "measuring"
-	Finished  Phase = "finished"
 )
 
 // A Runner measures lanes.
 type Runner struct {
-	Observe func(Event) // gets all events, from one goroutine; must not block; may be nil
+	Sink  event.Sink      // is told what goes on and keeps the clock
+	Cards []hardware.Card // the GPUs of this machine, to which Run adds those that it finds: each lane's device says which one it is on
 }
 
-func (r *Runner) emit(e Event) {
-	if r.Observe != nil {
-		r.Observe(e)
-	}
-}
+func (r *Runner) phase(e *entry, p Phase) { r.Sink.Emit(e.ID, event.Phase{Phase: string(p)}) }
 
 // entry is a lane while it is measured.
 type entry struct {
 	Contender
-	index   int
 	plan    Plan // the lane's own
 	asked   int  // rounds, before a slow lane's were cut
 	session Session
 	request Request // of each round
 	result  *Result
 }
-
-const (
-	// WarnShortAnswer marks an answer that ended before its number of tokens.
-	WarnShortAnswer bench.WarningCode = "short_answer"
-	noisy                             = 0.05 // as in package bench
-)
 
 // Run measures a model on lanes; the first lane that works is what the others are
 // checked against. Every lane has a result; whatever fails or is interrupted keeps
@@ -89,8 +68,8 @@ func (r *Runner) Run(ctx context.Context, m model.Model, lanes []Contender, p Pl
 	list := make([]*entry, len(lanes))
 	results := make([]*Result, len(lanes))
 	for i, c := range lanes {
-		results[i] = &Result{Runtime: c.Runtime.Name(), Lane: c.Lane, Tokens: p.Tokens, Round: p.Turns && len(lanes) > 1, Samples: []Sample{}}
-		list[i] = &entry{Contender: c, index: i, plan: p, asked: p.Repeat, result: results[i]}
+		results[i] = &Result{Lane: c.ID, Name: c.Name, Runtime: c.Runtime.Name(), Settings: c.Settings, Tokens: p.Tokens, Round: p.Turns && len(lanes) > 1, Samples: []Sample{}}
+		list[i] = &entry{Contender: c, plan: p, asked: p.Repeat, result: results[i]}
 	}
 	groups := [][]*entry{list}
 	if !p.Turns {
@@ -113,30 +92,24 @@ func (r *Runner) Run(ctx context.Context, m model.Model, lanes []Contender, p Pl
 	check(list)
 	for _, e := range list {
 		e.judge(ctx)
-		r.emit(Event{Lane: e.index, Phase: Finished, Result: e.result})
+		if e.result.Check != nil {
+			r.Sink.Emit(e.ID, *e.result.Check)
+		}
+		r.Sink.Emit(e.ID, e.result)
 	}
 	return results
 }
 
-// step runs one step within its time limit and files its error.
-func (e *entry) step(ctx context.Context, doing string, do func(context.Context) error) bool {
-	limited, cancel := context.WithTimeout(ctx, e.plan.Limit)
+// step runs one step within its time limit and files its error. missing is what there
+// is not when the limit is reached.
+func (e *entry) step(ctx context.Context, missing string, do func(context.Context) error) bool {
+	limited, cancel := measure.Limit(ctx, e.plan.Limit, missing)
 	defer cancel()
-	err := do(limited)
-	switch {
-	case err == nil:
-		return true
-	case ctx.Err() != nil: // judge says so
-	case errors.Is(err, context.DeadlineExceeded):
-		e.result.Error = &fault.Error{Code: fault.Timeout, Message: fmt.Sprintf("%s took longer than %s", doing, e.plan.Limit), Remedies: fault.Advice("--timeout allows more")}
-	default:
-		var known *fault.Error
-		if !errors.As(err, &known) {
-			known = &fault.Error{Code: fault.Internal, Message: err.Error()}
-		}
-		e.result.Error = known
+	err := measure.Because(limited, do(limited))
+	if err != nil && ctx.Err() == nil { // else judge says that it was interrupted
+		e.result.Error = fault.From(err)
 	}
-	return false
+	return err == nil
 }
 
 // load brings the model into memory and has it answer for the first time: that
@@ -145,18 +118,24 @@ func (r *Runner) load(ctx context.Context, m model.Model, e *entry) {
 	if ctx.Err() != nil {
 		return
 	}
-	r.emit(Event{Lane: e.index, Phase: Loading, Result: e.result})
-	if !e.step(ctx, "loading the model", func(ctx context.Context) (err error) {
-		e.session, err = e.Runtime.Load(ctx, m.Path, e.Lane)
+	r.phase(e, Loading)
+	if !e.step(ctx, "the model was not loaded", func(ctx context.Context) (err error) {
+		e.session, err = e.Runtime.Load(ctx, m.Path, e.Settings)
 		return err
 	}) {
 		return
 	}
 	e.result.Facts = e.session.Facts()
-	r.emit(Event{Lane: e.index, Phase: Loaded, Result: e.result})
-	e.step(ctx, "the first answer", func(ctx context.Context) error {
+	if d := &e.result.Facts.Device; d.Kind == hardware.GPU && d.Card == nil {
+		r.Cards = hardware.Cards(r.Cards, *d)
+		d.Card = hardware.CardOf(*d, r.Cards)
+	}
+	r.Sink.Emit(e.ID, Loaded{Model: m.Name, Settings: e.Settings, Facts: e.result.Facts})
+	r.phase(e, Answering)
+	r.Sink.Emit(e.ID, Asked{e.plan.Prompt, m.Chat})
+	e.step(ctx, "no first answer", func(ctx context.Context) error {
 		g, err := e.session.Generate(ctx, Request{Prompt: e.plan.Prompt, Chat: m.Chat, Tokens: e.plan.Tokens, IgnoreEnd: true, Candidates: Candidates}, func(p Piece) {
-			r.emit(Event{Lane: e.index, Phase: Answering, Text: p.Text})
+			r.Sink.Emit(e.ID, p)
 		})
 		if g.Tokens > 0 || err == nil {
 			e.result.Shown = &g
@@ -164,7 +143,7 @@ func (r *Runner) load(ctx context.Context, m model.Model, e *entry) {
 		return err
 	})
 	e.request = Request{Prompt: e.plan.Prompt, Chat: m.Chat, Tokens: e.plan.Tokens, IgnoreEnd: true}
-	r.emit(Event{Lane: e.index, Phase: Answered, Result: e.result})
+	r.phase(e, Answered)
 	e.trim()
 }
 
@@ -205,15 +184,15 @@ func (r *Runner) rounds(ctx context.Context, list []*entry) {
 		most = max(most, e.plan.Repeat)
 	}
 	for round := range most {
-		for i := range list {
+		for i := range measure.Turns(len(list), round) {
 			e := list[i]
-			if round%2 == 1 {
-				e = list[len(list)-1-i]
-			}
 			if ctx.Err() != nil || e.session == nil || e.result.Error != nil || e.result.Shown == nil || round >= e.plan.Repeat {
 				continue
 			}
-			r.emit(Event{Lane: e.index, Phase: Measuring, Done: round, Total: e.plan.Repeat, Result: e.result})
+			if round == 0 {
+				r.phase(e, Measuring)
+			}
+			r.Sink.Emit(e.ID, event.Progress{Done: round, Total: e.plan.Repeat})
 			r.round(ctx, e, round == 0)
 		}
 	}
@@ -221,8 +200,8 @@ func (r *Runner) rounds(ctx context.Context, list []*entry) {
 
 // round takes one sample of a lane.
 func (r *Runner) round(ctx context.Context, e *entry, cold bool) {
-	var s Sample
-	ok := e.step(ctx, "an answer", func(ctx context.Context) error {
+	s := Sample{Start: r.Sink.Now()}
+	ok := e.step(ctx, "no answer", func(ctx context.Context) error {
 		g, err := e.session.Generate(ctx, e.request, nil)
 		s.First, s.Tokens, s.TokenTime = g.First, g.Tokens, g.TokenTime
 		s.PromptTokens, s.PromptTime = g.PromptTokens, g.PromptTime
@@ -239,13 +218,15 @@ func (r *Runner) round(ctx context.Context, e *entry, cold bool) {
 	if e.plan.Filler > 0 {
 		s.PromptTokens, s.PromptTime = 0, 0
 		if cold { // batches of this size have not been computed yet: a GPU compiles, a CPU touches memory
-			ok = e.step(ctx, "a long prompt", long)
+			ok = e.step(ctx, "no answer to a long prompt", long)
 		}
-		if !ok || !e.step(ctx, "a long prompt", long) {
+		if !ok || !e.step(ctx, "no answer to a long prompt", long) {
 			s.PromptTokens, s.PromptTime = 0, 0 // the answer was measured all the same
 		}
 	}
+	s.End = r.Sink.Now()
 	e.result.Samples = append(e.result.Samples, s)
+	r.Sink.Emit(e.ID, s)
 }
 
 // check compares every lane's first answer with that of the first lane that has
@@ -271,31 +252,31 @@ func check(list []*entry) {
 func (e *entry) judge(ctx context.Context) {
 	res := e.result
 	if res.OnGPU() && res.Facts.Device.Kind == hardware.CPU && res.Facts.Runtime != "" {
-		res.warn(WarnNotGPU, "no layer is on the GPU: this is the CPU's figure")
+		res.Warnings.Add(measure.NotOnGPU, "no layer is on the GPU: this is the CPU's figure")
 	}
 	if res.Facts.Device.Kind == hardware.SoftwareGPU {
-		res.warn(bench.WarnSoftwareGPU, "a CPU does the work behind this GPU interface")
+		res.Warnings.Add(measure.SoftwareGPU, "a CPU does the work behind this GPU interface")
 	}
 	if ctx.Err() != nil {
-		res.warn(bench.WarnInterrupted, "interrupted")
+		res.Warnings.Add(measure.Interrupted, "interrupted")
 		return
 	}
 	if res.Error != nil {
 		return
 	}
 	if n := len(res.Samples); n > 0 && n < e.asked {
-		res.warn(bench.WarnFewSamples, "%d of %d rounds: each takes %s", n, e.asked, unit.Seconds(res.Shown.Wall))
+		res.Warnings.Add(measure.FewSamples, "%d of %d rounds: each takes %s", n, e.asked, unit.Seconds(res.Shown.Wall))
 	}
 	if res.work(Generating) >= 0 && len(res.Samples) > 0 && res.Samples[0].Tokens < res.Tokens {
 		why := fmt.Sprintf("the context of %d is full", res.Facts.Context)
-		if res.Shown.Finish == "stop" { // of a runtime that cannot go on past it
-			why = "the model ended its answer there; a --prompt that asks for more is measured longer"
+		if res.Shown.Finish == "stop" { // of a runtime that cannot continue past it
+			why = "the model ended its answer there; a prompt that asks for more is measured longer"
 		}
-		res.warn(WarnShortAnswer, "%d tokens instead of %d: %s", res.Samples[0].Tokens, res.Tokens, why)
+		res.Warnings.Add(measure.ShortAnswer, "%d tokens instead of %d: %s", res.Samples[0].Tokens, res.Tokens, why)
 	}
 	for _, m := range []Metric{Generating, Prompting} {
-		if f, ok := res.Figure(m); ok && f.Firm() && f.Spread() > noisy {
-			res.warn(bench.WarnNoise, "noisy: something else uses this machine, or its clock changes")
+		if f, ok := res.Figure(m); ok && f.Firm() && f.Spread() > measure.Noisy {
+			res.Warnings.Add(measure.Noise, "noisy: something else uses this machine, or its clock changes")
 			break
 		}
 	}

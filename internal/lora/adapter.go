@@ -8,14 +8,16 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/llm/framework"
+	"github.com/gpuplay/gpuplay/internal/train"
 )
 
 // stateFile is beside an adapter that gpuplay has trained; the worker writes it with
 // each save.
 const stateFile = "gpuplay.json"
 
-// A State is what is needed to go on with an adapter.
+// A State is what is needed to continue an adapter.
 type State struct {
 	Schema     string `json:"schema"`
 	Runtime    string `json:"runtime"` // framework.MLX or framework.Transformers: neither reads the other's
@@ -47,7 +49,7 @@ func Made(folder string) (runtime string, bits int, err error) {
 		}
 	}
 	if runtime == "" {
-		return "", 0, invalid("it is a folder that gpuplay finetune, mlx-lm or peft has made", "%s holds no adapter: neither %s nor %s", folder, weights[framework.MLX], weights[framework.Transformers])
+		return "", 0, invalid(fault.Advice("it is a folder that gpuplay finetune, mlx-lm or peft has made"), "%s holds no adapter: neither %s nor %s", folder, weights[framework.MLX], weights[framework.Transformers])
 	}
 	if _, err := os.Stat(filepath.Join(folder, stateFile)); errors.Is(err, fs.ErrNotExist) {
 		return runtime, 0, nil
@@ -56,12 +58,13 @@ func Made(folder string) (runtime string, bits int, err error) {
 	return s.Runtime, s.Bits, err
 }
 
-// Resume returns what to go on with in an adapter's folder.
+// Resume returns the state of the adapter in a folder.
 func Resume(folder string) (State, error) {
 	var s State
 	text, err := os.ReadFile(filepath.Join(folder, stateFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return s, invalid("--adapter names the folder of an adapter that gpuplay finetune has made; without --resume a new one is begun", "%s has no adapter to go on with: no %s", folder, stateFile)
+		return s, invalid(fault.Remedies{fault.Change("adapter", "{} names the folder of one that gpuplay finetune has made"), fault.Change("resume", "without {} a new one is begun")},
+			"%s has no adapter to continue: no %s", folder, stateFile)
 	}
 	if err == nil {
 		err = json.Unmarshal(text, &s)
@@ -70,7 +73,7 @@ func Resume(folder string) (State, error) {
 		return s, fmt.Errorf("%s: %w", filepath.Join(folder, stateFile), err)
 	}
 	if s.Schema != StateSchema || s.Iterations < 1 || s.Rank < 1 || s.Layers < 1 {
-		return s, invalid("begin a new one with another --adapter", "%s is not understood by this gpuplay", filepath.Join(folder, stateFile))
+		return s, invalid(fault.Remedies{fault.Change("adapter", "begin a new one with another {}")}, "%s is not understood by this gpuplay", filepath.Join(folder, stateFile))
 	}
 	return s, nil
 }
@@ -80,7 +83,7 @@ func Resume(folder string) (State, error) {
 func Claim(folder string) error {
 	for _, name := range weights {
 		if _, err := os.Stat(filepath.Join(folder, name)); err == nil {
-			return invalid("--resume goes on with it, --adapter names another folder", "%s holds an adapter already", folder)
+			return invalid(fault.Remedies{fault.Change("resume", "{} continues it"), fault.Change("adapter", "{} names another folder")}, "%s holds an adapter already", folder)
 		}
 	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -103,8 +106,8 @@ func (s State) Keep() (map[string]any, error) {
 	return m, json.Unmarshal(text, &m)
 }
 
-// Apply puts what an adapter is made of into the settings that go on with it.
-func (s State) Apply(to *framework.Settings) {
+// Apply puts what an adapter is made of into the settings that continue it.
+func (s State) Apply(to *train.Settings) {
 	to.Resume, to.From = true, s.Iterations
 	to.Layers, to.Rank, to.Scale, to.Dropout, to.DoRA = s.Layers, s.Rank, s.Scale, s.Dropout, s.DoRA
 }

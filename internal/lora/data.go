@@ -1,8 +1,7 @@
-// Package lora fine-tunes small language models with low-rank adapters
-// (arXiv 2106.09685): it checks the rows to learn before anything is started, says
-// about how much memory it will take, watches it while a framework trains, and keeps
-// what was learned. The training itself is the framework's, in package
-// llm/framework.
+// Package lora is what fine-tuning with low-rank adapters (arXiv 2106.09685) reads and
+// writes: it checks the rows to learn before anything is started, and keeps beside an
+// adapter what is needed to continue it. Package train runs a training; the training
+// itself is the framework's, in package llm/framework.
 package lora
 
 import (
@@ -20,49 +19,33 @@ import (
 	"unicode/utf8"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/train"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 //go:embed builtin/*.jsonl
 var builtin embed.FS
 
-// A Form is how rows say what is to be learned, as mlx-lm has them.
-type Form string
-
-const (
-	Text       Form = "text"              // {"text": …}
-	Completion Form = "prompt/completion" // {"prompt": …, "completion": …}
-	Chat       Form = "chat"              // {"messages": [{"role": …, "content": …}, …]}
-)
-
 // maxRow bounds a line: a row of more text than any context takes.
 const maxRow = 1 << 20
 
-// Data is checked rows in a folder.
-type Data struct {
-	Folder string `json:"folder,omitempty"` // empty: those that are built in
-	Form   Form   `json:"form"`
-	Rows   int    `json:"rows"`
-	Held   int    `json:"held"`   // rows to measure with that are not trained on
-	Prompt string `json:"prompt"` // what the first row begins with
-
-	train, valid string // files
+// Rows are checked rows in files.
+type Rows struct {
+	train.Data
+	Train string // the file of rows to learn
+	Valid string // the file of rows to measure with, which are not trained on; "" when there is none
 }
 
-// Files returns the file of rows to learn and of those to measure with, "" when
-// there is none.
-func (d Data) Files() (train, valid string) { return d.train, d.valid }
-
-// BuiltIn writes the rows that gpuplay brings along into a folder: questions about
+// BuiltIn writes the rows that are built in into a folder: questions about
 // the playground with answers that begin and end alike.
-func BuiltIn(folder string) (Data, error) {
+func BuiltIn(folder string) (Rows, error) {
 	for _, name := range []string{"train.jsonl", "valid.jsonl"} {
 		text, err := builtin.ReadFile("builtin/" + name)
 		if err == nil {
 			err = os.WriteFile(filepath.Join(folder, name), text, 0o644)
 		}
 		if err != nil {
-			return Data{}, err
+			return Rows{}, err
 		}
 	}
 	d, err := Read(folder, false)
@@ -74,40 +57,40 @@ func BuiltIn(folder string) (Data, error) {
 // Read checks train.jsonl in a folder, and valid.jsonl if it is there. chat says
 // whether the model has a chat template, which all forms but text need. Its errors
 // name the file and the line.
-func Read(folder string, chat bool) (Data, error) {
-	d := Data{Folder: folder, train: filepath.Join(folder, "train.jsonl"), valid: filepath.Join(folder, "valid.jsonl")}
+func Read(folder string, chat bool) (Rows, error) {
+	d := Rows{Data: train.Data{Folder: folder}, Train: filepath.Join(folder, "train.jsonl"), Valid: filepath.Join(folder, "valid.jsonl")}
 	var err error
-	if d.Rows, d.Form, d.Prompt, err = check(d.train); err != nil {
+	if d.Data.Rows, d.Form, d.Prompt, err = check(d.Train); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return d, invalid("it is a file of lines such as "+example, "%s: there is no train.jsonl", folder)
+			return d, invalid(fault.Advice("it is a file of lines such as "+example), "%s: there is no train.jsonl", folder)
 		}
 		return d, err
 	}
-	var form Form
-	d.Held, form, _, err = check(d.valid)
+	var form train.Form
+	d.Held, form, _, err = check(d.Valid)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		d.valid = ""
+		d.Valid = ""
 	case err != nil:
 		return d, err
 	case form != d.Form:
-		return d, invalid("rows of one form in both", "%s has %s rows, train.jsonl has %s rows", d.valid, form, d.Form)
+		return d, invalid(fault.Advice("rows of one form in both"), "%s has %s rows, train.jsonl has %s rows", d.Valid, form, d.Form)
 	}
-	if d.Form != Text && !chat {
-		return d, invalid(`a model that was made for chat, or rows of {"text": …}`, "%s has %s rows, and this model has no chat template to write them with", d.train, d.Form)
+	if d.Form != train.Text && !chat {
+		return d, invalid(fault.Advice(`a model that was made for chat, or rows of {"text": …}`), "%s has %s rows, and this model has no chat template to write them with", d.Train, d.Form)
 	}
 	return d, nil
 }
 
 const example = `{"text": "…"}, {"prompt": "…", "completion": "…"} or {"messages": [{"role": "user", "content": "…"}, …]}`
 
-func invalid(hint, format string, args ...any) error {
-	return &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf(format, args...), Remedies: fault.Advice(hint)}
+func invalid(r fault.Remedies, format string, args ...any) error {
+	return fault.Errorf(fault.Invalid, format, args...).With(r...)
 }
 
 // check reads a file of rows and returns their number, their form, and what the
 // first one begins with.
-func check(file string) (rows int, form Form, prompt string, err error) {
+func check(file string) (rows int, form train.Form, prompt string, err error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return 0, "", "", err
@@ -117,7 +100,7 @@ func check(file string) (rows int, form Form, prompt string, err error) {
 	for n := 1; ; n++ {
 		line, err := readLine(in)
 		if err != nil && err != io.EOF {
-			return 0, "", "", invalid("split it into rows of what the model takes at a time", "%s:%d: %v", file, n, err)
+			return 0, "", "", invalid(fault.Advice("split it into rows of what the model takes at a time"), "%s:%d: %v", file, n, err)
 		}
 		if n == 1 {
 			line = bytes.TrimPrefix(line, []byte("\ufeff"))
@@ -125,12 +108,12 @@ func check(file string) (rows int, form Form, prompt string, err error) {
 		if line = bytes.TrimSpace(line); len(line) > 0 {
 			r, wrong := parseRow(line)
 			if wrong != nil {
-				return 0, "", "", invalid("a line is "+example, "%s:%d: %v", file, n, wrong)
+				return 0, "", "", invalid(fault.Advice("a line is "+example), "%s:%d: %v", file, n, wrong)
 			}
 			if rows == 0 {
 				form, prompt = r.form(), r.prompt()
 			} else if r.form() != form {
-				return 0, "", "", invalid("rows of one form in a file", "%s:%d: a %s row among %s rows", file, n, r.form(), form)
+				return 0, "", "", invalid(fault.Advice("rows of one form in a file"), "%s:%d: a %s row among %s rows", file, n, r.form(), form)
 			}
 			rows++
 		}
@@ -139,7 +122,7 @@ func check(file string) (rows int, form Form, prompt string, err error) {
 		}
 	}
 	if rows == 0 {
-		return 0, "", "", invalid("a line is "+example, "%s: is empty", file)
+		return 0, "", "", invalid(fault.Advice("a line is "+example), "%s: is empty", file)
 	}
 	return rows, form, prompt, nil
 }
@@ -194,11 +177,11 @@ func parseRow(line []byte) (r row, err error) {
 		return r, err
 	}
 	switch r.form() {
-	case Completion:
+	case train.Completion:
 		if *r.Prompt == "" || *r.Completion == "" {
 			return r, errors.New(`"prompt" or "completion" is empty`)
 		}
-	case Chat:
+	case train.Chat:
 		for i, m := range r.Messages {
 			switch {
 			case m.Role == nil || *m.Role == "":
@@ -207,7 +190,7 @@ func parseRow(line []byte) (r row, err error) {
 				return r, fmt.Errorf(`message %d has no "content"`, i+1)
 			}
 		}
-	case Text:
+	case train.Text:
 		if *r.Text == "" {
 			return r, errors.New(`"text" is empty`)
 		}
@@ -226,14 +209,14 @@ func parseRow(line []byte) (r row, err error) {
 }
 
 // form returns which form a row has, "" for none, in mlx-lm's order.
-func (r row) form() Form {
+func (r row) form() train.Form {
 	switch {
 	case r.Prompt != nil && r.Completion != nil:
-		return Completion
+		return train.Completion
 	case len(r.Messages) > 0:
-		return Chat
+		return train.Chat
 	case r.Text != nil:
-		return Text
+		return train.Text
 	}
 	return ""
 }
@@ -242,9 +225,9 @@ func (r row) form() Form {
 // the first half of its words.
 func (r row) prompt() string {
 	switch r.form() {
-	case Completion:
+	case train.Completion:
 		return *r.Prompt
-	case Chat:
+	case train.Chat:
 		for _, m := range r.Messages {
 			var content string
 			if *m.Role == "user" && json.Unmarshal(m.Content, &content) == nil {

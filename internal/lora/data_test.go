@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/train"
 )
 
 // folder writes files and returns where they are.
@@ -28,18 +29,18 @@ func TestRead(t *testing.T) {
 	for _, tt := range []struct {
 		name, train, valid string
 		chat               bool
-		form               Form
+		form               train.Form
 		rows, held         int
 		prompt             string
 	}{
-		{"text", text + text, "", false, Text, 2, 0, "Question: What is it?"},
-		{"blank lines, a mark, Windows' ends, no last end", "\ufeff" + text + "\r\n\n" + strings.TrimSpace(text), text, false, Text, 2, 1, "Question: What is it?"},
-		{"one word", `{"text": "Hei!"}`, "", false, Text, 1, 0, "Hei!"},
-		{"further fields", `{"text": "a b", "source": 3}`, "", false, Text, 1, 0, "a"},
-		{"prompt and completion", `{"prompt": "Why?", "completion": "So."}`, "", true, Completion, 1, 0, "Why?"},
-		{"chat", `{"messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]}`, "", true, Chat, 1, 0, "Why?"},
-		{"chat with tools", `{"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": null, "tool_calls": []}], "tools": []}`, "", true, Chat, 1, 0, "Why?"},
-		{"all three: mlx-lm's order", `{"text": "a b", "prompt": "Why?", "completion": "So.", "messages": []}`, "", true, Completion, 1, 0, "Why?"},
+		{"text", text + text, "", false, train.Text, 2, 0, "Question: What is it?"},
+		{"blank lines, a mark, Windows' ends, no last end", "\ufeff" + text + "\r\n\n" + strings.TrimSpace(text), text, false, train.Text, 2, 1, "Question: What is it?"},
+		{"one word", `{"text": "Hei!"}`, "", false, train.Text, 1, 0, "Hei!"},
+		{"further fields", `{"text": "a b", "source": 3}`, "", false, train.Text, 1, 0, "a"},
+		{"prompt and completion", `{"prompt": "Why?", "completion": "So."}`, "", true, train.Completion, 1, 0, "Why?"},
+		{"chat", `{"messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]}`, "", true, train.Chat, 1, 0, "Why?"},
+		{"chat with tools", `{"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": null, "tool_calls": []}], "tools": []}`, "", true, train.Chat, 1, 0, "Why?"},
+		{"all three: mlx-lm's order", `{"text": "a b", "prompt": "Why?", "completion": "So.", "messages": []}`, "", true, train.Completion, 1, 0, "Why?"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			files := map[string]string{"train.jsonl": tt.train}
@@ -50,8 +51,7 @@ func TestRead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			train, valid := d.Files()
-			if d.Form != tt.form || d.Rows != tt.rows || d.Held != tt.held || d.Prompt != tt.prompt || train == "" || (valid != "") != (tt.held > 0) {
+			if d.Form != tt.form || d.Data.Rows != tt.rows || d.Held != tt.held || d.Prompt != tt.prompt || d.Train == "" || (d.Valid != "") != (tt.held > 0) {
 				t.Errorf("%+v", d)
 			}
 		})
@@ -100,7 +100,7 @@ func TestReadRefuses(t *testing.T) {
 
 func TestBuiltIn(t *testing.T) {
 	d, err := BuiltIn(t.TempDir())
-	if err != nil || d.Form != Text || d.Rows != 40 || d.Held != 4 || d.Folder != "" || d.Prompt == "" {
+	if err != nil || d.Form != train.Text || d.Data.Rows != 40 || d.Held != 4 || d.Folder != "" || d.Prompt == "" {
 		t.Errorf("%+v, %v", d, err)
 	}
 }

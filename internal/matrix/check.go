@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// A Problem is a product C = op(A)·op(B) of seeded operands: A is m×k, or k×m in
-// memory when TransA is set, B k×n or n×k.
+// A Problem is a product C = op(A)·op(B) of seeded operands. A is m×k in memory, or
+// k×m when TransA is set; B is k×n, or n×k when TransB is set.
 type Problem struct {
 	M, N, K        int
 	In             DType
@@ -16,8 +16,8 @@ type Problem struct {
 	Seed           uint64
 }
 
-// A Reference is what a right C must do to a few vectors, computed in float64
-// without computing C: C·x = A·(B·x) costs m·k + k·n steps instead of m·n·k
+// A Reference holds the products of the correct C with a few vectors, computed in
+// float64 without computing C: C·x = A·(B·x) takes m·k + k·n steps instead of m·n·k
 // (Freivalds, Probabilistic Machines Can Use Less Running Time, IFIP 1977).
 type Reference struct {
 	p       Problem
@@ -26,10 +26,10 @@ type Reference struct {
 	scale   [][]float64
 }
 
-// NewReference computes the reference for p on all cores. Its vectors are one of
-// random signs, by which every element of C counts, and one that picks a column
-// of C, so that m entries are compared one by one. It ends early with the
-// context's error.
+// NewReference computes the reference for p on all cores. There are two vectors:
+// one of random signs, to which every element of C contributes, and one that
+// selects a column of C, so that m elements are compared individually. If the
+// context ends, it returns early with the context's error.
 func NewReference(ctx context.Context, p Problem) (*Reference, error) {
 	r := &Reference{p: p}
 	signs, column := make([]float64, p.N), make([]float64, p.N)
@@ -40,8 +40,8 @@ func NewReference(ctx context.Context, p Problem) (*Reference, error) {
 	column[key%uint64(p.N)] = 1
 	r.vectors = [][]float64{signs, column}
 
-	// One row of op(B) gives an element of B·x and of the sum of squares that the
-	// error of row i scales with: Σj (aip·bpj·xj)².
+	// Each row of op(B) yields one element of B·x, and one of the sum of squares
+	// that the error of row i of C scales with: Σj (aip·bpj·xj)².
 	b := NewStream(p.Seed, B, p.In)
 	bx, bxx := grid(len(r.vectors), p.K), grid(len(r.vectors), p.K)
 	err := parallel(ctx, p.K, func(l int) {
@@ -93,43 +93,43 @@ func grid(rows, cols int) [][]float64 {
 	return g
 }
 
-// Vectors returns the vectors to multiply C by; each has n elements.
+// Vectors returns the vectors to multiply C by. Each has n elements.
 func (r *Reference) Vectors() [][]float64 { return r.vectors }
 
 // A Check is the verdict on a product.
 type Check struct {
 	Passed bool `json:"passed"`
-	// Error is the largest deviation from float64, in units of the root of the
-	// sum of squares of what was added up; nil when C held something that is no
-	// number.
+	// Error is the largest deviation from float64, divided by the root of the sum
+	// of the squares of the terms. It is nil when C contains NaN or infinity.
 	Error *float64 `json:"error"`
-	// Bound is what Error may reach with the arithmetic that was asked for.
+	// Bound is the largest Error that the requested arithmetic explains.
 	Bound float64 `json:"bound"`
-	// Arithmetic is the one asked for when the check passed. Otherwise it is the
-	// short cut that explains the errors, or empty when none does: the product is
+	// Arithmetic is the requested one when the check passed. Otherwise it is the
+	// shortcut that explains the errors, or empty if none does; then the product is
 	// wrong.
 	Arithmetic string `json:"arithmetic"`
 }
 
-// deviations is how many standard deviations an honest result may be off. The
-// chance that one of a million rows exceeds eight is below 10⁻⁷ by Hoeffding's
-// inequality.
+// deviations is how many standard deviations a correct result may be off. By
+// Hoeffding's inequality, the chance that one of a million rows exceeds eight is
+// below 10⁻⁷.
 const deviations = 8
 
-// bound returns what the error of sums of k products may reach, in the same unit
-// as Check.Error. Every rounding error is at most u times the partial sum at
-// hand. For operands that are random with mean zero, partial sums stay within
-// the root of the sum of squares in the mean square, and k independent errors
-// add up as √k (Higham and Mary, A New Approach to Probabilistic Rounding Error
-// Analysis, SIAM J. Sci. Comput. 2019): u·√k. Rounding C adds its type's u once.
-// Cutting both operands to a narrower type costs each product √2 times that
-// type's u, twice that if the rest is dropped instead of rounded. The last term
-// is the reference's and the comparison's own float64 error.
+// bound returns the largest error of sums of k products that arithmetic a explains,
+// in the unit of Check.Error. A rounding error is at most u times the partial sum
+// at that point. With random operands of mean zero, the partial sums stay within
+// the root of the sum of squares, in the mean square, and k independent errors add
+// up as √k (Higham and Mary, A New Approach to Probabilistic Rounding Error
+// Analysis, SIAM J. Sci. Comput. 2019): u·√k. Rounding C adds the u of its type
+// once. Cutting both operands to a narrower type costs each product √2 times the u
+// of that type, or twice that if it truncates instead of rounding. The last term is
+// the float64 error of the reference and of the comparison itself.
 //
-// Integers are not rounded: nothing may be off. Nor is float64 while all partial
-// sums of the reference and of C·x, at most n·k·2¹⁴, stay within 2⁵³; beyond that B
-// alone takes 550 GB. Sums of seeded operands do not leave int32 either: up to a k of
-// 10⁸ the chance is below 10⁻³⁰ by Hoeffding's inequality.
+// Integers are not rounded, so their bound is 0. The float64 arithmetic of the
+// check is exact as long as all partial sums of the reference and of C·x, which are
+// at most n·k·2¹⁴, stay within 2⁵³; beyond that B alone takes 550 GB. Nor do sums
+// of seeded operands overflow int32: for k up to 10⁸ the chance is below 10⁻³⁰ by
+// Hoeffding's inequality.
 func (p Problem) bound(a arithmetic) float64 {
 	if p.In == Int8 && float64(p.N)*float64(p.K) <= 1<<39 {
 		return 0
@@ -138,7 +138,7 @@ func (p Problem) bound(a arithmetic) float64 {
 	return deviations * (a.acc.Unit()*k + a.out.Unit() + 2*math.Sqrt2*a.operand + 2*Float64.Unit()*(k+n))
 }
 
-// CheckProduct checks the C that mulVec multiplies vectors by.
+// CheckProduct checks a product C, given a function that multiplies it by a vector.
 func (r *Reference) CheckProduct(mulVec func(x []float64) ([]float64, error), acc, out DType) (Check, error) {
 	y := make([][]float64, len(r.vectors))
 	for i, x := range r.vectors {
@@ -151,7 +151,7 @@ func (r *Reference) CheckProduct(mulVec func(x []float64) ([]float64, error), ac
 }
 
 // Check compares y[i], which must be C·Vectors()[i], with the reference. acc and
-// out are the types that the sums and C were asked to have.
+// out are the requested types of the sums and of C.
 func (r *Reference) Check(y [][]float64, acc, out DType) (Check, error) {
 	if len(y) != len(r.vectors) {
 		return Check{}, fmt.Errorf("check: %d vectors instead of %d", len(y), len(r.vectors))
@@ -161,7 +161,7 @@ func (r *Reference) Check(y [][]float64, acc, out DType) (Check, error) {
 		asked.acc, asked.operand = Float32, TF32.Unit()
 	}
 	c := Check{Bound: r.p.bound(asked)}
-	// Below the smallest step of a narrow type an error is no longer relative.
+	// Errors below the smallest step of a narrow type are not relative any more.
 	slack, least := 0.0, 1.0
 	if !out.Integer() {
 		slack, least = deviations/2*out.smallest()*math.Sqrt(float64(r.p.N)), 0
@@ -190,18 +190,19 @@ func (r *Reference) Check(y [][]float64, acc, out DType) (Check, error) {
 		c.Arithmetic = asked.name
 		return c, nil
 	}
-	if out.Integer() { // nothing explains an error
+	if out.Integer() { // no shortcut is known that makes integers inexact
 		return c, nil
 	}
 	c.Arithmetic = r.p.shortCut(asked, worst, middle(errors))
 	return c, nil
 }
 
-// shortCut names the arithmetic whose usual error is nearest to the one in the
-// middle of those seen, if it explains the worst one too. A short cut harms every
-// row alike: a product that is mostly right and has wrong elements fits none.
+// shortCut returns the name of the arithmetic whose typical error is nearest to the
+// median of the errors seen, provided that it explains the worst one too. A
+// shortcut affects every row alike: a product that is mostly right and has some
+// wrong elements matches none.
 func (p Problem) shortCut(asked arithmetic, worst, middle float64) string {
-	name, nearest := "", math.Log(8) // neighbours differ by factors of eight
+	name, nearest := "", math.Log(8) // neighbours in the list differ by factors of eight
 	for _, s := range shortCuts {
 		if asked.out.Unit() > s.out.Unit() {
 			s.out = asked.out
@@ -214,8 +215,9 @@ func (p Problem) shortCut(asked arithmetic, worst, middle float64) string {
 	return name
 }
 
-// middle returns the median, as a root mean square that nothing but outliers
-// would change: half of normal errors are below 0.67 standard deviations.
+// middle estimates the root mean square of the errors from their median, so that
+// outliers do not affect it: half of all normally distributed errors are below 0.67
+// standard deviations.
 func middle(errors []float64) float64 {
 	slices.Sort(errors)
 	return errors[len(errors)/2] / 0.67
@@ -227,24 +229,24 @@ func (d DType) smallest() float64 {
 	return math.Ldexp(1, emin+1-bits)
 }
 
-// typical returns the root mean square that Check's errors have with honest
-// arithmetic: rounding a random number is off by 0.42 u in the root mean square,
-// and partial sums grow, so that the last ones count most.
+// typical returns the root mean square of Check's errors for correct arithmetic:
+// rounding a random number has an error of 0.42 u in the root mean square, and
+// partial sums grow, so that the last errors count most.
 func (p Problem) typical(a arithmetic) float64 {
 	sums := 0.42 / math.Sqrt2 * a.acc.Unit() * math.Sqrt(float64(p.K))
 	return math.Hypot(math.Hypot(sums, 0.42*a.out.Unit()), 0.42*math.Sqrt2*a.operand)
 }
 
-// An arithmetic is a way to compute a product: the type of the sums and of C, and
-// the unit roundoff of the type that operands are cut to first, 0 for none.
+// An arithmetic is a way to compute a product: the types of the sums and of C, and
+// the unit roundoff of the type to which operands are cut first, 0 for none.
 type arithmetic struct {
 	name     string
 	acc, out DType
 	operand  float64
 }
 
-// shortCuts are the ways in which libraries are known to compute less than they
-// were asked for, from the most precise on.
+// shortCuts lists the ways in which libraries are known to compute with less
+// precision than requested, the most precise first.
 var shortCuts = []arithmetic{
 	{"float32", Float32, Float32, 0},
 	{"tf32", Float32, Float32, TF32.Unit()},

@@ -7,10 +7,12 @@ import (
 	"sync/atomic"
 )
 
-// What engines do outside the clock with matrices in main memory, on all cores.
-// S is how an element is stored, value what it stands for.
+// What engines do with matrices in main memory, on all cores, outside the timed
+// section. S is the type in which an element is stored; value returns its numeric
+// value.
 
-// Fill calls fill for parts of dst; from is a part's place in it.
+// Fill calls fill for parts of dst; from is the index in dst at which a part
+// begins.
 func Fill[S any](ctx context.Context, dst []S, fill func(part []S, from int)) error {
 	const part = 1 << 16
 	return parallel(ctx, (len(dst)+part-1)/part, func(i int) {
@@ -32,7 +34,7 @@ func MulVec[S any](ctx context.Context, c []S, x []float64, value func(S) float6
 	return y, err
 }
 
-// Sum returns the sum of all elements: what (a@b).sum().item() brings to the host.
+// Sum returns the sum of all elements, which is what (a@b).sum().item() returns.
 func Sum[S any](ctx context.Context, c []S, value func(S) float64) (float64, error) {
 	const part = 1 << 16
 	sums := make([]float64, (len(c)+part-1)/part)

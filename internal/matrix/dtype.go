@@ -1,8 +1,8 @@
 // Package matrix holds what every engine must agree on about matrices: element
-// types and how they round, inputs that both sides of a process border can make
-// for themselves from a seed, and the check of a product against float64.
+// types and how they round, inputs that each process generates for itself from a
+// seed, and the check of a product against float64.
 //
-// It computes no fast product; package gemm does.
+// It has no fast matrix product; that is package gemm.
 package matrix
 
 import (
@@ -10,12 +10,12 @@ import (
 	"math"
 )
 
-// A DType is an element type or, for sums, the arithmetic that adds them up.
+// A DType is an element type or, for sums, the arithmetic of the accumulation.
 type DType string
 
-// The element types, by the names that frameworks give them. TF32 is float32 in
-// memory, multiplied with 10 bits of its mantissa. Int32 is the type of the sums
-// and the result where operands are Int8, and of nothing else.
+// The element types, with the names that frameworks use. TF32 is float32 in memory,
+// multiplied with 10 bits of its mantissa. Int32 is only used for the sums and the
+// result of Int8 operands.
 const (
 	Float64  DType = "float64"
 	Float32  DType = "float32"
@@ -26,7 +26,8 @@ const (
 	Int32    DType = "int32"
 )
 
-// DTypes are those that a product can be asked for by, the most precise first.
+// DTypes lists the types that a product can be requested with, the most precise
+// first.
 var DTypes = []DType{Float64, Float32, TF32, Float16, BFloat16, Int8}
 
 var aliases = map[string]DType{
@@ -36,7 +37,8 @@ var aliases = map[string]DType{
 	"bf16": BFloat16, "i8": Int8, "s8": Int8,
 }
 
-// ParseDType accepts the full names and the usual short ones: f32, fp32, bf16, half.
+// ParseDType accepts the full names and common abbreviations: f32, fp32, bf16,
+// half.
 func ParseDType(s string) (DType, error) {
 	for _, d := range DTypes {
 		if s == string(d) {
@@ -64,11 +66,11 @@ func (d DType) Size() int {
 	panic("matrix: size of dtype " + string(d))
 }
 
-// Integer reports whether d is a type of integers, whose arithmetic is exact.
+// Integer reports whether d is an integer type, whose arithmetic is exact.
 func (d DType) Integer() bool { return d == Int8 || d == Int32 }
 
-// mantissa returns the bits of d's significand, the implicit one included, and
-// the exponents of its largest and smallest normal number.
+// mantissa returns the number of bits in d's significand, including the implicit
+// one, and the exponents of its largest and smallest normal numbers.
 func (d DType) mantissa() (bits, emax, emin int) {
 	switch d {
 	case Float64:
@@ -95,9 +97,9 @@ func (d DType) Unit() float64 {
 	return math.Ldexp(1, -bits)
 }
 
-// Round returns the number of type d nearest to x, ties to even, as IEEE 754
-// has it: subnormal numbers are kept and what is too large becomes infinite, or
-// the largest integer.
+// Round returns the number of type d that is nearest to x, ties to even, as IEEE
+// 754 defines it: subnormal numbers are kept, and numbers that are too large become
+// infinite, or the largest integer.
 func (d DType) Round(x float64) float64 {
 	if d.Integer() {
 		most := math.Ldexp(1, 8*d.Size()-1)
@@ -107,12 +109,12 @@ func (d DType) Round(x float64) float64 {
 	if d == Float64 || math.IsNaN(x) || math.IsInf(x, 0) {
 		return x
 	}
-	if math.Abs(x) < math.Ldexp(1, emin) { // subnormal: a whole number of smallest steps
+	if math.Abs(x) < math.Ldexp(1, emin) { // subnormal: a multiple of the smallest step
 		step := math.Ldexp(1, emin+1-bits)
 		return math.Copysign(math.RoundToEven(x/step)*step, x)
 	}
-	// Add just under half of the last place, one more if that place is odd, and
-	// cut: a carry runs into the exponent, as it should.
+	// Add just under half of the last place, and one more if that place is odd,
+	// then truncate. A carry increments the exponent, as it should.
 	drop := 53 - bits
 	b := math.Float64bits(x)
 	b += 1<<(drop-1) - 1 + b>>drop&1
@@ -140,7 +142,7 @@ func (d DType) Bits16(x float64) uint16 {
 			return 0x7e00
 		case math.IsInf(x, 0):
 			return sign | 0x7c00
-		case x < 0x1p-14: // subnormal: counts of 2^-24
+		case x < 0x1p-14: // subnormal: in units of 2^-24
 			return sign | uint16(x*0x1p24)
 		}
 		b := math.Float64bits(x)

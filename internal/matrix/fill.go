@@ -1,6 +1,6 @@
 package matrix
 
-// Operand names the two factors of a product; each has its own stream of numbers.
+// Operand names the two factors of a product. Each has its own stream of numbers.
 type Operand uint64
 
 const (
@@ -8,16 +8,16 @@ const (
 	B
 )
 
-// A Stream yields the elements of one operand: element i, counted row by row in
-// memory, depends on the seed, the operand and i alone, so that any process can
-// make the same matrix, or any part of it, without being sent it. The numbers
-// are uniform in [-1, 1) and use all bits of the mantissa, or uniform among the
-// integers of their type: zeros or few values would let a GPU draw less power and
-// clock higher.
+// A Stream yields the elements of one operand. Element i, counted row by row in
+// memory, depends only on the seed, the operand and i, so that any process can
+// generate the same matrix, or a part of it, instead of receiving it. The numbers
+// are uniform in [-1, 1) and use all bits of the mantissa, or are uniform among the
+// integers of their type: with zeros or few distinct values, a GPU would draw less
+// power and clock higher.
 //
 // The generator is splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom
-// Number Generators, OOPSLA 2014): element i takes its top bits, 53 for Float64,
-// 8 for Int8, as they are, and 24 for the others, which all fit a float32 and are
+// Number Generators, OOPSLA 2014). An element takes its top bits: 53 for Float64, 8
+// for Int8, and 24 for the other types, which all fit into a float32 and are
 // rounded from there.
 type Stream struct {
 	key   uint64
@@ -32,13 +32,13 @@ func mix(z uint64) uint64 {
 	return z ^ z>>31
 }
 
-// NewStream returns the elements of operand o of the problem with that seed.
+// NewStream returns the stream of operand o for a seed.
 func NewStream(seed uint64, o Operand, d DType) Stream {
 	return Stream{mix(seed*2 + uint64(o)), d}
 }
 
-// At returns element i, rounded to the stream's type. What a lane calls TF32 is
-// a full float32 in memory; its rounding belongs to the multiplication.
+// At returns element i, rounded to the stream's type. For TF32 it is a full
+// float32; the rounding is part of the multiplication.
 func (s Stream) At(i int) float64 {
 	z := mix(s.key + uint64(i+1)*golden)
 	switch s.dtype {
@@ -52,7 +52,7 @@ func (s Stream) At(i int) float64 {
 	return s.dtype.Round(float64(z>>40)*0x1p-23 - 1)
 }
 
-// Fill64 fills dst with the stream's elements from number from on.
+// Fill64 fills dst with the elements of the stream, starting with element from.
 func (s Stream) Fill64(dst []float64, from int) {
 	for i := range dst {
 		dst[i] = s.At(from + i)
@@ -66,7 +66,7 @@ func (s Stream) Fill32(dst []float32, from int) {
 	}
 }
 
-// Fill16 is Fill64 for storage as the bit patterns of Float16 or BFloat16.
+// Fill16 is Fill64 for bit patterns of Float16 or BFloat16.
 func (s Stream) Fill16(dst []uint16, from int) {
 	for i := range dst {
 		dst[i] = s.dtype.Bits16(s.At(from + i))

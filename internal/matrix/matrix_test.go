@@ -15,7 +15,7 @@ func TestParseDType(t *testing.T) {
 			t.Errorf("ParseDType(%q) = %q, %v, want %q", s, got, err, want)
 		}
 	}
-	for _, s := range []string{"float12", "int32"} { // no product is asked for by the type of its sums
+	for _, s := range []string{"float12", "int32"} { // int32 is a type of sums, not of operands
 		if d, err := ParseDType(s); err == nil {
 			t.Errorf("ParseDType(%q) = %q", s, d)
 		}
@@ -46,7 +46,7 @@ func TestRound(t *testing.T) {
 		{Float16, 0x1p-24, 0x1p-24},
 		{Float16, 0x1p-25, 0},
 		{Float16, 0x1.8p-25, 0x1p-24},
-		{Float16, 0x1.ffcp-15, 0x1.ff8p-15 + 0x1p-25 + 0x1p-25}, // 2045.5 steps: to the even 2046
+		{Float16, 0x1.ffcp-15, 0x1.ff8p-15 + 0x1p-25 + 0x1p-25}, // 2045.5 steps: rounds to the even 2046
 		{BFloat16, 1 + 0x1p-8, 1},
 		{BFloat16, 1 + 0x1.8p-7, 1 + 0x1p-6},
 		{BFloat16, 0x1.ffp127, inf},
@@ -62,7 +62,7 @@ func TestRound(t *testing.T) {
 			t.Errorf("%s.Round(%x) = %x, want %x", tt.d, -tt.x, got, -tt.want)
 		}
 	}
-	for x, want := range map[float64]float64{-1e9: -128, -128.5: -128, 127.5: 127, inf: 127} { // there is one more below 0 than above
+	for x, want := range map[float64]float64{-1e9: -128, -128.5: -128, 127.5: 127, inf: 127} { // the range has one more number below 0 than above
 		if got := Int8.Round(x); got != want {
 			t.Errorf("int8.Round(%v) = %v, want %v", x, got, want)
 		}
@@ -91,7 +91,7 @@ func TestRoundAgreesWithHardware(t *testing.T) {
 	}
 }
 
-// Every 16-bit pattern must survive the way there and back.
+// Every 16-bit pattern survives the conversion to a number and back.
 func TestBits16RoundTrip(t *testing.T) {
 	for _, d := range []DType{Float16, BFloat16} {
 		for b := range 1 << 16 {
@@ -110,8 +110,8 @@ func TestBits16RoundTrip(t *testing.T) {
 	}
 }
 
-// The first elements are part of the worker protocol: other languages make the
-// same ones.
+// The first elements are part of the worker protocol: other languages must generate
+// the same ones.
 func TestStreamIsFixed(t *testing.T) {
 	tests := []struct {
 		seed uint64
@@ -138,7 +138,7 @@ func TestStreamIsFixed(t *testing.T) {
 	}
 }
 
-// cut24 keeps the 24 top bits of a number made of 53.
+// cut24 keeps the top 24 bits of a number that was made from 53.
 func cut24(x float64) float64 { return math.Floor((x+1)*0x1p23)*0x1p-23 - 1 }
 
 func TestFillAgrees(t *testing.T) {
@@ -175,8 +175,8 @@ func TestFillAgrees(t *testing.T) {
 	}
 }
 
-// product computes op(A)·op(B) of seeded operands the long way: every operand
-// element is cut by operand, every step of a sum rounded by acc, C by out.
+// product computes op(A)·op(B) of seeded operands directly: every operand element
+// is rounded to operand, every step of a sum to acc, and C to out.
 func product(p Problem, operand, acc, out DType) []float64 {
 	a, b := NewStream(p.Seed, A, p.In), NewStream(p.Seed, B, p.In)
 	c := make([]float64, p.M*p.N)
@@ -199,7 +199,7 @@ func product(p Problem, operand, acc, out DType) []float64 {
 	return c
 }
 
-// saturated stands for int8 operands that are cut to −64 … 63.
+// saturated stands for int8 operands that are clamped to −64 … 63.
 const saturated DType = "saturated"
 
 func cut(operand DType, x float64) float64 {
@@ -229,7 +229,7 @@ func TestCheck(t *testing.T) {
 	tests := []struct {
 		name       string
 		p          Problem
-		acc, out   DType // asked for
+		acc, out   DType // requested
 		with       arithmetic
 		operand    DType
 		passed     bool
@@ -274,7 +274,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// An integer that is off by one is wrong, also where a float32 could not show it.
+// An integer that is off by one is wrong, even where a float32 would not show it.
 func TestCheckSeesOneWrongInteger(t *testing.T) {
 	p := Problem{M: 3, N: 5, K: 40_000, In: Int8, Seed: 9}
 	r, err := NewReference(context.Background(), p)
@@ -294,7 +294,7 @@ func TestCheckSeesOneWrongInteger(t *testing.T) {
 	}
 }
 
-// One wrong element among all must be seen, wherever it is.
+// A single wrong element is detected, wherever it is.
 func TestCheckSeesOneWrongElement(t *testing.T) {
 	p := Problem{M: 30, N: 50, K: 200, In: Float32, Seed: 9}
 	r, err := NewReference(context.Background(), p)
@@ -346,6 +346,6 @@ func BenchmarkReference(b *testing.B) {
 	}
 }
 
-// streamA are the first elements of operand A with seed 1, from a Python version
-// of the generator.
+// streamA is the first elements of operand A with seed 1, from a Python version of
+// the generator.
 var streamA = [3]float64{-0x1.f75ebeb28b0f8p-2, 0x1.943251acc9596p-1, -0x1.0246e444e9320p-2}

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
 // A config is what is read of a model's config.json. Models that also see keep
@@ -42,7 +44,7 @@ type textConfig struct {
 	LocalExperts int64 `json:"num_local_experts"`
 }
 
-const wantsFolder = "a model's folder holds config.json, tokenizer.json and model.safetensors"
+var wantsFolder = fault.Advice("a model's folder holds config.json, tokenizer.json and model.safetensors")
 
 // openFolder reads what MLX and Transformers load.
 func openFolder(path string) (Model, error) {
@@ -55,7 +57,7 @@ func openFolder(path string) (Model, error) {
 		return Model{}, invalid(wantsFolder, "%s: config.json cannot be read: %v", path, err)
 	}
 	if !slices.ContainsFunc(c.Architectures, generates) {
-		return Model{}, invalid("name a model that does", "%s holds a model that does not generate text: %s %s", path, c.Type, strings.Join(c.Architectures, ", "))
+		return Model{}, invalid(fault.Advice("name a model that does"), "%s holds a model that does not generate text: %s %s", path, c.Type, strings.Join(c.Architectures, ", "))
 	}
 	size := c.textConfig
 	if c.Text != nil {
@@ -120,15 +122,15 @@ func missingPart(path string) string {
 	return ""
 }
 
-// inFolder is the way out for a folder that is no model: the GGUF file in it.
-func inFolder(path string) string {
+// inFolder says what to do with a folder that is no model: name the GGUF file in it.
+func inFolder(path string) fault.Remedies {
 	if files, _ := filepath.Glob(filepath.Join(escaped(path), "*.gguf")); len(files) > 0 {
-		return "name the file: " + files[0]
+		return fault.Advice("name the file: " + files[0])
 	}
 	return wantsFolder
 }
 
-// escaped makes a path mean itself in a pattern.
+// escaped returns a pattern that matches only the path itself.
 func escaped(path string) string {
 	if filepath.Separator == '\\' {
 		return path // where patterns cannot be escaped
@@ -233,7 +235,7 @@ func readSafetensors(path string) (tensors map[string]tensor, size int64, err er
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, 0, invalid("", "%s cannot be read: %v", path, cause(err))
+		return nil, 0, invalid(nil, "%s cannot be read: %v", path, cause(err))
 	}
 	damaged := func(err error) error {
 		return invalid(again, "%s is cut off, damaged or no safetensors file: %v", path, err)

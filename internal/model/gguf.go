@@ -14,12 +14,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
 // part is the name of one of several files that hold a model together.
 var part = regexp.MustCompile(`^(.*)-(\d{5})-of-(\d{5})\.gguf$`)
 
-const again = "download it again: gpuplay models get checks size and SHA-256"
+var again = fault.Remedies{fault.Run("download it again: {} checks size and SHA-256", "gpuplay", "models", "get")}
 
 // openGGUF reads a GGUF file's metadata and its list of tensors.
 func openGGUF(path string) (Model, error) {
@@ -47,7 +49,7 @@ func openGGUF(path string) (Model, error) {
 		}
 		info, err := os.Stat(file)
 		if err != nil {
-			return Model{}, invalid("", "%s cannot be read: %v", file, cause(err))
+			return Model{}, invalid(nil, "%s cannot be read: %v", file, cause(err))
 		}
 		m.Bytes += info.Size()
 		for _, t := range h.tensors {
@@ -58,7 +60,7 @@ func openGGUF(path string) (Model, error) {
 	}
 	m.Architecture = first.text("general.architecture")
 	if what := instead(first.text("general.type"), m.Architecture); what != "" {
-		return Model{}, invalid("name the model's own file", "%s is no language model but %s", path, what)
+		return Model{}, invalid(fault.Advice("name the model's own file"), "%s is no language model but %s", path, what)
 	}
 	of := func(key string) int { return int(min(first.number(m.Architecture+"."+key), math.MaxInt32)) }
 	m.Name = first.text("general.name")
@@ -71,28 +73,28 @@ func openGGUF(path string) (Model, error) {
 	return m, nil
 }
 
-// begins looks at the first bytes, where what is no GGUF file at all shows.
+// begins checks the first bytes, which tell whether this is a GGUF file at all.
 func begins(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
-		return invalid("", "%s cannot be read: %v", path, cause(err))
+		return invalid(nil, "%s cannot be read: %v", path, cause(err))
 	}
 	defer f.Close()
 	head := make([]byte, 64)
 	n, err := io.ReadFull(f, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return invalid("", "%s cannot be read: %v", path, cause(err))
+		return invalid(nil, "%s cannot be read: %v", path, cause(err))
 	}
 	head = head[:n]
 	switch {
 	case n == 0:
 		return invalid(again, "%s is empty", path)
 	case bytes.HasPrefix(head, []byte("version https://git-lfs")):
-		return invalid("git lfs pull fetches the model", "%s is a pointer of Git LFS, not the model", path)
+		return invalid(fault.Remedies{fault.Run("{} fetches the model", "git", "lfs", "pull")}, "%s is a pointer of Git LFS, not the model", path)
 	case bytes.HasPrefix(bytes.ToLower(bytes.TrimSpace(head)), []byte("<")):
-		return invalid("a download ended at a page, perhaps one to log in: gpuplay models get downloads models", "%s is a web page, not a GGUF file", path)
+		return invalid(fault.Remedies{fault.Run("a download ended at a page, perhaps one to log in: {} downloads models", "gpuplay", "models", "get")}, "%s is a web page, not a GGUF file", path)
 	case !bytes.HasPrefix(head, []byte("GGUF")):
-		return invalid("name a .gguf file, or a folder with config.json for MLX and PyTorch", "%s is not a GGUF file: it begins with %q", path, head[:min(n, 4)])
+		return invalid(fault.Advice("name a .gguf file, or a folder with config.json for MLX and PyTorch"), "%s is not a GGUF file: it begins with %q", path, head[:min(n, 4)])
 	case n < 8:
 		return invalid(again, "%s is cut off after %d bytes", path, n)
 	}
@@ -102,7 +104,7 @@ func begins(path string) error {
 		version = big
 	}
 	if version < oldestGGUF || version > newestGGUF {
-		return invalid("take a file of a version that is known, or a newer gpuplay", "%s is GGUF version %d; versions %d to %d are known", path, version, oldestGGUF, newestGGUF)
+		return invalid(fault.Advice("take a file of a version that is known, or a newer gpuplay"), "%s is GGUF version %d; versions %d to %d are known", path, version, oldestGGUF, newestGGUF)
 	}
 	return nil
 }
@@ -115,7 +117,7 @@ func whole(path string, p []string) ([]string, error) {
 		return filepath.Join(filepath.Dir(path), fmt.Sprintf("%s-%05d-of-%05d.gguf", p[1], i, of))
 	}
 	if number != 1 {
-		return nil, invalid("name the first: "+name(1), "%s is part %d of %d of a model", path, number, of)
+		return nil, invalid(fault.Advice("name the first: "+name(1)), "%s is part %d of %d of a model", path, number, of)
 	}
 	files := []string{path}
 	for i := 2; i <= of; i++ {
@@ -127,7 +129,7 @@ func whole(path string, p []string) ([]string, error) {
 	return files, nil
 }
 
-// instead says what a file holds that generates no text, "" for one that does.
+// instead returns what a file holds that does not generate text, "" if it does.
 // general.type is "model" where it is left out.
 func instead(kind, architecture string) string {
 	switch {
@@ -161,14 +163,14 @@ func quantization(h header, held map[uint32]int64) string {
 	return most
 }
 
-// weights add up what a token costs.
+// weights add up what generating a token and reading a prompt cost.
 type weights struct {
 	bytes, embeddingBytes, expertBytes int64
 	matrices, outputs, expertMatrices  int64 // parameters; outputs: of the embedding and the output layer
 	output                             bool  // a layer of its own, not the embedding again
 }
 
-// add takes a tensor under its name in GGUF or in safetensors.
+// add counts a tensor, by its name in GGUF or in safetensors.
 func (w *weights) add(name string, dimensions int, parameters, bytes int64) {
 	w.bytes += bytes
 	if dimensions >= 2 {
@@ -188,7 +190,8 @@ func (w *weights) add(name string, dimensions int, parameters, bytes int64) {
 	}
 }
 
-// cost returns what Model says of a token, when each uses so many of the experts.
+// cost returns Model's TokenBytes and PromptParameters where each token uses some of
+// the experts; 0 experts stand for a model without.
 func (w *weights) cost(used, experts int64) (tokenBytes, promptParameters int64) {
 	tokenBytes, promptParameters = w.bytes, w.matrices-w.outputs
 	if w.output {

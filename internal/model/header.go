@@ -235,7 +235,7 @@ func (r *reader) tensor() ggmlTensor {
 	t.dimensions = int(n)
 	for range n {
 		d := r.uint64()
-		if d > 0 && uint64(t.parameters) > math.MaxInt64/1024/d { // no type takes 1024 bytes an element
+		if d > 0 && uint64(t.parameters) > math.MaxInt64/1024/d { // no type takes 1024 bytes per element
 			r.fail("the tensor %s is too large", t.name)
 			return t
 		}

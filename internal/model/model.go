@@ -7,14 +7,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/agext/levenshtein"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
 )
@@ -27,7 +24,7 @@ const (
 	Safetensors Format = "safetensors" // a folder with config.json, as MLX and Transformers load it
 )
 
-// Runtimes that can run a model, as --runtime calls them.
+// Runtimes that can run a model.
 const (
 	LlamaCpp = "llama.cpp"
 	MLX      = "mlx"
@@ -64,21 +61,21 @@ type Model struct {
 
 // Open reads what a model's files say: a GGUF file, the first of several that
 // belong together, or a folder that Transformers or MLX can load. Its errors are
-// bench.Errors that name the file, what is wrong with it and the way out.
+// fault.Errors that name the file, what is wrong with it and what to do.
 func Open(path string) (Model, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return Model{}, invalid("gpuplay models lists those that are here", "there is no file or folder %s", path)
+		return Model{}, invalid(fault.Remedies{listed("{} lists those that are here")}, "there is no file or folder %s", path)
 	case err != nil:
-		return Model{}, invalid("", "%s cannot be read: %v", path, cause(err))
+		return Model{}, invalid(nil, "%s cannot be read: %v", path, cause(err))
 	}
 	var m Model
 	switch {
 	case info.IsDir():
 		m, err = openFolder(path)
 	case !info.Mode().IsRegular():
-		return Model{}, invalid("name a GGUF file or a model's folder", "%s is neither a file nor a folder", path)
+		return Model{}, invalid(fault.Advice("name a GGUF file or a model's folder"), "%s is neither a file nor a folder", path)
 	default:
 		m, err = openGGUF(path)
 	}
@@ -124,21 +121,28 @@ func pick(found []Model, word string) (Model, error) {
 	case len(part) == 1:
 		return part[0], nil
 	case len(part) > 1:
-		return Model{}, invalid("write more of the name: "+refs(part), "%d models here are called %q", len(part), word)
+		return Model{}, invalid(fault.Advice("write more of the name: "+refs(part)), "%d models here are called %q", len(part), word)
 	case len(found) == 0:
-		return Model{}, notHere(word, "no model was found on this machine: gpuplay models get "+suggestion(word))
+		return Model{}, notHere(word, download("no model was found on this machine", word))
 	}
 	if near := nearest(found, want); near != "" {
-		return Model{}, notHere(word, "did you mean "+near+"? gpuplay models lists all that are here")
+		return Model{}, notHere(word, fault.Remedy{Text: "did you mean " + near + "?"}, listed("{} lists all that are here"))
 	}
-	return Model{}, notHere(word, "gpuplay models lists those that are here, gpuplay models get "+suggestion(word)+" downloads one")
+	return Model{}, notHere(word, listed("{} lists those that are here"), download("{} downloads one", word))
 }
 
-func notHere(word, hint string) error {
-	return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("no model %q on this machine", word), Remedies: fault.Advice(hint)}
+func notHere(word string, remedies ...fault.Remedy) error {
+	return fault.Errorf(fault.Unavailable, "no model %q on this machine", word).With(remedies...)
 }
 
-// suggestion is what models get could be asked for.
+// listed and download are the commands that a person without a model needs.
+func listed(text string) fault.Remedy { return fault.Run(text, "gpuplay", "models") }
+
+func download(text, word string) fault.Remedy {
+	return fault.Run(text, "gpuplay", "models", "get", suggestion(word))
+}
+
+// suggestion returns what to write after "gpuplay models get".
 func suggestion(word string) string {
 	owner, name, ok := strings.Cut(word, "/")
 	if ok && owner != "" && name != "" && !strings.Contains(name, "/") && !strings.HasPrefix(word, ".") {
@@ -147,7 +151,7 @@ func suggestion(word string) string {
 	return "OWNER/NAME"
 }
 
-// names are what a model answers to, in lower case.
+// names are the names by which a model can be asked for, in lower case.
 func (m Model) names() []string {
 	names := []string{m.Ref, m.Name, stem(m.Path), filepath.Base(m.Path)}
 	if m.Format == GGUF && m.Place == placeHuggingFace {
@@ -174,19 +178,21 @@ func refs(list []Model) string {
 // nearest returns the Ref of the model whose name a mistyped word is closest to,
 // "" when none is close.
 func nearest(found []Model, word string) string {
-	best, near := "", 0.5
+	var names, of []string
 	for _, m := range found {
 		for _, n := range m.names() {
-			if s := levenshtein.Similarity(word, n, nil); s > near {
-				best, near = m.Ref, s
-			}
+			names, of = append(names, n), append(of, m.Ref)
 		}
 	}
-	return best
+	near := fault.Nearest(word, names)
+	if len(near) == 0 {
+		return ""
+	}
+	return of[slices.Index(names, near[0])]
 }
 
-// sortByUse puts first what is best to try: what fits into the free memory, what
-// can be talked to, what is small.
+// sortByUse sorts models by how good they are to try: first those that fit into the
+// free memory, among these those with a chat template, then small ones.
 func sortByUse(list []Model, free int64) {
 	rank := func(m Model) int {
 		rank := 0
@@ -203,9 +209,9 @@ func sortByUse(list []Model, free int64) {
 	})
 }
 
-// Fits reports whether the weights fit into so many bytes of memory with a fifth
-// of them for what a runtime needs beside: the cache of keys and values of a
-// short text, and its buffers.
+// Fits reports whether the weights fit into that many bytes of memory together with
+// what else a runtime needs, for which a fifth of the weights is allowed: the cache
+// of keys and values of a short text, and buffers.
 func (m Model) Fits(free int64) bool { return m.Bytes+m.Bytes/5 <= free }
 
 // stem is a file's name without its ending and, of a split model, without the
@@ -230,6 +236,6 @@ func cause(err error) error {
 	return err
 }
 
-func invalid(hint, format string, args ...any) error {
-	return &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf(format, args...), Remedies: fault.Advice(hint)}
+func invalid(remedies fault.Remedies, format string, args ...any) error {
+	return fault.Errorf(fault.Invalid, format, args...).With(remedies...)
 }

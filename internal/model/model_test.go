@@ -108,7 +108,7 @@ func TestOpenNoModel(t *testing.T) {
 		_, err := Open(path)
 		var e *fault.Error
 		if !errors.As(err, &e) || !errors.Is(err, fault.Invalid) || !strings.Contains(e.Message, path) || !strings.Contains(e.Message, tt.says) || !strings.Contains(e.Remedies.String(), tt.hint) {
-			t.Errorf("%s: %v (%+v), want %q and the way out %q", tt.name, err, e, tt.says, tt.hint)
+			t.Errorf("%s: %v (%+v), want %q and the remedy %q", tt.name, err, e, tt.says, tt.hint)
 		}
 	}
 	_, err := Open(filepath.Join(dir, "none.gguf"))
@@ -262,7 +262,7 @@ func TestFind(t *testing.T) {
 	}
 	want := []string{
 		"Hugging Face Qwen/Small-GGUF:F16", "Ollama small:latest", // to be talked to
-		"Hugging Face mlx-community/Small-4bit", "--model-dir " + at("own", "deep", "base.gguf"), "LM Studio someone/Repo-GGUF/lm-Q8.gguf",
+		"Hugging Face mlx-community/Small-4bit", "your folders " + at("own", "deep", "base.gguf"), "LM Studio someone/Repo-GGUF/lm-Q8.gguf",
 	}
 	if d := cmp.Diff(want, refs); d != "" {
 		t.Error(d)

@@ -9,12 +9,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
 // Places are the folders in which programs keep models, each with the variables
 // and defaults that name it. One that is not there is no error.
 type Places struct {
-	Dirs        []string // of the user's own: --model-dir
+	Dirs        []string // of the user's own
 	HuggingFace string   // HF_HUB_CACHE, HF_HOME/hub, ~/.cache/huggingface/hub
 	Ollama      []string // OLLAMA_MODELS, ~/.ollama/models
 	LMStudio    []string // ~/.lmstudio/models, ~/.cache/lm-studio/models
@@ -24,7 +26,7 @@ type Places struct {
 
 // What Model.Place says.
 const (
-	placeDir         = "--model-dir"
+	placeDir         = "your folders"
 	placeHuggingFace = "Hugging Face"
 	placeOllama      = "Ollama"
 	placeLMStudio    = "LM Studio"
@@ -38,7 +40,7 @@ func Find(ctx context.Context, p Places) (found []Model, unusable []error) {
 	s := search{ctx: ctx, seen: map[string]bool{}}
 	for _, dir := range p.Dirs {
 		if _, err := os.Stat(dir); err != nil {
-			s.unusable = append(s.unusable, invalid("name a folder with models in it", "--model-dir %s: %v", dir, cause(err)))
+			s.unusable = append(s.unusable, invalid(fault.Remedies{fault.Change("model-dir", "{} names a folder with models in it")}, "%s: %v", dir, cause(err)))
 		}
 		s.walk(dir, placeDir)
 	}
@@ -233,14 +235,15 @@ func (s *search) ollama(root string) {
 		case d.IsDir() || strings.HasPrefix(d.Name(), "."):
 			return nil
 		}
+		below, _ := filepath.Rel(manifests, path)
+		name := ollamaName(filepath.ToSlash(below))
 		text, err := os.ReadFile(path)
 		var m manifest
 		if err != nil || json.Unmarshal(text, &m) != nil {
-			s.unusable = append(s.unusable, invalid("ollama pull mends it", "%s is no manifest of Ollama's", path))
+			s.unusable = append(s.unusable, invalid(fault.Remedies{fault.Run("{} fetches it again", "ollama", "pull", name)}, "%s is no manifest of Ollama's", path))
 			return nil
 		}
-		below, _ := filepath.Rel(manifests, path)
-		s.ollamaModel(root, ollamaName(filepath.ToSlash(below)), m)
+		s.ollamaModel(root, name, m)
 		return nil
 	})
 }
@@ -267,7 +270,7 @@ func (s *search) ollamaModel(root, name string, m manifest) {
 		return // one that runs elsewhere, or not as GGUF
 	}
 	if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-		s.unusable = append(s.unusable, invalid("ollama pull "+name+" fetches it", "%s: its file is missing from %s", name, filepath.Join(root, "blobs")))
+		s.unusable = append(s.unusable, invalid(fault.Remedies{fault.Run("{} fetches it", "ollama", "pull", name)}, "%s: its file is missing from %s", name, filepath.Join(root, "blobs")))
 		return
 	}
 	s.add(file, placeOllama, name, func(m *Model) {

@@ -9,7 +9,7 @@ import (
 
 // Tiny returns a GGUF file of 115 kB with which a runtime can show that it computes
 // on this machine at all: a Llama of one layer with random weights, whose tokens
-// are bytes. It says nothing of sense.
+// are bytes. Its output is meaningless.
 func Tiny() []byte {
 	const (
 		embedding, hidden, heads = 32, 64, 4
@@ -97,9 +97,9 @@ func Tiny() []byte {
 	for i := range weights {
 		weights[i] = random.Float32() - 0.5
 	}
-	// A row of zeros in the output makes a token's score 0, which is never the largest:
-	// only tokens that are seen are said, since a server may refuse an answer that is
-	// no UTF-8.
+	// A row of zeros in the output makes a token's score 0, which is never the largest,
+	// so that only printable characters are generated: a server may refuse an answer
+	// that is not valid UTF-8.
 	output := weights[embedding*vocabulary+embedding:][:embedding*vocabulary]
 	for i := range vocabulary {
 		if b := i - specials; b < ' ' || b > '~' {

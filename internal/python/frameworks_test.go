@@ -120,7 +120,7 @@ func extend(c *worker.Client, code string) {
 
 func namesTraps(t *testing.T, c *worker.Client, d hardware.Device, threads int, notes []string) {
 	g := bench.Square(256, matrix.Float32)
-	task, err := c.Prepare(limit(t), d, g, 1)
+	task, err := c.Prepare(limit(t), d, g, 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func computesAll(t *testing.T, c *worker.Client, d hardware.Device) {
 	for _, sum := range []bool{false, true} {
 		g := bench.Square(1, matrix.Float32)
 		g.M, g.Sum = 1<<12, sum
-		task, err := c.Prepare(limit(t), d, g, 1)
+		task, err := c.Prepare(limit(t), d, g, 1, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -217,7 +217,25 @@ func TestDecisions(t *testing.T) {
 
 		{"mlx", `why_no_gpu("linux", "x86_64")["reason"]`, `this MLX is a CPU-only build`},
 		{"mlx", `why_no_gpu("darwin", "x86_64")["reason"]`, `this Python is built for x86_64: MLX's Metal needs Apple silicon`},
-		{"mlx", `why_no_gpu("darwin", "arm64")["fix"]`, `update macOS: 14 or newer`},
+		{"mlx", `why_no_gpu("darwin", "arm64")["remedies"][0]["text"]`, `update macOS: 14 or newer`},
+		{"mlx", `gpu_uuid("5d4bf5a4-1")`, `GPU-5d4bf5a4-1`},
+		{"mlx", `gpu_uuid("GPU-5d4bf5a4-1")`, `GPU-5d4bf5a4-1`},
+		{"mlx", `gpu_uuid(None)`, ``},
+
+		// vendor 8086, product e20b, revision 0, domain 0, bus 03, device 0, function 0
+		{"torch", `intel_address("86800be2-0000-0000-0300-000000000000", 0xe20b)`, `0000:03:00.0`},
+		{"torch", `intel_address("86800be2000001008102010001000001", 0xe20b)`, `<nil>`}, // not zeros where there must be
+		{"torch", `intel_address("86800be2000001008102010000000001", 0xe20b)`, `0001:81:02.1`},
+		{"torch", `intel_address("86800be2-0000-0000-0300-000000000000", 0x56a0)`, `<nil>`}, // another product
+		{"torch", `intel_address("12345678-0000-0000-0300-000000000000", 0x7856)`, `<nil>`},
+		{"torch", `intel_address("", 0)`, `<nil>`},
+
+		{"torch", `pip_install("torch", text="x")["command"][1:]`, `-m`},
+		{"torch", `understood(b'{"id": 1, "bytes": true}')[1]`, `True is no number of bytes`},
+		{"torch", `understood(b'{"id": 1, "bytes": -1}')[1]`, `-1 is no number of bytes`},
+		{"torch", `understood(b'[1]')[1]`, `request is not understood: it is no object`},
+		{"torch", `stop_of({"op": "stop", "args": {"request": 7}})`, `7`},
+		{"torch", `stop_of({"op": "stop"})`, `0`},
 
 		{"jax", `why_no("cuda", "cpu", {}, "Unknown backend cuda")[0]`, `JAX_PLATFORMS=cpu is set`},
 		{"jax", `why_no("cuda", None, {}, "Unknown backend cuda")[0]`, `JAX is installed without its CUDA plugin`},
@@ -251,7 +269,7 @@ func TestDecisions(t *testing.T) {
 func evaluate(t *testing.T, framework string, expressions []string) []any {
 	t.Helper()
 	c := client(t, python3(t), framework)
-	extend(c, "\nout.write(json.dumps(["+strings.Join(expressions, ",")+"]))\nout.flush()\nos._exit(0)\n")
+	extend(c, "\nout.write(json.dumps(["+strings.Join(expressions, ",")+"]).encode())\nout.flush()\nos._exit(0)\n")
 	cmd := exec.CommandContext(limit(t), c.Path, c.Args[1:]...)
 	cmd.Stdin = bytes.NewReader(c.Source)
 	text, err := cmd.Output()

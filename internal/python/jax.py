@@ -5,7 +5,7 @@ import importlib.metadata
 jax = None  # imported by inventory
 places = {}  # device id -> JAX's own device
 
-# Platforms as JAX calls them, with --device's name for them and the packages that
+# Platforms as JAX calls them, with gpuplay's name for them and the packages that
 # bring them.
 PLATFORMS = {"cuda": ("cuda", ("jax-cuda13-plugin", "jax-cuda12-plugin")), "rocm": ("rocm", ("jax-rocm7-plugin", "jax-rocm60-plugin")), "METAL": ("metal", ("jax-metal",))}
 
@@ -22,21 +22,20 @@ def installed(packages):
 
 
 def why_no(api, chosen, plugins, error):
-    """Why JAX has no device of that kind and the way out: chosen is JAX_PLATFORMS,
+    """Why JAX has no device of that kind, and remedies: chosen is JAX_PLATFORMS,
     plugins are the packages for it that are installed, error what JAX says."""
     if chosen:
-        return f"JAX_PLATFORMS={chosen} is set", "unset JAX_PLATFORMS"
+        return f"JAX_PLATFORMS={chosen} is set", [advice("unset JAX_PLATFORMS")]
     if plugins:
         named = ", ".join(f"{name} {version}" for name, version in plugins.items())
-        return f"{named} is installed and finds no device: {error}", "the plugin's version must be jaxlib's: pip install --upgrade jax " + " ".join(plugins)
+        return f"{named} is installed and finds no device: {error}", [pip_install("--upgrade", "jax", *plugins, text="the plugin's version must be jaxlib's")]
     if api == "metal":
-        return "JAX has no Metal plugin", "pip install jax-metal (experimental, for old versions of JAX)"
-    return "JAX is installed without its CUDA plugin", 'where there is an NVIDIA GPU, on Linux: pip install "jax[cuda13]"'
+        return "JAX has no Metal plugin", [pip_install("jax-metal", text="experimental, for old versions of JAX")]
+    return "JAX is installed without its CUDA plugin", [pip_install("jax[cuda13]", text="where there is an NVIDIA GPU, on Linux")]
 
 
 def inventory(cpu, threads):
     global jax
-    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # so that an index stays with its GPU
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # or it takes 75 % of a GPU's memory
     if threads:
         os.environ["PJRT_NPROC"] = os.environ["NPROC"] = str(threads)  # XLA's pool has no other setting
@@ -58,15 +57,19 @@ def inventory(cpu, threads):
         except RuntimeError as e:
             usual = "metal" if sys.platform == "darwin" else "cuda"
             if plugins or api in ("cpu", usual):
-                reason, fix = why_no(api, os.environ.get("JAX_PLATFORMS"), plugins, first_line(e))
-                missing.append({"api": api, "kind": "cpu" if api == "cpu" else "gpu", "reason": reason, "fix": fix})
+                reason, remedies = why_no(api, os.environ.get("JAX_PLATFORMS"), plugins, first_line(e))
+                missing.append({"api": api, "kind": "cpu" if api == "cpu" else "gpu", "reason": reason, "remedies": remedies})
             continue
-        for place in there:
-            if api == "cpu":
-                devices.append(device(place, id="cpu", name=cpu, kind="cpu", api="cpu"))
-                break  # XLA_FLAGS can make one CPU into many devices
+        if api == "cpu":
+            devices.append(device(there[0], id="cpu", name=cpu, kind="cpu", api="cpu"))  # XLA_FLAGS can make one CPU into many devices
+            continue
+        there = sorted(there, key=lambda place: place.local_hardware_id)
+        cards = nvidia_cards([place.device_kind for place in there], os.environ) if api == "cuda" else [{}] * len(there)
+        for place, card in zip(there, cards):
+            index = place.local_hardware_id
+            which = cuda_fields(index, card) if api == "cuda" else {"id": f"{api}:{index}", "index": index}
             name = cpu + " GPU" if api == "metal" else place.device_kind
-            devices.append(device(place, id=f"{api}:{place.local_hardware_id}", name=name, kind="gpu", api=api, versions={**versions, **plugins}))
+            devices.append(device(place, name=name, kind="gpu", api=api, versions={**versions, **plugins}, **which))
     return {"devices": devices, "missing": missing}
 
 

@@ -10,8 +10,8 @@ The file after it defines
         encode(prompt, chat)
                      the prompt's tokens, by the chat template if that is asked for
         generate(tokens, limit, ignore_end, candidates)
-                     continues greedily; yields a token, its text, the likeliest
-                     candidates with their logarithms of probability, None when
+                     continues greedily; yields a token, its text, the most probable
+                     candidates with the logarithms of their probabilities, None when
                      there are to be none, and the counts until then: prompt_tokens,
                      prompt_ns until the first token, tokens, token_ns since, finish
         peak()       the most memory since the model was loaded, in bytes
@@ -56,11 +56,11 @@ def encode_prompt(tokenizer, prompt, chat):
         return tokenizer.apply_chat_template([{"role": "user", "content": prompt}], add_generation_prompt=True, return_dict=False)
     tokens = tokenizer.encode(prompt)
     if not tokens:
-        raise Failure("invalid", "the prompt has no tokens", "--prompt with some words in it")
+        raise Failure("invalid", "the prompt has no tokens", change("prompt", "{} with some words in it"))
     return tokens
 
 
-def filler(count, vocabulary):
+def filler_tokens(count, vocabulary):
     """Tokens at random, always the same: what is timed is not what they say."""
     return [mix(i) % max(vocabulary, 1) for i in range(1, count + 1)]
 
@@ -98,7 +98,7 @@ def save(folder, write):
         shutil.rmtree(temp, ignore_errors=True)
 
 
-STATE = "gpuplay.json"  # what goes on with an adapter that is trained further
+STATE = "gpuplay.json"  # stays beside an adapter for whoever continues its training
 
 
 class Stopped(Exception):
@@ -114,23 +114,25 @@ class Training:
         self.done = self.first = settings["from"]
         self.last = self.first + iters
         self.saved = settings.get("saved", self.first if settings["resume"] else 0)  # the iteration that is safe on disk
-        self.seed = settings["seed"] + self.first  # going on is no repetition of the same batches
+        self.seed = settings["seed"] + self.first  # a training that continues does not repeat the same batches
         self.loss = None
 
     def iteration(self, loss, learning_rate, tokens_per_second, trained):
         """An iteration has been done."""
         self.done += 1
         if not math.isfinite(loss):
-            raise Failure("internal", f"the loss became {loss} in iteration {self.done}; {self.kept()}", f"--lr {learning_rate / 10:.0e}: a smaller one")
+            raise Failure("internal", f"the loss became {loss} in iteration {self.done}; {self.kept()}", change("lr", "a smaller one", f"{learning_rate / 10:.0e}"))
         self.loss = loss
-        event(iteration=self.done, loss=loss, learning_rate=learning_rate, tokens_per_second=tokens_per_second, trained_tokens=trained, peak=self.model.peak())
+        event("step", iteration=self.done, loss=loss, learning_rate=learning_rate, tokens_per_second=tokens_per_second, trained_tokens=trained, peak=self.model.peak())
         if self.done % self.settings["save_every"] == 0:
             self.save()
         if stopping():
             raise Stopped
 
     def validation(self, loss):
-        event(iteration=self.done, validation_loss=loss)
+        if not math.isfinite(loss):
+            raise Failure("internal", f"the validation loss became {loss} after iteration {self.done}; {self.kept()}", change("lr", "a smaller {}"))
+        event("step", iteration=self.done, validation_loss=loss)
 
     def kept(self):
         return f"the adapter of iteration {self.saved} is kept in {self.folder}" if self.saved else "nothing was saved before"
@@ -143,9 +145,10 @@ class Training:
             save(self.folder, self.write)
         except Exception as e:  # a library's own types among them
             why = getattr(e, "strerror", None) or first_line(e)
-            raise Failure("internal", f"the adapter of iteration {self.done} cannot be saved in {self.folder}: {why}; {self.kept()}", "free some space; --resume goes on from what is kept" if self.saved else "free some space, or name another place with --adapter")
+            raise Failure("internal", f"the adapter of iteration {self.done} cannot be saved in {self.folder}: {why}; {self.kept()}", advice("free some space"),
+                          change("resume", "{} continues from what is kept") if self.saved else change("adapter", "{} names another place"))
         self.saved = self.done
-        event(saved=self.done)
+        event("step", saved=self.done)
 
     def write(self, folder):
         self.model.write(folder)
@@ -153,15 +156,21 @@ class Training:
             json.dump({**self.settings["state"], "iterations": self.done}, file, indent=2)
 
 
+LESS_TRAINING = (change("batch", "a smaller {}"), change("layers", "fewer {}"), change("max-length", "a smaller {}"))
+
+
 class Worker(Requests):
     """Generates and fine-tunes; holds at most one model."""
 
-    operations = ("hello", "load", "generate", "tune", "train", "close")
-    smaller = "a smaller model or, when training, a smaller --batch or --max-length"
+    operations = ("load", "generate", "tune", "train", "close", "stop")
 
     def __init__(self, engine, framework):
         super().__init__(engine, framework)
         self.model = self.settings = None
+
+    @property
+    def smaller(self):
+        return LESS_TRAINING if self.settings else (advice("a smaller model"),)
 
     def refuse(self, op):
         if op in ("generate", "tune", "train", "close") and not self.model:
@@ -169,50 +178,47 @@ class Worker(Requests):
         if op == "train" and not self.settings:
             raise Failure("invalid", "train came before tune")
 
-    def load(self, request):
-        a = request["args"]
-        if self.devices is None:
-            raise Failure("invalid", "load came before hello")
+    def load(self, device, model, adapter, bits):
         if self.model:
             raise Failure("invalid", "load while another model is open")
-        if a["device"] not in self.devices:
-            raise Failure("invalid", f"{self.engine} has no device {a['device']!r}")
+        if device not in self.devices:
+            raise Failure("invalid", f"{self.engine} has no device {device!r}")
         try:
-            self.model = self.framework["Model"](a["device"], a["model"], a.get("adapter"), a.get("bits", 0))
+            self.model = self.framework["Model"](device, model, adapter, bits)
         except Failure:
             raise
         except Exception as e:
             if is_out_of_memory(e):
                 raise
-            raise Failure("invalid", f"{self.engine} cannot load {a['model']}: {type(e).__name__}: {first_line(e)}", "a folder as Hugging Face has it: config.json, *.safetensors, tokenizer.json, of an architecture that the framework knows")
+            raise Failure("invalid", f"{self.engine} cannot load {model}: {type(e).__name__}: {first_line(e)}",
+                          advice("a folder as Hugging Face has it: config.json, *.safetensors, tokenizer.json, of an architecture that the framework knows"))
         return self.model.facts()
 
-    def generate(self, request):
-        a = request["args"]
+    def generate(self, prompt, chat, filler, tokens, ignore_end, candidates):
         facts = self.model.facts()
-        tokens = self.model.encode(a["prompt"], a["chat"]) if not a["filler"] else filler(a["filler"], facts["vocabulary"])
-        if facts["context"] and len(tokens) + a["tokens"] > facts["context"]:
-            raise Failure("invalid", f"{len(tokens)} tokens of prompt and {a['tokens']} to generate are more than the {facts['context']} that this model takes", "a shorter --prompt or fewer --tokens")
+        prompted = self.model.encode(prompt, chat) if not filler else filler_tokens(filler, facts["vocabulary"])
+        if facts["context"] and len(prompted) + tokens > facts["context"]:
+            raise Failure("invalid", f"{len(prompted)} tokens of prompt and {tokens} to generate are more than the {facts['context']} that this model takes",
+                          change("prompt", "a shorter {}"), change("tokens", "fewer {}"))
         counts = {}
-        for token, text, likeliest, counts in self.model.generate(tokens, a["tokens"], a["ignore_end"], a["candidates"]):
-            named = {"candidates": [{"id": i, "text": self.model.tokenizer.decode([i]), "logprob": p} for i, p in likeliest]} if likeliest else {}
-            event(token=token, text=text, **named)
+        for token, text, probable, counts in self.model.generate(prompted, tokens, ignore_end, candidates):
+            named = {"candidates": [{"id": i, "text": self.model.tokenizer.decode([i]), "logprob": p} for i, p in probable if math.isfinite(p)]} if probable else {}
+            event("token", id=token, text=text, **named)
             if stopping():
                 break
         return {**counts, "peak": self.model.peak()}
 
-    def tune(self, request):
-        a = request["args"]
+    def tune(self, **settings):
         if self.settings:
             raise Failure("invalid", "tune: this model has its adapter")
-        rows = rows_of(a["train"])
-        valid = rows_of(a["valid"]) if a.get("valid") else []
-        facts = self.model.tune(a, rows, valid)
-        self.settings = a
+        rows = rows_of(settings["train"])
+        valid = rows_of(settings["valid"]) if settings.get("valid") else []
+        facts = self.model.tune(settings, rows, valid)
+        self.settings = settings
         return facts
 
-    def train(self, request):
-        training = Training(self.model, self.settings, request["args"]["iters"])
+    def train(self, iters):
+        training = Training(self.model, self.settings, iters)
         try:
             self.model.train(training)
         except Stopped:
@@ -220,15 +226,15 @@ class Worker(Requests):
         except Exception as e:
             if is_out_of_memory(e):  # what was trained is still there
                 training.save()
-                raise Failure("out_of_memory", f"memory ran out in iteration {training.done + 1}; {training.kept()}", "a smaller --batch, fewer --layers or a smaller --max-length")
+                raise Failure("out_of_memory", f"memory ran out in iteration {training.done + 1}; {training.kept()}", *LESS_TRAINING)
             raise
-        finally:  # training again goes on from here
+        finally:  # training again continues from here
             self.settings = {**self.settings, "from": training.done, "saved": training.saved}
         training.save()
         self.settings["saved"] = training.saved
         return {"iterations": training.done, "loss": training.loss, "peak": self.model.peak()}
 
-    def close(self, request):
+    def close(self):
         self.model.close()
         self.model = self.settings = None
         gc.collect()

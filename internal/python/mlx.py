@@ -11,19 +11,24 @@ threads_asked = 0
 
 
 def why_no_gpu(platform, machine):
-    """Why MLX has no GPU on such a machine, and the way out."""
+    """Why MLX has no GPU on such a machine, and the remedy."""
     if platform != "darwin":
-        return {"api": "cuda", "kind": "gpu", "reason": "this MLX is a CPU-only build", "fix": 'where there is an NVIDIA GPU, on Linux: pip install "mlx[cuda13]"'}
+        return {"api": "cuda", "kind": "gpu", "reason": "this MLX is a CPU-only build", "remedies": [pip_install("mlx[cuda13]", text="where there is an NVIDIA GPU, on Linux")]}
     if machine != "arm64":
-        return {"api": "metal", "kind": "gpu", "reason": f"this Python is built for {machine}: MLX's Metal needs Apple silicon", "fix": "use a native arm64 Python"}
-    return {"api": "metal", "kind": "gpu", "reason": "MLX finds no Metal device", "fix": "update macOS: 14 or newer"}
+        return {"api": "metal", "kind": "gpu", "reason": f"this Python is built for {machine}: MLX's Metal needs Apple silicon", "remedies": [advice("use a native arm64 Python")]}
+    return {"api": "metal", "kind": "gpu", "reason": "MLX finds no Metal device", "remedies": [advice("update macOS: 14 or newer")]}
+
+
+def gpu_uuid(said):
+    """A GPU's UUID as its driver writes it: MLX leaves out the beginning."""
+    return "GPU-" + said.removeprefix("GPU-") if said else ""
 
 
 def inventory(cpu, threads):
     global mx, threads_asked
     threads_asked = threads
     os.environ.setdefault("MLX_ENABLE_TF32", "0")  # on unless told otherwise; read once
-    mx = load("mlx.core", "MLX", '"mlx[cpu]"' if sys.platform == "linux" else "mlx")
+    mx = load("mlx.core", "MLX", "mlx[cpu]" if sys.platform == "linux" else "mlx")
     versions = {"python": sys.version.split()[0], "mlx": mx.__version__}
 
     def device(place, **fields):
@@ -33,14 +38,16 @@ def inventory(cpu, threads):
     devices = [device(mx.Device(mx.cpu, 0), id="cpu", name=cpu, kind="cpu", api="cpu")]
     if mx.metal.is_available():
         memory = mx.device_info().get("memory_size")
-        devices.append(device(mx.Device(mx.gpu, 0), id="metal:0", name=cpu + " GPU", kind="gpu", api="metal", **({"memory": memory} if memory else {})))
+        devices.append(device(mx.Device(mx.gpu, 0), id="metal:0", index=0, name=cpu + " GPU", kind="gpu", api="metal", **({"memory": memory} if memory else {})))
     elif mx.is_available(mx.gpu):
-        for i in range(mx.device_count(mx.gpu)):
-            place = mx.Device(mx.gpu, i)
-            info = mx.device_info(place)
-            fields = {key: info[said] for key, said in (("pci", "pci_bus_id"), ("memory", "total_memory")) if info.get(said)}
-            unique = info.get("uuid") or i
-            devices.append(device(place, id=f"cuda:{unique}", name=info.get("device_name", f"GPU {i}"), kind="gpu", api="cuda", **fields))
+        places_of = [mx.Device(mx.gpu, i) for i in range(mx.device_count(mx.gpu))]
+        infos = [mx.device_info(place) for place in places_of]
+        names = [info.get("device_name", f"GPU {i}") for i, info in enumerate(infos)]
+        for i, (place, info, name, card) in enumerate(zip(places_of, infos, names, nvidia_cards(names, os.environ))):
+            known = {"uuid": gpu_uuid(info.get("uuid")), "pci": info.get("pci_bus_id")}
+            which = cuda_fields(i, {**card, **{key: value for key, value in known.items() if value}})
+            memory = {"memory": info["total_memory"]} if info.get("total_memory") else {}
+            devices.append(device(place, name=name, kind="gpu", api="cuda", **which, **memory))
     missing = [] if len(devices) > 1 else [why_no_gpu(sys.platform, os.uname().machine if hasattr(os, "uname") else "")]
     return {"devices": devices, "missing": missing}
 
@@ -87,7 +94,7 @@ class Task:
         if api == "cpu" and sys.platform != "darwin":
             self.notes.append("MLX's CPU wheel has no optimised BLAS here: MLX is made for Apple GPUs")
         if api == "cpu" and threads_asked:
-            self.notes.append("MLX has no setting for threads: --threads does not reach it")
+            self.notes.append("MLX has no setting for threads: the number that was asked for does not reach it")
         if api != "cpu" and dtype == mx.float32:
             self.notes += switch_notes({"MLX_ENABLE_TF32": (("0",), "float32 may be computed as TF32")}, os.environ)
         if api == "cuda" and dtype == mx.float32:

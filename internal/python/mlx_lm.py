@@ -16,7 +16,7 @@ def inventory(cpu, threads):
     global generation, models, tuner, trainer, callbacks, datasets, flat
     found = arrays(cpu, threads)
     generation, models, tuner, trainer, callbacks, datasets = (
-        load("mlx_lm." + module, "mlx-lm", "mlx-lm", "gpuplay setup mlx")
+        load("mlx_lm." + module, "mlx-lm", "mlx-lm", command("gpuplay", "setup", "mlx"))
         for module in ("generate", "utils", "tuner.utils", "tuner.trainer", "tuner.callbacks", "tuner.datasets"))
     flat = load("mlx.utils", "MLX", "mlx").tree_flatten
     for device in found["devices"]:
@@ -78,11 +78,11 @@ class Model:
             self.tokenizer.eos_token_ids = None
         try:
             for r in generation.stream_generate(self.model, self.tokenizer, tokens, limit, stream=mx.default_stream(self.place)):
-                likeliest = None
+                probable = None
                 if candidates:
                     best = mx.argsort(-r.logprobs)[:candidates]
-                    likeliest = list(zip(best.tolist(), r.logprobs[best].tolist()))
-                yield r.token, r.text, likeliest, {
+                    probable = list(zip(best.tolist(), r.logprobs[best].tolist()))
+                yield r.token, r.text, probable, {
                     "prompt_tokens": r.prompt_tokens, "prompt_ns": int(r.prompt_tokens / r.prompt_tps * 1e9),
                     "tokens": r.generation_tokens, "token_ns": int(r.generation_tokens / r.generation_tps * 1e9),
                     "finish": r.finish_reason or "",

@@ -1,71 +1,28 @@
-// Package python starts the workers that are written in Python: it holds their
-// source, one file a framework beside worker.py, and finds the interpreter that
-// a user's framework is installed in.
+// Package python starts the workers that are written in Python: it lists the
+// frameworks, holds their workers' source, one file per framework beside worker.py,
+// and finds the interpreter that a user's framework is installed in.
 package python
 
 import (
 	"context"
-	"embed"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gpuplay/gpuplay/internal/disk"
 )
-
-//go:embed *.py
-var files embed.FS
-
-// boot reads the program from stdin, so that no file is left anywhere and a
-// traceback still has names and lines. The current folder leaves the search
-// path: a file called torch.py in it is not what the user means.
-const boot = `import sys
-sys.path[:] = [p for p in sys.path if p]
-n, engine, names = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
-parts = sys.stdin.buffer.read(n).split(b"\0")
-space = {"__name__": "gpuplay"}
-for name, part in zip(names, parts):
-    exec(compile(part, name, "exec"), space)
-space["serve"](engine, space, sys.stdin.buffer)`
-
-// languageModels are the frameworks that run language models, with the files that
-// their workers are made of: each stands on a framework that computes.
-var languageModels = map[string][]string{
-	"mlx_lm":       {"worker.py", "mlx.py", "language.py", "mlx_lm.py"},
-	"transformers": {"worker.py", "torch.py", "language.py", "transformers.py"},
-}
-
-// Worker returns the arguments, its own name first, that make interpreter a
-// worker for the framework of that name, and the program to write to its stdin
-// before the first request.
-func Worker(interpreter, framework string) (args []string, source []byte, err error) {
-	names := languageModels[framework]
-	if names == nil {
-		names = []string{"worker.py", framework + ".py"}
-	}
-	for _, name := range names {
-		text, err := files.ReadFile(name)
-		if err != nil {
-			return nil, nil, fmt.Errorf("no Python worker for %q: %w", framework, err)
-		}
-		if len(source) > 0 {
-			source = append(source, 0)
-		}
-		source = append(source, text...)
-	}
-	return append([]string{interpreter, "-u", "-c", boot, strconv.Itoa(len(source)), framework}, names...), source, nil
-}
 
 // A Search says where to look for a framework's interpreter. Empty fields are
 // skipped.
 type Search struct {
-	Flag       string // --python: nothing else is tried
+	Asked      string // an interpreter, or an environment's folder, that was asked for: nothing else is tried
 	Variable   string // GPUPLAY_TORCH_PYTHON: likewise
 	Folder     string // the working folder, for .venv-torch and .venv in it
-	Own        string // the folder of gpuplay's own environments, one a framework
+	Own        string // the folder of gpuplay's own environments, one per framework
 	VirtualEnv string // VIRTUAL_ENV: an active environment
 	// LookPath finds a program: exec.LookPath.
 	LookPath func(file string) (string, error)
@@ -76,14 +33,14 @@ type Search struct {
 // An Interpreter with the reason it was chosen.
 type Interpreter struct {
 	Path string
-	Why  string // "--python", ".venv-torch", "PATH"
+	Why  string // "asked for", "GPUPLAY_TORCH_PYTHON", ".venv-torch", "PATH"
 }
 
 // Find returns the interpreter to use for the framework, which is also the name
 // of its module: the first in the order of Search's fields that has it, or else
 // the first that there is, whose worker will say what is missing.
 func (s Search) Find(ctx context.Context, framework string) (Interpreter, error) {
-	for _, explicit := range []Interpreter{{s.Flag, "--python"}, {s.Variable, Variable(framework)}} {
+	for _, explicit := range []Interpreter{{s.Asked, "asked for"}, {s.Variable, Variable(framework)}} {
 		if explicit.Path == "" {
 			continue
 		}
@@ -92,10 +49,13 @@ func (s Search) Find(ctx context.Context, framework string) (Interpreter, error)
 			path = In(path)
 		}
 		found, err := s.LookPath(path)
-		if err != nil {
-			return Interpreter{}, fmt.Errorf("%s names %s, which is no program: %w", explicit.Why, explicit.Path, err)
+		switch {
+		case err == nil:
+			return Interpreter{found, explicit.Why}, nil
+		case s.Asked != "":
+			return Interpreter{}, fmt.Errorf("the Python %s that was asked for is no program: %w", explicit.Path, err)
 		}
-		return Interpreter{found, explicit.Why}, nil
+		return Interpreter{}, fmt.Errorf("%s names %s, which is no program: %w", explicit.Why, explicit.Path, err)
 	}
 	there := s.candidates(framework)
 	for _, i := range there {
@@ -119,7 +79,7 @@ func (s Search) candidates(framework string) []Interpreter {
 		{s.VirtualEnv, "VIRTUAL_ENV"},
 	} {
 		path := In(e.Path)
-		if e.Path != "" && exists(path) && !exists(filepath.Join(e.Path, Incomplete)) {
+		if e.Path != "" && disk.Exists(path) && !disk.Exists(filepath.Join(e.Path, Incomplete)) {
 			there = append(there, Interpreter{path, e.Why})
 		}
 	}
@@ -134,11 +94,6 @@ func (s Search) candidates(framework string) []Interpreter {
 // Incomplete is the file that an environment has while gpuplay makes it. Whoever
 // finds it leaves the environment alone.
 const Incomplete = ".incomplete"
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
 
 // HasModule reports whether interpreter would find the module, without importing
 // it.

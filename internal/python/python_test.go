@@ -66,10 +66,11 @@ func python3(t *testing.T) string {
 	return path
 }
 
-func TestTorchConforms(t *testing.T)      { conforms(t, "torch") }
-func TestTensorFlowConforms(t *testing.T) { conforms(t, "tensorflow") }
-func TestMLXConforms(t *testing.T)        { conforms(t, "mlx") }
-func TestJAXConforms(t *testing.T)        { conforms(t, "jax") }
+func TestConforms(t *testing.T) {
+	for _, f := range Frameworks {
+		t.Run(f.Name, func(t *testing.T) { conforms(t, f.Name) })
+	}
+}
 
 func conforms(t *testing.T, framework string) {
 	enginetest.Run(t, client(t, frameworkPython(t, framework), framework), enginetest.Want{
@@ -122,7 +123,7 @@ func TestMissingFrameworks(t *testing.T) {
 	if out, err := exec.Command(python3(t), "-m", "venv", "--without-pip", venv).CombinedOutput(); err != nil {
 		t.Skipf("python3 -m venv: %v: %s", err, out)
 	}
-	for _, framework := range []string{"torch", "tensorflow", "mlx", "jax"} {
+	for _, framework := range FrameworkNames() {
 		t.Run(framework, func(t *testing.T) {
 			_, err := client(t, In(venv), framework).Devices(limit(t))
 			var e *fault.Error
@@ -158,7 +159,7 @@ func TestBrokenFrameworks(t *testing.T) {
 		says, hint              string
 	}{
 		{"too old", "torch", "__version__ = '1.13.1'", fault.Unavailable, "PyTorch 1.13.1 is too old: 2.0 or newer is needed", "install --upgrade torch"},
-		{"import prints what looks like an answer", "torch", `print('{"id":1,"result":{"protocol":1,"engine":"torch","devices":[]}}', flush=True); __version__ = '1.13.1'`, fault.Unavailable, "PyTorch 1.13.1 is too old", ""},
+		{"import prints what looks like an answer", "torch", `print('{"id":1,"result":{"protocol":2,"engine":"torch","devices":[]}}', flush=True); __version__ = '1.13.1'`, fault.Unavailable, "PyTorch 1.13.1 is too old", ""},
 		{"import raises", "torch", "raise OSError('libcudart.so.13: cannot open shared object file')", fault.Unavailable, "PyTorch is installed but cannot be imported: OSError: libcudart.so.13: cannot open shared object file", "--force-reinstall torch"},
 		{"import raises", "tensorflow", "raise TypeError('Descriptors cannot be created directly.')", fault.Unavailable, "TensorFlow is installed but cannot be imported: TypeError: Descriptors cannot", "--force-reinstall tensorflow"},
 		{"import raises", "mlx", "raise ImportError('libmlx.so: undefined symbol')", fault.Unavailable, "MLX is installed but cannot be imported: ImportError: libmlx.so", "--force-reinstall"},
@@ -215,7 +216,7 @@ func TestWorkerEndsWithItsInput(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	io.WriteString(in, hang+`{"id":1,"op":"hello","protocol":1}`+"\n")
+	io.WriteString(in, hang+`{"id":1,"op":"hello","args":{"protocol":2,"threads":0,"cpu":"","options":{}}}`+"\n")
 	in.Close()
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
@@ -233,88 +234,5 @@ func TestWorkerEndsWithItsInput(t *testing.T) {
 func TestWorkerNeedsAFramework(t *testing.T) {
 	if _, _, err := Worker("python3", "abacus"); err == nil {
 		t.Error("there is a worker for abacus")
-	}
-}
-
-func TestFind(t *testing.T) {
-	folder := t.TempDir()
-	environment := func(name string) string {
-		path := In(filepath.Join(folder, name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, nil, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	own, framework, plain := environment("own/torch"), environment(".venv-torch"), environment(".venv")
-	active := environment("active")
-	onPath := func(name string) (string, error) {
-		if strings.Contains(name, "no-such") {
-			return "", exec.ErrNotFound
-		}
-		if strings.ContainsRune(name, filepath.Separator) {
-			return name, nil
-		}
-		return "/usr/bin/" + name, nil
-	}
-	full := Search{Folder: folder, Own: filepath.Join(folder, "own"), VirtualEnv: filepath.Join(folder, "active"), LookPath: onPath}
-	with := func(change func(*Search)) Search {
-		s := full
-		change(&s)
-		return s
-	}
-	tests := []struct {
-		name   string
-		search Search
-		has    []string // interpreters with the module
-		path   string
-		why    string
-		fails  string
-	}{
-		{"the flag first", with(func(s *Search) { s.Flag, s.Variable = "/x/python", "/y/python" }), nil, "/x/python", "--python", ""},
-		{"then the variable", with(func(s *Search) { s.Variable = "/y/python" }), nil, "/y/python", "GPUPLAY_TORCH_PYTHON", ""},
-		{"an environment's folder", with(func(s *Search) { s.Flag = filepath.Join(folder, ".venv") }), nil, plain, "--python", ""},
-		{"a flag that leads nowhere", with(func(s *Search) { s.Flag = "/no-such/python" }), nil, "", "", "--python names /no-such/python, which is no program"},
-		{"nothing has it", full, nil, framework, ".venv-torch", ""},
-		{"all have it", full, []string{framework, plain, own, active, "/usr/bin/python3"}, framework, ".venv-torch", ""},
-		{"not the first", full, []string{plain, own, active}, plain, ".venv", ""},
-		{"gpuplay's own", full, []string{own, active, "/usr/bin/python3"}, own, "made by gpuplay", ""},
-		{"the active one", full, []string{active, "/usr/bin/python3"}, active, "VIRTUAL_ENV", ""},
-		{"the path", full, []string{"/usr/bin/python3"}, "/usr/bin/python3", "PATH", ""},
-		{"no Python", Search{Folder: t.TempDir(), LookPath: func(string) (string, error) { return "", exec.ErrNotFound }}, nil, "", "", "no Python was found"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			tt.search.Has = func(_ context.Context, interpreter, module string) bool {
-				if module != "torch" {
-					t.Errorf("asked for module %q", module)
-				}
-				for _, h := range tt.has {
-					if h == interpreter {
-						return true
-					}
-				}
-				return false
-			}
-			got, err := tt.search.Find(context.Background(), "torch")
-			if tt.fails != "" {
-				if err == nil || !strings.HasPrefix(err.Error(), tt.fails) {
-					t.Errorf("error %v, want %s", err, tt.fails)
-				}
-				return
-			}
-			if err != nil || got != (Interpreter{tt.path, tt.why}) {
-				t.Errorf("found %+v, %v, want %s by %s", got, err, tt.path, tt.why)
-			}
-		})
-	}
-}
-
-func TestHasModule(t *testing.T) {
-	p := python3(t)
-	if !HasModule(limit(t), p, "json") || HasModule(limit(t), p, "no_such_module") || HasModule(limit(t), "/no/such/python", "json") {
-		t.Error("HasModule is wrong about json, no_such_module or a missing interpreter")
 	}
 }

@@ -25,21 +25,22 @@ def release(version):
 
 
 def metal_problem(version, metal):
-    """Why TensorFlow of that version has no GPU on a Mac, and the way out; metal is
+    """Why TensorFlow of that version has no GPU on a Mac, and remedies; metal is
     tensorflow-metal's version, None where it is not installed."""
-    fix = 'with Python 3.12 or older: pip install "tensorflow==2.18.*" "tensorflow-metal==1.2.0"'
+    install = [pip_install("tensorflow==2.18.*", "tensorflow-metal==1.2.0", text="with Python 3.12 or older")]
     if metal is None:
-        return "tensorflow-metal, TensorFlow's way to Apple GPUs, is not installed", fix
+        return "tensorflow-metal, TensorFlow's way to Apple GPUs, is not installed", install
     if release(version) >= (2, 20):
-        return f"tensorflow-metal {metal} cannot work with TensorFlow {version}: 2.18 and 2.19 are the last that it can", fix
-    return f"tensorflow-metal {metal} is installed and TensorFlow {version} sees no GPU", "use a native arm64 Python, macOS 12 or newer"
+        return f"tensorflow-metal {metal} cannot work with TensorFlow {version}: 2.18 and 2.19 are the last that it can", install
+    return f"tensorflow-metal {metal} is installed and TensorFlow {version} sees no GPU", [advice("use a native arm64 Python, macOS 12 or newer")]
 
 
 def gpu_problem(version, build):
     """The same elsewhere, from TensorFlow's build information."""
     if build.get("is_cuda_build") or build.get("is_rocm_build"):
-        return f"TensorFlow {version} is built for GPUs and sees none that it can use", 'nvidia-smi shows whether the driver sees one; pip install "tensorflow[and-cuda]" brings the CUDA libraries'
-    return f"TensorFlow {version} is a CPU-only build", 'where there is an NVIDIA GPU, on Linux: pip install "tensorflow[and-cuda]" in place of tensorflow-cpu'
+        return f"TensorFlow {version} is built for GPUs and sees none that it can use", [
+            command("nvidia-smi", text="{} shows whether the driver sees one"), pip_install("tensorflow[and-cuda]", text="{} brings the CUDA libraries")]
+    return f"TensorFlow {version} is a CPU-only build", [pip_install("tensorflow[and-cuda]", text="where there is an NVIDIA GPU, on Linux: {} in place of tensorflow-cpu")]
 
 
 def inventory(cpu, threads):
@@ -47,8 +48,8 @@ def inventory(cpu, threads):
     mac = sys.platform == "darwin"
     version, metal = installed("tensorflow", "tensorflow-macos"), installed("tensorflow-metal")
     if mac and version and metal and release(version) >= (2, 20):  # the import would fail
-        raise Failure("unavailable", *metal_problem(version, metal))
-    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # so that an index stays with its GPU
+        reason, remedies = metal_problem(version, metal)
+        raise Failure("unavailable", reason, *remedies)
     tf = load("tensorflow", "TensorFlow", "tensorflow")
     version = tf.__version__
     config = tf.config
@@ -71,14 +72,15 @@ def inventory(cpu, threads):
         return {"library": "TensorFlow", "version": version, "detail": "eager", "versions": versions, **fields}
 
     devices = [device("CPU:0", id="cpu", name=cpu, kind="cpu", api="cpu")]
-    for i, gpu in enumerate(gpus):
-        details = config.experimental.get_device_details(gpu)
-        name = cpu + " GPU" if mac else details.get("device_name", f"GPU {i}")
-        devices.append(device(f"GPU:{i}", id=f"{api}:{i}", name=name, kind="gpu", api=api))
+    names = [cpu + " GPU" if mac else config.experimental.get_device_details(gpu).get("device_name", f"GPU {i}") for i, gpu in enumerate(gpus)]
+    cards = nvidia_cards(names, os.environ) if api == "cuda" else [{}] * len(gpus)
+    for i, (name, card) in enumerate(zip(names, cards)):
+        which = cuda_fields(i, card) if api == "cuda" else {"id": f"{api}:{i}", "index": i}
+        devices.append(device(f"GPU:{i}", name=name, kind="gpu", api=api, **which))
     missing = []
     if not gpus:
-        reason, fix = metal_problem(version, metal) if mac else gpu_problem(version, build)
-        missing.append({"api": api, "kind": "gpu", "reason": reason, "fix": fix})
+        reason, remedies = metal_problem(version, metal) if mac else gpu_problem(version, build)
+        missing.append({"api": api, "kind": "gpu", "reason": reason, "remedies": remedies})
     return {"devices": devices, "missing": missing}
 
 

@@ -1,6 +1,7 @@
 """PyTorch: CPU, CUDA, MPS and XPU devices as torch itself reports them."""
 
 torch = None  # imported by inventory
+places = {}  # device id -> torch's own device
 
 OLDEST = (2, 0)
 
@@ -14,61 +15,71 @@ def inventory(cpu, threads):
     torch = load("torch", "PyTorch", "torch numpy")
     version = torch.__version__
     if version_of(version) < OLDEST:
-        raise Failure("unavailable", f"PyTorch {version} is too old: {OLDEST[0]}.{OLDEST[1]} or newer is needed", f"{sys.executable} -m pip install --upgrade torch")
+        raise Failure("unavailable", f"PyTorch {version} is too old: {OLDEST[0]}.{OLDEST[1]} or newer is needed", pip_install("--upgrade", "torch"))
     torch.set_grad_enabled(False)
     if threads:
         torch.set_num_threads(threads)
 
-    def device(**fields):
+    def device(*place, **fields):
+        places[fields["id"]] = torch.device(*place)
         return {"library": "PyTorch", "version": version.split("+")[0], "detail": "eager", "versions": versions, **fields}
 
     versions = {"python": sys.version.split()[0], "torch": version}
-    devices = [device(id="cpu", name=cpu, kind="cpu", api="cpu")]
+    devices = [device("cpu", id="cpu", name=cpu, kind="cpu", api="cpu")]
     missing = []
     if torch.cuda.is_available():
         runtime = {"cuda": torch.version.cuda} if torch.version.cuda else {"rocm": torch.version.hip}
-        for i in range(torch.cuda.device_count()):
-            p = torch.cuda.get_device_properties(i)
-            uuid = getattr(p, "uuid", None)
+        gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+        cards = nvidia_cards([p.name for p in gpus], os.environ)  # what an old PyTorch does not know
+        for i, (p, card) in enumerate(zip(gpus, cards)):
             devices.append(device(
-                id=f"cuda:GPU-{uuid}" if uuid else f"cuda:{i}", name=p.name, kind="gpu", api="cuda", memory=p.total_memory,
-                **pci(p), versions={**versions, **runtime, "compute capability": f"{p.major}.{p.minor}"}))
+                "cuda", i, name=p.name, kind="gpu", api="cuda", memory=p.total_memory,
+                **cuda_fields(i, {**card, **known_card(p)}), versions={**versions, **runtime, "compute capability": f"{p.major}.{p.minor}"}))
     elif torch.version.cuda or getattr(torch.version, "hip", None):
-        missing.append({"api": "cuda", "kind": "gpu", "reason": f"PyTorch {version} is built for CUDA and sees no GPU that it can use", "fix": "nvidia-smi shows whether the driver sees one"})
+        missing.append({"api": "cuda", "kind": "gpu", "reason": f"PyTorch {version} is built for CUDA and sees no GPU that it can use", "remedies": [command("nvidia-smi", text="{} shows whether the driver sees one")]})
     elif sys.platform != "darwin":
-        missing.append({"api": "cuda", "kind": "gpu", "reason": f"PyTorch {version} is a CPU-only build", "fix": "where there is an NVIDIA GPU: pip install --force-reinstall torch"})
+        missing.append({"api": "cuda", "kind": "gpu", "reason": f"PyTorch {version} is a CPU-only build", "remedies": [pip_install("--force-reinstall", "torch", text="where there is an NVIDIA GPU")]})
     if sys.platform == "darwin":
         mps = torch.backends.mps
         if mps.is_available():
-            devices.append(device(id="mps:0", name=cpu + " GPU", kind="gpu", api="mps", memory=torch.mps.recommended_max_memory()))
+            devices.append(device("mps", id="mps:0", index=0, name=cpu + " GPU", kind="gpu", api="mps", memory=torch.mps.recommended_max_memory()))
         elif mps.is_built():
-            missing.append({"api": "mps", "kind": "gpu", "reason": "PyTorch is built with MPS, this macOS has no use for it", "fix": "update macOS: 14 or newer on Apple silicon"})
+            missing.append({"api": "mps", "kind": "gpu", "reason": "PyTorch is built with MPS, this macOS has no use for it", "remedies": [advice("update macOS: 14 or newer on Apple silicon")]})
         else:
-            missing.append({"api": "mps", "kind": "gpu", "reason": f"PyTorch {version} is built without MPS", "fix": "use a native arm64 Python and: pip install --force-reinstall torch"})
+            missing.append({"api": "mps", "kind": "gpu", "reason": f"PyTorch {version} is built without MPS", "remedies": [pip_install("--force-reinstall", "torch", text="with a native arm64 Python")]})
     xpu = getattr(torch, "xpu", None)
     if xpu and xpu.is_available():
         for i in range(xpu.device_count()):
             p = xpu.get_device_properties(i)
-            devices.append(device(id=f"xpu:{i}", name=p.name, kind="gpu", api="xpu", memory=p.total_memory))
+            uuid = str(getattr(p, "uuid", ""))  # since PyTorch 2.8
+            card = {key: value for key, value in (("uuid", uuid), ("pci", intel_address(uuid, getattr(p, "device_id", 0)))) if value}
+            devices.append(device("xpu", i, id=f"xpu:{uuid or i}", index=i, name=p.name, kind="gpu", api="xpu", memory=p.total_memory, **card))
     return {"devices": devices, "missing": missing}
 
 
-def pci(properties):
-    try:
-        p = properties
-        return {"pci": f"{p.pci_domain_id:04x}:{p.pci_bus_id:02x}:{p.pci_device_id:02x}.0"}
-    except AttributeError:  # before PyTorch 2.2
-        return {}
+def known_card(p):
+    """What PyTorch's properties of a CUDA device say of its card, fields that its
+    version has. ROCm's uuid is none that its driver would write."""
+    card = {}
+    if getattr(p, "uuid", None) and torch.version.cuda:
+        card["uuid"] = f"GPU-{p.uuid}"
+    if hasattr(p, "pci_bus_id"):
+        card["pci"] = f"{p.pci_domain_id:04x}:{p.pci_bus_id:02x}:{p.pci_device_id:02x}.0"
+    return card
 
 
-def torch_device(device_id):
-    """The device by its index: ids with a UUID are found again by it."""
-    api, _, rest_of_id = device_id.partition(":")
-    if rest_of_id.startswith("GPU-"):
-        for i in range(torch.cuda.device_count()):
-            if f"GPU-{torch.cuda.get_device_properties(i).uuid}" == rest_of_id:
-                return torch.device("cuda", i)
-    return torch.device(api, int(rest_of_id)) if rest_of_id else torch.device(api)
+def intel_address(uuid, product):
+    """The PCI address in the UUID of an Intel GPU, which most of its drivers make of
+    vendor, product, revision, domain, bus, device, function, and four bytes of zeros
+    (Device::generateUuidFromPciBusInfo in intel/compute-runtime). None for any other
+    UUID: some chips have one of their own."""
+    digits = uuid.replace("-", "")
+    if not re.fullmatch(r"[0-9a-fA-F]{32}", digits):
+        return None
+    raw = bytes.fromhex(digits)
+    if raw[:4] != b"\x86\x80" + (product & 0xFFFF).to_bytes(2, "little") or raw[9] > 31 or raw[10] > 7 or any(raw[11:15]):
+        return None
+    return f"{int.from_bytes(raw[6:8], 'little'):04x}:{raw[8]:02x}:{raw[9]:02x}.{raw[10]}"
 
 
 def signed(z):
@@ -109,12 +120,12 @@ def fill(seed, operand, shape, dtype):
 
 class Task:
     def __init__(self, device_id, gemm, seed):
-        self.device = torch_device(device_id)
+        self.device = places[device_id]
         self.m, self.n = gemm["m"], gemm["n"]
         kinds = {"float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16, "int8": torch.int8}
         dtype = element_type(gemm, f"PyTorch on {self.device.type}", kinds, tf32=self.device.type == "cuda")
         if dtype == torch.float64 and self.device.type == "mps":
-            raise Failure("unsupported", "MPS has no float64", "--dtype float32")
+            raise Failure("unsupported", "MPS has no float64", change("dtype", "", "float32"))
         if dtype == torch.int8:
             self.check_int8(gemm)
         self.product, self.product_into = (torch._int_mm,) * 2 if dtype == torch.int8 else (torch.matmul, torch.mm)

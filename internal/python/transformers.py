@@ -1,14 +1,16 @@
 """transformers and peft: language models on PyTorch's devices.
 
-Generation is a loop of its own, always of the likeliest token, so that each can be
-timed and shown; it counts as mlx-lm and llama.cpp do: the time to the first token
-is the prompt's, and then all tokens, the first among them, in the time since.
+Generation is a loop of its own, always greedy, so that each token can be timed and
+shown; it counts as mlx-lm and llama.cpp do: the time to the first token is the
+prompt's, and then all tokens, the first among them, in the time since.
 """
 
 import inspect
 
 hf = None  # imported by inventory
 tensors = inventory  # of torch.py
+# What installs transformers and peft: the parameter llm of the command.
+INSTALL = {**command("gpuplay", "setup", "torch"), "param": "llm"}
 
 
 def inventory(cpu, threads):
@@ -17,7 +19,7 @@ def inventory(cpu, threads):
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     found = tensors(cpu, threads)
-    hf = load("transformers", "transformers", "transformers", "gpuplay setup torch --llm")
+    hf = load("transformers", "transformers", "transformers", INSTALL)
     hf.utils.logging.disable_progress_bar()
     for device in found["devices"]:
         device["versions"] = {**device["versions"], "transformers": hf.__version__}
@@ -26,12 +28,12 @@ def inventory(cpu, threads):
 
 class Model:
     def __init__(self, device_id, folder, adapter, bits):
-        self.device, self.folder = torch_device(device_id), folder
+        self.device, self.folder = places[device_id], folder
         if bits:
-            raise Failure("unsupported", "--qlora is not there with PyTorch", "--framework mlx has it; or leave it out")
+            raise Failure("unsupported", "PyTorch has no QLoRA here, an adapter on weights that are cut to 4 bits", change("framework", "{} has it", "mlx"), change("qlora", "leave {} out"))
         config = hf.AutoConfig.from_pretrained(folder, local_files_only=True)
         if getattr(config, "quantization", None) and not hasattr(config, "quantization_config"):
-            raise Failure("unsupported", f"{folder} has weights in MLX's own {config.quantization.get('bits', '')}-bit form", "--framework mlx, or the model as its maker published it")
+            raise Failure("unsupported", f"{folder} has weights in MLX's own {config.quantization.get('bits', '')}-bit form", change("framework", "", "mlx"), advice("the model as its maker published it"))
         self.notes = []
         kind = "auto"
         if self.device.type == "cpu":
@@ -49,7 +51,7 @@ class Model:
         self.peak_seen = 0
 
     def peft(self):
-        return load("peft", "peft", "peft", "gpuplay setup torch --llm")
+        return load("peft", "peft", "peft", INSTALL)
 
     def end_tokens(self):
         end = self.model.generation_config.eos_token_id
@@ -111,11 +113,11 @@ class Model:
                 made.append(token)
                 finish = "stop" if token in ends else "length" if len(made) == limit else ""
                 text = shown.end() if finish == "stop" else shown.add(token) + (shown.end() if finish else "")
-                likeliest = None
+                probable = None
                 if candidates:
                     best = answer.logits[0, -1].float().log_softmax(-1).topk(candidates)
-                    likeliest = list(zip(best.indices.tolist(), best.values.tolist()))
-                yield token, text, likeliest, {"prompt_tokens": len(tokens), "prompt_ns": prompt, "tokens": len(made), "token_ns": max(1, time.perf_counter_ns() - start), "finish": finish}
+                    probable = list(zip(best.indices.tolist(), best.values.tolist()))
+                yield token, text, probable, {"prompt_tokens": len(tokens), "prompt_ns": prompt, "tokens": len(made), "token_ns": max(1, time.perf_counter_ns() - start), "finish": finish}
                 if finish:
                     return
 
@@ -207,11 +209,11 @@ def linear_layers(model, total):
         if isinstance(module, torch.nn.ModuleList) and len(module) == total:
             names = {name.rpartition(".")[2] for name, part in module.named_modules() if isinstance(part, kinds)}
             return sorted(names), path.rpartition(".")[2]
-    raise Failure("unsupported", f"{type(model).__name__} has no list of {total} layers", "another model")
+    raise Failure("unsupported", f"{type(model).__name__} has no list of {total} layers", advice("another model"))
 
 
 class Shown:
-    """Text as its tokens come: a character that is not whole yet waits."""
+    """Text as its tokens come: a character that is not complete yet waits."""
 
     def __init__(self, tokenizer):
         self.tokenizer, self.tokens, self.done = tokenizer, [], ""

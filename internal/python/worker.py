@@ -1,4 +1,5 @@
-"""The Python end of gpuplay's worker protocol: JSON lines on stdin and stdout.
+"""The Python end of gpuplay's worker protocol: JSON lines on stdin and stdout, and
+vectors as bytes behind them.
 
 Started by gpuplay with a framework's own file after it, in one namespace. What
 computes products defines
@@ -16,8 +17,8 @@ before that sets what is read only once.
 """
 
 import array
-import base64
 import gc
+import glob
 import importlib
 import json
 import os
@@ -27,32 +28,75 @@ import sys
 import threading
 import time
 
-PROTOCOL = 1
+PROTOCOL = 2
+
+# The operations with the names of their arguments; a question mark follows one that
+# may be left out. internal/worker/operations.go has the same list.
+OPERATIONS = {
+    "hello": ("protocol", "threads", "cpu", "options"),
+    "prepare": ("device", "gemm", "seed"),
+    "run": ("n",),
+    "mulvec": (),  # a frame with x is answered by a frame with C.x
+    "load": ("device", "model", "adapter", "bits"),
+    "generate": ("prompt", "chat", "filler", "tokens", "ignore_end", "candidates"),
+    "tune": ("train", "valid?", "adapter", "resume", "from", "batch", "layers", "rank", "scale", "dropout", "lr", "dora", "seed",
+             "max_length", "save_every", "eval_every", "state"),
+    "train": ("iters",),
+    "close": (),
+    "stop": ("request",),
+}
 
 # Frameworks print to stdout: keep the real one for the protocol and let file
 # descriptor 1 lead to the log.
-out = os.fdopen(os.dup(1), "w", encoding="ascii")
+out = os.fdopen(os.dup(1), "wb")
 os.dup2(2, 1)
 
 
 class Failure(Exception):
-    """An error with the protocol's code, words for people and a way out."""
+    """An error with the protocol's code, words for people, and remedies."""
 
-    def __init__(self, code, message, hint=""):
+    def __init__(self, code, message, *remedies):
         super().__init__(message)
-        self.code, self.message, self.hint = code, message, hint
+        self.code, self.message, self.remedies = code, message, remedies
 
 
-def load(module, name, package, way_out=""):
-    """The framework's module, imported; or what is wrong with it, for people."""
+# Remedies name parameters as gpuplay's command line does, without dashes; how one is
+# written is up to whoever shows it. Two braces in a text stand for the parameter or
+# the command.
+
+def advice(text):
+    """A remedy in words alone."""
+    return {"text": text}
+
+
+def change(param, text, value=""):
+    """The remedy of giving a parameter another value: the reader's choice if it is
+    empty."""
+    return {"text": text, "param": param, "value": value}
+
+
+def command(*words, text=""):
+    """The remedy of running a command."""
+    return {"text": text, "command": list(words)}
+
+
+def pip_install(*packages, text=""):
+    """The remedy of installing packages for this interpreter."""
+    return command(sys.executable, "-m", "pip", "install", *packages, text=text)
+
+
+def load(module, name, package, *remedies):
+    """The framework's module, imported; or what is wrong with it, for people. The
+    remedies are for a module that is not there; package is what pip is to install again
+    for one that is broken."""
     try:
         return importlib.import_module(module)
     except (Exception, SystemExit) as e:  # a broken wheel raises more than ImportError
         if isinstance(e, ModuleNotFoundError) and e.name == module.split(".")[0]:
             raise Failure("unavailable", f"{name} is not installed for {sys.executable}",
-                          way_out or f"gpuplay setup {e.name}")
+                          *(remedies or [command("gpuplay", "setup", e.name)]))
         raise Failure("unavailable", f"{name} is installed but cannot be imported: {type(e).__name__}: {first_line(e)}",
-                      f"{sys.executable} -m pip install --force-reinstall {package}")
+                      pip_install("--force-reinstall", *package.split()))
 
 
 def element_type(gemm, where, kinds, tf32=False):
@@ -123,6 +167,75 @@ def nvidia_driver():
         except OSError:
             pass
     return None
+
+
+def driver_gpus(folder):
+    """The GPUs that the NVIDIA driver lists on Linux, in the order of their PCI
+    addresses."""
+    gpus = []
+    for path in sorted(glob.glob(os.path.join(glob.escape(folder), "gpus", "*", "information"))):
+        with open(path, encoding="utf-8", errors="replace") as file:
+            said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in file)}
+        if said.get("GPU Excluded") == "Yes":
+            continue
+        uuid = said.get("GPU UUID", "")
+        gpus.append({"name": said.get("Model", ""), "uuid": "" if "?" in uuid else uuid, "pci": os.path.basename(os.path.dirname(path))})
+    return gpus
+
+
+def visible_gpus(gpus, environment):
+    """Those of the driver's GPUs that CUDA numbers in this process, in its order; None
+    where that is in doubt.
+
+    CUDA_VISIBLE_DEVICES lists indices, or UUIDs or their beginnings, and ends at the
+    first entry that names no GPU, such as -1 or NoDevFiles (CUDA Programming Guide,
+    CUDA Environment Variables). What it makes of a mixture or of a GPU that is named
+    twice is not written anywhere."""
+    if len(gpus) > 1 and environment.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID":
+        return None  # the fastest comes first
+    if "CUDA_VISIBLE_DEVICES" not in environment:
+        return gpus
+    chosen, kinds = [], set()
+    for entry in environment["CUDA_VISIBLE_DEVICES"].split(","):
+        entry = entry.strip()
+        if entry.startswith("MIG-"):
+            return None  # a part of a GPU, which the driver lists elsewhere
+        if re.fullmatch(r"[0-9]+", entry):
+            kinds.add("index")
+            found = gpus[int(entry):int(entry) + 1]
+        elif entry.startswith("GPU-"):
+            kinds.add("uuid")
+            if not all(gpu["uuid"] for gpu in gpus):
+                return None
+            found = [gpu for gpu in gpus if gpu["uuid"].startswith(entry)]
+        else:
+            break
+        if len(found) > 1 or len(kinds) > 1 or found and found[0] in chosen:
+            return None
+        if not found:
+            break
+        chosen += found
+    return chosen
+
+
+def nvidia_cards(names, environment, folder="/proc/driver/nvidia"):
+    """The cards behind CUDA's devices, for a framework that does not know them: names
+    are those that it gives its devices, in CUDA's order. The answer has for each what
+    the driver knows of uuid and pci, and nothing at all unless the driver lists the
+    same GPUs: a card that is not known is better than a wrong one."""
+    parts = glob.glob(os.path.join(glob.escape(folder), "capabilities", "gpu*", "mig", "gi*"))
+    try:
+        gpus = None if parts else visible_gpus(driver_gpus(folder), environment)
+    except OSError:
+        gpus = None
+    if gpus is None or [gpu["name"] for gpu in gpus] != list(names):
+        return [{} for _ in names]
+    return [{key: gpu[key] for key in ("uuid", "pci") if gpu[key]} for gpu in gpus]
+
+
+def cuda_fields(index, card):
+    """What says which GPU a CUDA device is: the id is its UUID where that is known."""
+    return {"id": f"cuda:{card.get('uuid', index)}", "index": index, **card}
 
 
 def mix(z):
@@ -198,22 +311,23 @@ def rest():
 
 
 class Requests:
-    """Answers one request at a time: the method of an operation's name returns its
-    result."""
+    """Answers one request at a time: the method of an operation's name takes its
+    arguments and returns its result."""
 
-    operations = ("hello",)
-    smaller = ""  # the way out when memory runs out
+    operations = ()  # beside hello
+    smaller = ()  # the remedies when memory runs out
 
     def __init__(self, engine, framework):
         self.engine, self.framework = engine, framework
         self.devices = None
         self.threads = 0  # asked for
 
-    def hello(self, request):
-        if request.get("protocol") != PROTOCOL:
-            raise Failure("invalid", f"this worker speaks protocol {PROTOCOL}, not {request.get('protocol')}")
-        self.threads = request.get("threads", 0)
-        found = self.framework["inventory"](request.get("cpu", ""), self.threads)
+    def hello(self, protocol, threads, cpu, options):
+        if options:
+            raise Failure("invalid", f"{self.engine} has no option {sorted(options)[0]!r}")
+        self.threads = threads
+        os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # so that an index stays with its GPU
+        found = self.framework["inventory"](cpu, threads)
         driver = nvidia_driver()
         for device in found["devices"]:
             if driver and device["api"] == "cuda":
@@ -221,69 +335,108 @@ class Requests:
         self.devices = {d["id"] for d in found["devices"]}
         gc.collect()
         gc.freeze()  # a framework's thousands of objects need no second look
-        return {"protocol": PROTOCOL, "engine": self.engine, **found}
+        return {"protocol": PROTOCOL, "engine": self.engine, "capabilities": self.operations, **found}
 
     def refuse(self, op):
         """Raises Failure for an operation whose time has not come."""
 
-    def answer(self, line):
+    def frame_size(self, op):
+        """The bytes that must follow a request."""
+        return 0
+
+    def arguments(self, op, given):
+        """The arguments of a request, checked against the list of operations."""
+        if not isinstance(given, dict):
+            raise Failure("invalid", f"the arguments of {op} are not understood")
+        if op == "hello" and given.get("protocol") != PROTOCOL:  # whose arguments may be others
+            raise Failure("invalid", f"this worker speaks protocol {PROTOCOL}, not {given.get('protocol')}")
+        names = OPERATIONS[op]
+        for name in names:
+            if name not in given and not name.endswith("?"):
+                raise Failure("invalid", f"{op} without {name}")
+        for name in given:
+            if name not in names and name + "?" not in names:
+                raise Failure("invalid", f"{op} has no argument {name!r}")
+        return given
+
+    def do(self, request, frame):
+        """The result of a request, and the frame that follows it."""
+        op, size = request.get("op"), request.get("bytes", 0)
+        if op != "hello" and op not in self.operations:
+            raise Failure("invalid", f"unknown operation {op!r}")
+        args = self.arguments(op, request.get("args", {}))
+        if self.devices is None and op != "hello":
+            raise Failure("invalid", f"{op} came before hello")
+        self.refuse(op)
+        if size != self.frame_size(op):
+            raise Failure("invalid", f"{size} bytes follow {op} where there must be {self.frame_size(op)}")
+        if op == "mulvec":
+            return {}, self.mulvec(frame)
+        return getattr(self, op)(**args), b""
+
+    def answer(self, request, frame, wrong=None):
+        """The response to a request, and the frame that follows it. wrong is what was
+        not understood of the request."""
         global current
-        request = {}
+        current = request.get("id", 0)
+        answer, frame_out = {}, b""
         try:
-            request = json.loads(line)
-            op, current = request.get("op"), request.get("id", 0)
-            if op not in self.operations:
-                raise Failure("invalid", f"unknown operation {op!r}")
-            self.refuse(op)
-            result = {"result": getattr(self, op)(request)}
+            if wrong:
+                raise Failure("invalid", wrong)
+            answer["result"], frame_out = self.do(request, frame)
+            if len(frame_out):
+                answer["bytes"] = len(frame_out)
+            json.dumps(answer, allow_nan=False)  # NaN is no JSON: better an error than a line that nobody can read
         except Failure as e:
-            result = {"error": {"code": e.code, "message": e.message, "hint": e.hint}}
+            answer = {"error": {"code": e.code, "message": e.message, "remedies": e.remedies}}
         except Exception as e:  # whatever a framework raises ends the request, not the worker
             if is_out_of_memory(e):
-                result = {"error": {"code": "out_of_memory", "message": f"out of memory: {first_line(e)}", "hint": self.smaller}}
+                answer = {"error": {"code": "out_of_memory", "message": f"out of memory: {first_line(e)}", "remedies": self.smaller}}
             else:
-                result = {"error": {"code": "internal", "message": f"{type(e).__name__}: {first_line(e)}"}}
+                answer = {"error": {"code": "internal", "message": f"{type(e).__name__}: {first_line(e)}"}}
         if request.get("op") in ("hello", "run", "generate"):
             rest()
-        return {"id": request.get("id", 0), **result}
+        return {"id": current, **answer}, frame_out if "result" in answer else b""
 
 
 class Worker(Requests):
     """Computes products; holds at most one task."""
 
-    operations = ("hello", "prepare", "run", "mulvec", "close")
-    smaller = "try a smaller --size"
+    operations = ("prepare", "run", "mulvec", "close")
+    smaller = (change("size", "a smaller {}"),)
 
     def __init__(self, engine, framework):
         super().__init__(engine, framework)
         self.task = None
+        self.columns = 0  # of the task's C
 
     def refuse(self, op):
         if op in ("run", "mulvec", "close") and not self.task:
             raise Failure("invalid", f"{op} without a prepared task")
 
-    def prepare(self, request):
-        if self.devices is None:
-            raise Failure("invalid", "prepare came before hello")
+    def frame_size(self, op):
+        return 8 * self.columns if op == "mulvec" else 0
+
+    def prepare(self, device, gemm, seed):
         if self.task:
             raise Failure("invalid", "prepare while another task is open")
-        if request["device"] not in self.devices:
-            raise Failure("invalid", f"{self.engine} has no device {request['device']!r}")
-        gemm = request["gemm"]
+        if device not in self.devices:
+            raise Failure("invalid", f"{self.engine} has no device {device!r}")
+        m, n, k = gemm["m"], gemm["n"], gemm["k"]
         width = {"float64": 8, "float32": 4, "int8": 1, "int32": 4}
-        operand = max(gemm["m"] * gemm["k"], gemm["k"] * gemm["n"]) * width.get(gemm["in"], 2)
-        if max(operand, gemm["m"] * gemm["n"] * width.get(gemm["out"], 2)) > main_memory():  # many systems promise more than they have
-            raise Failure("out_of_memory", f"size {gemm['m']}x{gemm['n']}x{gemm['k']}: one of its matrices is larger than this machine's memory", "try a smaller --size")
-        if min(gemm["m"], gemm["n"], gemm["k"]) < 1:
-            raise Failure("invalid", f"size {gemm['m']}x{gemm['n']}x{gemm['k']}: every dimension must be at least 1")
-        self.task = self.framework["Task"](request["device"], gemm, request.get("seed", 0))
+        operand = max(m * k, k * n) * width.get(gemm["in"], 2)
+        if max(operand, m * n * width.get(gemm["out"], 2)) > main_memory():  # many systems promise more than they have
+            raise Failure("out_of_memory", f"size {m}x{n}x{k}: one of its matrices is larger than this machine's memory", *self.smaller)
+        if min(m, n, k) < 1:
+            raise Failure("invalid", f"size {m}x{n}x{k}: every dimension must be at least 1")
+        self.task = self.framework["Task"](device, gemm, seed)
+        self.columns = n
         facts = self.task.facts()
         if "threads" in facts and not self.threads:
             facts["notes"] += thread_notes(facts["threads"], usable_cpus(), os.environ)
         return facts
 
-    def run(self, request):
-        n = request["n"]
+    def run(self, n):
         if n < 1:
             raise Failure("invalid", f"run {n} times: want at least 1")
         gc.disable()
@@ -298,15 +451,18 @@ class Worker(Requests):
             sample["device_ns"] = device
         return sample
 
-    def mulvec(self, request):
-        x = array.array("d", base64.b64decode(request.get("x", "")))
-        if len(x) != self.task.n:
-            raise Failure("invalid", f"x has {len(x)} elements, C has {self.task.n} columns")
-        return {"y": base64.b64encode(self.task.mulvec(x).tobytes()).decode()}
+    def mulvec(self, frame):
+        x = array.array("d", frame)
+        if sys.byteorder == "big":
+            x.byteswap()
+        y = self.task.mulvec(x)
+        if sys.byteorder == "big":
+            y.byteswap()
+        return y.tobytes()
 
-    def close(self, request):
+    def close(self):
         self.task.close()
-        self.task = None
+        self.task, self.columns = None, 0
         return {}
 
 
@@ -331,41 +487,75 @@ def stopping():
     return stopped == current
 
 
-def send(message):
-    out.write("\n" + json.dumps(message) + "\n")
+def send(message, frame=b""):
+    out.write(b"\n" + json.dumps(message, allow_nan=False).encode("ascii") + b"\n")
+    out.write(frame)
     out.flush()
 
 
-def event(**what):
+def event(kind, **data):
     """Tells of something before the request's answer."""
-    send({"id": current, "event": what})
+    send({"id": current, "event": {"type": kind, "data": data}})
 
 
-def stop_of(line):
-    """The id of the request that a line asks to stop, 0 for any other line."""
-    if b'"stop"' not in line:
-        return 0
+def understood(line):
+    """A line as a request, and what is wrong with it."""
     try:
         request = json.loads(line)
-        return request["id"] if request.get("op") == "stop" else 0
-    except (ValueError, KeyError, AttributeError):  # its answer will say what it is
-        return 0
+    except ValueError as e:
+        return {}, f"request is not understood: {e}"
+    if not isinstance(request, dict):
+        return {}, "request is not understood: it is no object"
+    size = request.get("bytes", 0)
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        return {"id": request.get("id", 0)}, f"{size!r} is no number of bytes"
+    return request, None
 
 
-def read_requests(lines, requests):
+def stop_of(request):
+    """The id of the request that is to end early, 0 for any other request."""
+    args = request.get("args")
+    return args.get("request", 0) if request.get("op") == "stop" and isinstance(args, dict) else 0
+
+
+def frame_of(stdin, size, wanted):
+    """The bytes that follow a request, if they are as many as are wanted: others are
+    passed over, in pieces. None at the end of the input."""
+    if size == wanted:
+        frame = stdin.read(size)
+        return frame if len(frame) == size else None
+    while size:
+        piece = len(stdin.read(min(size, 1 << 16)))
+        if not piece:
+            return None
+        size -= piece
+    return b""
+
+
+def read_requests(stdin, worker, requests):
     global stopped
-    for line in lines:
-        stop = stop_of(line)
-        if stop:
-            stopped = stop
-        else:
-            requests.put(line)
+    while True:
+        line = stdin.readline()
+        if not line:
+            break
+        if not line.strip():
+            continue
+        request, wrong = understood(line)
+        if request.get("op") == "stop":
+            stopped = stop_of(request)
+            continue
+        frame = b""
+        if not wrong:
+            frame = frame_of(stdin, request.get("bytes", 0), worker.frame_size(request.get("op")))
+        if frame is None:
+            break
+        requests.put((request, frame, wrong))
     os._exit(0)  # the parent is gone or done: end at once, in the middle of a product too
 
 
 def serve(engine, framework, stdin):
     requests = queue.Queue()
-    threading.Thread(target=read_requests, args=(stdin, requests), daemon=True).start()
     worker = framework["Worker"](engine, framework)  # the last that a file has defined
+    threading.Thread(target=read_requests, args=(stdin, worker, requests), daemon=True).start()
     while True:
-        send(worker.answer(requests.get()))
+        send(*worker.answer(*requests.get()))

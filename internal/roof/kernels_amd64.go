@@ -19,7 +19,8 @@ var (
 	avx2   = kernelSet{"AVX2", triadAVX2, total(sumAVX2)}
 )
 
-// chain makes so many rounds of 64 additions, each of which needs the one before.
+// chain runs the given number of rounds of 64 additions, each of which depends on
+// the one before.
 var chain = chainADD
 
 func chainADD(rounds int)

@@ -2,8 +2,8 @@
 
 #include "textflag.h"
 
-// The loops of kernelSet. Pointers are advanced rather than indexed: a sum with an
-// indexed operand takes two slots of Intel's front end.
+// The loops of kernelSet. Pointers are incremented instead of indexed: an addition
+// with an indexed memory operand takes two slots in the front end of Intel CPUs.
 
 #define TRIAD(MOVE, FMA, width, s, v0, v1, v2, v3) \
 	MOVE 0*width(DX), v0     \
@@ -62,7 +62,7 @@ loop:
 	VZEROUPPER
 	RET
 
-// Eight sums: four cycles of latency times two loads a cycle.
+// Eight sums: four cycles of latency times two loads per cycle.
 #define SUM(width, v0, v1, v2, v3, v4, v5, v6, v7) \
 	VADDPD 0*width(SI), v0, v0  \
 	VADDPD 1*width(SI), v1, v1  \
@@ -136,7 +136,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// Not an addition of a constant: newer CPUs add those up before they run.
+// The operand is a register because newer CPUs combine additions of constants
+// before they execute them.
 #define EIGHT \
 	ADDQ BX, AX \
 	ADDQ BX, AX \

@@ -6,7 +6,8 @@ var kernels = neon
 
 var neon = kernelSet{"NEON", triadNEON, total(sumNEON)}
 
-// chain makes so many rounds of 64 additions, each of which needs the one before.
+// chain runs the given number of rounds of 64 additions, each of which depends on
+// the one before.
 var chain = chainADD
 
 func chainADD(rounds int)

@@ -30,9 +30,9 @@ loop:
 	BNE    pass
 	RET
 
-// FOUR adds four vectors to four sums: times one, since Go's assembler knows no
-// addition of floating-point vectors. Sixteen sums hide four cycles of latency on
-// four units.
+// FOUR adds four vectors to four sums, as products with 1, since Go's assembler
+// does not know the addition of floating-point vectors. Sixteen sums hide four
+// cycles of latency on four units.
 #define FOUR(s0, s1, s2, s3) \
 	VLD1.P 64(R0), [V16.D2, V17.D2, V18.D2, V19.D2] \
 	VFMLA  V31.D2, V16.D2, s0.D2                    \

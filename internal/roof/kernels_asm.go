@@ -2,7 +2,7 @@
 
 package roof
 
-// total adds up the sums that a kernel keeps apart.
+// total adds up the partial sums of a kernel.
 func total(sum func(x *float64, n, passes int, sums *[8]float64)) func(x *float64, n, passes int) float64 {
 	return func(x *float64, n, passes int) float64 {
 		var sums [8]float64

@@ -4,4 +4,4 @@ package roof
 
 var kernels = portable
 
-var chain func(rounds int) // the compiler would do better than one a cycle
+var chain func(rounds int) // in Go, the compiler might combine additions

@@ -13,7 +13,8 @@ func triadPortable(a, b, c *float64, n int, s float64, passes int) {
 	}
 }
 
-// sumPortable keeps four sums, so that one addition does not wait for another.
+// sumPortable keeps four independent sums, so that an addition need not wait for
+// the one before.
 func sumPortable(x *float64, n, passes int) float64 {
 	var s0, s1, s2, s3 float64
 	for range passes {

@@ -1,13 +1,14 @@
-// Package roof measures what bounds every program on this CPU beside its
-// arithmetic: the bandwidth of each cache and of memory, and the clock.
+// Package roof measures what limits every program on this CPU besides its
+// arithmetic: the bandwidth of each cache and of memory, and the clock frequency.
 //
 // Bandwidth is that of two loops over float64 arrays: STREAM's triad
 // (https://www.cs.virginia.edu/stream/ref.html), a[i] = b[i] + s·c[i], and a plain
 // sum of x[i], which only reads, as a language model reads its weights. Bytes are
-// counted as STREAM does: what the loop names, 24 and 8 bytes an element. A store
-// that first fetches its line moves a third more than that in the triad.
+// counted as in STREAM: those of the elements that the loop names, 24 and 8 per
+// iteration. Where a store first has to fetch its cache line, the triad moves a
+// third more than that.
 //
-// The peak of multiply-adds is gemm's.
+// The peak rate of multiply-adds is measured by package gemm.
 package roof
 
 import (
@@ -20,42 +21,44 @@ import (
 	"github.com/gpuplay/gpuplay/internal/topology"
 )
 
-// A Place is where the arrays of a measurement are.
+// A Place is the level of the memory hierarchy that holds the arrays of a
+// measurement.
 type Place struct {
 	Name  string `json:"name"`  // L1, L2, L3 or memory
-	Bytes int    `json:"bytes"` // that the arrays of one thread take together
+	Bytes int    `json:"bytes"` // size of all arrays of one thread together
 }
 
-// A Bandwidth is what some threads reached together in one place.
+// A Bandwidth is what a number of threads reached together in one place.
 type Bandwidth struct {
 	Place
 	Threads int       `json:"threads"`
-	Read    []float64 `json:"read"`  // bytes a second, a value a sample
-	Triad   []float64 `json:"triad"` // the same
+	Read    []float64 `json:"read"`  // bytes per second, one value per sample
+	Triad   []float64 `json:"triad"` // likewise
 }
 
 const (
 	samples = 7         // of each loop
-	block   = 64        // elements: the kernels' step
-	call    = 1 << 20   // bytes after which a kernel returns: the collector cannot interrupt one
+	block   = 64        // elements; array sizes are multiples of it
+	call    = 1 << 20   // bytes per call of a kernel: the garbage collector cannot interrupt one
 	traffic = 1 << 26   // bytes that a thread moves in a sample, at least
-	most    = 4 << 30   // bytes that all arrays may take
-	least   = 192 << 20 // the same, where no cache is known or they are small
+	most    = 4 << 30   // bytes that all arrays together may take
+	least   = 192 << 20 // minimum for the arrays in memory, where caches are small or not known
 )
 
-// Places returns where so many threads, which are on the CPUs that CPUs lists
-// first, can have their arrays: half of each cache that is theirs, as far as
-// it is clearly larger than the one before, and memory. Limit is what all arrays
-// may take in bytes, 0 for 4 GB. The arrays in memory are each four times as large
-// as the last cache, as STREAM demands, within the limit; memory is left out where
-// they could not be larger than twice the cache together.
+// Places returns the places that the given number of threads can measure, when they
+// run on the first CPUs that CPUs lists: their share of each cache, if it is
+// clearly larger than that of the level before, and memory. Arrays take half of
+// that share. limit is the number of bytes that all arrays may take, 0 for 4 GB. As
+// STREAM requires, each of the arrays in memory is four times as large as the
+// last-level cache, within the limit; memory is left out if all arrays together
+// could not be larger than twice that cache.
 func Places(t topology.Topology, threads, limit int) []Place {
 	var places []Place
 	if limit == 0 || limit > most {
 		limit = most
 	}
-	last := 0 // all caches of the level that is farthest, that these threads can fill
-	each := 0 // a thread's share of the level before
+	last := 0 // total size of the last-level caches that these threads can fill
+	each := 0 // share of one thread in the previous level
 	for level := 1; ; level++ {
 		c, ok := t.Cache(level)
 		if !ok {
@@ -65,7 +68,7 @@ func Places(t topology.Topology, threads, limit int) []Place {
 		if len(c.Domains) > 0 {
 			count = touched(c.Domains, t.CPUs(), threads)
 			share = c.Size * count / threads
-		} else if c.Shared != nil { // fill one before the next
+		} else if c.Shared != nil { // threads fill one cache before they use the next
 			count = (threads + *c.Shared - 1) / *c.Shared
 			share = c.Size / min(threads, *c.Shared)
 		}
@@ -83,7 +86,7 @@ func Places(t topology.Topology, threads, limit int) []Place {
 	return places
 }
 
-// touched counts the caches that the first so many of the CPUs have.
+// touched counts the caches of the first threads CPUs.
 func touched(domains [][]int, cpus []int, threads int) int {
 	n := 0
 	for _, d := range domains {
@@ -98,11 +101,12 @@ func touched(domains [][]int, cpus []int, threads int) int {
 }
 
 // ErrNoRoom is returned by Memory when the arrays would fit into the caches.
-var ErrNoRoom = errors.New("roof: the memory that may be used is too small to measure it")
+var ErrNoRoom = errors.New("roof: too little memory is available to measure its bandwidth")
 
-// Memory measures the memory's bandwidth with so many threads, 0 for one
-// on each performance core. It may allocate limit bytes, 0 for 4 GB. Its errors are
-// ErrNoRoom and the context's, beside which the samples until then are returned.
+// Memory measures the bandwidth of memory with the given number of threads, 0 for
+// one on each performance core. It may allocate limit bytes, 0 for 4 GB. Its error
+// is ErrNoRoom or the context's; with the latter, it also returns the samples taken
+// so far.
 func Memory(ctx context.Context, threads, limit int) (Bandwidth, error) {
 	if threads == 0 {
 		threads = Threads()
@@ -115,17 +119,17 @@ func Memory(ctx context.Context, threads, limit int) (Bandwidth, error) {
 	return Bandwidth{}, ErrNoRoom
 }
 
-// Threads returns how many cores of the fastest kind there are, at least 1.
+// Threads returns the number of cores of the fastest kind, at least 1.
 func Threads() int {
 	return max(1, topology.Read().Cores())
 }
 
-// Measure measures one place with so many threads, each on a CPU of its own where
-// the system allows it. The error is the context's, and then the samples until
-// then are returned.
+// Measure measures one place with the given number of threads, each pinned to its
+// own CPU where the system allows it. The error is the context's; the samples taken
+// so far are returned with it.
 func Measure(ctx context.Context, p Place, threads int) (Bandwidth, error) {
 	b := Bandwidth{Place: p, Threads: threads}
-	elems := max(p.Bytes/(3*8)/block, 1) * block // of one of three arrays
+	elems := max(p.Bytes/(3*8)/block, 1) * block // per array; there are three
 	passes := max(1, traffic/(3*8*elems))
 	arrays := make([]arrays, threads)
 	t := newTeam(ctx, threads)
@@ -140,7 +144,7 @@ func Measure(ctx context.Context, p Place, threads int) (Bandwidth, error) {
 	}
 	t.run(func(thread int) {
 		a := &arrays[thread]
-		a.allocate(elems) // by the thread that uses it, so that it lies in its node's memory
+		a.allocate(elems) // by the thread that uses it, so that it lies in the memory of its NUMA node
 		for i := -1; i < samples; i++ {
 			triadRate, ok := timeOf(thread, 24*elems, func(passes int) { a.triad(elems, passes) })
 			if !ok {
@@ -150,7 +154,7 @@ func Measure(ctx context.Context, p Place, threads int) (Bandwidth, error) {
 			if !ok {
 				return
 			}
-			if thread == 0 && i >= 0 { // the first round warms up
+			if thread == 0 && i >= 0 { // the first round is the warm-up
 				b.Triad, b.Read = append(b.Triad, triadRate), append(b.Read, readRate)
 			}
 		}
@@ -158,15 +162,15 @@ func Measure(ctx context.Context, p Place, threads int) (Bandwidth, error) {
 	return b, ctx.Err()
 }
 
-// arrays are one thread's.
+// arrays holds the arrays of one thread.
 type arrays struct {
-	all     []float64 // a, b and c, one after the other
+	all     []float64 // a, b and c in sequence
 	a, b, c []float64
 	sum     float64
 }
 
-// apart keeps a store's address from looking like that of a load that follows it:
-// they are compared by their last 12 bits.
+// apart keeps the address of a store from looking like that of a following load:
+// the CPU compares only their last 12 bits.
 const apart = 1536 / 8
 
 func (a *arrays) allocate(elems int) {
@@ -179,11 +183,11 @@ func (a *arrays) allocate(elems int) {
 	a.c = a.all[2*(elems+apart):][:elems]
 }
 
-// some is how many elements of each array a kernel takes at once.
+// some is how many elements of each array a kernel processes per call.
 const some = call / 24 / block * block
 
 func (a *arrays) triad(elems, passes int) {
-	if elems <= some { // in a cache: the kernel goes around itself
+	if elems <= some { // in a cache: let the kernel repeat the passes
 		kernels.triad(&a.a[0], &a.b[0], &a.c[0], elems, 0.5, passes)
 		return
 	}
@@ -229,14 +233,14 @@ type kernelSet struct {
 
 const (
 	chainRounds = 10_000
-	chainAdds   = 64 // of a round
+	chainAdds   = 64 // per round
 )
 
-// Clock measures the clock of so many CPUs at work together, in cycles a second of
-// each: with a chain of integer additions, each of which needs the one before and
-// takes one cycle on every CPU that gpuplay knows. It returns the samples, each
-// the mean of all threads, of 1 ms after a warm-up of 20 ms; nothing where there
-// is no such chain, in portable Go.
+// Clock measures the clock frequency of the given number of CPUs, all working at
+// the same time, in cycles per second. It times a chain of integer additions, each
+// of which depends on the one before and takes one cycle on every CPU known to
+// gpuplay. It returns samples of 1 ms, each the mean of all threads, after a
+// warm-up of 20 ms; it returns none in portable Go, which has no such chain.
 func Clock(ctx context.Context, threads int) ([]float64, error) {
 	if chain == nil {
 		return nil, nil

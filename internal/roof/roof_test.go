@@ -10,7 +10,7 @@ import (
 )
 
 // TestKernels compares every loop that this CPU can run with the one in its
-// comment, between guards.
+// comment, using guards around the arrays.
 func TestKernels(t *testing.T) {
 	for _, set := range kernelSets() {
 		for _, n := range []int{block, 2 * block, 5 * block} {
@@ -44,7 +44,8 @@ func TestKernels(t *testing.T) {
 	}
 }
 
-// Arrays larger than a kernel takes at once are walked piece by piece, to the end.
+// Arrays that are larger than a kernel processes per call are walked to the end,
+// piece by piece.
 func TestLargeArrays(t *testing.T) {
 	const elems = 2*some + block
 	var a arrays

@@ -10,10 +10,10 @@ import (
 	"github.com/gpuplay/gpuplay/internal/topology"
 )
 
-// A team is threads that measure together.
+// A team is a number of threads that measure together.
 type team struct {
 	ctx     context.Context
-	cpus    []int // a CPU a thread; empty: not tied
+	cpus    []int // one CPU per thread; empty: not pinned
 	threads int
 	stop    bool // set at a barrier once ctx has ended
 	begun   []time.Time
@@ -32,12 +32,13 @@ func newTeam(ctx context.Context, threads int) *team {
 	return t
 }
 
-// run has every thread do work and returns when all have.
+// run has every thread do work and returns when all have finished.
 func (t *team) run(work func(thread int)) {
 	var done sync.WaitGroup
 	for thread := range t.threads {
 		done.Go(func() {
-			// Not unlocked: the runtime ends a thread that was tied to a CPU.
+			// The thread is not unlocked, so that the runtime ends it instead of
+			// reusing one that is pinned to a CPU.
 			runtime.LockOSThread()
 			if t.cpus != nil {
 				topology.Pin(t.cpus[thread])
@@ -49,7 +50,8 @@ func (t *team) run(work func(thread int)) {
 	done.Wait()
 }
 
-// wait returns when every thread has called it; false when they are to stop.
+// wait returns when every thread has called it; it returns false when they are to
+// stop.
 func (t *team) wait() bool {
 	round := t.round.Load()
 	if int(t.arrived.Add(1)) == t.threads {
@@ -66,8 +68,8 @@ func (t *team) wait() bool {
 	return !t.stop
 }
 
-// time has all threads do f at once and returns the seconds from the first one's
-// start to the last one's end, the same to all.
+// time has all threads call f at the same time. It returns, to all of them, the
+// seconds from the first start to the last end.
 func (t *team) time(thread int, f func()) (seconds float64, ok bool) {
 	if !t.wait() {
 		return 0, false
@@ -87,6 +89,6 @@ func (t *team) time(thread int, f func()) (seconds float64, ok bool) {
 			last = t.ended[i]
 		}
 	}
-	ok = t.wait() // before anybody writes the next times
+	ok = t.wait() // before any thread writes the next times
 	return last.Sub(first).Seconds(), ok
 }

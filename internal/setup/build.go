@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+
+	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
 // LlamaCpp is set up like a framework, from a wheel that holds its server, or is
@@ -55,7 +57,7 @@ func NewBuild(m Machine, o Options, look func(string) (string, error)) (*Plan, e
 		missing = append(missing, "a C++ compiler")
 	}
 	if len(missing) > 0 {
-		return nil, fail(install(m, "cmake g++ ninja-build"), "llama.cpp is built with cmake and a C++ compiler: %s not found", strings.Join(missing, " and "))
+		return nil, fail(install(m, "cmake", "g++", "ninja-build"), "llama.cpp is built with cmake and a C++ compiler: %s not found", strings.Join(missing, " and "))
 	}
 	if has("ninja") {
 		b.Flags = append([]string{"-G", "Ninja"}, b.Flags...)
@@ -73,7 +75,7 @@ func NewBuild(m Machine, o Options, look func(string) (string, error)) (*Plan, e
 	case gpu == None:
 		p.note("no GPU driver was seen: without one llama.cpp computes on the CPU")
 		if !has("glslc") {
-			return nil, fail(install(m, "glslc libvulkan-dev spirv-headers"), "the Vulkan backend is built with glslc, which is not found")
+			return nil, fail(install(m, vulkanTools...), "the Vulkan backend is built with glslc, which is not found")
 		}
 		b.Backend, b.Flags = "Vulkan", append(b.Flags, "-DGGML_VULKAN=ON")
 		return p, nil
@@ -91,18 +93,22 @@ func NewBuild(m Machine, o Options, look func(string) (string, error)) (*Plan, e
 			return p, nil
 		}
 	}
-	return nil, fail(install(m, "glslc libvulkan-dev spirv-headers")+" for the Vulkan backend, or your GPU's own compiler "+choices[0].program+"; --cpu builds without a GPU", "no compiler for the %s GPU is found: neither %s nor glslc", gpu, choices[0].program)
+	remedies := append(install(m, vulkanTools...), fault.Remedy{Text: "install your GPU's own compiler, " + choices[0].program}, fault.Change("cpu", "{} builds without a GPU"))
+	return nil, fail(remedies, "no compiler for the %s GPU is found: neither %s nor glslc", gpu, choices[0].program)
 }
 
-// install says how programs are got, by the names that Debian has for them.
-func install(m Machine, packages string) string {
+// vulkanTools are Debian's packages for building the Vulkan backend.
+var vulkanTools = []string{"glslc", "libvulkan-dev", "spirv-headers"}
+
+// install says how to get what is missing; packages are Debian's.
+func install(m Machine, packages ...string) fault.Remedies {
 	switch m.OS {
 	case "darwin":
-		return "xcode-select --install && brew install cmake ninja"
+		return fault.Remedies{fault.Run("", "xcode-select", "--install"), fault.Run("", "brew", "install", "cmake", "ninja")}
 	case "windows":
-		return "winget install Kitware.CMake Ninja-build.Ninja Microsoft.VisualStudio.2022.BuildTools"
+		return fault.Remedies{fault.Run("", "winget", "install", "Kitware.CMake", "Ninja-build.Ninja", "Microsoft.VisualStudio.2022.BuildTools")}
 	}
-	return "on Debian and Ubuntu: sudo apt install " + packages
+	return fault.Remedies{fault.Run("on Debian and Ubuntu", append([]string{"sudo", "apt", "install"}, packages...)...)}
 }
 
 // buildCommands are those that make a build in a folder.

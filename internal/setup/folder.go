@@ -9,9 +9,10 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/shirou/gopsutil/v4/disk"
 	"github.com/shirou/gopsutil/v4/process"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/python"
 )
 
@@ -43,6 +44,9 @@ const (
 	present
 )
 
+// elsewhere are the remedies for a place that is taken.
+var elsewhere = fault.Remedies{{Text: "remove it"}, fault.Change("dir", "{} names another place")}
+
 // inspect looks at a folder without changing it.
 func inspect(folder string) (state, error) {
 	info, err := os.Stat(folder)
@@ -52,11 +56,11 @@ func inspect(folder string) (state, error) {
 	case err != nil:
 		return absent, err
 	case !info.IsDir():
-		return absent, fail("remove it, or name another place with --dir", "%s is a file, not an environment's folder", folder)
+		return absent, fail(elsewhere, "%s is a file, not an environment's folder", folder)
 	}
 	if r, err := read(filepath.Join(folder, python.Incomplete)); err == nil {
 		if alive, _ := process.PidExists(int32(r.PID)); alive && r.PID != os.Getpid() {
-			return unfinished, fail("wait for it", "%s is being made by another gpuplay (process %d)", folder, r.PID)
+			return unfinished, fail(fault.Advice("wait for it"), "%s is being made by another gpuplay (process %d)", folder, r.PID)
 		}
 		return unfinished, nil
 	}
@@ -66,8 +70,8 @@ func inspect(folder string) (state, error) {
 		return absent, err
 	case len(entries) == 0:
 		return absent, nil
-	case !exists(filepath.Join(folder, "pyvenv.cfg")) && !exists(filepath.Join(folder, made)):
-		return absent, fail("remove it, or name another place with --dir", "%s is a folder with files in it, but no virtual environment", folder)
+	case !disk.Exists(filepath.Join(folder, "pyvenv.cfg")) && !disk.Exists(filepath.Join(folder, made)):
+		return absent, fail(elsewhere, "%s is a folder with files in it, but no virtual environment", folder)
 	}
 	return present, nil
 }
@@ -107,7 +111,7 @@ func claim(folder string, r record) error {
 // known to be incomplete.
 func remove(folder string) error {
 	mark := filepath.Join(folder, python.Incomplete)
-	if !exists(mark) {
+	if !disk.Exists(mark) {
 		if err := claim(folder, record{PID: os.Getpid()}); err != nil {
 			return err
 		}
@@ -125,30 +129,4 @@ func remove(folder string) error {
 		}
 	}
 	return errors.Join(os.Remove(mark), os.Remove(folder))
-}
-
-// nearest returns the folder itself or its first parent that there is.
-func nearest(folder string) string {
-	for !exists(folder) && filepath.Dir(folder) != folder {
-		folder = filepath.Dir(folder)
-	}
-	return folder
-}
-
-// writable reports why nothing can be written into the folder, nil if it can.
-func writable(folder string) error {
-	f, err := os.CreateTemp(folder, ".gpuplay-*")
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
-}
-
-// Free returns the bytes that are free on the folder's disk.
-func Free(folder string) (uint64, error) {
-	u, err := disk.Usage(folder)
-	if err != nil {
-		return 0, err
-	}
-	return u.Free, nil
 }

@@ -42,16 +42,22 @@ func (b *Builder) examine(ctx context.Context, path string) (Interpreter, error)
 	return i, nil
 }
 
+// Where a Python that will do comes from.
+var (
+	installUV     = fault.Remedy{Text: "install uv, which brings its own Python: https://docs.astral.sh/uv/"}
+	installPython = fault.Remedies{{Text: "install Python 3.12"}, installUV}
+)
+
 // fit returns why an interpreter cannot be used for a plan, nil when it can.
 func (b *Builder) fit(p *Plan, i Interpreter) error {
-	const other = "install Python 3.12, or uv, which brings its own: https://docs.astral.sh/uv/"
 	switch {
 	case i.Minor < p.Oldest || i.Minor > p.Newest:
-		return fail(other, "is Python 3.%d, %s needs 3.%d to 3.%d", i.Minor, p.Framework, p.Oldest, p.Newest)
+		return fail(installPython, "is Python 3.%d, %s needs 3.%d to 3.%d", i.Minor, p.Framework, p.Oldest, p.Newest)
 	case i.Arch != b.Machine.Arch:
-		return fail(other, "is built for %s, %s needs %s", i.Arch, p.Framework, b.Machine.Arch)
+		return fail(installPython, "is built for %s, %s needs %s", i.Arch, p.Framework, b.Machine.Arch)
 	case !i.Seeded && b.Machine.UV == "":
-		return fail(fmt.Sprintf("on Debian and Ubuntu: sudo apt install python3.%d-venv; anywhere: install uv, https://docs.astral.sh/uv/", i.Minor), "has no venv and ensurepip")
+		venv := fault.Run("on Debian and Ubuntu", "sudo", "apt", "install", fmt.Sprintf("python3.%d-venv", i.Minor))
+		return fail(fault.Remedies{venv, installUV}, "has no venv and ensurepip")
 	}
 	return nil
 }
@@ -70,7 +76,7 @@ func (b *Builder) interpreter(ctx context.Context, p *Plan, asked string) (Inter
 		}
 	}
 	var found []string // what there is and will not do
-	remedies := fault.Advice("install Python 3.12, or uv, which brings its own: https://docs.astral.sh/uv/")
+	remedies := installPython
 	for _, name := range names {
 		path, err := b.LookPath(name)
 		if err != nil {
@@ -96,13 +102,13 @@ func (b *Builder) interpreter(ctx context.Context, p *Plan, asked string) (Inter
 	}
 	switch {
 	case asked != "" && len(found) == 0:
-		return Interpreter{}, fail("name a python3 that is there", "--python %s is no program", asked)
+		return Interpreter{}, fail(fault.Remedies{fault.Change("python", "{} names a python3 that is there")}, "the Python %s that was asked for is no program", asked)
 	case asked != "":
-		return Interpreter{}, failWith(remedies, "--python %s", found[0])
+		return Interpreter{}, fail(remedies, "the Python that was asked for will not do: %s", found[0])
 	case b.Machine.UV != "":
 		return Interpreter{Minor: managed, Arch: b.Machine.Arch}, nil
 	case len(found) == 0:
-		return Interpreter{}, failWith(remedies, "no Python was found: %s needs 3.%d to 3.%d", p.Framework, p.Oldest, p.Newest)
+		return Interpreter{}, fail(remedies, "no Python was found: %s needs 3.%d to 3.%d", p.Framework, p.Oldest, p.Newest)
 	}
-	return Interpreter{}, failWith(remedies, "no Python here will do: %s", strings.Join(found, "; "))
+	return Interpreter{}, fail(remedies, "no Python here will do: %s", strings.Join(found, "; "))
 }

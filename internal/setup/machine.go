@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/shirou/gopsutil/v4/host"
+
+	"github.com/gpuplay/gpuplay/internal/disk"
 )
 
 // Detect describes this machine. What does not answer within seconds is taken as
@@ -45,7 +47,7 @@ func Detect(ctx context.Context, run Exec, env []string) Machine {
 			m.GPU = nvidia(smi)
 		case err == nil:
 			m.GPU = nvidia(string(module))
-		case exists("/dev/kfd"):
+		case disk.Exists("/dev/kfd"):
 			m.GPU = ROCm
 		}
 	}
@@ -70,9 +72,4 @@ func nvidia(text string) GPU {
 		}
 	}
 	return CUDA13
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

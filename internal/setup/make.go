@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/python"
 	"github.com/gpuplay/gpuplay/internal/unit"
@@ -19,12 +20,12 @@ type Builder struct {
 	Machine  Machine
 	Exec     Exec                                // Run
 	LookPath func(file string) (string, error)   // exec.LookPath
-	Free     func(folder string) (uint64, error) // Free
+	Free     func(folder string) (uint64, error) // disk.Free
 	Env      []string                            // what the installers inherit
 	Log      io.Writer                           // gets their words while they work
 	Index    string                              // PyPI, or what stands for it
 	// Try has llama.cpp in a folder compute something and returns what it says of
-	// itself and its devices; Check calls it.
+	// itself and its devices, where a test does not want that to be the real one.
 	Try func(ctx context.Context, folder string) ([]string, error)
 }
 
@@ -49,8 +50,8 @@ func (b *Builder) Prepare(ctx context.Context, p *Plan, folder, asked string, cl
 	}
 	j.remove = there == unfinished || there == present && clear
 	if there == present && !clear {
-		const again = "--clear removes it and makes it anew, --dir names another place"
-		if exists(filepath.Join(folder, "pyvenv.cfg")) {
+		again := fault.Remedies{fault.Change("clear", "{} removes it and makes it anew"), fault.Change("dir", "{} names another place")}
+		if disk.Exists(filepath.Join(folder, "pyvenv.cfg")) {
 			if _, err := b.examine(ctx, python.In(folder)); err != nil {
 				if ctx.Err() != nil {
 					return nil, ctx.Err()
@@ -69,11 +70,11 @@ func (b *Builder) Prepare(ctx context.Context, p *Plan, folder, asked string, cl
 			return nil, err
 		}
 	}
-	if err := writable(nearest(folder)); err != nil {
-		return nil, fail("name another place with --dir", "%s cannot be made: %v", folder, err)
+	if err := disk.Writable(disk.Nearest(folder)); err != nil {
+		return nil, fail(fault.Remedies{fault.Change("dir", "{} names another place")}, "%s cannot be made: %v", folder, err)
 	}
-	if j.Free, err = b.Free(nearest(folder)); err != nil {
-		return nil, fmt.Errorf("asking for the free space of %s: %w", nearest(folder), err)
+	if j.Free, err = b.Free(disk.Nearest(folder)); err != nil {
+		return nil, fmt.Errorf("asking for the free space of %s: %w", disk.Nearest(folder), err)
 	}
 	return j, b.fits(j, p.Sources[0])
 }
@@ -88,8 +89,8 @@ func (b *Builder) fits(j *Job, s Source) error {
 	if j.Free >= uint64(need) {
 		return nil
 	}
-	return fail("free some space, or name a folder on another disk with --dir", "%s from %s needs about %s in %s, %s is free",
-		j.Plan.Framework, s.Name, unit.Bytes(float64(need)), nearest(j.Folder), unit.Bytes(float64(j.Free)))
+	return fail(fault.Remedies{{Text: "free some space"}, fault.Change("dir", "{} names a folder on another disk")}, "%s from %s needs about %s in %s, %s is free",
+		j.Plan.Framework, s.Name, unit.Bytes(float64(need)), disk.Nearest(j.Folder), unit.Bytes(float64(j.Free)))
 }
 
 // Commands returns what Make runs when the source can be reached.
@@ -142,7 +143,7 @@ func (b *Builder) Make(ctx context.Context, j *Job) (facts []string, err error) 
 	if j.Made {
 		facts, err = b.Check(ctx, j.Folder, j.Plan.Framework)
 		if err != nil && ctx.Err() == nil {
-			err = failWith(orAdvice(err, "--clear removes the environment and makes it anew"), "%s is there, but %v", j.Folder, err)
+			err = fail(orElse(err, fault.Change("clear", "{} removes the environment and makes it anew")), "%s is there, but %v", j.Folder, err)
 		}
 		if err != nil || len(j.Plan.Models) == 0 {
 			return facts, err
@@ -177,7 +178,8 @@ func (b *Builder) Make(ctx context.Context, j *Job) (facts []string, err error) 
 		case ctx.Err() != nil:
 			err = errors.Join(ctx.Err(), remove(j.Folder), os.Remove(name))
 		default:
-			facts, err = nil, failWith(orAdvice(err, "try again when it is mended: what was downloaded is kept; all the installer said is in "+name), "%v", errors.Join(err, remove(j.Folder)))
+			remedies := orElse(err, fault.Remedy{Text: "try again once that is fixed: what was downloaded is kept"}, fault.Remedy{Text: "all that the installer said is in " + name})
+			facts, err = nil, fail(remedies, "%v", errors.Join(err, remove(j.Folder)))
 		}
 	}()
 	if err := b.install(ctx, j, &transcript{to: io.MultiWriter(log, b.Log)}); err != nil {
@@ -233,13 +235,13 @@ func (b *Builder) install(ctx context.Context, j *Job, out *transcript) (err err
 	return os.RemoveAll(temp)
 }
 
-// orAdvice returns the remedies that an error has, or else advice.
-func orAdvice(err error, other string) fault.Remedies {
+// orElse returns the remedies that an error has, or else others.
+func orElse(err error, others ...fault.Remedy) fault.Remedies {
 	var e *fault.Error
 	if errors.As(err, &e) && len(e.Remedies) > 0 {
 		return e.Remedies
 	}
-	return fault.Advice(other)
+	return others
 }
 
 // installing is the environment of an installer that asks nothing and draws nothing.

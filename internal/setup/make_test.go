@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/python"
 )
@@ -49,7 +50,7 @@ func (d *desk) run(ctx context.Context, c Command) error {
 	switch {
 	case strings.Contains(line, probe):
 		i, ok := d.pythons[c.Args[0]]
-		if inside := exists(filepath.Join(filepath.Dir(filepath.Dir(c.Args[0])), "pyvenv.cfg")); !ok && !inside {
+		if inside := disk.Exists(filepath.Join(filepath.Dir(filepath.Dir(c.Args[0])), "pyvenv.cfg")); !ok && !inside {
 			return errors.New("no such file or directory")
 		}
 		fmt.Fprintf(c.Stdout, "welcome\n{\"path\": %q, \"minor\": %d, \"arch\": %q, \"seeded\": %t}\n", c.Args[0], i.Minor, i.Arch, i.Seeded)
@@ -108,7 +109,7 @@ func TestMake(t *testing.T) {
 	d, b := newDesk(t)
 	folder := filepath.Join(t.TempDir(), "deep", "mlx")
 	d.before = func(string) {
-		if !exists(filepath.Join(folder, python.Incomplete)) {
+		if !disk.Exists(filepath.Join(folder, python.Incomplete)) {
 			t.Error("something runs before the environment is marked as incomplete, or after")
 		}
 	}
@@ -123,7 +124,7 @@ func TestMake(t *testing.T) {
 	if diff := cmp.Diff(want, d.ran[:2]); diff != "" {
 		t.Error(diff)
 	}
-	if exists(filepath.Join(folder, python.Incomplete)) || exists(filepath.Join(folder, ".tmp")) || exists(folder+".log") {
+	if disk.Exists(filepath.Join(folder, python.Incomplete)) || disk.Exists(filepath.Join(folder, ".tmp")) || disk.Exists(folder+".log") {
 		t.Error("a mark, temporary files or a log is left in an environment that is complete")
 	}
 
@@ -242,7 +243,7 @@ func TestUnfinishedIsMadeAnew(t *testing.T) {
 		if _, err := build(t.Context(), b, "mlx", folder, false); err != nil {
 			t.Fatal(err)
 		}
-		if exists(filepath.Join(folder, "lib", "half")) || exists(filepath.Join(folder, python.Incomplete)) {
+		if disk.Exists(filepath.Join(folder, "lib", "half")) || disk.Exists(filepath.Join(folder, python.Incomplete)) {
 			t.Errorf("with mark %q the unfinished environment was not removed", mark)
 		}
 	}
@@ -315,8 +316,8 @@ func TestInterpreter(t *testing.T) {
 		{"which uv does not need", map[string]Interpreter{"/usr/bin/python3": debian}, "uv", "", "/usr/bin/python3", "", ""},
 		{"for another processor", map[string]Interpreter{"/usr/bin/python3": translated}, "", "", "", "is built for arm64, tensorflow needs amd64", "install"},
 		{"asked for", map[string]Interpreter{"/usr/bin/python3": good, "/opt/python": good}, "", "/opt/python", "/opt/python", "", ""},
-		{"asked for, too new", map[string]Interpreter{"/opt/python": tooNew}, "uv", "/opt/python", "", "--python /opt/python: is Python 3.14", "install"},
-		{"asked for, not there", map[string]Interpreter{"/usr/bin/python3": good}, "", "/opt/python", "", "--python /opt/python is no program", "name"},
+		{"asked for, too new", map[string]Interpreter{"/opt/python": tooNew}, "uv", "/opt/python", "", "the Python that was asked for will not do: /opt/python: is Python 3.14", "install"},
+		{"asked for, not there", map[string]Interpreter{"/usr/bin/python3": good}, "", "/opt/python", "", "the Python /opt/python that was asked for is no program", "python names"},
 	}
 	p, err := New("tensorflow", linux, Options{})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/python"
 )
 
@@ -28,10 +29,10 @@ func TestModels(t *testing.T) {
 	}
 	install := "uv pip install --python " + python.In(folder) + " transformers peft"
 	if _, err := makeIt(Options{}); err != nil || slices.Contains(d.ran, install) {
-		t.Errorf("without --llm: error %v, ran %q", err, d.ran)
+		t.Errorf("without models: error %v, ran %q", err, d.ran)
 	}
 	d.fails = map[string]string{install: "error: no way to PyPI"}
-	if _, err := makeIt(Options{Models: true}); err == nil || !strings.Contains(err.Error(), "no way to PyPI") || !exists(python.In(folder)) && !exists(filepath.Join(folder, "pyvenv.cfg")) {
+	if _, err := makeIt(Options{Models: true}); err == nil || !strings.Contains(err.Error(), "no way to PyPI") || !disk.Exists(python.In(folder)) && !disk.Exists(filepath.Join(folder, "pyvenv.cfg")) {
 		t.Errorf("error %v, ran %q", err, d.ran)
 	}
 	d.fails = nil
@@ -41,7 +42,7 @@ func TestModels(t *testing.T) {
 	}
 	folder = filepath.Join(t.TempDir(), "torch")
 	install = "uv pip install --python " + python.In(folder) + " transformers peft"
-	if _, err := makeIt(Options{Models: true}); err != nil || !slices.Contains(d.ran, install) || exists(filepath.Join(folder, python.Incomplete)) {
+	if _, err := makeIt(Options{Models: true}); err != nil || !slices.Contains(d.ran, install) || disk.Exists(filepath.Join(folder, python.Incomplete)) {
 		t.Errorf("at once: error %v, ran %q", err, d.ran)
 	}
 	if _, err := New("torch", intelMac, Options{Models: true}); err == nil || !strings.Contains(err.Error(), "transformers needs a newer PyTorch") {

@@ -1,10 +1,9 @@
-// Package setup makes the virtual environments that the Python frameworks run in:
-// one environment a framework, with the packages that fit the machine; and the
-// folder of llama.cpp, from a wheel or from source. A Plan is
-// what would be done, a pure function of the framework, the machine and the
-// options; a Builder carries it out. An environment is complete or it is never
-// used: see Builder.Make. The package installs into no environment that it has
-// not made and removes none unless told to.
+// Package setup makes the virtual environments that the Python frameworks run in,
+// one environment per framework, with the packages that fit the machine; and the
+// folder of llama.cpp, from a wheel or from source. A Plan is what would be done, a
+// pure function of the framework, the machine and the options; a Builder carries it
+// out. An environment is complete or it is never used: see Builder.Make. The package
+// installs into no environment that it has not made and removes none unless told to.
 package setup
 
 import (
@@ -81,7 +80,7 @@ func New(framework string, m Machine, o Options) (*Plan, error) {
 	p := &Plan{Framework: framework, Packages: slices.Clone(r.packages), Oldest: oldestPython, Newest: r.newest}
 	if !slices.Contains(r.gpus, want) {
 		if o.GPU {
-			return nil, fail("--cpu takes the build without", "no build of %s for %s on %s/%s is known%s", framework, want, m.OS, m.Arch, because(r.why))
+			return nil, fail(fault.Remedies{fault.Change("cpu", "{} takes the build without it")}, "no build of %s for %s on %s/%s is known%s", framework, want, m.OS, m.Arch, because(r.why))
 		}
 		p.note("%s computes on the CPU here: no build for %s on %s/%s is known%s", framework, want, m.OS, m.Arch, because(r.why))
 		want = None
@@ -89,14 +88,14 @@ func New(framework string, m Machine, o Options) (*Plan, error) {
 		p.note("no GPU driver was seen: without one %s computes on the CPU", framework)
 	}
 	if need, have := r.macOS, major(m.MacOS); have != 0 && have < need {
-		return nil, fail("update macOS", "macOS %s is too old for %s: %d or newer is needed", m.MacOS, framework, need)
+		return nil, fail(fault.Advice("update macOS"), "macOS %s is too old for %s: %d or newer is needed", m.MacOS, framework, need)
 	}
 	if o.Full && framework == "torch" {
 		p.Packages = append(p.Packages, "torchvision", "torchaudio")
 	}
 	if o.Models && framework == "torch" {
 		if slices.Contains(p.Packages, lastIntelTorch) {
-			return nil, fail("leave out --llm", "transformers needs a newer PyTorch than %s, the last one for Intel Macs", lastIntelTorch)
+			return nil, fail(fault.Remedies{fault.Change("llm", "leave out {}")}, "transformers needs a newer PyTorch than %s, the last one for Intel Macs", lastIntelTorch)
 		}
 		p.Models = []string{"transformers", "peft"}
 	}
@@ -144,7 +143,7 @@ func find(framework string, m Machine, gpu GPU) (recipe, error) {
 		}
 	}
 	if plain == nil {
-		return recipe{}, fail("it can be had for "+strings.Join(builds, ", "), "%s has no build for %s/%s", framework, m.OS, m.Arch)
+		return recipe{}, fail(fault.Advice("it can be had for "+strings.Join(builds, ", ")), "%s has no build for %s/%s", framework, m.OS, m.Arch)
 	}
 	return *plain, nil
 }
@@ -197,11 +196,7 @@ func major(version string) int {
 
 func megabytes(n int) int64 { return int64(n) * 1e6 }
 
-// fail makes an error with advice.
-func fail(advice, format string, args ...any) error {
-	return failWith(fault.Advice(advice), format, args...)
-}
-
-func failWith(remedies fault.Remedies, format string, args ...any) error {
-	return &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf(format, args...), Remedies: remedies}
+// fail makes an error with remedies.
+func fail(remedies fault.Remedies, format string, args ...any) error {
+	return fault.Errorf(fault.Unavailable, format, args...).With(remedies...)
 }

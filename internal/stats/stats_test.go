@@ -6,7 +6,7 @@ import (
 )
 
 func TestMedianInterval(t *testing.T) {
-	// Confidence levels are the exact binomial ones of nonparametric tables.
+	// The confidence levels are the exact binomial ones of nonparametric tables.
 	tests := []struct {
 		values []float64
 		want   Interval
@@ -38,10 +38,10 @@ func TestMedianKeepsInput(t *testing.T) {
 	}
 }
 
-// The interval must hold the true median about as often as it says.
+// The interval contains the true median about as often as it claims.
 func TestMedianIntervalCovers(t *testing.T) {
 	state := uint64(1)
-	next := func() float64 { // an exponential distribution: skewed, as timings are
+	next := func() float64 { // an exponential distribution, skewed like timings
 		state = state*6364136223846793005 + 1442695040888963407
 		return -math.Log(1 - float64(state>>11)*0x1p-53)
 	}
@@ -56,7 +56,7 @@ func TestMedianIntervalCovers(t *testing.T) {
 			hits++
 		}
 	}
-	if got := float64(hits) / rounds; got < 0.945 || got > 0.975 { // 20 values: 0.9586 exactly
+	if got := float64(hits) / rounds; got < 0.945 || got > 0.975 { // for 20 values exactly 0.9586
 		t.Errorf("the interval held the median in %.3f of the cases, want 0.959", got)
 	}
 }

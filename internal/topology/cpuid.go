@@ -6,9 +6,9 @@ import (
 	"github.com/klauspost/cpuid/v2/topology"
 )
 
-// fromCPUID brings what x86 CPUs say of themselves into our form. cpus are the
-// system's numbers of the CPUs that were asked, in the order in which they were;
-// without them nothing has a number.
+// fromCPUID converts what x86 CPUs report about themselves. cpus are the system's
+// numbers of the CPUs that were queried, in the order of the queries; without them,
+// nothing in the result has a number.
 func fromCPUID(sys *topology.System, cpus []int) Topology {
 	kindOf := map[topology.CoreType]int{}
 	var t Topology
@@ -19,7 +19,7 @@ func fromCPUID(sys *topology.System, cpus []int) Topology {
 			for _, thread := range c.Threads {
 				switch {
 				case cpus == nil:
-					list = append(list, thread.ID) // to tell them apart until the end
+					list = append(list, thread.ID) // to tell them apart; removed at the end
 				case thread.ID < len(cpus):
 					list = append(list, cpus[thread.ID])
 				}

@@ -8,8 +8,7 @@ import (
 
 func read() Topology { return fromSysctl(sysctl) }
 
-// sysctl reads a number of the kernel's, of 4 or 8 bytes. This has not been run
-// on a Mac.
+// sysctl reads a kernel value of 4 or 8 bytes. This has not been run on a Mac.
 func sysctl(name string) (int, bool) {
 	b, err := unix.SysctlRaw(name)
 	switch {

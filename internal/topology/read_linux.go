@@ -17,7 +17,7 @@ func read() Topology {
 	if slices.ContainsFunc(t.Kinds, func(k Kind) bool { return len(k.Caches) > 0 }) {
 		return t
 	}
-	// Some containers have an empty sysfs: what the CPUs say is as good.
+	// Some containers have an empty sysfs: use what the CPUs report.
 	if sys, err := cpuid.ScanTopology(); err == nil && sys.NumThreads() == len(usable) {
 		if scanned := fromCPUID(sys, usable); len(scanned.Kinds) > 0 && len(scanned.Kinds[0].Caches) > 0 {
 			scanned.Nodes = t.Nodes
@@ -27,7 +27,7 @@ func read() Topology {
 	return t
 }
 
-// affinity returns the CPUs that the process's affinity mask allows.
+// affinity returns the CPUs in the affinity mask of the process.
 func affinity() []int {
 	var set unix.CPUSet
 	if unix.SchedGetaffinity(0, &set) != nil {

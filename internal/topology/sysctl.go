@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// fromSysctl reads macOS's hw.perflevelN, level 0 being the fastest kind of
-// cores, and where there are none (older Macs) hw itself. macOS neither numbers
-// CPUs nor lets a thread choose one. The names are in sysctl(3) and, for kinds of
-// cores, in "Addressing architectural differences in your macOS code"
+// fromSysctl reads macOS's hw.perflevelN, of which level 0 is the fastest kind of
+// core, or hw itself where there are no levels (older Macs). macOS neither numbers
+// CPUs nor lets a thread choose one. The names are documented in sysctl(3) and, for
+// kinds of cores, in "Addressing architectural differences in your macOS code"
 // (developer.apple.com).
 func fromSysctl(number func(name string) (int, bool)) Topology {
 	levels, _ := number("hw.nperflevels")

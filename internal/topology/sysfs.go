@@ -36,8 +36,8 @@ func fromSysfs(sys fs.FS, usable []int) Topology {
 	return t
 }
 
-// both returns the CPUs of a list, or of a mask where an old kernel has no list,
-// that are ours.
+// both returns the usable CPUs of a list, or of a mask where an old kernel has no
+// list.
 func both(list, mask, usable []int) []int {
 	if len(list) == 0 {
 		list = mask
@@ -45,13 +45,14 @@ func both(list, mask, usable []int) []int {
 	return slices.DeleteFunc(slices.Clone(list), func(cpu int) bool { return !slices.Contains(usable, cpu) })
 }
 
-// gap tells kinds of cores apart: the next slower core must reach less than that
-// share of the one before. Cores of one kind differ too, by what their silicon
-// allows (997 to 1024 of 1024 on an NVIDIA GB10, whose small ones reach 731).
+// gap separates kinds of cores: the next slower core must reach less than this
+// share of the one before. Cores of one kind also differ a little, because their
+// silicon does (997 to 1024 of 1024 on an NVIDIA GB10, whose small cores reach
+// 731).
 const gap = 0.85
 
-// sysfsKinds sorts CPUs into kinds, the fastest first: by Intel's own list of
-// performance cores, or the capacity or else the highest frequency of each CPU.
+// sysfsKinds groups CPUs by kind, the fastest first: by Intel's list of performance
+// cores, or else by the capacity or the highest frequency of each CPU.
 func sysfsKinds(sys fs.FS, usable []int) [][]int {
 	if big := both(parseList(text(sys, "cpu_core/cpus")), nil, usable); len(big) > 0 && len(big) < len(usable) {
 		small := slices.DeleteFunc(slices.Clone(usable), func(cpu int) bool { return slices.Contains(big, cpu) })
@@ -64,7 +65,7 @@ func sysfsKinds(sys fs.FS, usable []int) [][]int {
 				speeds[cpu] = n
 			}
 		}
-		if len(speeds) < len(usable) { // of some it is not known
+		if len(speeds) < len(usable) { // not known for all CPUs
 			continue
 		}
 		var kinds [][]int
@@ -86,7 +87,7 @@ func sysfsKinds(sys fs.FS, usable []int) [][]int {
 	return [][]int{usable}
 }
 
-// sysfsCores puts the CPUs of one core together.
+// sysfsCores groups the CPUs of each core.
 func sysfsCores(sys fs.FS, cpus []int) [][]int {
 	var cores [][]int
 	seen := map[int]bool{}
@@ -107,7 +108,7 @@ func sysfsCores(sys fs.FS, cpus []int) [][]int {
 	return cores
 }
 
-// sysfsCaches lists every cache that holds data once.
+// sysfsCaches lists every data cache once.
 func sysfsCaches(sys fs.FS, usable []int) []instance {
 	var all []instance
 	seen := map[string]bool{}
@@ -148,10 +149,10 @@ func text(sys fs.FS, name string) string {
 	return strings.TrimSpace(string(b))
 }
 
-// mostCPUs is more than any kernel numbers: a list that goes beyond is none.
+// mostCPUs is more than any kernel numbers: a list with a larger number is invalid.
 const mostCPUs = 1 << 16
 
-// parseList reads "0-3,8,10-11"; nothing of what is no such list.
+// parseList parses "0-3,8,10-11"; the result is empty if the list is invalid.
 func parseList(s string) []int {
 	var list []int
 	for part := range strings.SplitSeq(s, ",") {
@@ -172,7 +173,7 @@ func parseList(s string) []int {
 	return slices.Compact(list)
 }
 
-// parseMask reads "00000000,00000101": words of 32 bits, the highest first.
+// parseMask parses "00000000,00000101": words of 32 bits, the highest first.
 func parseMask(s string) []int {
 	words := strings.Split(s, ",")
 	if len(words) > mostCPUs/32 {
@@ -191,7 +192,7 @@ func parseMask(s string) []int {
 	return list
 }
 
-// parseSize reads "32K" or "8M" in bytes; 0 when it is no size.
+// parseSize parses "32K" or "8M" and returns bytes; 0 if the size is invalid.
 func parseSize(s string) int {
 	factor := 1
 	switch {

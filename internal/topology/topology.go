@@ -1,9 +1,10 @@
-// Package topology says what CPU this is to programs that compute: its kinds of
-// cores, their caches, its NUMA nodes, and which of it the process may use.
+// Package topology describes this machine's CPU for programs that compute: the
+// kinds of cores, their caches, the NUMA nodes, and which CPUs the process may use.
 //
-// It reads sysfs on Linux, sysctl on macOS and the cpuid instruction where the
-// system has nothing to say. What is not known is absent. It measures nothing
-// and knows nothing of gpuplay, so that any package may ask.
+// It reads sysfs on Linux and sysctl on macOS, and executes the cpuid instruction
+// where the system provides nothing. What is not known is left out. It measures
+// nothing and does not depend on the rest of gpuplay, so that any package can use
+// it.
 package topology
 
 import (
@@ -12,33 +13,33 @@ import (
 	"sync"
 )
 
-// A Topology is the CPUs that the process may use, at the time it was asked for:
-// a container's quota is no part of it.
+// A Topology describes the CPUs that the process may use at the time of the call.
+// It does not include a container's CPU quota.
 type Topology struct {
-	Kinds []Kind `json:"kinds"`           // of cores, the fastest first; most machines have one
-	Nodes []Node `json:"nodes,omitempty"` // NUMA nodes with CPUs of ours; absent where the system does not tell
+	Kinds []Kind `json:"kinds"`           // of cores, the fastest first; most machines have only one
+	Nodes []Node `json:"nodes,omitempty"` // NUMA nodes with CPUs of this process; absent where the system does not report them
 }
 
-// A Kind is cores that are alike: a hybrid chip has performance and efficiency
+// A Kind is a set of identical cores: a hybrid chip has performance and efficiency
 // cores.
 type Kind struct {
-	Name   string  `json:"name,omitempty"`   // performance, efficiency; empty where there is but one kind
+	Name   string  `json:"name,omitempty"`   // performance or efficiency; empty where there is only one kind
 	CPUs   int     `json:"cpus"`             // logical CPUs that the process may use
-	Cores  [][]int `json:"cores,omitempty"`  // their numbers, core by core: those of one core share its units. Absent where CPUs have no numbers (macOS)
-	Caches []Cache `json:"caches,omitempty"` // that hold data, by level; those that differ in size only are listed apart
+	Cores  [][]int `json:"cores,omitempty"`  // CPU numbers, core by core: CPUs of one core share its execution units. Absent where CPUs have no numbers (macOS)
+	Caches []Cache `json:"caches,omitempty"` // data caches, by level; caches of the same level but of different size are separate entries
 }
 
-// A Cache is all caches of one level and size that cores of a kind have.
+// A Cache describes all caches of one level and size that cores of a kind have.
 type Cache struct {
 	Level   int     `json:"level"`             // 1 is nearest to the core
-	Size    int     `json:"size"`              // bytes, of each
+	Size    int     `json:"size"`              // bytes, of each cache
 	Line    *int    `json:"line,omitempty"`    // bytes
-	Ways    *int    `json:"ways,omitempty"`    // of associativity
-	Shared  *int    `json:"shared,omitempty"`  // logical CPUs of the machine that share one, ours or not
-	Domains [][]int `json:"domains,omitempty"` // our CPUs behind each of them
+	Ways    *int    `json:"ways,omitempty"`    // associativity
+	Shared  *int    `json:"shared,omitempty"`  // logical CPUs of the machine that share one cache, usable or not
+	Domains [][]int `json:"domains,omitempty"` // usable CPUs that share each cache
 }
 
-// A Node is memory with the CPUs that are next to it.
+// A Node is a NUMA node: memory and the CPUs that are close to it.
 type Node struct {
 	ID   int   `json:"id"`
 	CPUs []int `json:"cpus"` // those that the process may use
@@ -46,12 +47,12 @@ type Node struct {
 
 var once = sync.OnceValue(read)
 
-// Read returns this machine's topology. It asks the system once; whoever needs
-// to change it copies it first.
+// Read returns this machine's topology. The system is queried once and the result
+// is shared; callers that change it must copy it first.
 func Read() Topology { return once() }
 
-// Cores returns how many cores of the fastest kind there are, 0 when that is not
-// known; where it is not known which CPUs share one, it counts CPUs.
+// Cores returns the number of cores of the fastest kind, 0 if it is not known.
+// Where it is not known which CPUs share a core, it counts CPUs.
 func (t Topology) Cores() int {
 	if len(t.Kinds) == 0 {
 		return 0
@@ -62,9 +63,9 @@ func (t Topology) Cores() int {
 	return t.Kinds[0].CPUs
 }
 
-// CPUs returns the numbers of the logical CPUs in the order in which to use them:
-// one of each core of the fastest kind, then their siblings, then slower kinds.
-// Nothing where CPUs have no numbers.
+// CPUs returns the numbers of the logical CPUs in the order in which they should be
+// used: one of each core of the fastest kind, then their siblings, then slower
+// kinds. It is empty where CPUs have no numbers.
 func (t Topology) CPUs() []int {
 	var cpus []int
 	for _, k := range t.Kinds {
@@ -80,8 +81,8 @@ func (t Topology) CPUs() []int {
 	return cpus
 }
 
-// Cache returns the cache of a level that every core of the fastest kind can
-// count on: the smallest, where they differ.
+// Cache returns the cache of a level that every core of the fastest kind has at
+// least: the smallest, where they differ.
 func (t Topology) Cache(level int) (Cache, bool) {
 	if len(t.Kinds) == 0 {
 		return Cache{}, false
@@ -98,15 +99,15 @@ func (t Topology) Cache(level int) (Cache, bool) {
 	return slices.MinFunc(found, func(a, b Cache) int { return cmp.Compare(a.Size, b.Size) }), true
 }
 
-// instance is one cache, as the system lists it.
+// instance is one cache as the system lists it.
 type instance struct {
 	level, size int
 	line, ways  *int
 	shared      *int
-	cpus        []int // all that it says, ours or not
+	cpus        []int // all CPUs that share it, usable or not
 }
 
-// cachesOf sorts the caches that serve any of a kind's CPUs by level and size.
+// cachesOf groups the caches of a kind's CPUs by level and size.
 func cachesOf(cores [][]int, all []instance) []Cache {
 	ours := slices.Concat(cores...)
 	var caches []Cache
@@ -135,7 +136,7 @@ func cachesOf(cores [][]int, all []instance) []Cache {
 	return caches
 }
 
-// kindName names the i-th of so many kinds.
+// kindName names kind i of the given number of kinds.
 func kindName(i, kinds int) string {
 	switch {
 	case kinds == 1:
@@ -148,7 +149,7 @@ func kindName(i, kinds int) string {
 	return "middle"
 }
 
-// positive returns n if it can be a size or a count.
+// positive returns n if it is a valid size or count, that is, positive.
 func positive(n int) *int {
 	if n <= 0 {
 		return nil

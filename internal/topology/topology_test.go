@@ -14,7 +14,7 @@ import (
 	"github.com/klauspost/cpuid/v2/topology"
 )
 
-// tree reads a recorded /sys/devices from testdata.
+// tree reads a recording of /sys/devices from testdata.
 func tree(t *testing.T, name string) fstest.MapFS {
 	t.Helper()
 	b, err := os.ReadFile("testdata/" + name)
@@ -50,7 +50,7 @@ func list(from, to int) []int {
 	return l
 }
 
-// each returns lists of so many numbers one after the other.
+// each returns consecutive lists of the given size.
 func each(size, from, to int) [][]int {
 	var l [][]int
 	for i := from; i <= to; i += size {
@@ -178,8 +178,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// The numbers of an Apple M1 are those that its owners publish; an Intel Mac's
-// older system knows no levels.
+// The numbers of an Apple M1 are those published by owners; the older system of an
+// Intel Mac reports no levels.
 func TestSysctl(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -235,7 +235,7 @@ func TestCPUID(t *testing.T) {
 	}
 }
 
-// What the machine at hand says must hang together.
+// The topology of the machine that runs the test is consistent.
 func TestRead(t *testing.T) {
 	got := Read()
 	text, _ := json.Marshal(got)

@@ -1,5 +1,5 @@
-// Package unit prints quantities as people read them: three significant digits
-// and a prefix, the same everywhere.
+// Package unit formats quantities for people, in one way everywhere: three
+// significant digits and a prefix.
 package unit
 
 import (
@@ -15,11 +15,12 @@ func Digits3(x float64) string {
 	if x == 0 || math.IsNaN(x) || math.IsInf(x, 0) {
 		return strconv.FormatFloat(x, 'g', 3, 64)
 	}
-	r, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'e', 2, 64), 64) // rounding may add a digit
+	r, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'e', 2, 64), 64) // rounding may carry into another digit
 	return strconv.FormatFloat(r, 'f', max(0, 2-int(math.Floor(math.Log10(math.Abs(r))))), 64)
 }
 
-// scaled divides x by the largest of the prefixes' powers of base that fits.
+// scaled divides x by the largest power of base that fits and appends the prefix
+// for it.
 func scaled(x, base float64, prefixes []string) string {
 	i := 0
 	for i+1 < len(prefixes) && math.Abs(x) >= base*(1-0.0005) {
@@ -29,27 +30,26 @@ func scaled(x, base float64, prefixes []string) string {
 	return Digits3(x) + " " + prefixes[i]
 }
 
-// Rate returns a speed in FLOP or whatever else is counted a second, with its
-// prefix: "13.8 TFLOP/s".
+// Rate formats a speed with its prefix: "13.8 TFLOP/s". what names what is
+// counted per second, such as FLOP.
 func Rate(x float64, what string) string {
 	return scaled(x, 1000, []string{"", "k", "M", "G", "T", "P", "E"}) + what + "/s"
 }
 
-// Tera returns a number of 10¹²: "13.8".
+// Tera formats a number in units of 10¹²: "13.8".
 func Tera(x float64) string { return Digits3(x / 1e12) }
 
-// Bytes returns a size in decimal units, as memory is sold: "17.2 GB".
+// Bytes formats a size in decimal units: "17.2 GB".
 func Bytes(n float64) string {
 	return scaled(n, 1000, []string{"", "k", "M", "G", "T", "P", "E"}) + "B"
 }
 
-// Count returns a number of parameters as people count them, in millions and
-// billions: "494 M", "7.62 B".
+// Count formats a number of parameters in millions or billions: "494 M", "7.62 B".
 func Count(n float64) string {
 	return strings.TrimSpace(scaled(n, 1000, []string{"", "k", "M", "B", "T"}))
 }
 
-// Seconds returns a duration: "2.14 s", "63.0 ms", "410 µs", "3.00 ns".
+// Seconds formats a duration: "2.14 s", "63.0 ms", "410 µs", "3.00 ns".
 func Seconds(d time.Duration) string {
 	switch s := d.Seconds(); {
 	case s == 0 || s >= 0.9995:
@@ -63,8 +63,8 @@ func Seconds(d time.Duration) string {
 	}
 }
 
-// Times returns a ratio with two significant digits below 10 and whole numbers
-// above: "3.8", "25"; with three around 1, where they matter: "1.08".
+// Times formats a ratio: two significant digits below 10 and whole numbers above,
+// as in "3.8" and "25"; three digits around 1, where they matter: "1.08".
 func Times(x float64) string {
 	switch {
 	case x >= 9.95:
@@ -75,7 +75,7 @@ func Times(x float64) string {
 	return strconv.FormatFloat(x, 'f', 1, 64)
 }
 
-// Percent returns a share: "0.4 %", "12 %".
+// Percent formats a share: "0.4 %", "12 %".
 func Percent(share float64) string {
 	p := share * 100
 	if math.Abs(p) >= 9.95 {
@@ -84,7 +84,7 @@ func Percent(share float64) string {
 	return fmt.Sprintf("%.1f %%", p)
 }
 
-// Cube returns the dimensions of a product: "4096³" or "5×4096×4096".
+// Cube formats the dimensions of a product: "4096³" or "5×4096×4096".
 func Cube(m, n, k int) string {
 	if m == n && n == k {
 		return fmt.Sprintf("%d³", m)
@@ -92,7 +92,7 @@ func Cube(m, n, k int) string {
 	return fmt.Sprintf("%d×%d×%d", m, n, k)
 }
 
-// ParseSize accepts a count as people write it: 8192, 8k (8·1024).
+// ParseSize parses a number such as 8192 or 8k, which is 8·1024.
 func ParseSize(s string) (int, error) {
 	digits, factor := s, 1
 	if d, ok := strings.CutSuffix(strings.ToLower(s), "k"); ok {
@@ -100,7 +100,7 @@ func ParseSize(s string) (int, error) {
 	}
 	n, err := strconv.Atoi(digits)
 	if err != nil || n > math.MaxInt/factor || n < math.MinInt/factor {
-		return 0, fmt.Errorf("%q is not a size: write a whole number such as 8192 or 8k", s)
+		return 0, fmt.Errorf("%q is not a size: use a whole number such as 8192 or 8k", s)
 	}
 	return n * factor, nil
 }

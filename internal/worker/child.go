@@ -1,15 +1,17 @@
 package worker
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,30 +22,44 @@ import (
 // endLimit is how long a worker may take to end when asked to.
 const endLimit = 2 * time.Second
 
-// child is a worker process.
+// child is a worker process. It is asked one thing at a time.
 type child struct {
-	cmd       *exec.Cmd
-	trace     io.Writer
-	last      int         // id of the latest request
-	requests  chan []byte // to stdin, which ends when this is closed
-	responses chan response
-	exited    chan struct{} // closed when the process is gone and its output is read
-	log       *tail
+	cmd          *exec.Cmd
+	trace        io.Writer
+	log          *journal
+	destroy      func()   // ends the process and what it has started, at once
+	last         int      // id of the latest request
+	capabilities []string // operations that it does; nil before it has said so
 
-	mu       sync.Mutex
-	asked    int                       // id of the request whose events are listened to
-	listener func(raw json.RawMessage) // nil: to none
+	out    chan []byte   // to its stdin
+	ending chan struct{} // closed when its stdin is to end
+	once   sync.Once     // closes ending
+	exited chan struct{} // closed when the process is gone and its output is read
+	killed atomic.Bool
+
+	mu    sync.Mutex
+	asked *question // that it is answering; nil: none
+}
+
+// A question is a request that waits for its answer.
+type question struct {
+	operation
+	id     int
+	bytes  int64       // of the frame behind its result
+	tell   func(told)  // gets its events
+	answer chan answer // has room for the one that there is
+}
+
+// An answer is a response with the frame that follows it, or why there can be none.
+type answer struct {
+	response
+	frame []byte
+	err   error
 }
 
 func startChild(c *Client) (*child, error) {
-	ch := &child{
-		cmd:       &exec.Cmd{Path: c.Path, Args: c.Args, Env: c.Env},
-		trace:     c.Trace,
-		requests:  make(chan []byte, 8), // more than a child that reads nothing is ever sent
-		responses: make(chan response, 1),
-		exited:    make(chan struct{}),
-		log:       &tail{trace: c.Trace},
-	}
+	ch := newChild(c.Trace)
+	ch.cmd = &exec.Cmd{Path: c.Path, Args: c.Args, Env: c.Env}
 	ch.cmd.Stderr = ch.log
 	ch.cmd.WaitDelay = endLimit // for what a dead child's own children keep open
 	process.Detach(ch.cmd)
@@ -58,185 +74,296 @@ func startChild(c *Client) (*child, error) {
 	if err := ch.cmd.Start(); err != nil {
 		return nil, err
 	}
-	go ch.read(out)
-	go func() { // a child may be too stuck to read; its end shows elsewhere
-		defer in.Close()
-		for {
-			select {
-			case line, ok := <-ch.requests:
-				if !ok {
-					return
-				}
-				in.Write(line)
-			case <-ch.exited:
-				return
-			}
-		}
+	ch.destroy = func() { process.Kill(ch.cmd.Process) }
+	go func() {
+		ch.read(out)
+		ch.cmd.Wait()
+		close(ch.exited)
 	}()
+	go ch.write(in)
 	if len(c.Source) > 0 {
-		ch.requests <- c.Source
+		ch.out <- c.Source
 	}
 	return ch, nil
 }
 
+func newChild(trace io.Writer) *child {
+	return &child{
+		trace:  trace,
+		log:    &journal{trace: trace},
+		out:    make(chan []byte, 8), // more than a child that reads nothing is ever sent
+		ending: make(chan struct{}),
+		exited: make(chan struct{}),
+	}
+}
+
+// write passes on what the child is told. A child may be too stuck to read; its end
+// shows elsewhere.
+func (ch *child) write(in io.WriteCloser) {
+	defer in.Close()
+	for {
+		select {
+		case b := <-ch.out:
+			in.Write(b)
+		case <-ch.ending:
+			return
+		case <-ch.exited:
+			return
+		}
+	}
+}
+
 // read passes on what the child prints until it is gone.
 func (ch *child) read(out io.Reader) {
-	if err := ch.pass(out); err != nil { // a line without end: it makes no sense to go on
+	if err := ch.pass(newWire(out)); err != nil { // what follows cannot be understood
 		fmt.Fprintf(ch.log, "output is no protocol: %v\n", err)
 		ch.kill()
 	}
-	ch.cmd.Wait()
-	close(ch.exited)
 }
 
-// pass passes on what is a response and logs the rest.
-func (ch *child) pass(out io.Reader) error {
-	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, maxLine)
-	for lines.Scan() {
-		r, ok := parseResponse(lines.Bytes())
-		if !ok {
-			ch.log.Write(append(bytes.Clone(lines.Bytes()), '\n'))
+// pass gives responses to whom they concern and logs the rest.
+func (ch *child) pass(out wire) error {
+	for {
+		line, err := out.line()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case len(bytes.TrimSpace(line)) == 0: // the newline in front of a response
+			continue
+		}
+		r, ok := parseResponse(line)
+		var q *question
+		if ok {
+			q = ch.question(r)
+		}
+		if q == nil {
+			ch.log.Write(append(bytes.Clone(line), '\n'))
 			continue
 		}
 		if ch.trace != nil {
-			fmt.Fprintf(ch.trace, "← %s\n", lines.Bytes())
+			fmt.Fprintf(ch.trace, "← %s\n", line)
 		}
 		if r.Event != nil {
-			ch.tell(r)
 			continue
 		}
-		select {
-		case ch.responses <- r:
-		default: // nobody asked
+		a := answer{response: r}
+		want := q.bytes
+		if r.Error != nil {
+			want = 0
 		}
-	}
-	return lines.Err()
-}
-
-// listen has f get the events of a request; with nil, nobody gets any more once it
-// has returned.
-func (ch *child) listen(id int, f func(raw json.RawMessage)) {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	ch.asked, ch.listener = id, f
-}
-
-// tell gives an event to whom it concerns, before the response that follows it.
-func (ch *child) tell(r response) {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	if ch.listener != nil && ch.asked == r.ID {
-		ch.listener(r.Event)
+		if r.Bytes != want {
+			a.err = fmt.Errorf("%d bytes follow the answer to %s where there must be %d", r.Bytes, q.name, want)
+			q.answer <- a
+			return a.err
+		}
+		switch a.frame, err = out.frame(want); {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // it ended in the middle, and its log says why
+			return nil
+		case err != nil:
+			return err
+		}
+		q.answer <- a
 	}
 }
 
-func (ch *child) alive() bool {
+// question returns the question that a response belongs to, nil if it belongs to none.
+// An event has been told then; after a result or an error the question is closed.
+func (ch *child) question(r response) *question {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	q := ch.asked
+	switch {
+	case q == nil || q.id != r.ID:
+		return nil
+	case r.Event != nil:
+		q.tell(*r.Event)
+	default:
+		ch.asked = nil
+	}
+	return q
+}
+
+// listen opens a question, nil for none. Once it has returned, nobody is told anything
+// of the one before.
+func (ch *child) listen(q *question) {
+	ch.mu.Lock()
+	defer ch.mu.Unlock()
+	ch.asked = q
+}
+
+// kill ends the child and what it has started, at once.
+func (ch *child) kill() {
+	if !ch.killed.Swap(true) && !ch.gone() {
+		ch.destroy()
+	}
+}
+
+// usable reports whether the child can be asked something.
+func (ch *child) usable() bool { return !ch.killed.Load() && !ch.gone() }
+
+func (ch *child) gone() bool {
 	select {
 	case <-ch.exited:
-		return false
-	default:
 		return true
+	default:
+		return false
 	}
 }
 
-// call sends a request and decodes the result of its response. When ctx ends
-// first the child is killed: what it does cannot be taken back.
-func (ch *child) call(ctx context.Context, req request, result any) error {
+// An exchange is how a worker is asked.
+type exchange[E any] struct {
+	frame    []byte        // that follows the request
+	bytes    int64         // of the frame that follows the result
+	each     func(E)       // gets each event as it comes, on another goroutine; nil: nobody does
+	patience time.Duration // how long a worker that was told to stop may take; 0: it is killed at once
+}
+
+// An outcome is what came of asking a worker.
+type outcome[R any] struct {
+	result  R
+	frame   []byte
+	stopped bool // the context ended, and the result is what there was by then
+}
+
+// ask has a worker do an operation.
+func ask[A, E, R any](ctx context.Context, ch *child, o Operation[A, E, R], args A, x exchange[E]) (out outcome[R], err error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return out, err
+	}
+	if o.name != hello.name && !slices.Contains(ch.capabilities, o.name) {
+		return out, fault.Errorf(fault.Unsupported, "worker has no operation %s: it has %s", o.name, strings.Join(ch.capabilities, ", "))
+	}
+	var broken error // written by events, which end before this function returns
+	tell := func(e told) {
+		if x.each == nil || e.Type != o.event {
+			return
+		}
+		var data E
+		if err := json.Unmarshal(e.Data, &data); err != nil {
+			broken = fault.Errorf(fault.Internal, "worker's event %s is not understood: %v", e.Type, err)
+			return
+		}
+		x.each(data)
 	}
 	ch.last++
-	req.ID = ch.last
-	if err := ch.send(req); err != nil {
-		return err
+	q := &question{operation: o.operation, id: ch.last, bytes: x.bytes, tell: tell, answer: make(chan answer, 1)}
+	ch.log.turn()
+	ch.listen(q)
+	defer ch.listen(nil)
+	if err := ch.send(q.id, o.name, args, x.frame); err != nil {
+		return out, err
 	}
-	return ch.await(ctx, req, result)
+	a, stopped, err := ch.await(ctx, q, x.patience)
+	ch.listen(nil)
+	out.frame, out.stopped = a.frame, stopped
+	switch {
+	case err != nil:
+		return out, err
+	case a.err != nil:
+		return out, fault.Errorf(fault.Internal, "worker's answer is not understood: %v", a.err)
+	case a.Error != nil:
+		return out, a.Error
+	}
+	if err := json.Unmarshal(a.Result, &out.result); err != nil {
+		return out, fault.Errorf(fault.Internal, "worker's answer to %s is not understood: %v", o.name, err)
+	}
+	return out, broken
 }
 
-// send sends a request with the id that it has.
-func (ch *child) send(req request) error {
-	line, err := json.Marshal(req)
+// send sends a request.
+func (ch *child) send(id int, op string, args any, frame []byte) error {
+	text, err := json.Marshal(args)
 	if err != nil {
-		return fmt.Errorf("%s: %w", req.Op, err)
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	line, err := json.Marshal(request{ID: id, Op: op, Args: text, Bytes: int64(len(frame))})
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
 	}
 	if ch.trace != nil {
 		fmt.Fprintf(ch.trace, "→ %s\n", line)
 	}
-	select {
-	case ch.requests <- append(line, '\n'):
-	case <-ch.exited: // await will say how it ended
+	for _, part := range [][]byte{append(line, '\n'), frame} {
+		if len(part) == 0 {
+			continue
+		}
+		select {
+		case ch.out <- part:
+		case <-ch.ending: // await says so
+		case <-ch.exited: // await says how
+		}
 	}
 	return nil
 }
 
-// await decodes the result of the response to req, which was sent.
-func (ch *child) await(ctx context.Context, req request, result any) error {
+// await waits for the answer to a question that was sent. When ctx ends first, the
+// worker is asked to stop if it can and there is patience for it, and else killed: what
+// it does cannot be taken back.
+func (ch *child) await(ctx context.Context, q *question, patience time.Duration) (a answer, stopped bool, err error) {
+	done := ctx.Done()
+	var late <-chan time.Time
 	for {
 		select {
-		case r := <-ch.responses:
-			switch {
-			case r.ID != req.ID:
-				continue
-			case r.Error != nil:
-				return r.Error
-			}
-			if err := json.Unmarshal(r.Result, result); err != nil {
-				return &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("worker's answer to %s is not understood: %v", req.Op, err)}
-			}
-			return nil
+		case a := <-q.answer:
+			return a, stopped, nil
 		case <-ch.exited:
 			select {
-			case r := <-ch.responses: // its last act
-				if r.ID == req.ID && r.Error != nil {
-					return r.Error
-				}
+			case a := <-q.answer: // its last act
+				return a, stopped, nil
 			default:
+				return a, stopped, ch.obituary(q.operation)
 			}
-			return ch.obituary(req.Op)
-		case <-ctx.Done():
+		case <-done:
+			done, stopped = nil, true
+			if patience > 0 && slices.Contains(ch.capabilities, stop.name) {
+				ch.last++
+				if err := ch.send(ch.last, stop.name, StopArgs{q.id}, nil); err != nil {
+					return a, stopped, err
+				}
+				timer := time.NewTimer(patience)
+				defer timer.Stop()
+				late = timer.C
+				continue
+			}
 			ch.kill()
-			return ctx.Err()
+			return a, stopped, ctx.Err()
+		case <-late:
+			ch.kill()
+			return a, stopped, ctx.Err()
 		}
 	}
 }
 
-// doing says what a child was at.
-var doing = map[string]string{
-	"hello": "starting", "prepare": "preparing", "run": "computing", "mulvec": "being checked", "close": "closing",
-	"load": "loading the model", "generate": "generating", "tune": "preparing", "train": "training",
-}
-
-// smaller says what takes less memory.
-func smaller(op string) string {
-	switch op {
-	case "load", "generate":
-		return "try a smaller model"
-	case "tune", "train":
-		return "try a smaller --batch, fewer --layers or a smaller --max-length"
-	}
-	return "try a smaller --size"
-}
-
 // obituary says how the child ended and quotes its last words.
-func (ch *child) obituary(op string) error {
+func (ch *child) obituary(o operation) error {
+	select {
+	case <-ch.ending:
+		return fault.Errorf(fault.Interrupted, "was closed while %s", o.doing)
+	default:
+	}
 	e := &fault.Error{Code: fault.Crashed}
-	if op != "hello" { // whoever starts workers knows more of what keeps one from starting
+	if o.name != hello.name { // whoever starts workers knows more of what keeps one from starting
 		e.Remedies = fault.Advice("GPUPLAY_DEBUG=worker shows all that it said")
 	}
 	state := ch.cmd.ProcessState
 	switch sig := process.Signal(state); {
 	case sig == syscall.SIGKILL:
-		e.Message = fmt.Sprintf("was killed while %s", doing[op])
-		e.Remedies = fault.Advice("the system kills a process when memory runs out: " + smaller(op))
+		e.Message = fmt.Sprintf("was killed while %s", o.doing)
+		e.Remedies = fault.Remedies{{Text: "the system kills a process when memory runs out"}}
+		if len(o.less) > 0 {
+			e.Remedies = slices.Clone(o.less)
+			e.Remedies[0].Text = "the system kills a process when memory runs out: try " + e.Remedies[0].Text
+		}
 	case sig != 0:
-		e.Message = fmt.Sprintf("ended by signal %d (%v) while %s", int(sig), sig, doing[op])
+		e.Message = fmt.Sprintf("ended by signal %d (%v) while %s", int(sig), sig, o.doing)
 	default:
-		e.Message = fmt.Sprintf("ended with exit code %d while %s", state.ExitCode(), doing[op])
+		e.Message = fmt.Sprintf("ended with exit code %d while %s", state.ExitCode(), o.doing)
 	}
 	words := ch.log.words()
 	if strings.Contains(words, "out of memory") || strings.Contains(words, "cannot allocate memory") {
-		e.Code, e.Remedies = fault.OutOfMemory, fault.Advice(smaller(op))
+		e.Code, e.Remedies = fault.OutOfMemory, o.less
 	}
 	if words != "" {
 		e.Message += fmt.Sprintf(": “%s”", words)
@@ -244,74 +371,25 @@ func (ch *child) obituary(op string) error {
 	return e
 }
 
-// kill ends the child and what it has started, at once.
-func (ch *child) kill() {
-	if ch.alive() {
-		process.Kill(ch.cmd.Process)
+// end closes the child's stdin, at which a worker ends, and kills it if it does not.
+// It returns when the process is gone.
+func (ch *child) end() {
+	ch.once.Do(func() { close(ch.ending) })
+	if !ch.ends() {
+		ch.kill()
+		ch.ends()
 	}
 }
 
-// end closes the child's stdin, at which a worker ends, and kills it if it does
-// not.
-func (ch *child) end() {
-	close(ch.requests)
+// ends waits until the child is gone and reports whether it is: one that is stuck in a
+// driver, where no signal reaches it, may never be.
+func (ch *child) ends() bool {
+	timer := time.NewTimer(endLimit)
+	defer timer.Stop()
 	select {
 	case <-ch.exited:
-	case <-time.After(endLimit):
-		ch.kill()
+		return true
+	case <-timer.C:
+		return false
 	}
-}
-
-// tail keeps the last lines of a log.
-type tail struct {
-	trace io.Writer
-	mu    sync.Mutex
-	text  []byte
-}
-
-const tailSize = 64 << 10 // a Go program's stacks fit
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.trace != nil {
-		t.trace.Write(p)
-	}
-	t.text = append(t.text, p...)
-	if cut := len(t.text) - tailSize; cut > 0 {
-		t.text = append(t.text[:0], t.text[cut:]...)
-	}
-	return len(p), nil
-}
-
-// words returns the line of the log that says most about an end: a Go program
-// begins with it, before its stacks, others end with it.
-func (t *tail) words() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	last := ""
-	for line := range strings.Lines(string(t.text)) {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") || strings.HasPrefix(line, "SIG") {
-			return clip(line)
-		}
-		if line != "" {
-			last = line
-		}
-	}
-	return clip(last)
-}
-
-// clip shortens a line and takes out what would move a terminal's cursor.
-func clip(line string) string {
-	line = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return -1
-		}
-		return r
-	}, strings.ToValidUTF8(line, "?"))
-	if runes := []rune(line); len(runes) > 200 {
-		line = string(runes[:200]) + "…"
-	}
-	return line
 }

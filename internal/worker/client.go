@@ -3,10 +3,8 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -27,7 +25,7 @@ type Client struct {
 	// Source is written to the child's stdin before the first request: the program
 	// of an interpreter that takes it from there.
 	Source []byte
-	// Hello tells the worker what it must know; its Protocol is filled in.
+	// Hello says how the worker is to compute; its Protocol is filled in.
 	Hello Hello
 	// Trace, if not nil, gets a copy of all that is said and of the child's log.
 	Trace io.Writer
@@ -98,7 +96,7 @@ func (c *Client) Close() {
 func (c *Client) start(ctx context.Context) (*child, error) {
 	ch, err := startChild(c)
 	if err != nil {
-		return nil, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("worker did not start: %v", err)}
+		return nil, fault.Errorf(fault.Unavailable, "worker did not start: %v", err)
 	}
 	c.mu.Lock()
 	if c.all == nil {
@@ -106,21 +104,25 @@ func (c *Client) start(ctx context.Context) (*child, error) {
 	}
 	c.all[ch] = true
 	c.mu.Unlock()
-	hello := c.Hello
-	hello.Protocol = Protocol
-	var w welcome
-	err = ch.call(ctx, request{Op: "hello", Hello: &hello}, &w)
+	args := c.Hello
+	args.Protocol = Protocol
+	if len(args.Options) == 0 {
+		args.Options = []byte("{}")
+	}
+	got, err := ask(ctx, ch, hello, args, exchange[None]{})
+	w := got.result
 	switch {
 	case err != nil:
 	case w.Protocol != Protocol:
-		err = &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("worker speaks protocol %d, this gpuplay speaks %d", w.Protocol, Protocol), Remedies: fault.Advice("use the worker that comes with this version")}
+		err = fault.Errorf(fault.Unavailable, "worker speaks protocol %d, this gpuplay speaks %d", w.Protocol, Protocol).With(fault.Advice("use the worker that comes with this version")...)
 	case w.Engine != c.Engine:
-		err = &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("worker is engine %q, not %q", w.Engine, c.Engine)}
+		err = fault.Errorf(fault.Unavailable, "worker is engine %q, not %q", w.Engine, c.Engine)
 	}
 	if err != nil {
 		c.drop(ch)
 		return nil, err
 	}
+	ch.capabilities = w.Capabilities
 	c.mu.Lock()
 	c.found = &w.Inventory
 	c.mu.Unlock()
@@ -139,7 +141,7 @@ func (c *Client) take(ctx context.Context) (*child, error) {
 		ch := c.idle[n-1]
 		c.idle = c.idle[:n-1]
 		c.mu.Unlock()
-		if ch.alive() {
+		if ch.usable() {
 			return ch, nil
 		}
 		c.drop(ch)
@@ -157,18 +159,21 @@ func (c *Client) release(ch *child) {
 
 // drop ends a worker that is of no use any more and waits until it is gone.
 func (c *Client) drop(ch *child) {
-	c.mu.Lock()
-	delete(c.all, ch)
-	c.mu.Unlock()
+	c.forget(ch)
 	ch.kill()
-	select {
-	case <-ch.exited:
-	case <-time.After(endLimit): // stuck in a driver, where no signal reaches it
-	}
+	ch.ends()
 }
 
-// Prepare prepares g in an idle worker, or in a new one.
-func (c *Client) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+// forget leaves a worker to whoever ends it.
+func (c *Client) forget(ch *child) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.all, ch)
+}
+
+// Prepare prepares g in an idle worker, or in a new one. It calls tell on another
+// goroutine.
+func (c *Client) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -177,10 +182,12 @@ func (c *Client) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, s
 		return nil, err
 	}
 	t := &task{client: c, child: ch, gemm: g}
-	if err := ch.call(ctx, request{Op: "prepare", Device: d.ID, GEMM: &g, Seed: seed}, &t.facts); err != nil {
+	got, err := ask(ctx, ch, prepare, PrepareArgs{Device: d.ID, GEMM: g, Seed: seed}, exchange[bench.Tuning]{each: tell})
+	if err != nil {
 		t.finish()
 		return nil, err
 	}
+	t.facts = got.result
 	return t, nil
 }
 
@@ -192,7 +199,7 @@ type task struct {
 	facts  bench.Facts
 }
 
-var errClosed = &fault.Error{Code: fault.Invalid, Message: "the task is closed"}
+var errClosed = fault.Errorf(fault.Invalid, "the task is closed")
 
 func (t *task) Facts() bench.Facts { return t.facts }
 
@@ -200,27 +207,26 @@ func (t *task) Run(ctx context.Context, n int) (s bench.Sample, err error) {
 	if t.child == nil {
 		return s, errClosed
 	}
-	if err := t.child.call(ctx, request{Op: "run", N: &n}, &s); err != nil {
+	got, err := ask(ctx, t.child, run, RunArgs{n}, exchange[None]{})
+	if err != nil {
 		return s, err
 	}
-	if s.Iters != n || s.Wall <= 0 {
-		return s, &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("worker reports %d products in %v where %d were asked for", s.Iters, s.Wall, n)}
+	r := got.result
+	if r.Iters != n || r.Wall <= 0 {
+		return s, fault.Errorf(fault.Internal, "worker reports %d products in %v where %d were asked for", r.Iters, r.Wall, n)
 	}
-	return s, nil
+	return bench.Sample{Iters: r.Iters, Wall: r.Wall, Device: r.Device}, nil
 }
 
 func (t *task) MulVec(ctx context.Context, x []float64) ([]float64, error) {
 	if t.child == nil {
 		return nil, errClosed
 	}
-	var p product
-	if err := t.child.call(ctx, request{Op: "mulvec", X: x}, &p); err != nil {
+	got, err := ask(ctx, t.child, mulvec, None{}, exchange[None]{frame: pack(x), bytes: elementSize * int64(t.gemm.M)})
+	if err != nil {
 		return nil, err
 	}
-	if len(p.Y) != t.gemm.M {
-		return nil, &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("worker's C·x has %d elements instead of %d", len(p.Y), t.gemm.M)}
-	}
-	return p.Y, nil
+	return unpack(got.frame), nil
 }
 
 // Close frees the worker for the next task.
@@ -228,10 +234,9 @@ func (t *task) Close() error {
 	if t.child == nil {
 		return nil
 	}
-	var none struct{}
 	ctx, cancel := context.WithTimeout(context.Background(), endLimit)
 	defer cancel()
-	err := t.child.call(ctx, request{Op: "close"}, &none)
+	_, err := ask(ctx, t.child, release, None{}, exchange[None]{})
 	if err != nil {
 		t.client.drop(t.child)
 		t.child = nil
@@ -243,7 +248,7 @@ func (t *task) Close() error {
 
 // finish gives a worker without an open task back, if it lives.
 func (t *task) finish() {
-	if t.child.alive() {
+	if t.child.usable() {
 		t.client.release(t.child)
 	} else {
 		t.client.drop(t.child)

@@ -2,15 +2,13 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
-// A Link is a worker process for what is no matrix product, such as language
-// models: operations with arguments of their own, which may tell of events before
-// they answer. Its methods are called one at a time.
+// A Link is a worker process for what is no matrix product, such as language models.
+// It is asked one thing at a time; Close may be called meanwhile.
 type Link struct {
 	client *Client
 	child  *child
@@ -29,54 +27,19 @@ func (c *Client) Dial(ctx context.Context) (*Link, error) {
 // Inventory is what the worker said of its devices.
 func (l *Link) Inventory() hardware.Inventory { return l.found }
 
-// Call has the worker do op and decodes its answer into result. Each event goes to
-// each as it comes, on another goroutine and never after Call has returned; each
-// must not block.
+// Do has the worker do an operation. Each event goes to each as it comes, on another
+// goroutine and never after Do has returned; each must not block, and may be nil.
 //
-// When ctx ends the worker is asked to stop and given patience to answer with what
-// it has: stopped is true then, and the result is as good as it came to be. One
-// that does not answer in time is killed, at once when patience is 0.
-func (l *Link) Call(ctx context.Context, op string, args, result any, each func(event json.RawMessage), patience time.Duration) (stopped bool, err error) {
-	if err := ctx.Err(); err != nil {
-		return false, err
-	}
-	ch := l.child
-	ch.last++
-	req := request{ID: ch.last, Op: op, Args: args}
-	ch.listen(req.ID, each)
-	defer ch.listen(0, nil)
-	if err := ch.send(req); err != nil {
-		return false, err
-	}
-	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	ended := make(chan struct{})
-	defer close(ended)
-	stops := make(chan struct{})
-	go func() {
-		select {
-		case <-ctx.Done():
-		case <-ended:
-			return
-		}
-		close(stops)
-		if patience > 0 && ch.send(request{ID: req.ID, Op: "stop"}) == nil {
-			select {
-			case <-time.After(patience):
-			case <-ended:
-				return
-			}
-		}
-		cancel()
-	}()
-	err = ch.await(inner, req, result)
-	select {
-	case <-stops:
-		stopped = true
-	default:
-	}
-	return stopped, err
+// When ctx ends, the worker is asked to stop and given patience to answer with what it
+// has: stopped is true then, and the result is as good as it came to be. One that does
+// not answer in time is killed, at once when patience is 0.
+func Do[A, E, R any](ctx context.Context, l *Link, o Operation[A, E, R], args A, each func(E), patience time.Duration) (result R, stopped bool, err error) {
+	got, err := ask(ctx, l.child, o, args, exchange[E]{each: each, patience: patience})
+	return got.result, got.stopped, err
 }
 
-// Close ends the worker.
-func (l *Link) Close() { l.client.Close() }
+// Close ends this worker and no other of its Client's. A second call does nothing.
+func (l *Link) Close() {
+	l.client.forget(l.child)
+	l.child.end()
+}

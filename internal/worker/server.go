@@ -1,13 +1,15 @@
 package worker
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"sync"
+	"sync/atomic"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -17,146 +19,248 @@ import (
 // Serve answers requests from in on out with the engine that open makes once the
 // parent has said hello. It returns at in's end, at once, even in the middle of a
 // product: the process is expected to exit then.
+//
+// Where out is this process's standard output, that leads to the log from now on:
+// what a library prints must not come between the bytes of a frame.
 func Serve(in io.Reader, out io.Writer, open func(Hello) (bench.Engine, error)) error {
 	if f, ok := in.(*os.File); ok {
 		in = pollable(f)
 	}
+	if f, ok := out.(*os.File); ok {
+		var err error
+		if out, err = divert(f); err != nil {
+			return fmt.Errorf("keeping standard output for the protocol: %w", err)
+		}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	requests := make(chan []byte)
+	s := &server{open: open, out: out, rest: rest}
+	messages := make(chan message, 1)
 	ended := make(chan error, 1)
+	go func() { ended <- s.read(newWire(in), messages) }()
 	go func() {
-		lines := bufio.NewScanner(in)
-		lines.Buffer(nil, maxLine)
-		for lines.Scan() {
-			requests <- append([]byte(nil), lines.Bytes()...)
-		}
-		ended <- lines.Err()
-	}()
-	go func() {
-		h := &responder{open: open}
-		for line := range requests {
-			// The newline in front ends whatever half line a library has printed.
-			fmt.Fprintf(out, "\n%s\n", h.answer(ctx, line))
+		for m := range messages {
+			s.serve(ctx, m)
 		}
 	}()
 	return <-ended
 }
 
-// responder keeps an engine and at most one task.
-type responder struct {
+// server keeps an engine and at most one task.
+type server struct {
 	open    func(Hello) (bench.Engine, error)
+	rest    func() // waits until no thread is busy any more
 	engine  bench.Engine
 	devices []hardware.Device
 	task    bench.Task
+	columns atomic.Int64 // of the task's C; 0 without a task
+
+	mu      sync.Mutex // of what follows
+	out     io.Writer
+	current int // id of the request that is being answered: only it has events
 }
 
-// answer returns the response line to a request line.
-func (h *responder) answer(ctx context.Context, line []byte) []byte {
-	var req request
+// A message is a request with the frame behind it, or what is wrong with it.
+type message struct {
+	request
+	frame []byte
+	err   error
+}
+
+// read passes on requests. A frame is read when it has the length that the operation
+// asks for; one of any other length is passed over.
+func (s *server) read(in wire, messages chan<- message) error {
+	defer close(messages)
+	for {
+		line, err := in.line()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case len(bytes.TrimSpace(line)) == 0:
+			continue
+		}
+		var m message
+		switch err := json.Unmarshal(line, &m.request); {
+		case err != nil:
+			m.err = invalid("request is not understood: %v", err)
+		case m.Op == stop.name: // what this server does ends only with its process
+			continue
+		case m.Bytes < 0:
+			m.err = invalid("%d bytes follow the request", m.Bytes)
+		case m.Bytes > 0 && m.Op == mulvec.name && m.Bytes == elementSize*s.columns.Load():
+			m.frame, err = in.frame(m.Bytes)
+			if err != nil {
+				return nil // the parent is gone
+			}
+		case m.Bytes > 0:
+			if in.skip(m.Bytes) != nil {
+				return nil
+			}
+		}
+		if m.err == nil && m.ID < 1 {
+			m.err = invalid("request without an id: they count from 1")
+		}
+		messages <- m
+	}
+}
+
+// serve answers one request.
+func (s *server) serve(ctx context.Context, m message) {
+	s.begin(m.ID)
 	var result any
-	err := json.Unmarshal(line, &req)
-	if err != nil {
-		err = invalid("request is not understood: %v", err)
-	} else {
-		result, err = h.do(ctx, req)
-	}
-	resp := response{ID: req.ID}
+	var frame []byte
+	err := m.err
 	if err == nil {
-		resp.Result, err = json.Marshal(result)
+		result, frame, err = s.do(ctx, m)
+	}
+	r := response{ID: m.ID}
+	if err == nil {
+		r.Bytes = int64(len(frame))
+		r.Result, err = json.Marshal(result)
 	}
 	if err != nil {
-		resp.Error = toError(err)
+		r, frame = response{ID: m.ID, Error: fault.From(err)}, nil
 	}
-	text, err := json.Marshal(resp)
+	s.send(r, frame)
+}
+
+// begin lets a request have events until it is answered.
+func (s *server) begin(id int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current = id
+}
+
+// send writes a response. An event of a request that is answered is dropped.
+func (s *server) send(r response, frame []byte) {
+	text, err := json.Marshal(r)
 	if err != nil {
 		panic(err) // a response is made of strings and numbers
 	}
-	return text
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.Event != nil && r.ID != s.current {
+		return
+	}
+	if r.Event == nil {
+		s.current = 0
+	}
+	// The newline in front ends whatever half line was printed before.
+	fmt.Fprintf(s.out, "\n%s\n", text)
+	if len(frame) > 0 {
+		s.out.Write(frame)
+	}
 }
 
-func (h *responder) do(ctx context.Context, req request) (any, error) {
-	if req.Op != "hello" && h.engine == nil {
-		return nil, invalid("%q came before hello", req.Op)
-	}
-	if (req.Op == "run" || req.Op == "mulvec" || req.Op == "close") && h.task == nil {
-		return nil, invalid("%q without a prepared task", req.Op)
-	}
-	switch req.Op {
-	case "hello":
-		return h.hello(ctx, req)
-	case "prepare":
-		return h.prepare(ctx, req)
-	case "run":
-		if req.N == nil {
-			return nil, invalid("run without n")
-		}
-		s, err := h.task.Run(ctx, *req.N)
-		rest()
-		return s, err
-	case "mulvec":
-		y, err := h.task.MulVec(ctx, req.X)
-		return product{y}, err
-	case "close":
-		err := h.task.Close()
-		h.task = nil
-		return struct{}{}, err
-	}
-	return nil, invalid("unknown operation %q", req.Op)
-}
-
-func (h *responder) hello(ctx context.Context, req request) (any, error) {
-	if req.Hello == nil {
-		return nil, invalid("hello without a protocol")
-	}
-	if req.Protocol != Protocol {
-		return nil, invalid("this worker speaks protocol %d, not %d", Protocol, req.Protocol)
-	}
-	e, err := h.open(*req.Hello)
+// tell sends an event of an operation.
+func tell[A, E, R any](s *server, o Operation[A, E, R], id int, e E) {
+	text, err := json.Marshal(e)
 	if err != nil {
-		return nil, err
+		return // a number that JSON does not have: there is nothing to tell
+	}
+	s.send(response{ID: id, Event: &told{Type: o.event, Data: text}}, nil)
+}
+
+func (s *server) do(ctx context.Context, m message) (result any, frame []byte, err error) {
+	if m.Op != hello.name && s.engine == nil {
+		return nil, nil, invalid("%q came before hello", m.Op)
+	}
+	if (m.Op == run.name || m.Op == mulvec.name || m.Op == release.name) && s.task == nil {
+		return nil, nil, invalid("%q without a prepared task", m.Op)
+	}
+	if m.Bytes != 0 && m.Op != mulvec.name {
+		return nil, nil, invalid("%d bytes follow %q, which takes none", m.Bytes, m.Op)
+	}
+	switch m.Op {
+	case hello.name:
+		result, err = s.hello(ctx, m)
+	case prepare.name:
+		result, err = s.prepare(ctx, m)
+	case run.name:
+		result, err = s.run(ctx, m)
+	case mulvec.name:
+		frame, err = s.mulvec(ctx, m)
+		result = None{}
+	case release.name:
+		if _, err = release.arguments(m.Args); err == nil {
+			err = s.task.Close()
+			s.task = nil
+			s.columns.Store(0)
+		}
+		result = None{}
+	default:
+		err = invalid("unknown operation %q", m.Op)
+	}
+	return result, frame, err
+}
+
+func (s *server) hello(ctx context.Context, m message) (w Welcome, err error) {
+	var given struct{ Protocol int }
+	_ = json.Unmarshal(m.Args, &given)
+	if given.Protocol != Protocol { // its arguments may be others
+		return w, invalid("this worker speaks protocol %d, not %d", Protocol, given.Protocol)
+	}
+	args, err := hello.arguments(m.Args)
+	if err != nil {
+		return w, err
+	}
+	e, err := s.open(args)
+	if err != nil {
+		return w, err
 	}
 	found, err := e.Devices(ctx)
 	if err != nil {
-		return nil, err
+		return w, err
 	}
-	rest()
-	h.engine, h.devices = e, found.Devices
-	return welcome{Protocol, e.Name(), found}, nil
+	s.rest()
+	s.engine, s.devices = e, found.Devices
+	return Welcome{Protocol, e.Name(), []string{prepare.name, run.name, mulvec.name, release.name}, found}, nil
 }
 
-func (h *responder) prepare(ctx context.Context, req request) (any, error) {
-	if h.task != nil {
-		return nil, invalid("prepare while another task is open")
+func (s *server) prepare(ctx context.Context, m message) (f bench.Facts, err error) {
+	args, err := prepare.arguments(m.Args)
+	if err != nil {
+		return f, err
 	}
-	if req.GEMM == nil {
-		return nil, invalid("prepare without gemm")
+	if s.task != nil {
+		return f, invalid("prepare while another task is open")
 	}
-	for _, d := range h.devices {
-		if d.ID != req.Device {
+	for _, d := range s.devices {
+		if d.ID != args.Device {
 			continue
 		}
-		task, err := h.engine.Prepare(ctx, d, *req.GEMM, req.Seed)
+		task, err := s.engine.Prepare(ctx, d, args.GEMM, args.Seed, func(t bench.Tuning) { tell(s, prepare, m.ID, t) })
 		if err != nil {
-			return nil, err
+			return f, err
 		}
-		h.task = task
+		s.task = task
+		s.columns.Store(int64(args.GEMM.N))
 		return task.Facts(), nil
 	}
-	return nil, invalid("%s has no device %q", h.engine.Name(), req.Device)
+	return f, invalid("%s has no device %q", s.engine.Name(), args.Device)
 }
 
-func invalid(format string, args ...any) error {
-	return &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf(format, args...)}
-}
-
-// toError gives any error a code, so that it can travel.
-func toError(err error) *fault.Error {
-	var e *fault.Error
-	if errors.As(err, &e) {
-		return e
+func (s *server) run(ctx context.Context, m message) (t Timing, err error) {
+	args, err := run.arguments(m.Args)
+	if err != nil {
+		return t, err
 	}
-	code := fault.Internal
-	errors.As(err, &code)
-	return &fault.Error{Code: code, Message: err.Error()}
+	sample, err := s.task.Run(ctx, args.N)
+	s.rest()
+	return Timing{sample.Iters, sample.Wall, sample.Device}, err
 }
+
+func (s *server) mulvec(ctx context.Context, m message) ([]byte, error) {
+	if _, err := mulvec.arguments(m.Args); err != nil {
+		return nil, err
+	}
+	if n := s.columns.Load(); m.Bytes != elementSize*n {
+		return nil, invalid("%d bytes are no x of %d elements, one for each column of C", m.Bytes, n)
+	}
+	y, err := s.task.MulVec(ctx, unpack(m.frame))
+	return pack(y), err
+}
+
+func invalid(format string, args ...any) error { return fault.Errorf(fault.Invalid, format, args...) }

@@ -3,6 +3,7 @@ package blas
 import (
 	"fmt"
 
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/ffi/dl"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 )
@@ -28,13 +29,15 @@ func bindAccelerate(l dl.Library, threads int) (*library, error) {
 	case 1:
 		set, err := l.Sym("BLASSetThreading")
 		if err != nil {
-			return nil, fmt.Errorf("one thread needs macOS 15; before, start with VECLIB_MAXIMUM_THREADS=1 and without --threads")
+			return nil, fault.Errorf(fault.Unsupported, "one thread needs macOS 15").
+				With(fault.Change("threads", "set VECLIB_MAXIMUM_THREADS=1 and leave {} out"))
 		}
 		if status := int32(dl.Call(set, 1)); status != 0 {
 			return nil, fmt.Errorf("BLASSetThreading(1): status %d", status)
 		}
 	default:
-		return nil, fmt.Errorf("cannot be told to use %d threads, only one or as many as it likes: leave --threads out", threads)
+		return nil, fault.Errorf(fault.Unsupported, "cannot be told to use %d threads, only one or as many as it likes", threads).
+			With(fault.Change("threads", "leave {} out"))
 	}
 	return lib, nil
 }

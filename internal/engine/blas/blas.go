@@ -23,11 +23,12 @@ import (
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
-// Options say where an engine looks for libraries and how they run.
+// Options say where an engine looks for libraries and how they run. The JSON form is
+// what travels in a worker's hello, which has the threads itself.
 type Options struct {
-	Dirs      []string // folders searched before the system's: lib and site-packages of Python environments
-	Libraries []string // exact files, before all others
-	Threads   int      // of every library; 0 leaves the number to the library
+	Dirs      []string `json:"dirs,omitempty"`      // folders searched before the system's: lib and site-packages of Python environments
+	Libraries []string `json:"libraries,omitempty"` // exact files, before all others
+	Threads   int      `json:"-"`                   // of every library; 0 leaves the number to the library
 }
 
 // An Engine is a bench.Engine with one device for each BLAS library. It calls
@@ -53,7 +54,7 @@ func (e *Engine) Name() string { return "blas" }
 // Libraries, Dirs, the system's folders. The first OpenBLAS has the ID
 // "openblas", the second "openblas-2". A file that is no library or lacks what
 // it should have is reported as missing; with no library at all the error is
-// ErrUnavailable, and the inventory still says why.
+// fault.Unavailable, and the inventory still says why.
 func (e *Engine) Devices(ctx context.Context) (hardware.Inventory, error) {
 	var inv hardware.Inventory
 	err := e.thread.do(ctx, func() error {
@@ -93,16 +94,13 @@ func unavailable(missing []hardware.Missing) error {
 	for _, m := range missing {
 		why = append(why, m.Reason)
 	}
-	return &fault.Error{
-		Code:     fault.Unavailable,
-		Message:  "no BLAS library for the CPU: " + strings.Join(why, "; "),
-		Remedies: fault.Advice(fixes["openblas"]),
-	}
+	return fault.Errorf(fault.Unavailable, "no BLAS library for the CPU: %s", strings.Join(why, "; ")).With(fixes["openblas"]...)
 }
 
-// Prepare fills A and B for one product of a library. Everything but float32
-// and float64 throughout is ErrUnsupported, float64 with oneDNN too.
-func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+// Prepare fills A and B for one product of a library. Everything but float32 and
+// float64 throughout is fault.Unsupported, float64 with oneDNN too. There is nothing to
+// try out.
+func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
 	var lib *library
 	err := e.thread.do(ctx, func() error {
 		inv := e.load()
@@ -116,8 +114,7 @@ func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, s
 		for _, d := range inv.Devices {
 			has = append(has, d.ID)
 		}
-		return &fault.Error{Code: fault.Invalid,
-			Message: fmt.Sprintf("no BLAS library %q on this machine: it has %s", d.ID, strings.Join(has, ", "))}
+		return fault.Errorf(fault.Invalid, "no BLAS library %q on this machine: it has %s", d.ID, strings.Join(has, ", "))
 	})
 	if err != nil {
 		return nil, err
@@ -134,21 +131,18 @@ func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, s
 // check says whether lib can compute g here.
 func check(lib *library, g bench.GEMM) error {
 	if lib.products[g.In] == nil || g.Acc != g.In || g.Out != g.In {
-		return &fault.Error{Code: fault.Unsupported,
-			Message: fmt.Sprintf("%s multiplies %s, not %s summed in %s to %s",
-				lib.kind.library, lib.types(), g.In, g.Acc, g.Out)}
+		return fault.Errorf(fault.Unsupported, "%s multiplies %s, not %s summed in %s to %s", lib.kind.library, lib.types(), g.In, g.Acc, g.Out).
+			With(fault.Change("dtype", "{} can be "+lib.types()))
 	}
 	for _, n := range []int{g.M, g.N, g.K} {
 		if n < 1 || n > math.MaxInt32 { // most builds count in 32 bits
-			return &fault.Error{Code: fault.Invalid,
-				Message: fmt.Sprintf("product of %d×%d and %d×%d: sizes must be from 1 to %d", g.M, g.K, g.K, g.N, math.MaxInt32)}
+			return fault.Errorf(fault.Invalid, "product of %d×%d and %d×%d: sizes must be from 1 to %d", g.M, g.K, g.K, g.N, math.MaxInt32)
 		}
 	}
 	// Asked before allocating, because Go cannot survive a refusal.
 	if need, free := g.Bytes(), float64(host.Free()); free > 0 && need > free {
-		return &fault.Error{Code: fault.OutOfMemory,
-			Message:  fmt.Sprintf("three matrices of %s take %s: %s of memory is free", g.In, unit.Bytes(need), unit.Bytes(free)),
-			Remedies: fault.Advice("a smaller --size")}
+		return fault.Errorf(fault.OutOfMemory, "three matrices of %s take %s: %s of memory is free", g.In, unit.Bytes(need), unit.Bytes(free)).
+			With(fault.Change("size", "a smaller {}"))
 	}
 	return nil
 }

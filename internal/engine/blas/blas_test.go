@@ -105,7 +105,7 @@ func TestProducts(t *testing.T) {
 // compare computes g over a C full of NaN, which must not shine through.
 func compare(ctx context.Context, d hardware.Device, g bench.GEMM) error {
 	const seed = 7
-	task, err := shared().Prepare(ctx, d, g, seed)
+	task, err := shared().Prepare(ctx, d, g, seed, nil)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func fillNaN[T element](s []T) {
 func TestThreads(t *testing.T) {
 	want := shared().options.Threads
 	each(t, func(t *testing.T, d hardware.Device) {
-		task, err := shared().Prepare(t.Context(), d, bench.Square(8, matrix.Float32), 1)
+		task, err := shared().Prepare(t.Context(), d, bench.Square(8, matrix.Float32), 1, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -175,7 +175,7 @@ func TestThreads(t *testing.T) {
 // A library that does not know this CPU must not pass for what it can be.
 func TestGenericKernelsAreNoted(t *testing.T) {
 	each(t, func(t *testing.T, d hardware.Device) {
-		task, err := shared().Prepare(t.Context(), d, bench.Square(8, matrix.Float32), 1)
+		task, err := shared().Prepare(t.Context(), d, bench.Square(8, matrix.Float32), 1, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,14 +209,14 @@ func TestRefusals(t *testing.T) {
 			{g(math.MaxInt32, math.MaxInt32, math.MaxInt32, f32, f32, f32), fault.OutOfMemory, "is free"},
 			{g(1<<20, 1<<20, 1, f32, f32, f32), fault.OutOfMemory, "is free"},
 		} {
-			_, err := shared().Prepare(t.Context(), d, c.gemm, 1)
+			_, err := shared().Prepare(t.Context(), d, c.gemm, 1, nil)
 			if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%+v: error %v, want %v that says %q", c.gemm, err, c.want, c.says)
 			}
 		}
 	})
 	devices(t) // skips where there are none
-	_, err := shared().Prepare(t.Context(), hardware.Device{ID: "cray"}, bench.Square(8, f32), 1)
+	_, err := shared().Prepare(t.Context(), hardware.Device{ID: "cray"}, bench.Square(8, f32), 1, nil)
 	if !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "cray") {
 		t.Errorf("unknown device: error %v", err)
 	}
@@ -252,7 +252,7 @@ func TestRunDoesNotAllocate(t *testing.T) {
 		if d.API == "onednn" && !dl.HasFloats {
 			continue // purego passes its floating-point arguments through reflect
 		}
-		task, err := shared().Prepare(t.Context(), d, bench.Square(4, matrix.Float32), 1)
+		task, err := shared().Prepare(t.Context(), d, bench.Square(4, matrix.Float32), 1, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -296,7 +296,7 @@ func BenchmarkProduct(b *testing.B) {
 			for _, size := range []int{64, 1024, 2048} {
 				b.Run(fmt.Sprintf("%s/%s/%d", d.ID, dtype, size), func(b *testing.B) {
 					g := bench.Square(size, dtype)
-					task, err := shared().Prepare(b.Context(), d, g, 1)
+					task, err := shared().Prepare(b.Context(), d, g, 1, nil)
 					if err != nil {
 						b.Skip(err)
 					}

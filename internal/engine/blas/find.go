@@ -82,7 +82,7 @@ func (f *finder) file(api, path string) {
 		if name := filepath.Base(path); !strings.HasPrefix(reason, name) {
 			reason = name + ": " + reason
 		}
-		f.missing = append(f.missing, hardware.Missing{API: api, Kind: hardware.CPU, Reason: reason, Remedies: fault.Advice(fixes[api])})
+		f.missing = append(f.missing, hardware.Missing{API: api, Kind: hardware.CPU, Reason: reason, Remedies: remedies(api, err)})
 	}
 }
 
@@ -104,11 +104,20 @@ func (f *finder) system(k *kind) {
 	if len(f.found[k]) > 0 || known || len(names) == 0 {
 		return
 	}
-	m := hardware.Missing{API: k.api, Kind: hardware.CPU, Reason: "no " + strings.Join(names, ", "), Remedies: fault.Advice(fixes[k.api])}
-	if len(errs) > 0 {
-		m.Reason = errors.Join(errs...).Error()
+	m := hardware.Missing{API: k.api, Kind: hardware.CPU, Reason: "no " + strings.Join(names, ", "), Remedies: fixes[k.api]}
+	if err := errors.Join(errs...); err != nil {
+		m.Reason, m.Remedies = err.Error(), remedies(k.api, err)
 	}
 	f.missing = append(f.missing, m)
+}
+
+// remedies returns those that an error has, else how to install a library of a kind.
+func remedies(api string, err error) fault.Remedies {
+	var e *fault.Error
+	if errors.As(err, &e) && len(e.Remedies) > 0 {
+		return e.Remedies
+	}
+	return fixes[api]
 }
 
 // open adds the library of that name, unless it is known already.

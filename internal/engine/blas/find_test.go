@@ -2,6 +2,7 @@ package blas
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -61,8 +62,8 @@ func TestNothing(t *testing.T) {
 	e := New(Options{Dirs: []string{dir}})
 	inv, err := e.Devices(t.Context())
 	var be *fault.Error
-	if !errors.As(err, &be) || be.Code != fault.Unavailable || be.Remedies.String() != fixes["openblas"] {
-		t.Fatalf("error %#v, want ErrUnavailable with a hint", err)
+	if !errors.As(err, &be) || be.Code != fault.Unavailable || be.Remedies.String() != fixes["openblas"].String() {
+		t.Fatalf("error %#v, want unavailable with a remedy", err)
 	}
 	if !strings.Contains(err.Error(), broken) || !strings.Contains(err.Error(), "gpuplay-no-mkl.so") {
 		t.Errorf("%q does not name what was looked for", err)
@@ -70,8 +71,8 @@ func TestNothing(t *testing.T) {
 	if len(inv.Devices) != 0 || len(inv.Missing) != 2 {
 		t.Errorf("inventory %+v, want two missing", inv)
 	}
-	if _, err := e.Prepare(t.Context(), hardware.Device{ID: "openblas"}, bench.Square(1, "float32"), 1); !errors.Is(err, fault.Unavailable) {
-		t.Errorf("Prepare: error %v, want ErrUnavailable", err)
+	if _, err := e.Prepare(t.Context(), hardware.Device{ID: "openblas"}, bench.Square(1, "float32"), 1, nil); !errors.Is(err, fault.Unavailable) {
+		t.Errorf("Prepare: error %v, want unavailable", err)
 	}
 }
 
@@ -84,5 +85,17 @@ func TestVersionOfMKL(t *testing.T) {
 		if got := mklVersion(in); got != want {
 			t.Errorf("%q: version %q, want %q", in, got, want)
 		}
+	}
+}
+
+// What keeps a library from being used knows better how to fix it than that it could be
+// installed.
+func TestRemedies(t *testing.T) {
+	own := fmt.Errorf("oneDNN: %w", fault.Errorf(fault.Unsupported, "no such number of threads").With(fault.Change("threads", "leave {} out")))
+	if got := remedies("onednn", own).String(); got != "leave threads out" {
+		t.Errorf("remedies of %v: %s", own, got)
+	}
+	if got := remedies("openblas", errors.New("no ELF file")); got.String() != fixes["openblas"].String() || len(got) == 0 {
+		t.Errorf("remedies of another error: %s", got)
 	}
 }

@@ -16,7 +16,7 @@ import (
 
 // A kind is one make of BLAS.
 type kind struct {
-	api     string   // what --device calls it
+	api     string   // the interface
 	library string   // as its maker writes it
 	marks   []string // a symbol that tells its libraries from those of other kinds, by its names
 	bind    func(l dl.Library, threads int) (*library, error)

@@ -1,9 +1,9 @@
 package blas
 
 import (
-	"fmt"
-
 	"golang.org/x/sys/unix"
+
+	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
 var files = map[string][]string{
@@ -25,10 +25,10 @@ var folders = []string{
 	"/usr/local/opt/openblas/lib", "/usr/local/lib",
 }
 
-var fixes = map[string]string{
-	"openblas": "brew install openblas",
-	"onednn":   "brew install onednn",
-	"blis":     "brew install blis",
+var fixes = map[string]fault.Remedies{
+	"openblas": {fault.Run("", "brew", "install", "openblas")},
+	"onednn":   {fault.Run("", "brew", "install", "onednn")},
+	"blis":     {fault.Run("", "brew", "install", "blis")},
 }
 
 const (
@@ -42,5 +42,5 @@ func systemVersion() string {
 }
 
 func confined(n int, _ func(int)) error {
-	return fmt.Errorf("TBB cannot be told to use %d threads on macOS: leave --threads out", n)
+	return fault.Errorf(fault.Unsupported, "TBB cannot be told to use %d threads on macOS", n).With(fault.Change("threads", "leave {} out"))
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
 var files = map[string][]string{
@@ -21,11 +23,11 @@ var files = map[string][]string{
 
 var folders []string
 
-var fixes = map[string]string{
-	"openblas": "apt install libopenblas0, or: pip install scipy-openblas32",
-	"mkl":      "pip install mkl",
-	"onednn":   "pip install onednn",
-	"blis":     "apt install libblis4",
+var fixes = map[string]fault.Remedies{
+	"openblas": {fault.Run("", "apt", "install", "libopenblas0"), fault.Run("", "pip", "install", "scipy-openblas32")},
+	"mkl":      {fault.Run("", "pip", "install", "mkl")},
+	"onednn":   {fault.Run("", "pip", "install", "onednn")},
+	"blis":     {fault.Run("", "apt", "install", "libblis4")},
 }
 
 const (

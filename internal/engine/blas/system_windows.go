@@ -1,6 +1,6 @@
 package blas
 
-import "fmt"
+import "github.com/gpuplay/gpuplay/internal/fault"
 
 // Wheels of MKL and oneDNN install into Library\bin of an environment.
 var files = map[string][]string{
@@ -17,11 +17,11 @@ var files = map[string][]string{
 
 var folders []string
 
-var fixes = map[string]string{
-	"openblas": "pip install scipy-openblas32",
-	"mkl":      "pip install mkl",
-	"onednn":   "pip install onednn",
-	"blis":     "https://www.amd.com/en/developer/aocl.html",
+var fixes = map[string]fault.Remedies{
+	"openblas": {fault.Run("", "pip", "install", "scipy-openblas32")},
+	"mkl":      {fault.Run("", "pip", "install", "mkl")},
+	"onednn":   {fault.Run("", "pip", "install", "onednn")},
+	"blis":     fault.Advice("AMD's build of it: https://www.amd.com/en/developer/aocl.html"),
 }
 
 const (
@@ -32,5 +32,5 @@ const (
 func systemVersion() string { return "" }
 
 func confined(n int, _ func(int)) error {
-	return fmt.Errorf("TBB cannot be told to use %d threads on Windows: leave --threads out", n)
+	return fault.Errorf(fault.Unsupported, "TBB cannot be told to use %d threads on Windows", n).With(fault.Change("threads", "leave {} out"))
 }

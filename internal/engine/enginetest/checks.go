@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
@@ -24,6 +25,7 @@ var checks = []struct {
 	{"mulvec", (*subject).vectors},
 	{"refusals", (*subject).refusals},
 	{"too big", (*subject).tooBig},
+	{"tuning", (*subject).tuning},
 	{"prepared", (*subject).outlivesPrepare},
 	{"cancel", (*subject).cancel},
 	{"close", (*subject).close},
@@ -125,7 +127,7 @@ func (s *subject) refusals(ctx context.Context) error {
 // refused returns an error unless preparing fails with one of the codes and
 // says why.
 func (s *subject) refused(ctx context.Context, d hardware.Device, g bench.GEMM, codes ...fault.Code) error {
-	task, err := s.engine.Prepare(ctx, d, g, seed)
+	task, err := s.engine.Prepare(ctx, d, g, seed, func(bench.Tuning) {})
 	if err == nil {
 		return errors.Join(fmt.Errorf("prepare %s to %s on %s: done instead of %q", describe(g), g.Out, d.ID, codes), task.Close())
 	}
@@ -147,6 +149,36 @@ func (s *subject) tooBig(ctx context.Context) error {
 	return s.product(ctx, s.square(8), seed)
 }
 
+// tuning: every variant that is tried out while preparing is told of in its turn, and
+// nothing is told afterwards.
+func (s *subject) tuning(ctx context.Context) error {
+	var mu sync.Mutex // an engine in a worker tells on another goroutine
+	var told []bench.Tuning
+	task, err := s.engine.Prepare(ctx, s.device, s.square(64), seed, func(t bench.Tuning) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, t)
+	})
+	if err != nil {
+		return err
+	}
+	mu.Lock()
+	before := len(told)
+	mu.Unlock()
+	err = errors.Join(verify(ctx, task, s.square(64), seed), task.Close())
+	mu.Lock()
+	defer mu.Unlock()
+	if len(told) > before {
+		return errors.Join(err, fmt.Errorf("%d tunings were told after preparing", len(told)-before))
+	}
+	for i, t := range told {
+		if t.Done != i+1 || t.Total != 0 && t.Total < t.Done || t.Variant == "" || t.Speed < 0 || t.Best < t.Speed {
+			return errors.Join(err, fmt.Errorf("tuning number %d is %+v", i+1, t))
+		}
+	}
+	return err
+}
+
 // outlivesPrepare: the context of Prepare is for preparing; it may end after.
 func (s *subject) outlivesPrepare(ctx context.Context) error {
 	step, cancel := context.WithCancel(ctx)
@@ -162,11 +194,11 @@ func (s *subject) outlivesPrepare(ctx context.Context) error {
 const untilCancelled = 20 * time.Millisecond
 
 // cancel: a cancelled context ends every call with its error, a long run too,
-// and the engine goes on.
+// and the engine continues to work.
 func (s *subject) cancel(ctx context.Context) error {
 	over, cancel := context.WithCancel(ctx)
 	cancel()
-	if task, err := s.engine.Prepare(over, s.device, s.square(64), seed); err == nil {
+	if task, err := s.engine.Prepare(over, s.device, s.square(64), seed, func(bench.Tuning) {}); err == nil {
 		return errors.Join(errors.New("prepare with a cancelled context: done"), task.Close())
 	} else if !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("prepare with a cancelled context: %w", err)

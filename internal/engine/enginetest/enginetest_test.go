@@ -18,6 +18,7 @@ import (
 func honest() fake.Device {
 	d := fake.NewDevice("gpu/0", hardware.GPU, 1e12)
 	d.DeviceClock = true
+	d.Tunings = 2
 	return d
 }
 
@@ -38,7 +39,7 @@ func TestFakeConforms(t *testing.T) {
 type mutant struct {
 	bench.Engine
 	devices func(hardware.Inventory) hardware.Inventory
-	prepare func(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error)
+	prepare func(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error)
 	task    func(bench.Task, bench.GEMM) bench.Task
 }
 
@@ -50,12 +51,12 @@ func (m *mutant) Devices(ctx context.Context) (hardware.Inventory, error) {
 	return found, err
 }
 
-func (m *mutant) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+func (m *mutant) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
 	prepare := m.Engine.Prepare
 	if m.prepare != nil {
 		prepare = m.prepare
 	}
-	task, err := prepare(ctx, d, g, seed)
+	task, err := prepare(ctx, d, g, seed, tell)
 	if err == nil && m.task != nil {
 		task = m.task(task, g)
 	}
@@ -120,9 +121,9 @@ func TestMutantsAreCaught(t *testing.T) {
 	// gemm spoils what is asked for.
 	gemm := func(change func(g *bench.GEMM, seed *uint64, d *hardware.Device)) func(*mutant) {
 		return func(m *mutant) {
-			m.prepare = func(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+			m.prepare = func(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
 				change(&g, &seed, &d)
-				return m.Engine.Prepare(ctx, d, g, seed)
+				return m.Engine.Prepare(ctx, d, g, seed, tell)
 			}
 		}
 	}
@@ -152,8 +153,8 @@ func TestMutantsAreCaught(t *testing.T) {
 		{"takes size 0", "refusals", gemm(func(g *bench.GEMM, _ *uint64, _ *hardware.Device) { g.K = max(g.K, 1) })},
 		{"takes any size", "too big", gemm(func(g *bench.GEMM, _ *uint64, _ *hardware.Device) { g.M = min(g.M, 1<<10); g.N = g.M; g.K = g.M })},
 		{"refuses for no reason", "refusals", func(m *mutant) {
-			m.prepare = func(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
-				task, err := m.Engine.Prepare(ctx, d, g, seed)
+			m.prepare = func(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
+				task, err := m.Engine.Prepare(ctx, d, g, seed, tell)
 				if err != nil {
 					err = fmt.Errorf("something happened")
 				}
@@ -191,15 +192,29 @@ func TestMutantsAreCaught(t *testing.T) {
 				}}
 			}
 		}},
+		{"counts no variants", "tuning", func(m *mutant) {
+			m.prepare = func(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
+				return m.Engine.Prepare(ctx, d, g, seed, func(t bench.Tuning) { t.Done = 1; tell(t) })
+			}
+		}},
+		{"tunes behind its back", "tuning", func(m *mutant) {
+			m.prepare = func(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
+				task, err := m.Engine.Prepare(ctx, d, g, seed, func(bench.Tuning) {})
+				return spoilt{Task: task, run: func(ctx context.Context, n int) (bench.Sample, error) {
+					tell(bench.Tuning{Done: 1, Variant: "late"})
+					return task.Run(ctx, n)
+				}}, err
+			}
+		}},
 		{"ends with Prepare's context", "prepared", func(m *mutant) {
-			m.prepare = func(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
-				task, err := m.Engine.Prepare(ctx, d, g, seed)
+			m.prepare = func(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
+				task, err := m.Engine.Prepare(ctx, d, g, seed, tell)
 				return spoilt{Task: task, run: func(_ context.Context, n int) (bench.Sample, error) { return task.Run(ctx, n) }}, err
 			}
 		}},
 		{"prepares when cancelled", "cancel", func(m *mutant) {
-			m.prepare = func(_ context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
-				return m.Engine.Prepare(context.Background(), d, g, seed)
+			m.prepare = func(_ context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
+				return m.Engine.Prepare(context.Background(), d, g, seed, tell)
 			}
 		}},
 		{"runs when cancelled", "cancel", func(m *mutant) {

@@ -28,7 +28,7 @@ const seed = 0xfedc_ba98_7654_3211
 func (s *subject) square(n int) bench.GEMM { return bench.Square(n, s.dtypes[0]) }
 
 func (s *subject) prepare(ctx context.Context, g bench.GEMM, seed uint64) (bench.Task, error) {
-	task, err := s.engine.Prepare(ctx, s.device, g, seed)
+	task, err := s.engine.Prepare(ctx, s.device, g, seed, func(bench.Tuning) {})
 	if err != nil {
 		return nil, fmt.Errorf("prepare %s: %w", describe(g), err)
 	}

@@ -1,5 +1,5 @@
 // Package fake is a bench.Engine that follows a script, on a clock that only it
-// moves: tests of the runner, the worker protocol and the reports use it to see
+// moves: tests of the runner, the worker protocol and the labs use it to see
 // slow, noisy, wrong, hanging and crashing devices within milliseconds, the same
 // way every time. It does compute its products, so that checks pass for honest
 // reasons; how long they take is made up. It is for tests alone and never
@@ -19,7 +19,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
-// A Clock stands still until it is advanced. Give its Now to the runner.
+// A Clock stands still until it is advanced. A test's event.Sink keeps its time by it.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -89,6 +89,7 @@ type Device struct {
 	hardware.Device
 	Time        Timing
 	PrepareTime time.Duration
+	Tunings     int            // variants that Prepare tells of
 	DTypes      []matrix.DType // what it supports, as bench.Square's argument; nil: all
 	Facts       bench.Facts
 	DeviceClock bool // samples carry the device's own time
@@ -159,7 +160,7 @@ func (e *Engine) Devices(ctx context.Context) (hardware.Inventory, error) {
 const defaultMemory = 1 << 40
 
 // Prepare refuses what a real engine would refuse.
-func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
 	i := slices.IndexFunc(e.devices, func(x Device) bool { return x.ID == d.ID })
 	if i < 0 {
 		return nil, &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("fake: no device %q", d.ID)}
@@ -180,6 +181,9 @@ func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, s
 	}
 	if g.Bytes() > float64(memory) {
 		return nil, &fault.Error{Code: fault.OutOfMemory, Message: "fake: out of memory"}
+	}
+	for i := range device.Tunings {
+		tell(bench.Tuning{Done: i + 1, Total: device.Tunings, Variant: fmt.Sprintf("variant %d", i+1)})
 	}
 	e.clock.Advance(device.PrepareTime)
 	return &task{device: device, clock: e.clock, g: g, seed: seed, calls: map[Stage]int{}}, nil

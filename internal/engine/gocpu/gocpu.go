@@ -2,8 +2,8 @@
 // gpuplay's own package gemm. It needs no library and no driver.
 //
 // It computes float64 and float32, float16 and bfloat16 with sums in float32, and
-// int8 with sums and results in int32. It refuses operands and results of different types, and TF32, which
-// no CPU has.
+// int8 with sums and results in int32. It refuses operands and results of different
+// types, and TF32, which no CPU has.
 package gocpu
 
 import (
@@ -21,10 +21,11 @@ import (
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
-// Options choose how to compute. The zero value is the best that there is.
+// Options choose how to compute. The zero value is the best that this CPU can do. The
+// JSON form is what travels in a worker's hello, which has the threads itself.
 type Options struct {
-	ISA     string // instruction set: avx512, avx2, neon or portable; empty for the CPU's best
-	Threads int    // 0 for every CPU that the process may use
+	ISA     string `json:"isa,omitempty"` // instruction set: avx512, avx2, neon or portable; empty for the CPU's best
+	Threads int    `json:"-"`             // 0 for every CPU that the process may use
 }
 
 // An Engine computes on the CPU. Its tasks share one pool of threads and wait
@@ -40,11 +41,11 @@ var _ bench.Engine = (*Engine)(nil)
 func New(opts Options) (*Engine, error) {
 	isa, err := gemm.ParseISA(opts.ISA)
 	if err != nil {
-		return nil, invalid("gocpu: %w", err)
+		return nil, invalid("gocpu: %v", err)
 	}
 	pool, err := gemm.NewPool(isa, opts.Threads)
 	if err != nil {
-		return nil, invalid("gocpu: %w", err)
+		return nil, invalid("gocpu: %v", err)
 	}
 	return &Engine{pool}, nil
 }
@@ -71,9 +72,9 @@ func (e *Engine) Devices(ctx context.Context) (hardware.Inventory, error) {
 	}}}, nil
 }
 
-// Prepare fills A and B from the seed, and C with what no product is, so that a C
-// that was not computed cannot pass for one that was.
-func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64) (bench.Task, error) {
+// Prepare fills A and B from the seed, and C with a value that no product has, so that
+// a C that was not computed cannot pass for one that was. It has nothing to try out.
+func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
 	if d.ID != deviceID {
 		return nil, invalid("gocpu: no device %q: there is only %q", d.ID, deviceID)
 	}
@@ -104,15 +105,13 @@ func check(g bench.GEMM, free int64) error {
 	switch g.In {
 	case matrix.Float64, matrix.Float32, matrix.Float16, matrix.BFloat16, matrix.Int8:
 	default:
-		return &fault.Error{Code: fault.Unsupported,
-			Message:  fmt.Sprintf("gocpu: no code for %q operands", string(g.In)),
-			Remedies: fault.Advice("use float64, float32, float16, bfloat16 or int8")}
+		return fault.Errorf(fault.Unsupported, "gocpu: no code for %q operands", string(g.In)).
+			With(fault.Change("dtype", "{} can be float64, float32, float16, bfloat16 or int8"))
 	}
 	want := bench.Square(1, g.In)
 	if g.Acc != want.Acc || g.Out != want.Out {
-		return &fault.Error{Code: fault.Unsupported,
-			Message:  fmt.Sprintf("gocpu: no code for %s operands with sums in %q and results in %q", g.In, string(g.Acc), string(g.Out)),
-			Remedies: fault.Advice(fmt.Sprintf("use sums in %s and results in %s", want.Acc, want.Out))}
+		return fault.Errorf(fault.Unsupported, "gocpu: no code for %s operands with sums in %q and results in %q", g.In, string(g.Acc), string(g.Out)).
+			With(fault.Advice(fmt.Sprintf("use sums in %s and results in %s", want.Acc, want.Out))...)
 	}
 	if g.M < 1 || g.N < 1 || g.K < 1 {
 		return invalid("gocpu: %d×%d×%d: each size must be at least 1", g.M, g.N, g.K)
@@ -122,9 +121,8 @@ func check(g bench.GEMM, free int64) error {
 		limit = 1 << 40
 	}
 	if need := g.Bytes(); need > limit {
-		return &fault.Error{Code: fault.OutOfMemory,
-			Message:  fmt.Sprintf("gocpu: %s in %s takes %s of memory, %s can be had", unit.Cube(g.M, g.N, g.K), g.In, unit.Bytes(need), unit.Bytes(limit)),
-			Remedies: fault.Advice("use a smaller --size")}
+		return fault.Errorf(fault.OutOfMemory, "gocpu: %s in %s takes %s of memory, %s can be had", unit.Cube(g.M, g.N, g.K), g.In, unit.Bytes(need), unit.Bytes(limit)).
+			With(fault.Change("size", "a smaller {}"))
 	}
 	return nil
 }
@@ -147,5 +145,5 @@ func (e *Engine) facts(d matrix.DType) bench.Facts {
 }
 
 func invalid(format string, args ...any) error {
-	return &fault.Error{Code: fault.Invalid, Message: fmt.Errorf(format, args...).Error()}
+	return fault.Errorf(fault.Invalid, format, args...)
 }

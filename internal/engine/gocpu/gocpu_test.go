@@ -57,7 +57,7 @@ func TestFacts(t *testing.T) {
 	for _, isa := range gemm.ISAs() {
 		e := newEngine(t, Options{ISA: string(isa), Threads: 1})
 		for d, note := range map[matrix.DType]string{matrix.Float32: "", matrix.Float16: "converted to float32 while packing"} {
-			task, err := e.Prepare(t.Context(), cpu, bench.Square(3, d), 1)
+			task, err := e.Prepare(t.Context(), cpu, bench.Square(3, d), 1, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +79,7 @@ func TestPeakIsMeasuredForEachTask(t *testing.T) {
 	seen := map[float64]bool{}
 	const tasks = 6
 	for range tasks {
-		task, err := e.Prepare(t.Context(), cpu, bench.Square(3, matrix.Float32), 1)
+		task, err := e.Prepare(t.Context(), cpu, bench.Square(3, matrix.Float32), 1, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func TestPeakIsMeasuredForEachTask(t *testing.T) {
 // Threads that wait for each other's CPU would each seem to reach one's peak.
 func TestNoPeakOfMoreThreadsThanCPUs(t *testing.T) {
 	e := newEngine(t, Options{Threads: runtime.NumCPU() + 1})
-	task, err := e.Prepare(t.Context(), cpu, bench.Square(3, matrix.Float32), 1)
+	task, err := e.Prepare(t.Context(), cpu, bench.Square(3, matrix.Float32), 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestPrepareErrors(t *testing.T) {
 		{"large", cpu, bench.Square(10_000_000, matrix.Float32), fault.OutOfMemory},
 		{"past all integers", cpu, bench.Square(math.MaxInt, matrix.Float64), fault.OutOfMemory},
 	} {
-		task, err := e.Prepare(t.Context(), tt.device, tt.g, 1)
+		task, err := e.Prepare(t.Context(), tt.device, tt.g, 1, nil)
 		if !errors.Is(err, tt.want) || task != nil {
 			t.Errorf("%s: got %v, %v, want %s", tt.name, task, err, tt.want)
 		}
@@ -143,7 +143,7 @@ func TestPrepareErrors(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := e.Prepare(ended, cpu, bench.Square(4, matrix.Float32), 1); !errors.Is(err, context.Canceled) {
+	if _, err := e.Prepare(ended, cpu, bench.Square(4, matrix.Float32), 1, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("an ended context: got %v", err)
 	}
 }
@@ -151,7 +151,7 @@ func TestPrepareErrors(t *testing.T) {
 // A task outlives neither the engine's threads nor, silently, their end.
 func TestClosedEngine(t *testing.T) {
 	e := newEngine(t, Options{})
-	task, err := e.Prepare(t.Context(), cpu, bench.Square(4, matrix.Float64), 1)
+	task, err := e.Prepare(t.Context(), cpu, bench.Square(4, matrix.Float64), 1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func BenchmarkPrepare(b *testing.B) {
 	for _, d := range []matrix.DType{matrix.Float64, matrix.Float32, matrix.Float16, matrix.BFloat16, matrix.Int8} {
 		b.Run(fmt.Sprintf("%s/8192", d), func(b *testing.B) {
 			for b.Loop() {
-				task, err := e.Prepare(b.Context(), cpu, bench.Square(8192, d), 1)
+				task, err := e.Prepare(b.Context(), cpu, bench.Square(8192, d), 1, nil)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -19,7 +19,7 @@ type storage[S, R any] struct {
 	stream matrix.DType // of the streams that fill reads
 	fill   func(s matrix.Stream, dst []S, from int)
 	from   func(R) float64
-	none   R // what no product is
+	none   R // a value that no product has
 }
 
 // bits16 is the storage of a 16-bit type. Its streams are float32 numbers, which

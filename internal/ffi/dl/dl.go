@@ -1,8 +1,8 @@
 // Package dl loads shared libraries at run time and calls their C functions.
 //
-// It is the only importer of purego. What purego answers with a panic, such as
-// a missing symbol, is an error here. Libraries are never unloaded: many start
-// threads, and few survive the loss of their code.
+// It is the only importer of purego. Where purego panics, for example because of a
+// missing symbol, dl returns an error. Libraries are never unloaded: many start
+// threads, and few of those survive the unloading of their code.
 package dl
 
 import (
@@ -11,17 +11,16 @@ import (
 	"github.com/ebitengine/purego"
 )
 
-// A Library is a loaded shared library. The zero Library is not one.
+// A Library is a loaded shared library. The zero value is not usable.
 type Library struct {
 	handle uintptr
 	name   string
 }
 
-// Open loads the library of that name: a path, or a file name that the system
-// looks up in its own folders. All of its symbols are bound at once, and none
-// is seen by other libraries. A second Open of the same file gives the same
-// library under another name. The error is in the system's own words, which
-// name the file.
+// Open loads a library, given a path or a file name that the system looks up in its
+// own folders. All symbols of the library are resolved at once, and other libraries
+// do not see them. A second Open of the same file returns the same library under
+// another name. The error is the system's and names the file.
 func Open(name string) (Library, error) {
 	handle, err := open(name)
 	if err != nil {
@@ -30,21 +29,21 @@ func Open(name string) (Library, error) {
 	return Library{handle, name}, nil
 }
 
-// Name returns what the library was opened as.
+// Name returns the name with which the library was opened.
 func (l Library) Name() string { return l.name }
 
 // Sym returns the address of a function or variable. On Linux and macOS the
 // libraries that l depends on are searched after l itself.
 func (l Library) Sym(symbol string) (uintptr, error) {
 	addr, err := lookup(l.handle, symbol)
-	if err != nil { // the system's words are of no more use, and name the library only on some
+	if err != nil { // the system's message adds nothing, and not every system names the library in it
 		return 0, fmt.Errorf("%s: no symbol %s", l.name, symbol)
 	}
 	return addr, nil
 }
 
-// Path returns the file that holds the symbol, as the system names it. It is
-// empty when the system cannot say.
+// Path returns the file that contains the symbol, as the system reports it. It is
+// empty when the system does not know.
 func (l Library) Path(symbol string) string {
 	addr, err := l.Sym(symbol)
 	if err != nil {
@@ -63,9 +62,9 @@ func (l Library) Has(symbols ...string) bool {
 	return true
 }
 
-// Register points the function variable at fptr to a C function, as
-// purego.RegisterFunc does: the variable's type must match the C declaration.
-// On error the variable is left as it was.
+// Register sets the function variable at fptr to a C function, like
+// purego.RegisterFunc: the variable's type must match the C declaration. On error
+// the variable is unchanged.
 func (l Library) Register(fptr any, symbol string) (err error) {
 	addr, err := l.Sym(symbol)
 	if err != nil {
@@ -80,11 +79,12 @@ func (l Library) Register(fptr any, symbol string) (err error) {
 	return nil
 }
 
-// Call calls the C function at address fn with up to 32 integers or pointers,
-// in about 0.1 µs where a function made by Register takes 1 to 2 µs. Functions
+// Call calls the C function at address fn with up to 32 integers or pointers. It
+// takes about 0.1 µs, where a function made by Register takes 1 to 2 µs. Functions
 // that take or return floating-point numbers need Register.
 //
-// A pointer converted to uintptr in the call itself stays valid during the call.
+// A pointer that is converted to uintptr in the call expression stays valid during
+// the call.
 //
 //go:uintptrescapes
 func Call(fn uintptr, args ...uintptr) uintptr {

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// always returns the names of libraries that every machine has: C and its mathematics.
+// always returns the names of two libraries that exist on every machine: the C
+// library and its math library.
 func always(t *testing.T) (libc, libm string) {
 	t.Helper()
 	switch runtime.GOOS {
@@ -76,7 +77,7 @@ func TestErrors(t *testing.T) {
 	_, brokenFile := Open(broken)
 	_, missingSymbol := l.Sym("gpuplay_no_such_symbol")
 	for _, c := range []struct {
-		name, names string // names must be part of the message
+		name, names string // the message must contain names
 		err         error
 	}{
 		{"missing file", "gpuplay-no-such-library", missingFile},
@@ -94,7 +95,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// labs is a function of libc that does next to nothing.
+// labs returns a function of libc that does next to nothing.
 func labs(b *testing.B) uintptr {
 	b.Helper()
 	l, err := Open("libc.so.6")

@@ -11,7 +11,7 @@ import (
 )
 
 func open(name string) (uintptr, error) {
-	// dlerror speaks of the last failure on the thread that asks.
+	// dlerror returns the last failure on the calling thread.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	return purego.Dlopen(name, purego.RTLD_NOW|purego.RTLD_LOCAL)

@@ -7,12 +7,12 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// open looks a bare name up in the program's folder and the system's, never in
-// the current folder or PATH, where anyone may have put a file of that name. A
-// path's own folder is searched for the libraries that it depends on.
+// open looks up a bare name in the program's folder and the system's, never in the
+// current folder or PATH, where anyone could have put a file of that name. The
+// folder of a path is also searched for the libraries that it depends on.
 func open(name string) (uintptr, error) {
 	flags := uintptr(windows.LOAD_LIBRARY_SEARCH_DEFAULT_DIRS)
-	if filepath.IsAbs(name) { // the flag is refused for relative paths
+	if filepath.IsAbs(name) { // LoadLibraryEx rejects the flag for relative paths
 		flags |= windows.LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR
 	}
 	h, err := windows.LoadLibraryEx(name, 0, flags)

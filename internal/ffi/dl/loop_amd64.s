@@ -2,16 +2,15 @@
 
 #include "textflag.h"
 
-// loop is a C function of the System V ABI, which purego calls with a *Loop in
-// DI:
+// loop is a C function of the System V ABI, which purego calls with a *Loop in DI:
 //
 //	do {
 //		l->results |= l->Func(l->Args..., l->Floats...);
 //	} while (--l->times);
 //
-// The first six arguments go into registers, nine onto the stack, where the callee
-// may overwrite them; floating-point ones into X0 and X1. AL says to variadic
-// functions how many of those there are.
+// The first six arguments go into registers and nine onto the stack, where the
+// callee may overwrite them; floating-point arguments go into X0 and X1. AL tells
+// variadic functions how many of the latter there are.
 TEXT loop(SB), NOSPLIT|NOFRAME, $0
 	PUSHQ BX
 	PUSHQ BP
@@ -19,7 +18,7 @@ TEXT loop(SB), NOSPLIT|NOFRAME, $0
 	PUSHQ R13
 	PUSHQ R14
 	PUSHQ R15
-	SUBQ  $88, SP     // 9 arguments, and the stack's alignment
+	SUBQ  $88, SP     // 9 arguments, and alignment of the stack
 	MOVQ  DI, BX
 	MOVQ  8(BX), R12
 	XORL  R13, R13

@@ -9,9 +9,9 @@
 //		l->results |= l->Func(l->Args..., l->Floats...);
 //	} while (--l->times);
 //
-// The first eight arguments go into registers, seven onto the stack, where the
-// callee may overwrite them; floating-point ones into F0 and F1. All are 8 bytes,
-// so that Apple's denser stack is the same.
+// The first eight arguments go into registers and seven onto the stack, where the
+// callee may overwrite them; floating-point arguments go into F0 and F1. All are 8
+// bytes long, so Apple's denser stack layout is the same.
 TEXT loop(SB), NOSPLIT|NOFRAME, $0
 	SUB  $112, RSP, RSP
 	STP  (R29, R30), 64(RSP)

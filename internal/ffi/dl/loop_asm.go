@@ -18,5 +18,5 @@ func (l *Loop) run() {
 	runtime.KeepAlive(l)
 }
 
-// loopAddress returns where the C function in assembly begins.
+// loopAddress returns the address of the C function in assembly.
 func loopAddress() uintptr

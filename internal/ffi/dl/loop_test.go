@@ -8,10 +8,10 @@ import (
 	"unsafe"
 )
 
-// TestLoop calls a function with as many arguments as there can be, in registers
-// and on the stack.
+// TestLoop calls a function with the largest number of arguments, in registers and
+// on the stack.
 func TestLoop(t *testing.T) {
-	if runtime.GOOS != "linux" { // elsewhere variable arguments are passed in other ways
+	if runtime.GOOS != "linux" { // other ABIs pass variadic arguments differently
 		t.Skip("needs the C library of Linux")
 	}
 	libc, _ := always(t)
@@ -79,7 +79,7 @@ func TestLoopTimes(t *testing.T) {
 	}
 }
 
-// A collection during a loop, and threads that are asked to yield, do no harm.
+// Garbage collections and preemption requests during a loop do no harm.
 func TestLoopAndCollector(t *testing.T) {
 	libc, _ := always(t)
 	abs, err := open1(t, libc).Sym("labs")
@@ -104,7 +104,7 @@ func TestLoopAndCollector(t *testing.T) {
 	}
 }
 
-// BenchmarkLoop is what a call costs inside one.
+// BenchmarkLoop measures the cost of a call inside a loop.
 func BenchmarkLoop(b *testing.B) {
 	abs := labs(b)
 	b.ReportAllocs()

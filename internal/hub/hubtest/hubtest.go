@@ -59,13 +59,13 @@ func inLFS(path string) bool {
 	return strings.HasSuffix(path, ".gguf") || strings.HasSuffix(path, ".safetensors")
 }
 
-// GitHash is what Git calls a file by.
+// GitHash returns the hash by which Git knows a file.
 func GitHash(data []byte) string {
 	s := sha1.Sum(append(fmt.Appendf(nil, "blob %d\x00", len(data)), data...))
 	return hex.EncodeToString(s[:])
 }
 
-// SHA256 is what Git LFS calls a file by.
+// SHA256 returns the hash by which Git LFS knows a file.
 func SHA256(data []byte) string {
 	s := sha256.Sum256(data)
 	return hex.EncodeToString(s[:])

@@ -11,15 +11,16 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/llm/framework"
 	"github.com/gpuplay/gpuplay/internal/llm/framework/frameworktest"
+	"github.com/gpuplay/gpuplay/internal/train"
 )
 
 // learn trains for some iterations and returns their losses.
-func learn(t *testing.T, m *framework.Model, s framework.Settings, iters int) (losses []float64) {
+func learn(t *testing.T, m *framework.Model, s train.Settings, iters int) (losses []float64) {
 	t.Helper()
 	if _, err := m.Tune(frameworktest.Limit(t), s); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := m.Train(frameworktest.Limit(t), iters, time.Minute, func(s framework.Step) {
+	if _, _, err := m.Train(frameworktest.Limit(t), iters, time.Minute, func(s train.Step) {
 		if s.Loss != nil {
 			losses = append(losses, *s.Loss)
 		}
@@ -33,7 +34,7 @@ func learn(t *testing.T, m *framework.Model, s framework.Settings, iters int) (l
 }
 
 // A model that is cut to 4 bits is trained with an adapter, which says the same again
-// with the same bits; PyTorch says that it has no such thing.
+// with the same bits; PyTorch refuses it.
 func TestTrainQuantized(t *testing.T) {
 	each(t, func(t *testing.T, r *framework.Runtime, folder string) {
 		quantized := func(adapter string) (*framework.Model, error) {
@@ -42,7 +43,7 @@ func TestTrainQuantized(t *testing.T) {
 		m, err := quantized("")
 		if r.Runtime != framework.MLX {
 			var e *fault.Error
-			if !errors.As(err, &e) || e.Code != fault.Unsupported || e.Message != "--qlora is not there with PyTorch" || len(e.Remedies) == 0 {
+			if !errors.As(err, &e) || e.Code != fault.Unsupported || !strings.HasPrefix(e.Message, "PyTorch has no QLoRA") || len(e.Remedies) == 0 {
 				t.Errorf("error %#v", err)
 			}
 			return
@@ -52,8 +53,8 @@ func TestTrainQuantized(t *testing.T) {
 		}
 		defer m.Close()
 		whole := open(t, r, folder, "")
-		if m.About.DType != "4 bit" || m.About.Parameters != whole.About.Parameters || m.About.Bytes > whole.About.Bytes/4 {
-			t.Errorf("about %+v, whole %+v", m.About, whole.About)
+		if m.About().DType != "4 bit" || m.About().Parameters != whole.About().Parameters || m.About().Bytes > whole.About().Bytes/4 {
+			t.Errorf("about %+v, whole %+v", m.About(), whole.About())
 		}
 		s := settings(t)
 		s.Layers = 2
@@ -76,7 +77,7 @@ func TestTrainQuantized(t *testing.T) {
 // Rows of every form go through the model's chat template, and the same words in two
 // forms are the same row. A field that is null does not count.
 func TestTrainChat(t *testing.T) {
-	const written = "user: What is a matrix?\nassistant: Numbers in rows.\n" // by the tiny model's template, a byte a token
+	const written = "user: What is a matrix?\nassistant: Numbers in rows.\n" // by the tiny model's template, one byte per token
 	for _, name := range frameworktest.Runtimes {
 		t.Run(name, func(t *testing.T) {
 			r, folder := frameworktest.Real(t, name), frameworktest.TinyModel(t, name, "--chat")
@@ -86,8 +87,8 @@ func TestTrainChat(t *testing.T) {
 				"completion": `{"messages": null, "prompt": "What is a matrix?", "completion": "Numbers in rows.", "text": "What else?"}`,
 			} {
 				m := open(t, r, folder, "")
-				if !m.About.Chat {
-					t.Fatalf("about %+v", m.About)
+				if !m.About().Chat {
+					t.Fatalf("about %+v", m.About())
 				}
 				s := settings(t)
 				s.Train, s.Valid = filepath.Join(t.TempDir(), "train.jsonl"), ""

@@ -16,6 +16,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/llm/framework"
 	"github.com/gpuplay/gpuplay/internal/llm/framework/frameworktest"
+	"github.com/gpuplay/gpuplay/internal/train"
 )
 
 // each runs a test with either framework, and a tiny model on its CPU.
@@ -46,8 +47,8 @@ func TestGenerate(t *testing.T) {
 		if f.Device.Kind != hardware.CPU || f.Load <= 0 || *f.Layers != 0 || *f.Total != 3 || f.Context != 512 || *f.Memory < 400_000 || !strings.Contains(f.Runtime, ".") {
 			t.Errorf("facts %+v", f)
 		}
-		if m.About.Layers != 2 || m.About.Hidden != 64 || m.About.Vocabulary != 258 || m.About.Chat || m.About.DType != "float32" || m.About.Parameters*4 != m.About.Bytes {
-			t.Errorf("about %+v", m.About)
+		if m.About().Layers != 2 || m.About().Hidden != 64 || m.About().Vocabulary != 258 || m.About().Chat || m.About().DType != "float32" || m.About().Parameters*4 != m.About().Bytes {
+			t.Errorf("about %+v", m.About())
 		}
 		var pieces strings.Builder
 		var last time.Duration
@@ -109,7 +110,7 @@ func refuses(t *testing.T, m *framework.Model) {
 	}
 }
 
-// What was said until the context ends is kept, and the model goes on to work.
+// What was said until the context ended is kept, and the model continues to work.
 func stops(t *testing.T, m *framework.Model) {
 	ctx, cancel := context.WithCancel(frameworktest.Limit(t))
 	long := request
@@ -155,7 +156,7 @@ func TestRefuses(t *testing.T) {
 // A GPU that is not there is an error that says why, for a lane as for a name.
 func TestNoGPU(t *testing.T) {
 	each(t, func(t *testing.T, r *framework.Runtime, folder string) {
-		s, err := r.Load(frameworktest.Limit(t), folder, llm.Lane{Layers: 99})
+		s, err := r.Load(frameworktest.Limit(t), folder, llm.Settings{Layers: 99})
 		if err == nil {
 			defer s.Close()
 			if d := s.Facts().Device; d.Kind != hardware.GPU {
@@ -181,9 +182,9 @@ func rows(t *testing.T) string {
 	return file
 }
 
-func settings(t *testing.T) framework.Settings {
+func settings(t *testing.T) train.Settings {
 	file := rows(t)
-	return framework.Settings{
+	return train.Settings{
 		Train: file, Valid: file, Adapter: t.TempDir(), Batch: 2, Layers: 1, Rank: 4, Scale: 10, LR: 3e-3, Seed: 1,
 		MaxLength: 64, SaveEvery: 4, EvalEvery: 4, State: map[string]any{"runtime": "test"},
 	}
@@ -225,7 +226,7 @@ func TestTrain(t *testing.T) {
 				}
 				var losses, held []float64
 				var saved []int
-				trained, stopped, err := m.Train(frameworktest.Limit(t), 10, time.Minute, func(s framework.Step) {
+				trained, stopped, err := m.Train(frameworktest.Limit(t), 10, time.Minute, func(s train.Step) {
 					switch {
 					case s.Loss != nil:
 						losses = append(losses, *s.Loss)
@@ -263,7 +264,7 @@ func TestTrain(t *testing.T) {
 	})
 }
 
-// A training that is stopped saves what it has, and is gone on with.
+// A training that is stopped saves what it has, and can be continued.
 func TestTrainStopsAndResumes(t *testing.T) {
 	each(t, func(t *testing.T, r *framework.Runtime, folder string) {
 		s := settings(t)
@@ -272,7 +273,7 @@ func TestTrainStopsAndResumes(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(frameworktest.Limit(t))
-		trained, stopped, err := m.Train(ctx, 1_000_000, time.Minute, func(s framework.Step) {
+		trained, stopped, err := m.Train(ctx, 1_000_000, time.Minute, func(s train.Step) {
 			if s.Iteration == 6 {
 				cancel()
 			}
@@ -285,8 +286,8 @@ func TestTrainStopsAndResumes(t *testing.T) {
 		if _, err := next.Tune(frameworktest.Limit(t), s); err != nil {
 			t.Fatal(err)
 		}
-		var first framework.Step
-		again, _, err := next.Train(frameworktest.Limit(t), 2, time.Minute, func(s framework.Step) {
+		var first train.Step
+		again, _, err := next.Train(frameworktest.Limit(t), 2, time.Minute, func(s train.Step) {
 			if first.Loss == nil && s.Loss != nil {
 				first = s
 			}
@@ -295,7 +296,7 @@ func TestTrainStopsAndResumes(t *testing.T) {
 			t.Fatalf("went on to %+v, first %+v, error %v", again, first, err)
 		}
 		if *first.Loss > 5.5 { // a new adapter begins above 6
-			t.Errorf("goes on with loss %.2f after %.2f", *first.Loss, *trained.Loss)
+			t.Errorf("continues with loss %.2f after %.2f", *first.Loss, *trained.Loss)
 		}
 	})
 }
@@ -321,7 +322,7 @@ func TestGemma(t *testing.T) {
 		t.Fatal(err)
 	}
 	var losses []float64
-	if _, _, err := m.Train(frameworktest.Limit(t), 16, time.Minute, func(s framework.Step) {
+	if _, _, err := m.Train(frameworktest.Limit(t), 16, time.Minute, func(s train.Step) {
 		if s.Loss != nil {
 			losses = append(losses, *s.Loss)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/llm/framework"
 	"github.com/gpuplay/gpuplay/internal/llm/framework/frameworktest"
+	"github.com/gpuplay/gpuplay/internal/train"
 )
 
 // A disk that is full while the adapter is saved leaves the one before whole. What
@@ -26,7 +27,7 @@ func TestSaveOnFullDisk(t *testing.T) {
 		if _, err := m.Tune(frameworktest.Limit(t), s); err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := m.Train(frameworktest.Limit(t), 1, time.Minute, func(framework.Step) {}); err != nil {
+		if _, _, err := m.Train(frameworktest.Limit(t), 1, time.Minute, func(train.Step) {}); err != nil {
 			t.Fatal(err)
 		}
 		before := contents(t, s.Adapter)
@@ -43,7 +44,7 @@ func TestSaveOnFullDisk(t *testing.T) {
 				t.Skip("prlimit:", err)
 			}
 		}
-		_, _, err = m.Train(frameworktest.Limit(t), 2, time.Minute, func(framework.Step) {})
+		_, _, err = m.Train(frameworktest.Limit(t), 2, time.Minute, func(train.Step) {})
 		if err == nil || !strings.Contains(err.Error(), "the adapter of iteration 2 cannot be saved in "+s.Adapter) || !strings.Contains(err.Error(), "the adapter of iteration 1 is kept in ") {
 			t.Fatalf("error %v", err)
 		}

@@ -31,7 +31,7 @@ type benchLine struct {
 
 // Benchmark has llama-bench measure pp512 and tg128 on a lane, repeat times each.
 // What it has finished when ctx ends is returned with the error.
-func (r *Runtime) Benchmark(ctx context.Context, model string, l llm.Lane, repeat int) ([]llm.PeerResult, error) {
+func (r *Runtime) Benchmark(ctx context.Context, model string, l llm.Settings, repeat int) ([]llm.PeerResult, error) {
 	args := []string{"-m", model, "-p", strconv.Itoa(BenchPrompt), "-n", strconv.Itoa(BenchTokens), "-r", strconv.Itoa(repeat), "-o", "jsonl", "-ngl", strconv.Itoa(l.Layers)}
 	if l.Layers == 0 {
 		args = append(args, "-dev", "none")
@@ -67,7 +67,7 @@ func (r *Runtime) Benchmark(ctx context.Context, model string, l llm.Lane, repea
 	return list, parsed
 }
 
-// parseBench reads JSON lines, an object a test.
+// parseBench reads JSON lines, one object per test.
 func parseBench(text []byte) ([]llm.PeerResult, error) {
 	var list []llm.PeerResult
 	for d := json.NewDecoder(bytes.NewReader(text)); ; {

@@ -34,7 +34,7 @@ func BenchmarkFirstToken(b *testing.B) {
 		b.Skip("curl is not here")
 	}
 	rt, model := benchRuntime(b)
-	session, err := rt.Load(b.Context(), model, llm.Lane{Context: 1024})
+	session, err := rt.Load(b.Context(), model, llm.Settings{Context: 1024})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func BenchmarkAgainstLlamaBench(b *testing.B) {
 	if rt.Bench == "" {
 		b.Skip("llama-bench is not here")
 	}
-	session, err := rt.Load(b.Context(), model, llm.Lane{Context: 1024})
+	session, err := rt.Load(b.Context(), model, llm.Settings{Context: 1024})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func BenchmarkAgainstLlamaBench(b *testing.B) {
 		pp = append(pp, ours)
 		ours, _ = answer.Rate()
 		tg = append(tg, ours)
-		list, err := rt.Benchmark(b.Context(), model, llm.Lane{}, 1)
+		list, err := rt.Benchmark(b.Context(), model, llm.Settings{}, 1)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -27,13 +28,13 @@ type Installation struct {
 	Backends []string // for GPUs, by the libraries beside the program: "Vulkan"; nil when not known
 }
 
-// serverNames are what llama-server is called, by itself and in the ready-made
-// wheels of PyPI.
+// serverNames are what llama-server is called, by itself and in the prebuilt wheels of
+// PyPI.
 var serverNames = []string{"llama-server", "llama-server-vulkan", "llama-server-cuda"}
 
 // A Search says where to look for llama.cpp, in this order.
 type Search struct {
-	Dir      string                            // --llama-cpp: nothing else counts then
+	Dir      string                            // that a person named: nothing else counts then
 	Variable string                            // GPUPLAY_LLAMA_CPP: likewise
 	LookPath func(file string) (string, error) // the path
 	Places   []string                          // folders: Homebrew's, gpuplay's own
@@ -54,14 +55,14 @@ func Places(folder string) []string {
 
 // Find returns the first llama.cpp that there is.
 func (s Search) Find(ctx context.Context) (Installation, error) {
-	const hint = "gpuplay setup llama.cpp gets it; --llama-cpp DIR names one that is elsewhere"
-	for _, named := range []struct{ flag, dir string }{{"--llama-cpp", s.Dir}, {"GPUPLAY_LLAMA_CPP", s.Variable}} {
+	for _, named := range []struct{ by, dir string }{{"", s.Dir}, {"GPUPLAY_LLAMA_CPP: ", s.Variable}} {
 		if named.dir == "" {
 			continue
 		}
 		server := within(named.dir)
 		if server == "" {
-			return Installation{}, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s %s: there is no llama-server in it, nor in its bin or build/bin", named.flag, named.dir), Remedies: fault.Advice("name the folder with llama-server; gpuplay setup llama.cpp gets one")}
+			return Installation{}, fault.Errorf(fault.Unavailable, "%sthere is no llama-server in %s, nor in its bin or build/bin", named.by, named.dir).
+				With(fault.Change("llama-cpp", "{} names the folder with llama-server"), setup("{} gets one"))
 		}
 		return describe(ctx, server)
 	}
@@ -75,8 +76,12 @@ func (s Search) Find(ctx context.Context) (Installation, error) {
 			return describe(ctx, server)
 		}
 	}
-	return Installation{}, &fault.Error{Code: fault.Unavailable, Message: "llama.cpp was not found: no llama-server on the path", Remedies: fault.Advice(hint)}
+	return Installation{}, fault.Errorf(fault.Unavailable, "llama.cpp was not found: no llama-server on the path").
+		With(setup("{} gets it"), fault.Change("llama-cpp", "{} names the folder of one that is elsewhere"))
 }
+
+// setup is the remedy of getting llama.cpp; text says what for.
+func setup(text string) fault.Remedy { return fault.Run(text, "gpuplay", "setup", "llama.cpp") }
 
 // within returns the llama-server in a folder, or in the folders that a source
 // checkout, a build or an environment has it in; "" if there is none. dir may be
@@ -126,7 +131,7 @@ func describe(ctx context.Context, server string) (Installation, error) {
 		if err != nil {
 			why = err.Error()
 		}
-		return found, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s --version: %s", server, why), Remedies: fault.Advice("is it llama.cpp's server? gpuplay setup llama.cpp gets one")}
+		return found, fault.Errorf(fault.Unavailable, "%s --version: %s", server, why).With(setup("is it llama.cpp's server? {} gets one"))
 	}
 	real := server
 	if path, err := filepath.EvalSymlinks(server); err == nil { // Homebrew links into its cellar
@@ -210,7 +215,7 @@ func (i Installation) GPUs(ctx context.Context, env []string) ([]GPU, error) {
 	return parseDevices(out, i.Version), nil
 }
 
-// parseDevices reads what --list-devices prints, a line a device:
+// parseDevices reads what --list-devices prints, one line per device:
 //
 //	Vulkan0: AMD Radeon RX 7900 (RADV NAVI31) (24560 MiB, 24000 MiB free)
 //
@@ -240,6 +245,9 @@ func parseDevices(text []byte, version string) []GPU {
 		g := GPU{Name: name, Device: hardware.Device{ID: name, Name: rest[:open], Kind: hardware.GPU, API: api, Library: "llama.cpp", Version: version}}
 		if slices.ContainsFunc(softwareGPUs, func(s string) bool { return strings.Contains(strings.ToLower(g.Device.Name), s) }) {
 			g.Device.Kind = hardware.SoftwareGPU
+		}
+		if i, err := strconv.Atoi(strings.TrimLeft(name, "CUDA")); api == "cuda" && err == nil { // the other interfaces have orders of their own
+			g.Device.Index = &i
 		}
 		if total > 0 {
 			bytes, unused := total<<20, free<<20

@@ -22,8 +22,8 @@ import (
 type completion struct {
 	Prompt      any     `json:"prompt"` // text, or token numbers
 	Tokens      int     `json:"n_predict"`
-	Temperature float64 `json:"temperature"` // 0: always the likeliest token
-	TopK        int     `json:"top_k"`       // 1: the same, without sorting a quarter of a million others
+	Temperature float64 `json:"temperature"` // 0: greedy
+	TopK        int     `json:"top_k"`       // 1: the same, without sorting a quarter of a million candidates
 	Seed        int     `json:"seed"`
 	CachePrompt bool    `json:"cache_prompt"` // false: every prompt is computed
 	IgnoreEnd   bool    `json:"ignore_eos"`
@@ -178,7 +178,8 @@ func (s *server) refused(resp *http.Response) error {
 
 func (e serverError) error() error {
 	if e.Type == "exceed_context_size_error" {
-		return &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("the prompt has %d tokens, the context %d", e.Prompt, e.Context), Remedies: fault.Advice(fmt.Sprintf("a larger context: --ctx %d", (e.Prompt+512+255)/256*256))}
+		return fault.Errorf(fault.Invalid, "the prompt has %d tokens, the context %d", e.Prompt, e.Context).
+			With(fault.Set("ctx", (e.Prompt+512+255)/256*256, "a larger context"))
 	}
 	return &fault.Error{Code: fault.Internal, Message: "llama-server: " + plain.Line(e.Message)}
 }
@@ -238,7 +239,7 @@ func (e event) sequence() []llm.Token {
 func (e event) finish(g *llm.Generation) error {
 	t := e.Timings
 	if t == nil || t.PromptMS < 0 || t.PredictedMS < 0 {
-		return &fault.Error{Code: fault.Internal, Message: "llama-server ended the stream without its timings", Remedies: fault.Advice("a newer llama.cpp: gpuplay setup llama.cpp")}
+		return fault.Errorf(fault.Internal, "llama-server ended the stream without its timings").With(setup("a newer llama.cpp"))
 	}
 	if t.Cached > 0 {
 		return &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("llama-server took %d tokens of the prompt from its cache, which was forbidden", t.Cached)}

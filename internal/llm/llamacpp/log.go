@@ -130,29 +130,33 @@ func clip(line string) string {
 	return line
 }
 
-// ended says how a program of llama.cpp ended and quotes its last words.
+// ended says how a program of llama.cpp ended and quotes its last words. state is nil
+// when it did not even start.
 func ended(doing string, state *os.ProcessState, words string) *fault.Error {
 	e := &fault.Error{Code: fault.Crashed}
-	switch sig := process.Signal(state); {
+	var sig syscall.Signal
+	if state != nil {
+		sig = process.Signal(state)
+	}
+	switch {
 	case sig == syscall.SIGILL:
 		e.Message = fmt.Sprintf("llama.cpp ended by signal %d (%v) while %s: it was built for a CPU with more instruction sets than this one has", int(sig), sig, doing)
-		e.Remedies = fault.Advice("gpuplay setup llama.cpp --from-source builds one for this machine")
-		return e
+		return e.With(fault.Remedy{Text: "{} builds one for this machine", Command: []string{"gpuplay", "setup", "llama.cpp"}, Param: "from-source"})
 	case sig == syscall.SIGKILL:
 		e.Message = fmt.Sprintf("llama.cpp was killed while %s", doing)
-		e.Remedies = fault.Advice("the system kills a process when memory runs out: try a smaller model or --ctx")
+		e.Remedies = fault.Remedies{{Text: "the system kills a process when memory runs out: try a smaller model"}, fault.Change("ctx", "a smaller {}")}
 	case sig != 0:
 		e.Message = fmt.Sprintf("llama.cpp ended by signal %d (%v) while %s", int(sig), sig, doing)
 	case state == nil:
-		e.Message = fmt.Sprintf("llama.cpp ended while %s", doing)
+		e.Code, e.Message = fault.Unavailable, fmt.Sprintf("llama.cpp did not start, for %s", doing)
 	default:
 		e.Message = fmt.Sprintf("llama.cpp ended with exit code %d while %s", state.ExitCode(), doing)
 	}
 	switch lower := strings.ToLower(words); {
 	case strings.Contains(lower, "out of memory"), strings.Contains(lower, "failed to allocate"):
-		e.Code, e.Remedies = fault.OutOfMemory, fault.Advice("try a smaller model, fewer layers with --ngl, or a smaller --ctx")
+		e.Code, e.Remedies = fault.OutOfMemory, fault.Remedies{{Text: "try a smaller model"}, fault.Change("ngl", "fewer layers on the GPU with {}"), fault.Change("ctx", "a smaller {}")}
 	case strings.Contains(lower, "unknown model architecture"):
-		e.Remedies = fault.Advice("a newer llama.cpp may know it: gpuplay setup llama.cpp")
+		e.Remedies = fault.Remedies{setup("a newer llama.cpp may know it")}
 	}
 	if words != "" {
 		e.Message += fmt.Sprintf(": “%s”", words)

@@ -22,6 +22,7 @@ func TestParseDevices(t *testing.T) {
   (none)
 ggml_cuda_init: found 1 CUDA devices:
   CUDA0: NVIDIA GeForce RTX 4090 (24183 MiB, 23800 MiB free)
+  CUDA11: NVIDIA GeForce RTX 4090 (24183 MiB, 23800 MiB free)
   MTL0: Apple M4 Max (110100 MiB, 110100 MiB free)
   BLAS: Accelerate (0 MiB, 0 MiB free)
   RPC0: 192.168.1.2:50052 (8192 MiB, 8000 MiB free)
@@ -30,19 +31,24 @@ ggml_cuda_init: found 1 CUDA devices:
 		name, device, api string
 		kind              hardware.Kind
 		memory            int64
+		index             int // -1: none
 	}
 	var got []row
 	for _, g := range parseDevices([]byte(text), "b1") {
-		r := row{g.Name, g.Device.Name, g.Device.API, g.Device.Kind, 0}
+		r := row{g.Name, g.Device.Name, g.Device.API, g.Device.Kind, 0, -1}
+		if g.Device.Index != nil {
+			r.index = *g.Device.Index
+		}
 		if g.Device.Memory != nil {
 			r.memory = *g.Device.Memory >> 20
 		}
 		got = append(got, r)
 	}
 	want := []row{
-		{"Vulkan0", "llvmpipe (LLVM 15.0.6, 256 bits)", "vulkan", hardware.SoftwareGPU, 2048},
-		{"CUDA0", "NVIDIA GeForce RTX 4090", "cuda", hardware.GPU, 24183},
-		{"MTL0", "Apple M4 Max", "metal", hardware.GPU, 110100},
+		{"Vulkan0", "llvmpipe (LLVM 15.0.6, 256 bits)", "vulkan", hardware.SoftwareGPU, 2048, -1},
+		{"CUDA0", "NVIDIA GeForce RTX 4090", "cuda", hardware.GPU, 24183, 0},
+		{"CUDA11", "NVIDIA GeForce RTX 4090", "cuda", hardware.GPU, 24183, 11},
+		{"MTL0", "Apple M4 Max", "metal", hardware.GPU, 110100, -1},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(row{})); diff != "" {
 		t.Errorf("devices (-want +got):\n%s", diff)
@@ -103,6 +109,28 @@ func TestLastWords(t *testing.T) {
 	}
 }
 
+// How to fix it follows from a program's last words.
+func TestEnded(t *testing.T) {
+	for words, tt := range map[string]struct {
+		code fault.Code
+		says string
+	}{
+		"ggml_vulkan: Device memory allocation failed: Out of Memory": {fault.OutOfMemory, "try a smaller model; fewer layers on the GPU with ngl; a smaller ctx"},
+		"unknown model architecture: 'gemma9'":                        {fault.Crashed, "a newer llama.cpp may know it: gpuplay setup llama.cpp"},
+		"":                                                            {fault.Crashed, ""},
+	} {
+		e := ended("loading the model", &os.ProcessState{}, words)
+		if e.Code != tt.code || e.Remedies.String() != tt.says || !strings.Contains(e.Message, words) {
+			t.Errorf("%q: %s, %q, %q", words, e.Code, e.Message, e.Remedies)
+		}
+	}
+	if e := ended("listing devices", nil, ""); e.Code != fault.Unavailable || e.Message != "llama.cpp did not start, for listing devices" {
+		t.Errorf("not started: %s, %q", e.Code, e.Message)
+	}
+	e := serverError{Type: "exceed_context_size_error", Prompt: 700, Context: 512}.error()
+	code(t, e, fault.Invalid, "the prompt has 700 tokens, the context 512", "a larger context: ctx 1280")
+}
+
 func TestFind(t *testing.T) {
 	dir := t.TempDir()
 	program := func(parts ...string) string {
@@ -142,7 +170,9 @@ func TestFind(t *testing.T) {
 		}
 	}
 	_, err := Search{Dir: dir}.Find(t.Context())
-	code(t, err, fault.Unavailable, "there is no llama-server in it")
+	code(t, err, fault.Unavailable, "there is no llama-server in "+dir+", nor in its bin or build/bin", "llama-cpp names the folder", "gpuplay setup llama.cpp gets one")
+	_, err = Search{Variable: dir}.Find(t.Context())
+	code(t, err, fault.Unavailable, "GPUPLAY_LLAMA_CPP: there is no llama-server in "+dir)
 	_, err = Search{LookPath: never}.Find(t.Context())
 	code(t, err, fault.Unavailable, "was not found", "gpuplay setup llama.cpp")
 }

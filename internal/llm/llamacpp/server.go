@@ -61,7 +61,7 @@ const (
 )
 
 // Load starts a server on 127.0.0.1 and waits until it has the model.
-func (r *Runtime) Load(ctx context.Context, model string, l llm.Lane) (llm.Session, error) {
+func (r *Runtime) Load(ctx context.Context, model string, l llm.Settings) (llm.Session, error) {
 	if err := r.fits(l); err != nil {
 		return nil, err
 	}
@@ -88,14 +88,15 @@ func (r *Runtime) Load(ctx context.Context, model string, l llm.Lane) (llm.Sessi
 }
 
 // fits refuses a lane that cannot be before its server is started.
-func (r *Runtime) fits(l llm.Lane) error {
+func (r *Runtime) fits(l llm.Settings) error {
 	if l.Layers > 0 && r.GPU == nil {
-		return &fault.Error{Code: fault.Unavailable, Message: r.NoGPU, Remedies: fault.Advice("gpuplay setup llama.cpp gets a build for the GPU that is here")}
+		return fault.Errorf(fault.Unavailable, "%s", r.NoGPU).With(setup("{} gets a build for the GPU that is here"))
 	}
 	// Weights are mapped from the file, so the system can do with less and read
 	// them again and again; a figure of that measures the disk.
 	if l.Layers == 0 && r.Free > 0 && r.Bytes > r.Free {
-		return &fault.Error{Code: fault.OutOfMemory, Message: fmt.Sprintf("the model needs %s of memory, %s can be had", gigabytes(r.Bytes), gigabytes(r.Free)), Remedies: fault.Advice("a smaller model, or one with fewer bits a weight, fits")}
+		return fault.Errorf(fault.OutOfMemory, "the model needs %s of memory, %s can be had", gigabytes(r.Bytes), gigabytes(r.Free)).
+			With(fault.Advice("a smaller model, or one with fewer bits per weight, fits")...)
 	}
 	return nil
 }
@@ -116,7 +117,7 @@ func freePort() (int, error) {
 type portError struct{ error }
 
 // arguments are those of llama-server for a lane.
-func (r *Runtime) arguments(model string, l llm.Lane, port int) []string {
+func (r *Runtime) arguments(model string, l llm.Settings, port int) []string {
 	args := []string{"-m", model, "--host", "127.0.0.1", "--port", strconv.Itoa(port),
 		"-np", "1", // one request at a time has the whole context
 		"--no-webui", "-lv", "4", // 4 logs layers and buffers
@@ -136,7 +137,7 @@ func (r *Runtime) arguments(model string, l llm.Lane, port int) []string {
 	return args
 }
 
-func (r *Runtime) start(ctx context.Context, model string, l llm.Lane, port int) (*server, error) {
+func (r *Runtime) start(ctx context.Context, model string, l llm.Settings, port int) (*server, error) {
 	s := &server{
 		url:    fmt.Sprintf("http://127.0.0.1:%d", port),
 		key:    rand.Text(),
@@ -231,7 +232,7 @@ func (s *server) ask(ctx context.Context, model string) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		return &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("llama-server's /props is not understood: %v", err), Remedies: fault.Advice("a newer llama.cpp: gpuplay setup llama.cpp")}
+		return fault.Errorf(fault.Internal, "llama-server's /props is not understood: %v", err).With(setup("a newer llama.cpp"))
 	case status != http.StatusOK || props.Path != model:
 		return &portError{&fault.Error{Code: fault.Internal, Message: fmt.Sprintf("%s is another server: it has model %q", s.url, props.Path)}}
 	}
@@ -252,7 +253,7 @@ func (s *server) ask(ctx context.Context, model string) error {
 }
 
 // describe fills in the lane's device and what proves that the work is there.
-func (r *Runtime) describe(s *server, l llm.Lane) {
+func (r *Runtime) describe(s *server, l llm.Settings) {
 	f := &s.facts
 	if l.Layers == 0 {
 		f.Device = hardware.Device{ID: "cpu", Name: r.CPU, Kind: hardware.CPU, API: "cpu", Library: "llama.cpp", Version: r.Version}

@@ -36,7 +36,7 @@ func installed(t *testing.T) (rt *Runtime, model string) {
 	return &Runtime{Installation: found, CPU: "this CPU", Env: os.Environ()}, model
 }
 
-func load(t *testing.T, rt *Runtime, model string, l llm.Lane) *server {
+func load(t *testing.T, rt *Runtime, model string, l llm.Settings) *server {
 	t.Helper()
 	s, err := rt.Load(t.Context(), model, l)
 	if err != nil {
@@ -63,7 +63,7 @@ func code(t *testing.T, err error, want fault.Code, says ...string) {
 // The real server: one session passes what package llm says of a session.
 func TestServer(t *testing.T) {
 	rt, model := installed(t)
-	s := load(t, rt, model, llm.Lane{Context: 1024})
+	s := load(t, rt, model, llm.Settings{Context: 1024})
 	t.Run("conforms", func(t *testing.T) { llmtest.Session(t, s) })
 
 	t.Run("facts", func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestServer(t *testing.T) {
 
 	t.Run("a prompt longer than the context", func(t *testing.T) {
 		g, err := s.Generate(t.Context(), llm.Request{Filler: 2000, Tokens: 4}, nil)
-		code(t, err, fault.Invalid, "the prompt has 2000 tokens, the context 1024", "--ctx 2560")
+		code(t, err, fault.Invalid, "the prompt has 2000 tokens, the context 1024", "a larger context: ctx 2560")
 		if g.Tokens != 0 {
 			t.Errorf("%d tokens of a refused prompt", g.Tokens)
 		}
@@ -107,7 +107,7 @@ func TestServer(t *testing.T) {
 	t.Run("another server on its port", func(t *testing.T) {
 		_, port, _ := net.SplitHostPort(strings.TrimPrefix(s.url, "http://"))
 		n, _ := strconv.Atoi(port)
-		_, err := rt.start(t.Context(), model, llm.Lane{Context: 512}, n)
+		_, err := rt.start(t.Context(), model, llm.Settings{Context: 512}, n)
 		var taken *portError
 		if !errors.As(err, &taken) {
 			t.Errorf("error %v, want one that has another port tried", err)
@@ -134,10 +134,10 @@ func TestServer(t *testing.T) {
 // A lane that cannot be is refused before anything is started.
 func TestRefused(t *testing.T) {
 	rt := &Runtime{NoGPU: "there is no GPU"}
-	_, err := rt.Load(t.Context(), "model.gguf", llm.Lane{Layers: 99})
+	_, err := rt.Load(t.Context(), "model.gguf", llm.Settings{Layers: 99})
 	code(t, err, fault.Unavailable, "there is no GPU", "gpuplay setup llama.cpp")
 	rt = &Runtime{Bytes: 40e9, Free: 8e9}
-	_, err = rt.Load(t.Context(), "model.gguf", llm.Lane{})
+	_, err = rt.Load(t.Context(), "model.gguf", llm.Settings{})
 	code(t, err, fault.OutOfMemory, "the model needs 40.0 GB of memory, 8.0 GB can be had")
 }
 
@@ -162,20 +162,20 @@ func TestServerThatDoesNotStart(t *testing.T) {
 		"no file":              {filepath.Join(dir, "none.gguf"), "No such file", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := rt.Load(t.Context(), tt.path, llm.Lane{})
+			_, err := rt.Load(t.Context(), tt.path, llm.Settings{})
 			code(t, err, fault.Crashed, "llama.cpp ended with exit code 1 while loading the model", tt.says, tt.hint)
 		})
 	}
 	t.Run("cancelled", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := rt.Load(ctx, model, llm.Lane{}); !errors.Is(err, context.Canceled) {
+		if _, err := rt.Load(ctx, model, llm.Settings{}); !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)
 		}
 	})
 	t.Run("no program", func(t *testing.T) {
 		bad := &Runtime{Installation: Installation{Server: filepath.Join(dir, "none")}}
-		_, err := bad.Load(t.Context(), model, llm.Lane{})
+		_, err := bad.Load(t.Context(), model, llm.Settings{})
 		code(t, err, fault.Unavailable, "did not start")
 	})
 }
@@ -189,7 +189,7 @@ func TestBenchmark(t *testing.T) {
 	if testing.Short() {
 		t.Skip("llama-bench takes seconds")
 	}
-	list, err := rt.Benchmark(t.Context(), model, llm.Lane{}, 1)
+	list, err := rt.Benchmark(t.Context(), model, llm.Settings{}, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func TestBenchmark(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := rt.Benchmark(ctx, model, llm.Lane{}, 1000); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := rt.Benchmark(ctx, model, llm.Settings{}, 1000); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("cut off: %v", err)
 	}
 }
@@ -232,7 +232,7 @@ func TestSoftwareGPU(t *testing.T) {
 		t.Skip("it takes minutes")
 	}
 	rt.GPU, rt.Env = &gpus[0], env
-	session, err := rt.Load(t.Context(), model, llm.Lane{Layers: 99, Context: 512})
+	session, err := rt.Load(t.Context(), model, llm.Settings{Layers: 99, Context: 512})
 	if err != nil && strings.Contains(err.Error(), "more instruction sets") {
 		enginetest.Require(t, "llama.cpp-vulkan", err.Error())
 	}

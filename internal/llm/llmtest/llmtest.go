@@ -107,7 +107,7 @@ func Session(t *testing.T, s llm.Session) {
 		}
 		for i, token := range g.Sequence {
 			if len(token.Candidates) != 5 || token.Candidates[0].ID != token.ID {
-				t.Errorf("token %d is %d with candidates %v, want it to be the likeliest of 5", i, token.ID, token.Candidates)
+				t.Errorf("token %d is %d with candidates %v, want it to be the most probable of 5", i, token.ID, token.Candidates)
 			}
 			for j, c := range token.Candidates {
 				if c.LogProb > 0 || j > 0 && c.LogProb > token.Candidates[j-1].LogProb {

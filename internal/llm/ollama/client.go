@@ -91,7 +91,9 @@ func (s *session) do(ctx context.Context, method, path string, body []byte) (*ht
 		if errors.As(err, &u) {
 			err = u.Err
 		}
-		return nil, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("no Ollama answers at %s: %v", s.url.Host, err), Remedies: fault.Advice("start it with ollama serve or its app (https://ollama.com/download); OLLAMA_HOST says where it is")}
+		return nil, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("no Ollama answers at %s: %v", s.url.Host, err), Remedies: fault.Remedies{
+			fault.Run("start it with {} or its app (https://ollama.com/download)", "ollama", "serve"), {Text: "OLLAMA_HOST says where it is"},
+		}}
 	}
 	if response.StatusCode >= 400 {
 		defer response.Body.Close()
@@ -110,11 +112,11 @@ func (s *session) said(status int, words string) error {
 	e := &fault.Error{Code: fault.Internal, Message: "Ollama: " + plain.Line(words), Remedies: fault.Advice("its log says more: https://docs.ollama.com/troubleshooting")}
 	switch lower := strings.ToLower(words); {
 	case status == http.StatusNotFound:
-		e.Code, e.Remedies = fault.Unavailable, fault.Advice("ollama pull "+s.model)
+		e.Code, e.Remedies = fault.Unavailable, fault.Remedies{pull(s.model)}
 	case strings.Contains(lower, "context"):
-		e.Code, e.Remedies = fault.Invalid, fault.Advice("--ctx allows a longer prompt")
+		e.Code, e.Remedies = fault.Invalid, fault.Remedies{fault.Change("ctx", "{} allows a longer prompt")}
 	case strings.Contains(lower, "memory"):
-		e.Code, e.Remedies = fault.OutOfMemory, fault.Advice("a smaller model, or one with fewer bits a weight, fits")
+		e.Code, e.Remedies = fault.OutOfMemory, fault.Advice("a smaller model, or one with fewer bits per weight, fits")
 	}
 	return e
 }

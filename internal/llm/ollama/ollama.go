@@ -76,7 +76,7 @@ type session struct {
 	url    *url.URL
 	model  string
 	facts  llm.Facts
-	lane   llm.Lane
+	lane   llm.Settings
 	random *rand.Rand
 	closed bool
 }
@@ -95,12 +95,9 @@ type options struct {
 	Repeat      float64 `json:"repeat_penalty"` // 1: none
 }
 
-// allLayers is what people write for "all of them".
-const allLayers = 99
-
 func (s *session) options(tokens int) options {
 	o := options{Threads: s.lane.Threads, Context: s.lane.Context, Tokens: tokens, TopK: 1, Seed: 1, Repeat: 1}
-	if s.lane.Layers < allLayers {
+	if s.lane.Layers < llm.AllLayers {
 		o.GPU = &s.lane.Layers
 	}
 	return o
@@ -161,8 +158,8 @@ type listed struct {
 
 // Load has Ollama load a model with the lane's layers on the GPU and looks where
 // it really is. A model that is loaded already is unloaded first, so that the
-// time is that of loading. Load's error when nothing answers is ErrUnavailable.
-func (r *Runtime) Load(ctx context.Context, model string, l llm.Lane) (llm.Session, error) {
+// time is that of loading. Load's error when nothing answers is fault.Unavailable.
+func (r *Runtime) Load(ctx context.Context, model string, l llm.Settings) (llm.Session, error) {
 	u, err := base(r.Host)
 	if err != nil {
 		return nil, err
@@ -223,21 +220,25 @@ func (s *session) find(ctx context.Context) (listed, error) {
 	for _, m := range tags.Models {
 		if m.Name = plain.Line(m.Name); s.model == "" && m.Remote == "" || s.model != "" && (m.Name == s.model || m.Name == s.model+":latest") {
 			if m.Remote != "" {
-				return m, &fault.Error{Code: fault.Unsupported, Message: fmt.Sprintf("%s runs at %s, not on this machine", s.model, plain.Line(m.Remote)), Remedies: fault.Advice("choose a model that was pulled: ollama list shows them with their size")}
+				return m, fault.Errorf(fault.Unsupported, "%s runs at %s, not on this machine", s.model, plain.Line(m.Remote)).
+					With(fault.Run("choose a model that was pulled: {} shows them with their size", "ollama", "list"))
 			}
 			return m, nil
 		}
 		names = append(names, m.Name)
 	}
 	if s.model == "" {
-		return listed{}, &fault.Error{Code: fault.Unavailable, Message: "Ollama has no model", Remedies: fault.Advice("ollama pull " + small)}
+		return listed{}, fault.Errorf(fault.Unavailable, "Ollama has no model").With(pull(small))
 	}
-	hint := "ollama pull " + s.model
+	e := fault.Errorf(fault.Unavailable, "Ollama has no model %s", s.model).With(pull(s.model))
 	if len(names) > 0 {
-		hint += "; it has " + strings.Join(names[:min(len(names), 8)], ", ")
+		e = e.With(fault.Advice("it has " + strings.Join(names[:min(len(names), 8)], ", "))...)
 	}
-	return listed{}, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("Ollama has no model %s", s.model), Remedies: fault.Advice(hint)}
+	return listed{}, e
 }
+
+// pull is the remedy for a model that Ollama does not have.
+func pull(name string) fault.Remedy { return fault.Run("", "ollama", "pull", name) }
 
 // small is a model that can be talked to, of 400 MB.
 const small = "qwen2.5:0.5b"
@@ -268,7 +269,7 @@ func (s *session) place(ctx context.Context, r *Runtime) error {
 		f.Notes = append(f.Notes, fmt.Sprintf("not on the CPU alone: Ollama put %s on the GPU", unit.Bytes(float64(m.VRAM))))
 	case s.lane.Layers > 0 && m.VRAM == 0:
 		f.Notes = append(f.Notes, "not on the GPU: Ollama put no byte of the model there (size_vram 0)")
-	case s.lane.Layers >= allLayers && m.VRAM < m.Size:
+	case s.lane.Layers >= llm.AllLayers && m.VRAM < m.Size:
 		f.Notes = append(f.Notes, fmt.Sprintf("%s of the model is on the GPU, the rest on the CPU", strings.ReplaceAll(unit.Percent(float64(m.VRAM)/float64(m.Size)), " ", "")))
 	}
 	if ip := net.ParseIP(s.url.Hostname()); s.url.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {

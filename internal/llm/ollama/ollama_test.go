@@ -59,8 +59,8 @@ func real(t *testing.T) string {
 func TestReal(t *testing.T) {
 	r := &Runtime{Host: real(t), CPU: "a CPU"}
 	var texts []string
-	for _, layers := range []int{0, allLayers} {
-		s, err := r.Load(t.Context(), "tiny", llm.Lane{Layers: layers, Context: 512})
+	for _, layers := range []int{0, llm.AllLayers} {
+		s, err := r.Load(t.Context(), "tiny", llm.Settings{Layers: layers, Context: 512})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestReal(t *testing.T) {
 	if texts[0] != texts[1] {
 		t.Errorf("the lanes say %q", texts)
 	}
-	if _, err := r.Load(t.Context(), "large", llm.Lane{}); !errors.Is(err, fault.Unavailable) || err.Error() != "Ollama has no model large" {
+	if _, err := r.Load(t.Context(), "large", llm.Settings{}); !errors.Is(err, fault.Unavailable) || err.Error() != "Ollama has no model large" {
 		t.Errorf("error %v of a model that is not there", err)
 	}
 	for _, word := range []string{"", "tiny", "tiny:latest"} {
@@ -178,7 +178,7 @@ func TestPlace(t *testing.T) {
 		{0, 2e9, 1e9, hardware.GPU, 1e9, "not on the CPU alone: Ollama put 1.00 GB on the GPU"},
 	} {
 		host := answers(t, tags, fmt.Sprintf(`{"models":[{"name":"llama3.2:latest","size":%d,"size_vram":%d,"context_length":4096}]}`, tt.size, tt.vram), "")
-		s, err := (&Runtime{Host: host}).Load(t.Context(), "llama3.2", llm.Lane{Layers: tt.layers})
+		s, err := (&Runtime{Host: host}).Load(t.Context(), "llama3.2", llm.Settings{Layers: tt.layers})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -201,7 +201,7 @@ func TestFails(t *testing.T) {
 		{"no memory", piece + `{"error":"model requires more system memory (5 GiB) than is available"}`, fault.OutOfMemory, "more system memory"},
 		{"another language", piece + "<html>\n", fault.Internal, "Ollama's answer is not understood"},
 	} {
-		s, err := (&Runtime{Host: answers(t, tags, ps, tt.generate)}).Load(t.Context(), "llama3.2", llm.Lane{})
+		s, err := (&Runtime{Host: answers(t, tags, ps, tt.generate)}).Load(t.Context(), "llama3.2", llm.Settings{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,7 +231,7 @@ func TestFails(t *testing.T) {
 		{page.Listener.Addr().String(), "llama3.2", "is no Ollama: invalid character '<'"},
 		{answers(t, tags, ps, ""), "big:cloud", "big:cloud runs at https://ollama.com:443, not on this machine"},
 	} {
-		_, err := (&Runtime{Host: tt.host}).Load(t.Context(), tt.model, llm.Lane{})
+		_, err := (&Runtime{Host: tt.host}).Load(t.Context(), tt.model, llm.Settings{})
 		if err == nil || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s on %s: %v, want %q", tt.model, tt.host, err, tt.says)
 		}

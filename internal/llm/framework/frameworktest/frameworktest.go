@@ -18,11 +18,29 @@ import (
 	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
-// Runtimes are both frameworks.
-var Runtimes = []string{framework.MLX, framework.Transformers}
+// Runtimes are the names of all runtimes: those of the frameworks that run language
+// models.
+var Runtimes = func() (names []string) {
+	for _, f := range python.Frameworks {
+		if f.Models != "" {
+			names = append(names, f.Models)
+		}
+	}
+	return names
+}()
 
-// modules are what each runtime stands on, the framework first.
-var modules = map[string][]string{framework.MLX: {"mlx", "mlx_lm"}, framework.Transformers: {"torch", "transformers", "peft"}}
+// modules are what a runtime stands on, its framework first.
+func modules(name string) []string {
+	for _, f := range python.Frameworks {
+		if f.Models == name && name == framework.Transformers {
+			return []string{f.Name, name, "peft"}
+		}
+		if f.Models == name {
+			return []string{f.Name, name}
+		}
+	}
+	panic("no runtime " + name)
+}
 
 // Root is the repository's folder.
 func Root() string {
@@ -41,10 +59,10 @@ func Limit(t testing.TB) context.Context {
 // would be from the repository's root; without one the test is skipped.
 func Interpreter(t testing.TB, name string) string {
 	t.Helper()
-	first := modules[name][0]
+	first := modules(name)[0]
 	s := python.Search{Variable: os.Getenv(python.Variable(first)), Folder: Root(), VirtualEnv: os.Getenv("VIRTUAL_ENV"), LookPath: exec.LookPath, Has: python.HasModule}
 	found, err := s.Find(Limit(t), first)
-	for _, m := range modules[name] {
+	for _, m := range modules(name) {
 		if err != nil || !python.HasModule(Limit(t), found.Path, m) {
 			enginetest.Require(t, m, "no Python with "+m+" was found: pip install "+m+" into .venv-"+first)
 		}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/charmbracelet/x/ansi"
+
+	"github.com/gpuplay/gpuplay/internal/term"
+)
+
+// A buildLog shows what a build says as one line that changes, on a terminal, and
+// elsewhere every tenth of it; all of it is in the log file.
+type buildLog struct {
+	out   io.Writer
+	live  bool
+	style term.Style
+	rest  []byte
+	shown int  // the last tenth
+	drawn bool // a line is on the terminal
+}
+
+func newBuildLog(out io.Writer, style term.Style) *buildLog {
+	l := &buildLog{out: out, style: style, shown: -1}
+	_, l.live = terminal(out)
+	return l
+}
+
+// step is how Ninja and make number their steps: "[12/345] …", "[ 36%] …".
+var step = regexp.MustCompile(`^\[\s*(\d+)(?:/(\d+)|%)\]`)
+
+func (l *buildLog) Write(p []byte) (int, error) {
+	l.rest = append(l.rest, p...)
+	for {
+		i := bytes.IndexByte(l.rest, '\n')
+		if i < 0 {
+			return len(p), nil
+		}
+		l.line(strings.TrimRight(string(l.rest[:i]), "\r"))
+		l.rest = l.rest[i+1:]
+	}
+}
+
+func (l *buildLog) line(line string) {
+	share := -1.0
+	if m := step.FindStringSubmatch(line); m != nil {
+		done, _ := strconv.ParseFloat(m[1], 64)
+		of := 100.0
+		if m[2] != "" {
+			of, _ = strconv.ParseFloat(m[2], 64)
+		}
+		share = done / max(of, 1)
+	}
+	switch {
+	case l.live:
+		l.drawn = true
+		fmt.Fprint(l.out, "\r"+ansi.EraseLineRight+ansi.Truncate("  "+ansi.Strip(line), l.style.Width-1, ""))
+	case strings.HasPrefix(line, "gpuplay: "):
+		fmt.Fprintln(l.out, "  "+strings.TrimPrefix(line, "gpuplay: "))
+	case share >= 0 && int(share*10) > l.shown:
+		l.shown = int(share * 10)
+		fmt.Fprintf(l.out, "  built %d %%\n", l.shown*10)
+	}
+}
+
+// close leaves nothing on a terminal.
+func (l *buildLog) close() {
+	if l.drawn {
+		fmt.Fprint(l.out, "\r"+ansi.EraseLineRight)
+	}
+}

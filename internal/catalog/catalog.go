@@ -1,0 +1,139 @@
+// Package catalog is the one list of engines, and how each comes to life on this
+// machine: as a worker process that hosts an engine of this binary, or as a Python
+// interpreter that has the framework. It finds interpreters and libraries, starts
+// workers side by side and asks for their devices. Labs and the doctor call it; it
+// measures nothing.
+package catalog
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/engine/blas"
+	"github.com/gpuplay/gpuplay/internal/engine/gocpu"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/worker"
+)
+
+// An Entry is an engine of the list.
+type Entry struct {
+	Name  string // lower case, one word; of a Python framework its module's
+	About string // for people
+	// open makes an engine that is built into this binary, in its worker's process;
+	// nil for a Python framework.
+	open func(worker.Hello) (bench.Engine, error)
+	// options are what open needs besides, and finds in hello; nil for none.
+	options func(Environment, Options) any
+	// env is added to the environment of its worker.
+	env []string
+	// quick engines start in well under a second.
+	quick bool
+}
+
+// Engines are all there are. A new one is a package and a line here.
+var Engines = []Entry{
+	{Name: "gocpu", About: "gpuplay's own CPU kernels", open: openGoCPU, options: goCPUOptions, quick: true},
+	// OpenBLAS's threads spin for 2^26 cycles after a call, which every sample would
+	// have to wait for (driver/others/blas_server.c); 2^20 still bridges the gap
+	// between two products of a sample.
+	{Name: "blas", About: "OpenBLAS, MKL, oneDNN, BLIS or Accelerate, whichever is there", open: openBLAS, options: blasOptions, env: []string{"OPENBLAS_THREAD_TIMEOUT=20"}},
+	{Name: "torch", About: "PyTorch, as it is installed"},
+	{Name: "tensorflow", About: "TensorFlow, as it is installed"},
+	{Name: "mlx", About: "MLX, as it is installed"},
+	{Name: "jax", About: "JAX, as it is installed"},
+}
+
+// BuiltIn reports whether the engine is a part of this binary, not a framework that
+// needs a Python.
+func (e Entry) BuiltIn() bool { return e.open != nil }
+
+// Quick reports whether the engine starts in well under a second, so that it can be
+// measured before the others are started.
+func (e Entry) Quick() bool { return e.quick }
+
+// Options say how engines are started. The zero value leaves everything to them.
+type Options struct {
+	Threads int           // CPU threads to compute with; 0: the engine's own choice
+	ISA     string        // instruction set of gocpu; empty: this CPU's best
+	Python  string        // interpreter, or environment, that has the framework; empty: the first that is found
+	Timeout time.Duration // for starting an engine; 0: no limit
+}
+
+// openGoCPU makes the engine in the worker; goCPUOptions is what the parent sends it.
+func openGoCPU(h worker.Hello) (bench.Engine, error) {
+	o := gocpu.Options{Threads: h.Threads}
+	if err := decode(h.Options, &o); err != nil {
+		return nil, err
+	}
+	return gocpu.New(o)
+}
+
+func goCPUOptions(_ Environment, o Options) any { return gocpu.Options{ISA: o.ISA} }
+
+// openBLAS and blasOptions are the same for blas.
+func openBLAS(h worker.Hello) (bench.Engine, error) {
+	o := blas.Options{Threads: h.Threads}
+	if err := decode(h.Options, &o); err != nil {
+		return nil, err
+	}
+	return blas.New(o), nil
+}
+
+func blasOptions(e Environment, o Options) any {
+	return blas.Options{Dirs: e.libraryDirs(), Libraries: e.BLAS}
+}
+
+// decode reads an engine's options from hello, of which there may be none.
+func decode(text json.RawMessage, into any) error {
+	if len(text) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fault.Errorf(fault.Invalid, "the engine's options are not understood: %v", err)
+	}
+	return nil
+}
+
+// Names returns the names of all engines.
+func Names() []string {
+	names := make([]string, len(Engines))
+	for i, e := range Engines {
+		names[i] = e.Name
+	}
+	return names
+}
+
+// Select returns the engines of those names, in the list's order; all when there are
+// none.
+func Select(names []string) ([]Entry, error) {
+	if len(names) == 0 {
+		return slices.Clone(Engines), nil
+	}
+	for _, n := range names {
+		if !slices.Contains(Names(), n) {
+			return nil, fault.Errorf(fault.Invalid, "unknown engine %q", n).With(fault.DidYouMean(n, Names()))
+		}
+	}
+	var chosen []Entry
+	for _, e := range Engines {
+		if slices.Contains(names, e.Name) {
+			chosen = append(chosen, e)
+		}
+	}
+	return chosen, nil
+}
+
+// Serve hosts a built-in engine in this process and answers requests for it until in
+// ends.
+func Serve(name string, in io.Reader, out io.Writer) error {
+	for _, e := range Engines {
+		if e.Name == name && e.BuiltIn() {
+			return worker.Serve(in, out, e.open)
+		}
+	}
+	return fmt.Errorf("no engine %q is built in", name)
+}

@@ -1,0 +1,123 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/worker"
+)
+
+// A Contender is an engine that was started, with what it found or why it did not.
+type Contender struct {
+	Entry
+	Client *worker.Client // nil when it could not even be tried
+	Found  hardware.Inventory
+	Err    error
+	Start  time.Duration // from starting the engine to knowing its devices
+}
+
+// Discover starts engines side by side, each within the limit, asks for their devices
+// and reports each as soon as it has answered; report is called from several
+// goroutines at once and may be nil. The answers are in the list's order.
+func (c *Catalog) Discover(ctx context.Context, list []Entry, o Options, report func(Contender)) []Contender {
+	out := make([]Contender, len(list))
+	var wg sync.WaitGroup
+	for i, e := range list {
+		wg.Go(func() {
+			out[i] = c.start(ctx, e, o)
+			if report != nil {
+				report(out[i])
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+// start starts one engine.
+func (c *Catalog) start(ctx context.Context, e Entry, o Options) Contender {
+	begin := time.Now()
+	out := Contender{Entry: e}
+	step, cancel := context.WithCancel(ctx)
+	if o.Timeout > 0 {
+		step, cancel = context.WithTimeout(ctx, o.Timeout)
+	}
+	defer cancel()
+	if out.Client, out.Err = c.Client(step, e, o); out.Err == nil {
+		out.Found, out.Err = out.Client.Devices(step)
+	}
+	switch {
+	case errors.Is(out.Err, context.DeadlineExceeded) && ctx.Err() == nil:
+		out.Err = fault.Errorf(fault.Timeout, "did not start within %s", unit.Seconds(o.Timeout)).With(fault.Change("timeout", "{} gives it longer"))
+	case errors.Is(out.Err, fault.Crashed) && !e.BuiltIn() && len(fault.From(out.Err).Remedies) == 0:
+		out.Err = fault.Errorf(fault.Crashed, "%v", out.Err).With(
+			fault.Change("python", "it was started by "+out.Client.Path+": {} names another interpreter"),
+			fault.Run("{} makes one", "gpuplay", "setup", e.Name))
+	}
+	out.Found.Devices = slices.Clone(out.Found.Devices) // the client keeps its own
+	out.Start = time.Since(begin)
+	return out
+}
+
+// Close ends the contenders' workers.
+func Close(list []Contender) {
+	var wg sync.WaitGroup
+	for _, c := range list {
+		if c.Client != nil {
+			wg.Go(c.Client.Close)
+		}
+	}
+	wg.Wait()
+}
+
+// Cards returns the cards of this machine by number, those that its drivers list
+// joined with those that engines found, and notes in every device of the contenders
+// which card it is on.
+func Cards(listed []hardware.Card, list []Contender) []hardware.Card {
+	var found []hardware.Device
+	for _, c := range list {
+		found = append(found, c.Found.Devices...)
+	}
+	cards := hardware.Cards(listed, found...)
+	for _, c := range list {
+		for i, d := range c.Found.Devices {
+			c.Found.Devices[i].Card = hardware.CardOf(d, cards)
+		}
+	}
+	return cards
+}
+
+// Missing lists what was looked for and is not there: engines, and devices of those
+// that are.
+func Missing(list []Contender) []record.Missing {
+	var out []record.Missing
+	for _, c := range list {
+		if e := fault.From(c.Err); e != nil {
+			out = append(out, record.Missing{Engine: c.Name, Code: e.Code, Reason: e.Message, Remedies: e.Remedies})
+		}
+		for _, m := range c.Found.Missing {
+			out = append(out, record.Missing{Engine: c.Name, API: m.API, Kind: m.Kind, Code: fault.Unavailable, Reason: m.Reason, Remedies: m.Remedies})
+		}
+	}
+	return out
+}
+
+// Racing returns the devices that a race gives a lane: all but further copies of a
+// CPU library, of which the environments on a machine hold many.
+func (c Contender) Racing() []hardware.Device {
+	var out []hardware.Device
+	for _, d := range c.Found.Devices {
+		copied := func(o hardware.Device) bool { return o.API == d.API && o.Kind == hardware.CPU }
+		if d.Kind != hardware.CPU || !slices.ContainsFunc(out, copied) {
+			out = append(out, d)
+		}
+	}
+	return out
+}

@@ -1,0 +1,162 @@
+package catalog
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/worker"
+)
+
+// Environment is what engines are found by. Empty fields are skipped.
+type Environment struct {
+	Folder     string            // the working folder, for the Python environments in it
+	Own        string            // where gpuplay's own Python environments are
+	VirtualEnv string            // an active Python environment
+	Pythons    map[string]string // interpreters of frameworks, by python.Variable
+	BLAS       []string          // library files to try before all others
+	LlamaCPP   string            // a folder with llama-server
+	Children   []string          // what child processes inherit, as NAME=value
+	Trace      io.Writer         // gets what is said to workers, each line marked with the engine's name; nil: nobody
+}
+
+// A Catalog starts engines as an environment has them.
+type Catalog struct {
+	Env Environment
+}
+
+// cardOrder has CUDA number cards by their PCI addresses, as nvidia-smi and
+// hardware.Cards do, so that cuda:1 is GPU 1. It is set whatever the user has set:
+// CUDA's own order, by speed, would make the numbers of two tools mean different
+// cards. CUDA_VISIBLE_DEVICES is left alone; a number in it is read in this order too.
+const cardOrder = "CUDA_DEVICE_ORDER=PCI_BUS_ID"
+
+// Environ returns the environment of a child process that may use GPUs. Later entries
+// replace earlier ones of the same name.
+func (c *Catalog) Environ(more ...string) []string {
+	return append(append(slices.Clip(c.Env.Children), cardOrder), more...)
+}
+
+// Client returns the parent's end of an engine's worker, which has yet to start.
+func (c *Catalog) Client(ctx context.Context, e Entry, o Options) (*worker.Client, error) {
+	w := &worker.Client{Engine: e.Name, Env: c.Environ(e.env...), Hello: worker.Hello{Threads: o.Threads, CPU: host.CPU()}, Trace: c.trace(e.Name)}
+	if e.options != nil {
+		text, err := json.Marshal(e.options(c.Env, o))
+		if err != nil {
+			return nil, fmt.Errorf("options of %s: %w", e.Name, err)
+		}
+		w.Hello.Options = text
+	}
+	if e.BuiltIn() {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("finding this program to start it again: %w", err)
+		}
+		w.Path, w.Args = self, []string{"gpuplay", "worker", e.Name}
+		return w, nil
+	}
+	found, err := c.Interpreter(ctx, e.Name, o.Python, python.HasModule)
+	if err != nil {
+		return nil, err
+	}
+	w.Path = found.Path
+	w.Args, w.Source, err = python.Worker(found.Path, e.Name)
+	return w, err
+}
+
+// Search returns where the Python for a framework is looked for.
+func (c *Catalog) Search(framework, asked string, has func(ctx context.Context, interpreter, module string) bool) python.Search {
+	return python.Search{
+		Asked:      asked,
+		Variable:   c.Env.Pythons[python.Variable(framework)],
+		Folder:     c.Env.Folder,
+		Own:        c.Env.Own,
+		VirtualEnv: c.Env.VirtualEnv,
+		LookPath:   exec.LookPath,
+		Has:        has,
+	}
+}
+
+// Interpreter returns the Python for a framework: the one that was asked for, or else
+// the first with the framework in it; has finds out whether one has it.
+func (c *Catalog) Interpreter(ctx context.Context, framework, asked string, has func(ctx context.Context, interpreter, module string) bool) (python.Interpreter, error) {
+	found, err := c.Search(framework, asked, has).Find(ctx, framework)
+	if err != nil {
+		return found, fault.Errorf(fault.Unavailable, "%v", err).With(
+			fault.Change("python", "{} names an interpreter"), fault.Run("{} makes one", "gpuplay", "setup", framework))
+	}
+	return found, nil
+}
+
+// Language returns what makes the parent's end of a worker for a runtime of language
+// models, mlx_lm or transformers, in an interpreter that has it.
+func (c *Catalog) Language(runtime, interpreter string) func(ctx context.Context, threads int) (*worker.Client, error) {
+	return func(_ context.Context, threads int) (*worker.Client, error) {
+		args, source, err := python.Worker(interpreter, runtime)
+		if err != nil {
+			return nil, err
+		}
+		return &worker.Client{
+			Engine: runtime, Path: interpreter, Args: args, Source: source, Env: c.Environ(),
+			Hello: worker.Hello{Threads: threads, CPU: host.CPU()}, Trace: c.trace(runtime),
+		}, nil
+	}
+}
+
+// libraryDirs returns the folders in which Python environments keep native
+// libraries: `pip install mkl` puts them into lib, scipy-openblas32 into a folder
+// of its own below site-packages.
+func (e Environment) libraryDirs() []string {
+	roots := []string{e.VirtualEnv}
+	for _, pattern := range []string{filepath.Join(e.Folder, ".venv*"), filepath.Join(e.Own, "*")} {
+		found, _ := filepath.Glob(pattern)
+		roots = append(roots, found...)
+	}
+	var dirs []string
+	for _, root := range roots {
+		if root == "" {
+			continue
+		}
+		for _, inside := range []string{"lib", "lib/python*/site-packages", "Library/bin", "Lib/site-packages"} { // the last two on Windows
+			found, _ := filepath.Glob(filepath.Join(root, inside))
+			dirs = append(dirs, found...)
+		}
+	}
+	return dirs
+}
+
+// trace returns what takes a worker's traffic, nil if nobody does.
+func (c *Catalog) trace(engine string) io.Writer {
+	if c.Env.Trace == nil {
+		return nil
+	}
+	return &marked{out: c.Env.Trace, mark: engine + ": "}
+}
+
+// marked puts a mark before each line.
+type marked struct {
+	mu   sync.Mutex // several workers of an engine share it
+	out  io.Writer
+	mark string
+}
+
+func (w *marked) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for line := range bytes.Lines(p) {
+		if _, err := fmt.Fprintf(w.out, "%s%s\n", w.mark, bytes.TrimRight(line, "\n")); err != nil {
+			return 0, err
+		}
+	}
+	return len(p), nil
+}

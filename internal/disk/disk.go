@@ -1,0 +1,44 @@
+// Package disk says what is on this machine's disks and how much space is left. It
+// keeps nothing there.
+package disk
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/shirou/gopsutil/v4/disk"
+)
+
+// Exists reports whether there is a file or a folder at a path; a link into nowhere
+// is none.
+func Exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// Nearest returns the folder itself, or the first of its parents that exists.
+func Nearest(folder string) string {
+	for !Exists(folder) && filepath.Dir(folder) != folder {
+		folder = filepath.Dir(folder)
+	}
+	return folder
+}
+
+// Writable returns nil if files can be created in the folder, and the reason if not.
+func Writable(folder string) error {
+	f, err := os.CreateTemp(folder, ".gpuplay-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// Free returns the bytes that are free on the folder's disk.
+func Free(folder string) (uint64, error) {
+	u, err := disk.Usage(folder)
+	if err != nil {
+		return 0, err
+	}
+	return u.Free, nil
+}

@@ -1,0 +1,62 @@
+package disk
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+)
+
+func TestExists(t *testing.T) {
+	dir := t.TempDir()
+	nowhere := filepath.Join(dir, "nowhere")
+	for path, want := range map[string]bool{dir: true, nowhere: false, "": false} {
+		if got := Exists(path); got != want {
+			t.Errorf("Exists(%q) = %t", path, got)
+		}
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink(nowhere, link); err == nil && Exists(link) {
+		t.Error("a link into nowhere exists")
+	}
+}
+
+func TestNearest(t *testing.T) {
+	dir := t.TempDir()
+	for path, want := range map[string]string{dir: dir, filepath.Join(dir, "a", "b"): dir, "no/such/folder": "."} {
+		if got := Nearest(path); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", path, got, want)
+		}
+	}
+}
+
+func TestWritable(t *testing.T) {
+	dir := t.TempDir()
+	if err := Writable(dir); err != nil {
+		t.Error(err)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) > 0 {
+		t.Errorf("%s is left", entries[0].Name())
+	}
+	if Writable(filepath.Join(dir, "nowhere")) == nil {
+		t.Error("a folder that is not there can be written to")
+	}
+	if runtime.GOOS != "windows" && os.Getuid() != 0 {
+		closed := filepath.Join(dir, "closed")
+		if err := os.Mkdir(closed, 0o500); err != nil {
+			t.Fatal(err)
+		}
+		if Writable(closed) == nil {
+			t.Error("a folder that is closed can be written to")
+		}
+	}
+}
+
+func TestFree(t *testing.T) {
+	if n, err := Free(t.TempDir()); err != nil || n == 0 {
+		t.Errorf("%d bytes are free, %v", n, err)
+	}
+	if _, err := Free(filepath.Join(t.TempDir(), "nowhere")); err == nil {
+		t.Error("a folder that is not there has space")
+	}
+}

@@ -1,0 +1,34 @@
+package judge
+
+import (
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/measure"
+	"github.com/gpuplay/gpuplay/internal/record"
+)
+
+// A Comparison says how many times as fast as a base a lane is.
+type Comparison struct {
+	Lane, Base string  // lane ids
+	Size       *[3]int // m, n and k, of a sweep, which has a comparison per size; else nil
+	measure.Comparison
+}
+
+// Comparisons holds every measured lane of products against the base: of a sweep at
+// each size.
+func Comparisons(r *record.Run) []Comparison {
+	var list []Comparison
+	for _, results := range r.Points() {
+		base := Base(results)
+		for _, x := range results {
+			if base == nil || x == base || len(x.Samples) == 0 {
+				continue
+			}
+			c := Comparison{Lane: x.Lane, Base: base.Lane, Comparison: bench.Compare(x, base)}
+			if r.Kind == record.Sweep {
+				c.Size = &[3]int{x.GEMM.M, x.GEMM.N, x.GEMM.K}
+			}
+			list = append(list, c)
+		}
+	}
+	return list
+}

@@ -1,0 +1,170 @@
+package judge
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/unit"
+)
+
+// Sentences say in plain words what a run means: first the one that people came for.
+// They may name commands, and no parameters.
+func Sentences(r *record.Run) []string {
+	switch r.Kind {
+	case record.Race, record.MatMul:
+		return productSentences(r)
+	case record.Sweep:
+		return NewSweep(r).Sentences()
+	case record.LLM:
+		return tokenSentences(r)
+	case record.Generate:
+		return generationSentences(r)
+	case record.Finetune:
+		return trainingSentences(r)
+	case record.CPUs:
+		return cpuSentences(r)
+	case record.Learn:
+		return ladderSentences(r)
+	case record.Doctor:
+		return doctorSentences(r)
+	}
+	return nil
+}
+
+// interrupted is said of what Ctrl-C ended.
+const interrupted = "Interrupted: what was measured until then is shown."
+
+// productSentences are those of a race, and of a single lane.
+func productSentences(r *record.Run) []string {
+	cpu, gpu := Best(r.Results, hardware.CPU), Best(r.Results, hardware.GPU)
+	switch {
+	case cpu != nil && gpu != nil:
+		return []string{against(gpu, cpu)}
+	case r.Interrupted:
+		return []string{interrupted}
+	case r.Kind != record.Race: // the absence of other devices says nothing
+		return nil
+	}
+	out := without(r, cpu, gpu)
+	if cpu != nil {
+		if t := amongCPUs(r.Results, cpu); t != "" {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// against compares the best of each kind.
+func against(gpu, cpu *bench.Result) string {
+	c := bench.Compare(gpu, cpu)
+	g := gpu.GEMM
+	if len(c.Differs) > 0 {
+		return fmt.Sprintf("No ratio of GPU and CPU: they differ in %s.", strings.Join(c.Differs, ", "))
+	}
+	same := fmt.Sprintf("same matrices, same %s, %s, both verified", DType(g), unit.Cube(g.M, g.N, g.K))
+	if even(c) {
+		return fmt.Sprintf("No difference that can be seen between the GPU and the CPU (%s): %s.", Range(c.Ratio), same)
+	}
+	if c.Ratio.Value < 1 {
+		c = bench.Compare(cpu, gpu)
+		return fmt.Sprintf("The CPU is %s× as fast as the GPU (%s): %s.", unit.Times(c.Ratio.Value), Range(c.Ratio), same)
+	}
+	return fmt.Sprintf("The GPU is %s× as fast as the CPU (%s): %s.", unit.Times(c.Ratio.Value), Range(c.Ratio), same)
+}
+
+// without says why there is no ratio of GPU and CPU.
+func without(r *record.Run, cpu, gpu *bench.Result) []string {
+	switch {
+	case gpu == nil && has(r, hardware.GPU):
+		return []string{"No comparison: no GPU lane has a verified result at this size."}
+	case cpu == nil && has(r, hardware.CPU):
+		return []string{"No comparison: no CPU lane has a verified result at this size."}
+	case cpu == nil || gpu != nil:
+		return nil // only one kind was asked for
+	}
+	var looked []string
+	seen := map[string]bool{}
+	for _, m := range r.Missing {
+		if m.Kind == hardware.GPU && !seen[m.API] { // the first reason will do: engines come in the order of their worth
+			looked = append(looked, fmt.Sprintf("%s (%s)", apiName(m.API), m.Reason))
+			seen[m.API] = true
+		}
+	}
+	text := "No GPU was found."
+	if has(r, hardware.SoftwareGPU) {
+		text = "No GPU was found, only a software one: a CPU behind a GPU's interface."
+	}
+	if len(looked) > 0 {
+		text += " Looked for: " + strings.Join(looked, ", ") + "."
+	}
+	return []string{text + " If this machine has one: gpuplay doctor"}
+}
+
+func has(r *record.Run, kind hardware.Kind) bool {
+	return slices.ContainsFunc(r.Results, func(x *bench.Result) bool { return x.Device.Kind == kind })
+}
+
+// apiName writes an interface as its maker does.
+func apiName(api string) string {
+	switch api {
+	case "cuda", "mps", "xpu", "rocm":
+		return strings.ToUpper(api)
+	case "vulkan":
+		return "Vulkan"
+	case "metal":
+		return "Metal"
+	}
+	return api
+}
+
+// amongCPUs compares the fastest CPU lane with the others.
+func amongCPUs(results []*bench.Result, best *bench.Result) string {
+	var parts []string
+	bySpeed := slices.SortedStableFunc(slices.Values(results), func(a, b *bench.Result) int { return cmp.Compare(Speed(b), Speed(a)) })
+	for _, r := range bySpeed {
+		if r == best || r.Device.Kind != hardware.CPU || !r.Verified() {
+			continue
+		}
+		c := bench.Compare(best, r)
+		switch {
+		case len(c.Differs) > 0:
+		case even(c):
+			parts = append(parts, fmt.Sprintf("level with %s (%s)", r.Device.Label(), Range(c.Ratio)))
+		default:
+			parts = append(parts, fmt.Sprintf("%s× %s (%s)", unit.Times(c.Ratio.Value), r.Device.Label(), Range(c.Ratio)))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	g := best.GEMM
+	return fmt.Sprintf("Fastest on this CPU is %s: %s; same matrices, same %s, %s, all verified.",
+		best.Device.Label(), strings.Join(parts, ", "), DType(g), unit.Cube(g.M, g.N, g.K))
+}
+
+// Protocols says why the two protocols of timing differ in a run that used both;
+// empty for any other.
+func Protocols(r *record.Run) string {
+	const why = "classic also times the sum of C, its way to the host and a wait after every product; steady times products alone, warm and in batches"
+	at := func(p bench.Protocol) int {
+		return slices.IndexFunc(r.Results, func(x *bench.Result) bool { return x.Protocol == p })
+	}
+	s, c := at(bench.Steady), at(bench.Classic)
+	if s < 0 || c < 0 {
+		return ""
+	}
+	steady, classic := Speed(r.Results[s]), Speed(r.Results[c])
+	if steady == 0 || classic == 0 {
+		return why
+	}
+	share := classic / steady
+	if share > 0.97 {
+		return fmt.Sprintf("classic shows %s of steady here: what else it times is lost beside products of this size", unit.Percent(share))
+	}
+	return fmt.Sprintf("classic shows %s of steady: %s", unit.Percent(share), why)
+}

@@ -1,0 +1,127 @@
+package judge
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/measure"
+	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/record/recordtest"
+	"github.com/gpuplay/gpuplay/internal/stats"
+)
+
+func TestProductSentences(t *testing.T) {
+	first := recordtest.First
+	size := func(n int) func(*bench.Result) {
+		return func(r *bench.Result) { r.GEMM = bench.Square(n, matrix.Float32) }
+	}
+	half := func(r *bench.Result) { r.GEMM = bench.Square(4096, matrix.Float16) }
+	single := recordtest.Run(record.MatMul, result(builtIn, 1e12))
+	stopped := race(result(builtIn, 1e12))
+	stopped.Interrupted = true
+	both := race(result(builtIn, 1e12), result(torchGPU, 25e12))
+	both.Interrupted = true
+	tests := []struct {
+		name string
+		r    *record.Run
+		want []string // parts, in order
+		not  string
+	}{
+		{"GPU against CPU", race(result(builtIn, 1e12), result(torchGPU, 25e12)), []string{"The GPU is 25× as fast as the CPU (±0.0 %): same matrices, same float32, 4096³, both verified."}, ""},
+		{"the CPU wins", race(result(builtIn, 1e12), result(torchGPU, 0.5e12)), []string{"The CPU is 2.0× as fast as the GPU"}, ""},
+		{"one sample each", race(result(builtIn, 1e12, first(1)), result(torchGPU, 25e12)), []string{"The GPU is 25× as fast as the CPU (from a single pair of samples)"}, "±"},
+		{"few samples", race(result(builtIn, 1e12, first(4)), result(torchGPU, 25e12)), []string{"The GPU is 25× as fast as the CPU (25–25×, from few samples)"}, "±"},
+		{"level", race(result(builtIn, 1e12), result(torchGPU, 1.0005e12)), []string{"No difference that can be seen"}, "as fast as the"},
+		{"other sizes", race(result(builtIn, 1e12), result(torchGPU, 9e12, size(8192))), []string{"No ratio of GPU and CPU: they differ in size 8192³ against 4096³."}, "as fast as"},
+		{"other types", race(result(builtIn, 1e12), result(torchGPU, 9e12, half)), []string{"No ratio", "dtype"}, "as fast as"},
+		{"a wrong GPU", race(result(builtIn, 1e12), result(torchGPU, 9e12, failing(fault.Wrong, "wrong result"))), []string{"No comparison: no GPU lane has a verified result"}, "as fast as"},
+		{"a wrong CPU", race(result(builtIn, 1e12, failing(fault.Wrong, "wrong result")), result(torchGPU, 9e12)), []string{"No comparison: no CPU lane has a verified result"}, "as fast as"},
+		{"a software GPU", race(result(builtIn, 1e12), result(software, 1e9)), []string{"No GPU was found, only a software one"}, "as fast as"},
+		{"one CPU lane", race(result(builtIn, 1e12)), []string{"No GPU was found."}, "Fastest"},
+		{"CPU lanes", recordtest.Races()["cpu"], []string{"No GPU was found. Looked for: CUDA (PyTorch 2.15.0 is a CPU-only build).", "If this machine has one: gpuplay doctor", "Fastest on this CPU is OpenBLAS 0.3.34: level with gpuplay (built in, AVX-512)", "1.06× PyTorch 2.15 cpu, eager"}, ""},
+		{"one lane that was asked for", single, nil, "GPU"},
+		{"interrupted", stopped, []string{"Interrupted: what was measured until then is shown."}, "GPU"},
+		{"interrupted late", both, []string{"The GPU is 25× as fast"}, "Interrupted"},
+		{"nothing", race(), nil, "as fast as"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := strings.Join(Sentences(tt.r), " ")
+			rest := got
+			for _, want := range tt.want {
+				_, after, found := strings.Cut(rest, want)
+				if !found {
+					t.Fatalf("%q lacks %q", got, want)
+				}
+				rest = after
+			}
+			if tt.not != "" && strings.Contains(got, tt.not) {
+				t.Errorf("%q must not say %q", got, tt.not)
+			}
+		})
+	}
+}
+
+func TestProtocols(t *testing.T) {
+	classic := func(r *bench.Result) { r.Protocol = bench.Classic }
+	both := func(results ...*bench.Result) *record.Run { return recordtest.Run(record.MatMul, results...) }
+	for _, tt := range []struct {
+		r    *record.Run
+		want string
+	}{
+		{both(result(builtIn, 1e12)), ""},
+		{both(result(builtIn, 1e12, classic)), ""},
+		{both(result(builtIn, 1e12), result(builtIn, 0.5e12, classic)), "classic shows 50 % of steady: classic also times the sum"},
+		{both(result(builtIn, 1e12), result(builtIn, 0.99e12, classic)), "classic shows 99 % of steady here: what else it times is lost"},
+		{both(result(builtIn, 1e12), result(builtIn, 1e12, classic, failing(fault.Crashed, "broke"))), "classic also times the sum"},
+	} {
+		if got := Protocols(tt.r); !strings.HasPrefix(got, tt.want) || tt.want == "" && got != "" {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	firm, loose := stats.Interval{Value: 2, Low: 1.9, High: 2.2, Confidence: 0.96}, stats.Interval{Value: 2, Low: 1, High: 4, Confidence: 0.5}
+	narrow := stats.Interval{Value: 2, Low: 1.998, High: 2.002, Confidence: 0.96}
+	for _, tt := range []struct{ got, want string }{
+		{Spread(firm), "10 %"},
+		{Spread(loose), "–"},
+		{Range(firm), "1.90–2.2×"},
+		{Range(loose), "1.00–4.0×, from few samples"},
+		{Range(narrow), "±0.1 %"},
+		{Range(stats.Interval{Value: 2, Low: 2, High: 2}), "from a single pair of samples"},
+		{Ratio(measure.Comparison{Ratio: firm}), "2.0 (1.90–2.2)"},
+		{Ratio(measure.Comparison{Ratio: stats.Interval{Value: 2, Low: 2, High: 2}}), "2.0"},
+		{Threads(1), "1 thread"},
+		{Threads(16), "16 threads"},
+		{string(DType(bench.Square(1, matrix.TF32))), "tf32"},
+		{string(DType(bench.Square(1, matrix.Float16))), "float16"},
+		{ShareOfPeak(result(builtIn, 1e12, recordtest.Peak(2e12))), "50 %"},
+		{ShareOfPeak(result(builtIn, 1e12)), ""},
+		{ShareOfPeak(nil), ""},
+		{Doubt(result(builtIn, 1e12)), ""},
+		{Doubt(result(builtIn, 1e12, recordtest.Doubtful(true))), "faster than this device can be: not believed"},
+		{Doubt(result(builtIn, 1e12, func(r *bench.Result) { r.Check = nil })), "its product was not checked"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%q, want %q", tt.got, tt.want)
+		}
+	}
+}
+
+func TestBound(t *testing.T) {
+	arithmetic := []*bench.Result{result(builtIn, 1e12, recordtest.Peak(2e12)), result(blas, 1e12)}
+	head, figure := Bound(arithmetic)
+	if got := []string{head, figure(arithmetic[0]), figure(arithmetic[1])}; strings.Join(got, ", ") != "of peak, 50 %, –" {
+		t.Errorf("bound by arithmetic: %q", got)
+	}
+	memory := recordtest.Races()["vector"].Results
+	head, figure = Bound(memory)
+	if got := []string{head, figure(memory[0]), figure(memory[2])}; strings.Join(got, ", ") != "GB/s, 19.6, –" {
+		t.Errorf("bound by memory: %q", got)
+	}
+}

@@ -1,0 +1,133 @@
+package judge
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/record/recordtest"
+)
+
+// A lane's name is as short as tells it from the others.
+func TestSweepNames(t *testing.T) {
+	one := func(library, api, id string, card int) hardware.Device {
+		d := hardware.Device{Library: library, API: api, ID: id}
+		if card >= 0 {
+			d.Card = &card
+		}
+		return d
+	}
+	for _, tt := range []struct {
+		devices []hardware.Device
+		want    []string
+	}{
+		{[]hardware.Device{one("MKL", "mkl", "mkl:a", -1), one("PyTorch", "cpu", "cpu", -1), one("PyTorch", "cuda", "cuda:a", 1), one("PyTorch", "cuda", "cuda:b", 3)},
+			[]string{"MKL", "PyTorch cpu", "PyTorch GPU 1", "PyTorch GPU 3"}},
+		{[]hardware.Device{one("PyTorch", "cuda", "cuda:a", -1), one("PyTorch", "cuda", "cuda:b", -1)}, []string{"PyTorch cuda:a", "PyTorch cuda:b"}},
+		{[]hardware.Device{one("PyTorch", "cuda", "cuda:a", 0), one("PyTorch", "cpu", "cpu", -1)}, []string{"PyTorch cuda", "PyTorch cpu"}},
+		{[]hardware.Device{one("PyTorch", "cuda", "cuda:a", 0)}, []string{"PyTorch"}},
+		{[]hardware.Device{one("x", "y", "z", -1), one("x", "y", "z", -1)}, []string{"x z", "x z"}}, // nothing tells them apart
+	} {
+		var lanes []SweepLane
+		for _, d := range tt.devices {
+			lanes = append(lanes, SweepLane{Device: d})
+		}
+		name(lanes)
+		var got []string
+		for _, l := range lanes {
+			got = append(got, l.Name)
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%q, want %q", got, tt.want)
+		}
+	}
+}
+
+func TestNewSweep(t *testing.T) {
+	s := NewSweep(recordtest.Sweeps()["sweep"])
+	var peers, fastest []int
+	var sizes []string
+	for _, p := range s.Points {
+		sizes, peers, fastest = append(sizes, p.Cube()), append(peers, p.Peer), append(fastest, p.Fastest())
+		if len(p.Results) != 3 {
+			t.Errorf("%s: %d lanes", p.Cube(), len(p.Results))
+		}
+	}
+	if d := cmp.Diff([]string{"16³", "64³", "256³", "1000³", "4096³", "5×4096×4096"}, sizes); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]int{1, 1, 1, 1, 1, 2}, peers); d != "" { // OpenBLAS was wrong at the last
+		t.Errorf("peers: %s", d)
+	}
+	if d := cmp.Diff([]int{0, 1, 1, 0, 1, 0}, fastest); d != "" {
+		t.Errorf("fastest: %s", d)
+	}
+	if s.Peak() != 112e9 {
+		t.Errorf("peak %g", s.Peak())
+	}
+	// A lane that a size lacks leaves a gap.
+	r := sweep(pair(64, 2e12), pair(512, 2e12)[1:])
+	s = NewSweep(r)
+	if p := s.Points[1]; p.Results[0] != nil || p.Results[1] == nil || p.Peer != -1 {
+		t.Errorf("a size without the first lane: %+v", p)
+	}
+	// A first lane that is not verified has no ratio.
+	s = NewSweep(sweep([]*bench.Result{result(torchCPU, 1e12, recordtest.Doubtful(true)), result(torchGPU, 2e12)}))
+	if p := s.Points[0]; p.Peer != -1 || p.Fastest() != 1 {
+		t.Errorf("a first lane that is not verified: peer %d, fastest %d", p.Peer, p.Fastest())
+	}
+	if s := NewSweep(sweep()); len(s.Lanes) != 0 || len(s.Points) != 0 {
+		t.Errorf("nothing: %+v", s)
+	}
+}
+
+func TestSweepNotes(t *testing.T) {
+	got := strings.Join(NewSweep(recordtest.Sweeps()["slow"]).Notes(recordtest.Flags{}), "\n")
+	if want := "gpuplay: left out: one product would take about 4.2 min (--time allows more time) (at 8192³)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	var points [][]*bench.Result
+	for _, n := range []int{16, 32, 64, 128, 256, 512} {
+		points = append(points, pair(n, 2e12, recordtest.Doubtful(n > 16)))
+	}
+	got = strings.Join(NewSweep(sweep(points...)).Notes(nil), "\n")
+	if want := "PyTorch cuda: faster than this device can be: not believed (at 5 sizes)\n*: not verified, and in no ratio"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	got = strings.Join(NewSweep(sweep(points[1:]...)).Notes(nil), "\n")
+	if want := "PyTorch cuda: faster than this device can be: not believed\n*: not verified, and in no ratio"; got != want {
+		t.Errorf("at all sizes: %q, want %q", got, want)
+	}
+}
+
+func TestLegend(t *testing.T) {
+	got := strings.Join(NewSweep(recordtest.Sweeps()["several"]).Legend(), "\n")
+	want := `PyTorch GPU 3: PyTorch 2.15 cuda, eager, on Example GPU X, GPU 3 (cuda:1 is GPU 3)
+PyTorch GPU 1: PyTorch 2.15 cuda, eager, on Example GPU X, GPU 1 (cuda:0 is GPU 1)
+gpuplay (built in, AVX-512), 16 threads`
+	if got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}
+
+func TestFigure(t *testing.T) {
+	for want, r := range map[string]*bench.Result{
+		"–":     nil,
+		"wrong": result(torchCPU, 1e12, failing(fault.Wrong, "")),
+		"none":  result(torchCPU, 1e12, failing(fault.Crashed, "")),
+		"1000":  result(torchCPU, 1e12),
+		"1000*": result(torchCPU, 1e12, recordtest.Doubtful(true)),
+	} {
+		if got := Figure(r, 1e9); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	if got := Figure(result(torchCPU, 1e12, failing(fault.Unsupported, "")), 1e9); got != "–" {
+		t.Errorf("of a type that there is no code for: %q", got)
+	}
+}

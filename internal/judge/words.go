@@ -1,0 +1,107 @@
+package judge
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/measure"
+	"github.com/gpuplay/gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/unit"
+)
+
+// Spread returns an interval's half width as a share, "0.4 %"; a dash where the
+// samples are too few for an interval.
+func Spread(s stats.Interval) string {
+	if !s.Firm() {
+		return "–"
+	}
+	return unit.Percent(s.Spread())
+}
+
+// Range returns a ratio's interval, "3.8–3.9×", and how far to trust it when that is
+// less than usual.
+func Range(r stats.Interval) string {
+	low, high := unit.Times(r.Low), unit.Times(r.High)
+	switch {
+	case r.Confidence == 0:
+		return "from a single pair of samples"
+	case !r.Firm():
+		return fmt.Sprintf("%s–%s×, from few samples", low, high)
+	case low == high:
+		return "±" + unit.Percent(r.Spread())
+	}
+	return fmt.Sprintf("%s–%s×", low, high)
+}
+
+// Ratio returns a ratio with its interval: "1.08 (1.06–1.10)".
+func Ratio(c measure.Comparison) string {
+	text := unit.Times(c.Ratio.Value)
+	if c.Ratio.Confidence > 0 {
+		text += fmt.Sprintf(" (%s–%s)", unit.Times(c.Ratio.Low), unit.Times(c.Ratio.High))
+	}
+	return text
+}
+
+// even reports whether a reader can see no difference.
+func even(c measure.Comparison) bool { return c.Even() || unit.Times(c.Ratio.Value) == "1.00" }
+
+// Threads returns a number of threads: "1 thread", "16 threads".
+func Threads(n int) string {
+	if n == 1 {
+		return "1 thread"
+	}
+	return fmt.Sprintf("%d threads", n)
+}
+
+// DType returns the name of a product's types as people ask for them: tf32 is float32
+// in other arithmetic.
+func DType(g bench.GEMM) matrix.DType {
+	if g.Acc == matrix.TF32 {
+		return matrix.TF32
+	}
+	return g.In
+}
+
+// Bound returns the head of the column that compares a result with what bounds it,
+// and its figures: GB/s where that is memory, else the share of the peak.
+func Bound(results []*bench.Result) (head string, figure func(*bench.Result) string) {
+	if slices.ContainsFunc(results, func(r *bench.Result) bool { return r.GEMM.MemoryBound() }) {
+		return "GB/s", func(r *bench.Result) string {
+			bytes, ok := r.Bandwidth()
+			if !ok {
+				return "–"
+			}
+			return unit.Digits3(bytes / 1e9)
+		}
+	}
+	return "of peak", func(r *bench.Result) string {
+		if share := ShareOfPeak(r); share != "" {
+			return share
+		}
+		return "–"
+	}
+}
+
+// ShareOfPeak returns what a result reaches of the peak that was measured with its
+// samples, "92 %"; empty where that is not known.
+func ShareOfPeak(r *bench.Result) string {
+	if r == nil || r.Facts.Peak == nil || len(r.Samples) == 0 {
+		return ""
+	}
+	return unit.Percent(Speed(r) / *r.Facts.Peak)
+}
+
+// Doubt returns why a result that was measured is not verified; empty for one that is.
+func Doubt(r *bench.Result) string {
+	if r.Verified() || len(r.Samples) == 0 {
+		return ""
+	}
+	for _, w := range r.Warnings {
+		if w.Code == measure.Arithmetic || w.Code == measure.AbovePeak {
+			return w.Text
+		}
+	}
+	return "its product was not checked"
+}

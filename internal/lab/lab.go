@@ -1,0 +1,199 @@
+// Package lab is what all labs share. A lab measures one kind of thing from the first
+// worker to the finished record: it is told what to do in a plain struct of options,
+// tells what happens as events, and returns a record.Run. It knows no flag, no colour
+// and no HTTP; command lines and pages call it.
+//
+//	Run(ctx, deps, options, stream) (*record.Run, error)
+//
+// When ctx ends, a lab returns what was measured until then, marked as interrupted,
+// and no error. An error means that there is no record worth showing.
+package lab
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/catalog"
+	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/unit"
+)
+
+// Deps is what labs stand on.
+type Deps struct {
+	Catalog *catalog.Catalog
+	Program record.Program
+	Command []string     // the command line, program first; nil where there is none
+	Free    func() int64 // bytes of memory that can be had: host.Free; nil or 0: not known
+	Models  Models
+}
+
+// Begin returns the record of a run that begins now, with all but what is measured,
+// and tells that it begins. Its cards are those that the drivers list: engines may add
+// others.
+func (d Deps) Begin(ctx context.Context, s *event.Stream, kind record.Kind) *record.Run {
+	s.Emit("", event.Begin{Kind: string(kind), Command: d.Command})
+	return &record.Run{
+		Schema: record.Schema, ID: s.Run(), Kind: kind, Created: time.Now().UTC().Truncate(time.Second),
+		Program: d.Program, Command: d.Command, Machine: host.Describe(context.WithoutCancel(ctx)), Cards: host.Cards(),
+	}
+}
+
+// Finish completes a record and tells it as the last event of the stream. The record
+// does not change any more.
+func Finish(ctx context.Context, s *event.Stream, r *record.Run) *record.Run {
+	r.Elapsed, r.Interrupted = s.Now(), ctx.Err() != nil
+	s.Emit("", r)
+	return r
+}
+
+// Settings are what every lab that measures products is told.
+type Settings struct {
+	catalog.Options               // how engines are started; Timeout also limits each of their steps
+	Repeat          int           // exactly so many timed runs; 0: as many as the noise asks for
+	Budget          time.Duration // about how long to measure
+	Seed            uint64        // of the random inputs
+}
+
+// Check refuses settings that make no sense.
+func (o Settings) Check() error {
+	switch {
+	case o.Repeat < 0:
+		return fault.Errorf(fault.Invalid, "%d timed runs: at least 1 is needed", o.Repeat).With(fault.Change("repeat", "leave {} out to let the noise decide"))
+	case o.Budget <= 0:
+		return fault.Errorf(fault.Invalid, "%s to measure: more than 0 is needed", o.Budget).With(fault.Set("time", "10s", ""))
+	case o.Threads < 0:
+		return fault.Errorf(fault.Invalid, "%d threads: at least 1 is needed", o.Threads).With(fault.Change("threads", "leave {} out to use what the engine chooses"))
+	}
+	return nil
+}
+
+// Stop says when a lane has enough samples.
+func (o Settings) Stop() bench.Stop { return bench.Stop{Repeat: o.Repeat, Budget: o.Budget} }
+
+// Runner returns a runner that tells to a sink and limits each step of an engine.
+func (d Deps) Runner(sink event.Sink, limit time.Duration) *bench.Runner {
+	return &bench.Runner{Sink: sink, Free: d.Free, StepLimit: limit}
+}
+
+// Start starts engines side by side and notes what became of each.
+func (d Deps) Start(ctx context.Context, s *event.Stream, list []catalog.Entry, o catalog.Options) []catalog.Contender {
+	if len(list) == 0 {
+		return nil
+	}
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Name)
+	}
+	Note(s, "starting "+strings.Join(names, ", "))
+	return d.Catalog.Discover(ctx, list, o, func(c catalog.Contender) {
+		if c.Err != nil {
+			Note(s, c.Name+": "+c.Err.Error())
+			return
+		}
+		var found []string
+		for _, d := range c.Racing() {
+			found = append(found, d.Label())
+		}
+		Note(s, c.Name+": "+strings.Join(found, ", ")+", ready in "+unit.Seconds(c.Start))
+	})
+}
+
+// Note tells a line for people.
+func Note(s event.Sink, text string) { s.Emit("", event.Note{Text: text}) }
+
+// Lanes returns a lane for each of a contender's devices.
+func Lanes(c catalog.Contender, devices ...hardware.Device) []bench.Lane {
+	var lanes []bench.Lane
+	for _, d := range devices {
+		lanes = append(lanes, bench.Lane{Engine: c.Client, Device: d, Start: c.Start})
+	}
+	return lanes
+}
+
+// Racing returns the lanes of contenders in a race, with their ids.
+func Racing(list []catalog.Contender) []bench.Lane {
+	var lanes []bench.Lane
+	for _, c := range list {
+		lanes = append(lanes, Lanes(c, c.Racing()...)...)
+	}
+	LaneIDs(lanes)
+	return lanes
+}
+
+// ID returns a lane's id, by which events and results name it: the engine and its id
+// of the device, "torch/cuda:GPU-5d4bf5a4-…", with a number behind it where another
+// lane has taken that: "…~2". It marks the id as taken.
+func ID(engine, device string, taken map[string]bool) string {
+	id := engine + "/" + device
+	for n := 2; taken[id]; n++ {
+		id = engine + "/" + device + "~" + strconv.Itoa(n)
+	}
+	taken[id] = true
+	return id
+}
+
+// LaneIDs gives each lane its id.
+func LaneIDs(lanes []bench.Lane) {
+	taken := map[string]bool{}
+	for i, l := range lanes {
+		lanes[i].ID = ID(l.Engine.Name(), l.Device.ID, taken)
+	}
+}
+
+// Announce tells of lanes before anything is measured in them.
+func Announce(s event.Sink, lanes []bench.Lane) {
+	for _, l := range lanes {
+		s.Emit(l.ID, event.Lane{Name: l.Device.Label(), Engine: l.Engine.Name(), Device: l.Device.Name, Card: l.Device.Card, Op: l.GEMM.Op()})
+	}
+}
+
+// Reserve starts the workers that lanes need beyond one for each engine, side by side.
+// What fails here fails again, and is reported, when its lane is prepared.
+func Reserve(ctx context.Context, lanes []bench.Lane) {
+	type reserver interface {
+		Reserve(ctx context.Context, n int) error
+	}
+	need := map[reserver]int{}
+	for _, l := range lanes {
+		if r, ok := l.Engine.(reserver); ok {
+			need[r]++
+		}
+	}
+	var wg sync.WaitGroup
+	for r, n := range need {
+		wg.Go(func() { r.Reserve(ctx, n) })
+	}
+	wg.Wait()
+}
+
+// Choose returns the lane of the device that a word asks for.
+func Choose(c catalog.Contender, want string) (bench.Lane, error) {
+	if e := fault.From(c.Err); e != nil {
+		return bench.Lane{}, fault.Errorf(e.Code, "%s: %s", c.Name, e.Message).With(e.Remedies...)
+	}
+	d, err := c.Found.Pick(c.Name, want)
+	if err != nil {
+		return bench.Lane{}, err
+	}
+	return Lanes(c, d)[0], nil
+}
+
+// Nothing returns the error of a lab that has no lane, because of what is missing.
+func Nothing(missing []record.Missing) error {
+	var reasons []string
+	var remedies fault.Remedies
+	for _, m := range missing {
+		reasons = append(reasons, m.Engine+": "+m.Reason)
+		remedies = m.Remedies
+	}
+	return fault.Errorf(fault.Unavailable, "nothing to measure with: %s", strings.Join(reasons, "; ")).With(slices.Clone(remedies)...)
+}

@@ -1,0 +1,138 @@
+package lab
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gpuplay/gpuplay/internal/catalog"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/model"
+)
+
+// interpreter makes a program that passes for a Python with these modules.
+func interpreter(t *testing.T, folder, environment string, modules ...string) {
+	t.Helper()
+	path := filepath.Join(folder, environment, "bin", "python")
+	script := "#!/bin/sh\nfor m in " + strings.Join(modules, " ") + "; do test \"$m\" = \"$3\" && exit 0; done\nexit 1\n"
+	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(script), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLanguageFrameworks(t *testing.T) {
+	got := LanguageFrameworks()
+	first := "torch"
+	if runtime.GOOS == "darwin" && runtime.GOARCH == "arm64" {
+		first = "mlx"
+	}
+	if got[0] != first || len(got) != 2 || !slices.Contains(got, "torch") || !slices.Contains(got, "mlx") {
+		t.Errorf("%v", got)
+	}
+}
+
+// A framework that is there and can load the model is rather taken than the usual one.
+func TestFramework(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("shell scripts are no programs on Windows")
+	}
+	both := []string{"mlx", "torch"}
+	for name, tt := range map[string]struct {
+		there map[string][]string // environments with their modules
+		asked string
+		model []string // what can load it
+		want  string   // runtime; "": an error
+		says  string
+		how   string
+	}{
+		"both, the usual one":         {map[string][]string{".venv-torch": {"torch", "transformers"}, ".venv-mlx": {"mlx", "mlx_lm"}}, LanguageFrameworks()[0], both, map[string]string{"torch": "transformers", "mlx": "mlx_lm"}[LanguageFrameworks()[0]], "", ""},
+		"asked for":                   {map[string][]string{".venv-torch": {"torch", "transformers"}, ".venv-mlx": {"mlx", "mlx_lm"}}, "mlx", both, "mlx_lm", "", ""},
+		"the other one is there":      {map[string][]string{".venv-mlx": {"mlx", "mlx_lm"}}, "", both, "mlx_lm", "", ""},
+		"the only one that can":       {map[string][]string{".venv-torch": {"torch", "transformers"}, ".venv-mlx": {"mlx", "mlx_lm"}}, "", []string{"mlx"}, "mlx_lm", "", ""},
+		"without its other module":    {map[string][]string{".venv-torch": {"torch"}}, "torch", both, "transformers", "", ""},
+		"the one that is complete":    {map[string][]string{".venv-torch": {"torch"}, ".venv-mlx": {"mlx", "mlx_lm"}}, "", both, "mlx_lm", "", ""},
+		"none is there":               {nil, "torch", both, "", "no Python", "python names another interpreter; gpuplay setup torch makes one"},
+		"one that cannot load it":     {nil, "torch", []string{"mlx"}, "", "torch cannot load 4-bit weights", "framework mlx"},
+		"none can load it":            {nil, "", []string{"llama.cpp"}, "", strings.Join(LanguageFrameworks(), " or ") + " cannot load 4-bit weights", ""},
+		"asked, and it is not there":  {map[string][]string{".venv-mlx": {"mlx", "mlx_lm"}}, "torch", both, "", "no Python", "gpuplay setup torch makes one"},
+		"an environment by its name":  {map[string][]string{"mine": {"torch", "transformers"}}, "torch", both, "transformers", "", ""},
+		"an interpreter that is none": {map[string][]string{}, "torch", both, "", "nowhere", "python names another interpreter"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("PATH", "")
+			folder := t.TempDir()
+			for environment, modules := range tt.there {
+				interpreter(t, folder, environment, modules...)
+			}
+			asked := ""
+			switch {
+			case tt.there["mine"] != nil:
+				asked = filepath.Join(folder, "mine")
+			case tt.says == "nowhere":
+				asked = "nowhere"
+			}
+			d := Deps{Catalog: &catalog.Catalog{Env: catalog.Environment{Folder: folder}}}
+			rt, err := d.Framework(t.Context(), tt.asked, asked, model.Model{Runtimes: tt.model, Quantization: "4-bit"})
+			if tt.want != "" {
+				if err != nil || rt.Runtime != tt.want {
+					t.Errorf("%+v, %v, want %s", rt, err, tt.want)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.says) || !strings.Contains(fault.From(err).Remedies.String(), tt.how) {
+				t.Errorf("error %v (%s), want %s (%s)", err, fault.From(err).Remedies, tt.says, tt.how)
+			}
+		})
+	}
+}
+
+// An adapter is loaded with what made it.
+func TestMade(t *testing.T) {
+	folder := t.TempDir()
+	if _, _, err := Made(folder, ""); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "holds no adapter") {
+		t.Errorf("an empty folder: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "adapter_model.safetensors"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, asked := range []string{"", "torch"} {
+		if name, bits, err := Made(folder, asked); name != "torch" || bits != 0 || err != nil {
+			t.Errorf("asked for %q: %q, %d, %v", asked, name, bits, err)
+		}
+	}
+	if _, _, err := Made(folder, "mlx"); !errors.Is(err, fault.Invalid) || err.Error() != "framework mlx: "+folder+" was made with torch" {
+		t.Errorf("asked for mlx: %v", err)
+	}
+	state := `{"schema": "gpuplay/adapter/v1", "runtime": "mlx_lm", "iterations": 3, "rank": 8, "layers": 1, "bits": 4}`
+	if err := errors.Join(os.Rename(filepath.Join(folder, "adapter_model.safetensors"), filepath.Join(folder, "adapters.safetensors")), os.WriteFile(filepath.Join(folder, "gpuplay.json"), []byte(state), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	if name, bits, err := Made(folder, ""); name != "mlx" || bits != 4 || err != nil {
+		t.Errorf("with cut weights: %q, %d, %v", name, bits, err)
+	}
+}
+
+func TestLoadable(t *testing.T) {
+	m := model.Model{Ref: "m", Path: "/m", Format: model.Safetensors, Bytes: 1e9}
+	for _, tt := range []struct {
+		format model.Format
+		free   int64
+		code   fault.Code
+		says   string
+	}{
+		{model.Safetensors, 2e9, "", ""},
+		{model.Safetensors, 0, "", ""},
+		{model.Safetensors, 5e8, fault.OutOfMemory, "m has 1.00 GB of weights, 500 MB of memory is free"},
+		{model.GGUF, 2e9, fault.Unsupported, "/m is a GGUF file, which is llama.cpp's form"},
+	} {
+		m.Format = tt.format
+		err := loadable(m, tt.free)
+		if (err != nil) != (tt.says != "") || err != nil && (!errors.Is(err, tt.code) || err.Error() != tt.says || len(fault.From(err).Remedies) == 0) {
+			t.Errorf("%+v: %v", tt, err)
+		}
+	}
+}

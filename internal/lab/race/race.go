@@ -1,0 +1,148 @@
+// Package race measures one product in several engines and devices side by side, and
+// in a single one by name. It finds the lanes, chooses the size, has package bench
+// measure them in turns, and returns the record. Who won, and by how much, package
+// judge says.
+package race
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/catalog"
+	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/lab"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/unit"
+)
+
+// Options are a race's.
+type Options struct {
+	lab.Settings
+	Engines []string     // their names; none: all
+	Size    int          // n of an n×n×n product; 0: so that measuring takes about Budget
+	DType   matrix.DType // of the product, as bench.Square means it
+	// Preliminary has the engines that start at once measured before the others are
+	// started, so that there is a first figure within a second.
+	Preliminary bool
+}
+
+const (
+	// preliminarySize is small enough to be measured at once on any machine and large
+	// enough to mean something.
+	preliminarySize = 1024
+	preliminaryTime = 300 * time.Millisecond
+)
+
+// enter starts engines and returns the lanes of all that were started until now, and
+// what is missing.
+type enter func(context.Context, []catalog.Entry) ([]bench.Lane, []record.Missing)
+
+// Run finds every engine and device, and races them.
+func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.Run, error) {
+	entries, err := catalog.Select(o.Engines)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	r := d.Begin(ctx, s, record.Race)
+	listed := r.Cards
+	var found []catalog.Contender
+	defer func() { catalog.Close(found) }()
+	return run(ctx, d, o, s, r, entries, func(ctx context.Context, list []catalog.Entry) ([]bench.Lane, []record.Missing) {
+		found = append(found, d.Start(ctx, s, list, o.Settings.Options)...)
+		r.Cards = catalog.Cards(listed, found)
+		return lab.Racing(found), catalog.Missing(found)
+	})
+}
+
+func (o Options) check() error {
+	if o.Size < 0 {
+		return fault.Errorf(fault.Invalid, "%d is not a size: at least 1 is needed", o.Size).With(fault.Change("size", "leave {} out to have it chosen"))
+	}
+	return o.Settings.Check()
+}
+
+// run is Run with the engines' start as an argument.
+func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.Run, entries []catalog.Entry, start enter) (*record.Run, error) {
+	of := func(n int) bench.GEMM { return bench.Square(n, o.DType) }
+	var quick, slow []catalog.Entry
+	for _, e := range entries {
+		if e.Quick() {
+			quick = append(quick, e)
+		} else {
+			slow = append(slow, e)
+		}
+	}
+	var lanes []bench.Lane
+	lanes, r.Missing = start(ctx, quick)
+	first, early := lanes, []*bench.Result(nil)
+	if o.Preliminary && len(lanes) > 0 {
+		early = preliminary(ctx, d, o, s, lanes, of(preliminarySize))
+	}
+	if len(slow) > 0 {
+		lanes, r.Missing = start(ctx, slow)
+	}
+	if len(lanes) == 0 {
+		return nil, cmp.Or(ctx.Err(), lab.Nothing(r.Missing))
+	}
+	lab.Reserve(ctx, lanes)
+
+	for i := range lanes {
+		lanes[i].GEMM = of(cmp.Or(o.Size, preliminarySize)) // the kind of product is known, if not its size
+	}
+	lab.Announce(s, lanes)
+	runner := d.Runner(s, o.Timeout)
+	if o.Size == 0 {
+		runner.Plan(ctx, lanes, of, o.Seed, o.Budget)
+	}
+	largest := slices.MaxFunc(lanes, func(a, b bench.Lane) int { return cmp.Compare(a.GEMM.FLOP(), b.GEMM.FLOP()) }).GEMM
+	lab.Note(s, "measuring "+unit.Cube(largest.M, largest.N, largest.K))
+	r.Threads, r.Repeat = o.Threads, o.Repeat
+	r.Results = runner.Race(ctx, lanes, o.Seed, o.Stop())
+	if ctx.Err() != nil && !r.Measured() {
+		r.Results = fallback(s, first, early, r.Results)
+	}
+	return lab.Finish(ctx, s, r), nil
+}
+
+// preliminary notes a first figure of the engines that are there at once.
+func preliminary(ctx context.Context, d lab.Deps, o Options, s *event.Stream, lanes []bench.Lane, g bench.GEMM) []*bench.Result {
+	for i := range lanes {
+		lanes[i].GEMM = g
+	}
+	results := d.Runner(s.Quiet(), o.Timeout).Race(ctx, lanes, o.Seed, bench.Stop{Budget: preliminaryTime})
+	for _, x := range results {
+		if speed, ok := x.Speed(); ok {
+			lab.Note(s, x.Device.Label()+": "+g.Rate(speed.Value)+", preliminary, at "+unit.Cube(g.M, g.N, g.K))
+		}
+	}
+	return results
+}
+
+// fallback returns the preliminary results in the place of a race that was interrupted
+// before it measured anything, if there are any: they are the only figures then, and
+// are told of now.
+func fallback(s *event.Stream, lanes []bench.Lane, early, results []*bench.Result) []*bench.Result {
+	if !slices.ContainsFunc(early, func(x *bench.Result) bool { return len(x.Samples) > 0 }) {
+		return results
+	}
+	lab.Announce(s, lanes)
+	for _, x := range early {
+		s.Emit(x.Lane, event.Size{M: x.GEMM.M, N: x.GEMM.N, K: x.GEMM.K})
+		for _, sample := range x.Samples {
+			s.Emit(x.Lane, sample)
+		}
+		if x.Check != nil {
+			s.Emit(x.Lane, bench.Checked{Check: *x.Check})
+		}
+		s.Emit(x.Lane, x)
+	}
+	return early
+}

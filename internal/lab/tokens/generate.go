@@ -1,0 +1,66 @@
+package tokens
+
+import (
+	"context"
+	"strings"
+
+	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/lab"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/record"
+)
+
+// GenerateOptions say what is continued.
+type GenerateOptions struct {
+	lab.Language
+	Adapter string // the folder of an adapter, absolute; "": none
+	Prompt  string
+	Tokens  int  // at most so many are generated
+	Raw     bool // continue the prompt as it stands, without the model's chat template
+}
+
+// Check refuses what makes no sense, whatever the model.
+func (o GenerateOptions) Check() error {
+	if err := o.Language.Check(); err != nil {
+		return err
+	}
+	switch {
+	case o.Tokens < 1:
+		return fault.Errorf(fault.Invalid, "%d tokens: at least 1 is needed", o.Tokens).With(fault.Set("tokens", 64, "for example"))
+	case strings.TrimSpace(o.Prompt) == "":
+		return fault.Errorf(fault.Invalid, "the prompt is empty").With(fault.Change("prompt", "{} with some words in it"))
+	}
+	return nil
+}
+
+// Generate has a language model continue a prompt, greedily: the same model says the
+// same again. What was generated before an error or the context's end is in the record.
+func Generate(ctx context.Context, d lab.Deps, o GenerateOptions, s *event.Stream) (*record.Run, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	r := d.Begin(ctx, s, record.Generate)
+	r.Threads = o.Threads
+	bits := 0
+	if o.Adapter != "" {
+		var err error
+		if o.Framework, bits, err = lab.Made(o.Adapter, o.Framework); err != nil {
+			return nil, err
+		}
+	}
+	m, err := d.Load(ctx, s, r.Cards, o.Language, o.Adapter, bits)
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	r.Cards = m.Cards
+	prompt := llm.Request{Prompt: o.Prompt, Tokens: o.Tokens, Chat: m.About().Chat && !o.Raw}
+	s.Emit(m.Lane, llm.Asked{Prompt: o.Prompt, Chat: prompt.Chat})
+	g, err := m.Generate(ctx, prompt, func(p llm.Piece) { s.Emit(m.Lane, p) })
+	r.Generation = &record.Generation{Model: o.Model.Path, Adapter: o.Adapter, Prompt: o.Prompt, Chat: prompt.Chat, Facts: m.Facts, About: m.About(), Answer: g}
+	if err != nil && ctx.Err() == nil {
+		r.Error = fault.From(err)
+	}
+	return lab.Finish(ctx, s, r), nil
+}

@@ -1,0 +1,150 @@
+package tokens
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/lab"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/llm/llamacpp"
+	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/record"
+)
+
+// chosen is what runs the model, with what is known before anything is loaded.
+type chosen struct {
+	llm.Runtime
+	mayHaveGPU bool            // false: it has none for sure
+	gpu        hardware.Device // as far as it is known
+	bench      bencher         // its own benchmark; nil if it has none
+}
+
+// bencher is a runtime's own benchmark: llama-bench.
+type bencher interface {
+	Benchmark(ctx context.Context, model string, s llm.Settings, repeat int) ([]llm.PeerResult, error)
+}
+
+// runtimeFor returns what runs the model.
+func runtimeFor(ctx context.Context, d lab.Deps, o Options, m model.Model, r *record.Run, s *event.Stream) (chosen, error) {
+	name := o.Runtime
+	if name == "" && m.Format == model.GGUF {
+		name = model.LlamaCpp
+	}
+	switch name {
+	case model.Ollama:
+		return chosen{Runtime: ollamaOf(d), mayHaveGPU: true}, nil // it says where a model went
+	case model.LlamaCpp:
+		return llamaCPP(ctx, d, o, m, r, s)
+	}
+	rt, err := d.Framework(ctx, name, o.Python, m)
+	if err != nil {
+		return chosen{}, err
+	}
+	return chosen{Runtime: rt, mayHaveGPU: true}, nil // its worker says whether there is one
+}
+
+// llamaCPP finds llama.cpp and its GPU, and notes in the record why there is none.
+func llamaCPP(ctx context.Context, d lab.Deps, o Options, m model.Model, r *record.Run, s *event.Stream) (chosen, error) {
+	env := d.Catalog.Env
+	places := llamacpp.Places(env.Folder)
+	if env.Own != "" {
+		places = append(places, filepath.Join(env.Own, "llama.cpp"))
+	}
+	found, err := llamacpp.Search{Dir: o.LlamaCPP, Variable: env.LlamaCPP, LookPath: exec.LookPath, Places: places}.Find(ctx)
+	if err != nil {
+		return chosen{}, err
+	}
+	rt := &llamacpp.Runtime{Installation: found, CPU: host.CPU(), Env: d.Catalog.Environ(), Bytes: m.Bytes, Trace: env.Trace}
+	if d.Free != nil {
+		rt.Free = d.Free()
+	}
+	gpus, err := found.GPUs(ctx, rt.Env)
+	if err != nil {
+		return chosen{}, err
+	}
+	if rt.GPU, err = pick(gpus, o.Device); err != nil {
+		return chosen{}, err
+	}
+	c := chosen{Runtime: rt, mayHaveGPU: rt.GPU != nil}
+	if found.Bench != "" {
+		c.bench = rt
+	}
+	if rt.GPU != nil {
+		rt.GPU.Device.Card = card(rt.GPU.Device, r.Cards, rt.Env)
+		c.gpu = rt.GPU.Device
+	} else {
+		rt.NoGPU = noGPU(found)
+		r.Missing = append(r.Missing, record.Missing{Engine: rt.Name(), API: "gpu", Kind: hardware.GPU, Code: fault.Unavailable, Reason: rt.NoGPU, Remedies: getGPU()})
+	}
+	lab.Note(s, fmt.Sprintf("llama.cpp %s: %s", rt.Version, rt.Server))
+	return c, nil
+}
+
+// getGPU is how to get a llama.cpp that reaches the GPU.
+func getGPU() fault.Remedies {
+	return fault.Remedies{
+		fault.Run("{} gets a build for the GPU that is here", "gpuplay", "setup", "llama.cpp"),
+		fault.Run("{} says which that is", "gpuplay", "doctor"),
+	}
+}
+
+// noGPU says why llama.cpp has no GPU.
+func noGPU(i llamacpp.Installation) string {
+	if len(i.Backends) > 0 {
+		return fmt.Sprintf("No GPU lane: llama.cpp %s has the backend %s and sees no GPU through it.", i.Version, strings.Join(i.Backends, ", "))
+	}
+	return fmt.Sprintf("No GPU lane: llama.cpp %s lists no GPU; it is probably a build for the CPU alone.", i.Version)
+}
+
+// pick returns the GPU of that name, or, for "", the first, nil if there is none.
+func pick(gpus []llamacpp.GPU, name string) (*llamacpp.GPU, error) {
+	var names []string
+	for i, g := range gpus {
+		if name == "" || strings.EqualFold(g.Name, name) {
+			return &gpus[i], nil
+		}
+		names = append(names, g.Name)
+	}
+	switch {
+	case name == "":
+		return nil, nil
+	case len(names) == 0:
+		return nil, fault.Errorf(fault.Unavailable, "llama.cpp has no device %s: it lists none", name).With(getGPU()[0])
+	}
+	return nil, fault.Errorf(fault.Unavailable, "llama.cpp has no device %s", name).With(fault.DidYouMean(name, names))
+}
+
+// card returns the number of the card that llama.cpp's device is on, nil when that is
+// not known. llama.cpp tells neither UUID nor PCI address: a name that only one card
+// has will do, and so does CUDA's number among the cards of NVIDIA, which is in PCI
+// order, unless some of them are hidden.
+func card(d hardware.Device, cards []hardware.Card, env []string) *int {
+	if d.Kind != hardware.GPU {
+		return nil
+	}
+	var named, nvidia []hardware.Card
+	for _, c := range cards {
+		if strings.EqualFold(c.Name, d.Name) {
+			named = append(named, c)
+		}
+		if strings.EqualFold(c.Vendor, "nvidia") {
+			nvidia = append(nvidia, c)
+		}
+	}
+	hidden := slices.ContainsFunc(env, func(pair string) bool { return strings.HasPrefix(pair, "CUDA_VISIBLE_DEVICES=") })
+	switch {
+	case len(named) == 1:
+		return &named[0].Number
+	case d.API == "cuda" && d.Index != nil && *d.Index < len(nvidia) && !hidden:
+		return &nvidia[*d.Index].Number
+	}
+	return hardware.CardOf(d, cards)
+}

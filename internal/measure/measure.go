@@ -1,0 +1,112 @@
+// Package measure is what all domains of measuring share: the order in which lanes
+// take their turns, the limit of a step, warnings, and comparisons. Products, tokens
+// and training steps have packages of their own.
+package measure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/unit"
+)
+
+const (
+	// Noisy is the half width of a median's 95 % interval, as a share of the median,
+	// above which a figure is called noisy.
+	Noisy = 0.05
+	// Drifting is the change from the first third of the samples to the last, as a
+	// share, above which a figure is called drifting.
+	Drifting = 0.03
+)
+
+// A Warning is a doubt about a result that a reader must see.
+type Warning struct {
+	Code WarningCode `json:"code"`
+	Text string      `json:"text"`
+}
+
+// A WarningCode is one of a closed list.
+type WarningCode string
+
+const (
+	FewSamples  WarningCode = "few_samples"  // fewer than the interval needs
+	Smaller     WarningCode = "smaller"      // measured on a smaller product than its neighbours
+	Noise       WarningCode = "noise"        // the interval stayed wider than Noisy
+	Outliers    WarningCode = "outliers"     // single samples far from the others
+	Short       WarningCode = "short"        // samples so short that waiting for the device counts
+	Drift       WarningCode = "drift"        // it became slower or faster while it was measured
+	Arithmetic  WarningCode = "arithmetic"   // less precise than what was asked for
+	AbovePeak   WarningCode = "above_peak"   // faster than the device can be: not believed
+	Interrupted WarningCode = "interrupted"  // cut short by the user
+	SoftwareGPU WarningCode = "software_gpu" // a CPU behind a GPU's interface
+	NotOnGPU    WarningCode = "not_on_gpu"   // meant for a GPU and computed nothing there
+	ShortAnswer WarningCode = "short_answer" // an answer that ended before its number of tokens
+)
+
+// Warnings are those of one result.
+type Warnings []Warning
+
+// Has reports whether there is a warning of that code.
+func (list Warnings) Has(code WarningCode) bool {
+	for _, w := range list {
+		if w.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
+// Add adds a warning.
+func (list *Warnings) Add(code WarningCode, format string, args ...any) {
+	*list = append(*list, Warning{code, fmt.Sprintf(format, args...)})
+}
+
+// A Comparison says how many times as fast as another a lane is.
+type Comparison struct {
+	Ratio stats.Interval // of speeds, from samples paired by round where lanes took turns
+	// Differs names what keeps the two from being compared: dtype, size, a check
+	// that failed. The ratio means nothing unless it is empty.
+	Differs []string
+}
+
+// Even reports whether the two cannot be told apart.
+func (c Comparison) Even() bool { return c.Ratio.Low <= 1 && c.Ratio.High >= 1 }
+
+// Turns returns the indices of n lanes in the order in which they take their turn in
+// a round: forwards and backwards by turns (A B B A), so that heat, clocks and
+// neighbours are shared.
+func Turns(n, round int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := range n {
+			if round%2 == 1 {
+				i = n - 1 - i
+			}
+			if !yield(i) {
+				return
+			}
+		}
+	}
+}
+
+// Limit returns ctx with a limit for one step, 0 for none. Because turns an error of
+// its end into one that names the limit.
+func Limit(ctx context.Context, limit time.Duration, doing string) (context.Context, context.CancelFunc) {
+	if limit == 0 {
+		return context.WithCancel(ctx)
+	}
+	cause := fault.Errorf(fault.Timeout, "%s within %s", doing, unit.Seconds(limit)).With(fault.Change("timeout", "{} allows more time"))
+	return context.WithTimeoutCause(ctx, limit, cause)
+}
+
+// Because returns why ctx ended if that is what err says, else err.
+func Because(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return context.Cause(ctx)
+	}
+	return err
+}

@@ -1,0 +1,108 @@
+package python
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestFind(t *testing.T) {
+	folder := t.TempDir()
+	environment := func(name string) string {
+		path := In(filepath.Join(folder, name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	own, framework, plain := environment("own/torch"), environment(".venv-torch"), environment(".venv")
+	active := environment("active")
+	onPath := func(name string) (string, error) {
+		if strings.Contains(name, "no-such") {
+			return "", exec.ErrNotFound
+		}
+		if strings.ContainsRune(name, filepath.Separator) {
+			return name, nil
+		}
+		return "/usr/bin/" + name, nil
+	}
+	full := Search{Folder: folder, Own: filepath.Join(folder, "own"), VirtualEnv: filepath.Join(folder, "active"), LookPath: onPath}
+	with := func(change func(*Search)) Search {
+		s := full
+		change(&s)
+		return s
+	}
+	tests := []struct {
+		name   string
+		search Search
+		has    []string // interpreters with the module
+		path   string
+		why    string
+		fails  string
+	}{
+		{"what was asked for first", with(func(s *Search) { s.Asked, s.Variable = "/x/python", "/y/python" }), nil, "/x/python", "asked for", ""},
+		{"then the variable", with(func(s *Search) { s.Variable = "/y/python" }), nil, "/y/python", "GPUPLAY_TORCH_PYTHON", ""},
+		{"an environment's folder", with(func(s *Search) { s.Asked = filepath.Join(folder, ".venv") }), nil, plain, "asked for", ""},
+		{"what is not there", with(func(s *Search) { s.Asked = "/no-such/python" }), nil, "", "", "the Python /no-such/python that was asked for is no program"},
+		{"a variable that leads nowhere", with(func(s *Search) { s.Variable = "/no-such/python" }), nil, "", "", "GPUPLAY_TORCH_PYTHON names /no-such/python, which is no program"},
+		{"nothing has it", full, nil, framework, ".venv-torch", ""},
+		{"all have it", full, []string{framework, plain, own, active, "/usr/bin/python3"}, framework, ".venv-torch", ""},
+		{"not the first", full, []string{plain, own, active}, plain, ".venv", ""},
+		{"gpuplay's own", full, []string{own, active, "/usr/bin/python3"}, own, "made by gpuplay", ""},
+		{"the active one", full, []string{active, "/usr/bin/python3"}, active, "VIRTUAL_ENV", ""},
+		{"the path", full, []string{"/usr/bin/python3"}, "/usr/bin/python3", "PATH", ""},
+		{"no Python", Search{Folder: t.TempDir(), LookPath: func(string) (string, error) { return "", exec.ErrNotFound }}, nil, "", "", "no Python was found"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.search.Has = func(_ context.Context, interpreter, module string) bool {
+				if module != "torch" {
+					t.Errorf("asked for module %q", module)
+				}
+				for _, h := range tt.has {
+					if h == interpreter {
+						return true
+					}
+				}
+				return false
+			}
+			got, err := tt.search.Find(context.Background(), "torch")
+			if tt.fails != "" {
+				if err == nil || !strings.HasPrefix(err.Error(), tt.fails) {
+					t.Errorf("error %v, want %s", err, tt.fails)
+				}
+				return
+			}
+			if err != nil || got != (Interpreter{tt.path, tt.why}) {
+				t.Errorf("found %+v, %v, want %s by %s", got, err, tt.path, tt.why)
+			}
+		})
+	}
+}
+
+func TestHasModule(t *testing.T) {
+	p := python3(t)
+	if !HasModule(limit(t), p, "json") || HasModule(limit(t), p, "no_such_module") || HasModule(limit(t), "/no/such/python", "json") {
+		t.Error("HasModule is wrong about json, no_such_module or a missing interpreter")
+	}
+}
+
+// Every framework has a worker, and the part for language models one of its own.
+func TestFrameworksHaveWorkers(t *testing.T) {
+	for _, f := range Frameworks {
+		for _, name := range []string{f.Name, f.Models} {
+			if name == "" {
+				continue
+			}
+			if _, _, err := Worker("python3", name); err != nil {
+				t.Errorf("%s: %v", f.Title, err)
+			}
+		}
+	}
+}

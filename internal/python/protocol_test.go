@@ -1,0 +1,497 @@
+package python
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/train"
+	"github.com/gpuplay/gpuplay/internal/worker"
+)
+
+// The list of operations in Go and the one in Python are the same, and each worker's
+// operations take the arguments that the list names.
+func TestOperationsAgree(t *testing.T) {
+	want := worker.Arguments()
+	got := evaluate(t, "torch", []string{"OPERATIONS", "Worker.operations"})
+	text, err := json.Marshal(got[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var python map[string][]string
+	if err := json.Unmarshal(text, &python); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, python); d != "" {
+		t.Errorf("Go and Python have other operations (-Go +Python):\n%s", d)
+	}
+	both := got[1].([]any)
+	both = append(both, evaluate(t, "transformers", []string{"Worker.operations"})[0].([]any)...)
+	there := map[string]bool{"hello": true}
+	for _, o := range both {
+		there[o.(string)] = true
+	}
+	if d := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(there))); d != "" {
+		t.Errorf("the workers do not do what is listed: %s", d)
+	}
+}
+
+// framework is a framework without anything but Python: its products are zeros.
+const framework = `
+def inventory(cpu, threads):
+    print("a banner")
+    os.write(1, b"half a line")
+    return {"devices": [{"id": "one", "name": cpu, "kind": "cpu", "api": "cpu", "library": "Python", "version": "3"}],
+            "missing": [{"api": "cuda", "kind": "gpu", "reason": "a test", "remedies": [pip_install("torch", text="with a GPU"), change("size", "a smaller {}")]}]}
+
+
+class Task:
+    def __init__(self, device_id, gemm, seed):
+        if seed == 13:
+            raise MemoryError("unlucky")
+        if seed == 14:
+            raise Failure("unsupported", "no", change("dtype", "", "float32"), command("gpuplay", "setup", "torch"))
+        self.m, self.seed = gemm["m"], seed
+
+    def facts(self):
+        return {"notes": [], **({"peak": float("nan")} if self.seed == 15 else {})}
+
+    def run(self, n):
+        os.write(1, b'{"id": 3, "result": {}}\nno newline')
+
+    def mulvec(self, x):
+        y = array.array("d", bytes(8 * self.m))
+        y[-1] = sum(x)
+        return y
+
+    def close(self):
+        pass
+`
+
+// plainClient makes a worker of Python alone.
+func plainClient(t *testing.T) *worker.Client {
+	c := client(t, python3(t), "torch")
+	extend(c, framework)
+	return c
+}
+
+func TestPythonSpeaksTheProtocol(t *testing.T) {
+	c := plainClient(t)
+	found, err := c.Devices(limit(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	remedies := found.Missing[0].Remedies
+	if len(remedies) != 2 || remedies[0].Text != "with a GPU" || !slices.Equal(remedies[0].Command[1:], []string{"-m", "pip", "install", "torch"}) || remedies[1].Param != "size" {
+		t.Errorf("remedies %+v", remedies)
+	}
+	d := hardware.Device{ID: "one"}
+	g := bench.Square(8, matrix.Float32)
+	g.M = 2_000_000 // more than any line may hold
+	task, err := c.Prepare(limit(t), d, g, 1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := task.Run(limit(t), 3); err != nil || s.Iters != 3 {
+		t.Errorf("sample %+v, %v", s, err)
+	}
+	for range 2 {
+		y, err := task.MulVec(limit(t), []float64{1, 2, 3, 4, 5, 6, 7, 8})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(y) != g.M || y[0] != 0 || y[g.M-1] != 36 {
+			t.Errorf("%d elements, the last %v", len(y), y[g.M-1])
+		}
+	}
+	for _, n := range []int{0, 7, 9, 1 << 20} {
+		if _, err := task.MulVec(limit(t), make([]float64, n)); !errors.Is(err, fault.Invalid) {
+			t.Errorf("x of %d elements: %v", n, err)
+		}
+	}
+	if err := task.Close(); err != nil {
+		t.Error(err)
+	}
+	for seed, want := range map[uint64]*fault.Error{
+		13: {Code: fault.OutOfMemory, Message: "out of memory: unlucky", Remedies: fault.Remedies{fault.Change("size", "a smaller {}")}},
+		14: {Code: fault.Unsupported, Message: "no", Remedies: fault.Remedies{fault.Set("dtype", "float32", ""), fault.Run("", "gpuplay", "setup", "torch")}},
+		15: {Code: fault.Internal, Message: "ValueError: Out of range float values are not JSON compliant"}, // NaN is no number of JSON's
+	} {
+		_, err := c.Prepare(limit(t), d, bench.Square(1, matrix.Float32), seed, nil)
+		var e *fault.Error
+		if !errors.As(err, &e) || e.Code != want.Code || !strings.HasPrefix(e.Message, want.Message) || !cmp.Equal(e.Remedies, want.Remedies) {
+			t.Errorf("seed %d: %#v, want %#v", seed, err, want)
+		}
+		if seed == 15 {
+			c.Close() // its task is open
+			c = plainClient(t)
+		}
+	}
+}
+
+// What makes no sense is refused, in the words of the worker in Go.
+func TestPythonRefuses(t *testing.T) {
+	const hello = `{"id":1,"op":"hello","args":{"protocol":2,"threads":0,"cpu":"","options":{}}}` + "\n"
+	const prepare = `{"id":2,"op":"prepare","args":{"device":"one","seed":1,"gemm":{"m":1,"n":2,"k":1,"in":"float32","acc":"float32","out":"float32"}}}` + "\n"
+	for _, tt := range []struct{ requests, want string }{
+		{"garbage\n", "request is not understood"},
+		{`{"id":1,"op":"run","args":{"n":1}}` + "\n", `run came before hello`},
+		{`{"id":1,"op":"hello","args":{"protocol":9}}` + "\n", "this worker speaks protocol 2, not 9"},
+		{`{"id":1,"op":"hello","args":{"protocol":2}}` + "\n", "hello without threads"},
+		{strings.Replace(hello, `{}`, `{"speed":9}`, 1), "torch has no option 'speed'"},
+		{hello + `{"id":2,"op":"dance","args":{}}` + "\n", `unknown operation 'dance'`},
+		{hello + `{"id":2,"op":"train","args":{"iters":1}}` + "\n", `unknown operation 'train'`},
+		{hello + `{"id":2,"op":"run","args":{"n":1}}` + "\n", `run without a prepared task`},
+		{hello + `{"id":2,"op":"prepare","args":{"device":"one","seed":1}}` + "\n", "prepare without gemm"},
+		{hello + prepare + prepare, "prepare while another task is open"},
+		{hello + prepare + `{"id":3,"op":"run","args":{}}` + "\n", "run without n"},
+		{hello + prepare + `{"id":3,"op":"run","args":{"n":1,"m":1}}` + "\n", "run has no argument 'm'"},
+		{hello + prepare + `{"id":3,"op":"run","args":[1]}` + "\n", "the arguments of run are not understood"},
+		{hello + prepare + `{"id":3,"op":"run","args":{"n":1},"bytes":3}` + "\nabc", "3 bytes follow run where there must be 0"},
+		{hello + prepare + `{"id":3,"op":"mulvec","args":{},"bytes":3}` + "\nabc", "3 bytes follow mulvec where there must be 16"},
+		{hello + prepare + `{"id":3,"op":"mulvec","args":{},"bytes":1e3}` + "\n", "1000.0 is no number of bytes"},
+	} {
+		var last response
+		for _, r := range talk(t, tt.requests) {
+			last = r
+		}
+		if last.Error == nil || last.Error.Code != fault.Invalid || !strings.HasPrefix(last.Error.Message, tt.want) {
+			t.Errorf("%s: answer %+v, want invalid: %s", tt.requests, last.Error, tt.want)
+		}
+	}
+	all := talk(t, hello+prepare+`{"id":3,"op":"mulvec","args":{},"bytes":8}`+"\n12345678"+"\n"+`{"id":4,"op":"close","args":{}}`+"\n")
+	if len(all) != 4 || all[2].Error == nil || all[3].Error != nil {
+		t.Errorf("a frame of the wrong length is not passed over: %+v", all)
+	}
+}
+
+// A frame that is longer than what was asked for takes no memory: the worker reads past
+// it, here to the end.
+func TestPythonSkipsLongFrames(t *testing.T) {
+	c := plainClient(t)
+	cmd := exec.CommandContext(limit(t), c.Path, c.Args[1:]...)
+	cmd.Stdin = io.MultiReader(bytes.NewReader(c.Source), strings.NewReader(`{"id":1,"op":"mulvec","args":{},"bytes":1000000000000000}`+"\nabc"))
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("the worker says %q, %v", out, err)
+	}
+}
+
+type response struct {
+	ID    int          `json:"id"`
+	Error *fault.Error `json:"error"`
+}
+
+// talk sends requests to a worker of Python alone, each when the one before is
+// answered, and returns the answers.
+func talk(t *testing.T, requests string) (all []response) {
+	t.Helper()
+	c := plainClient(t)
+	cmd := exec.CommandContext(limit(t), c.Path, c.Args[1:]...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.Write(c.Source); err != nil {
+		t.Fatal(err)
+	}
+	answers := bufio.NewScanner(out)
+	next := func(request string) {
+		if _, err := io.WriteString(in, request); err != nil {
+			t.Fatal(err)
+		}
+		for answers.Scan() {
+			var r response
+			if len(answers.Bytes()) > 0 && json.Unmarshal(answers.Bytes(), &r) == nil {
+				all = append(all, r)
+				return
+			}
+		}
+		t.Fatalf("no answer to %s", request)
+	}
+	for line := range strings.Lines(requests) { // a frame goes with the line before it
+		if !strings.HasPrefix(line, "{") && line != "garbage\n" {
+			continue
+		}
+		_, behind, _ := strings.Cut(requests, line)
+		if strings.Contains(line, `"bytes":3}`) || strings.Contains(line, `"bytes":8}`) {
+			frame, _, _ := strings.Cut(behind, "\n")
+			line += frame
+		}
+		next(line)
+	}
+	in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the worker ended with %v", err)
+	}
+	return all
+}
+
+// language is a runtime of language models of Python alone, which fills the place of
+// transformers.
+const language = `
+def inventory(cpu, threads):
+    return {"devices": [{"id": "cpu", "name": cpu, "kind": "cpu", "api": "cpu", "library": "Python", "version": "3"}], "missing": []}
+
+
+class Words:
+    def decode(self, tokens):
+        return "".join(chr(t) for t in tokens)
+
+
+class Model:
+    def __init__(self, device_id, folder, adapter, bits):
+        if folder == "broken":
+            raise ValueError("no config.json")
+        self.tokenizer = Words()
+
+    def facts(self):
+        return {"parameters": 1, "bytes": 4, "dtype": "float32", "layers": 2, "hidden": 1, "vocabulary": 256, "heads": 1, "context": 64, "chat": False, "notes": [], "peak_of": "the process"}
+
+    def encode(self, prompt, chat):
+        return [ord(c) for c in prompt]
+
+    def generate(self, tokens, limit, ignore_end, candidates):
+        for i in range(limit):
+            best = [(97 + i, -0.5), (98 + i, float("-inf"))][:candidates] or None
+            yield 97 + i, chr(97 + i), best, {"prompt_tokens": len(tokens), "prompt_ns": 1, "tokens": i + 1, "token_ns": 2, "finish": "length" if i + 1 == limit else ""}
+            while tokens == [33] and not stopping():
+                time.sleep(0.001)
+
+    def peak(self):
+        return 7
+
+    def tune(self, settings, rows, valid):
+        self.valid = valid
+        return {"rows": len(rows), "longest": 1, "padded": 1, "cut": 0, "trainable": 1, "layers": 1}
+
+    def train(self, training):
+        for i in range(training.first, training.last):
+            training.iteration(float("nan") if i == 3 else 1.0 / (i + 1), training.settings["lr"], 1.0, i + 1)
+        training.validation(0.25)
+
+    def write(self, folder):
+        with open(os.path.join(folder, "adapters.txt"), "w") as file:
+            file.write("x")
+
+    def close(self):
+        pass
+`
+
+// Tokens, steps and saves travel as events, and a request that is stopped answers with
+// what it has.
+func TestPythonTellsOfEvents(t *testing.T) {
+	c := client(t, python3(t), "transformers")
+	extend(c, language)
+	link, err := c.Dial(limit(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer link.Close()
+	_, _, err = worker.Do(limit(t), link, worker.Load, worker.LoadArgs{Device: "cpu", Model: "broken"}, nil, 0)
+	if !errors.Is(err, fault.Invalid) || err.Error() != "transformers cannot load broken: ValueError: no config.json" {
+		t.Errorf("error %v", err)
+	}
+	about, _, err := worker.Do(limit(t), link, worker.Load, worker.LoadArgs{Device: "cpu", Model: "fine"}, nil, 0)
+	if err != nil || about.Layers != 2 {
+		t.Fatalf("about %+v, %v", about, err)
+	}
+	var tokens []llm.Token
+	g, stopped, err := worker.Do(limit(t), link, worker.Generate, worker.GenerateArgs{Prompt: "xy", Tokens: 2, Candidates: 2}, func(k llm.Token) { tokens = append(tokens, k) }, 0)
+	if err != nil || stopped || g != (worker.Generated{PromptTokens: 2, PromptTime: 1, Tokens: 2, TokenTime: 2, Finish: "length", Peak: 7}) {
+		t.Errorf("generated %+v, %t, %v", g, stopped, err)
+	}
+	want := []llm.Token{ // a candidate that cannot be has no logarithm
+		{ID: 97, Text: "a", Candidates: []llm.Candidate{{ID: 97, Text: "a", LogProb: -0.5}}},
+		{ID: 98, Text: "b", Candidates: []llm.Candidate{{ID: 98, Text: "b", LogProb: -0.5}}},
+	}
+	if d := cmp.Diff(want, tokens); d != "" {
+		t.Error(d)
+	}
+	var e *fault.Error
+	if _, _, err = worker.Do(limit(t), link, worker.Generate, worker.GenerateArgs{Prompt: "xy", Tokens: 63}, nil, 0); !errors.As(err, &e) || !strings.HasPrefix(e.Message, "2 tokens of prompt and 63 to generate are more than the 64") || e.Remedies.String() != "a shorter prompt; fewer tokens" {
+		t.Errorf("error %#v", err)
+	}
+	ctx, cancel := context.WithCancel(limit(t))
+	g, stopped, err = worker.Do(ctx, link, worker.Generate, worker.GenerateArgs{Prompt: "!", Tokens: 5}, func(llm.Token) { cancel() }, time.Minute)
+	if err != nil || !stopped || g.Tokens < 1 || g.Tokens > 2 {
+		t.Errorf("a stopped generation: %+v, %t, %v", g, stopped, err)
+	}
+
+	rows := filepath.Join(t.TempDir(), "train.jsonl")
+	if err := os.WriteFile(rows, []byte(`{"text":"a"}`+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := train.Settings{Train: rows, Adapter: t.TempDir(), LR: 0.5, SaveEvery: 2, EvalEvery: 9, State: map[string]any{}}
+	if plan, _, err := worker.Do(limit(t), link, worker.Tune, s, nil, 0); err != nil || plan.Rows != 1 {
+		t.Fatalf("plan %+v, %v", plan, err)
+	}
+	var steps []string
+	each := func(s train.Step) {
+		switch {
+		case s.Loss != nil:
+			steps = append(steps, fmt.Sprintf("%d: %.2f", s.Iteration, *s.Loss))
+		case s.Validation != nil:
+			steps = append(steps, fmt.Sprintf("%d: validation %.2f", s.Iteration, *s.Validation))
+		default:
+			steps = append(steps, fmt.Sprintf("saved %d", s.Saved))
+		}
+	}
+	trained, _, err := worker.Do(limit(t), link, worker.Train, worker.TrainArgs{Iters: 3}, each, 0)
+	if err != nil || trained.Iterations != 3 || trained.Peak != 7 {
+		t.Errorf("trained %+v, %v", trained, err)
+	}
+	if got := strings.Join(steps, ", "); got != "1: 1.00, 2: 0.50, saved 2, 3: 0.33, 3: validation 0.25, saved 3" {
+		t.Errorf("steps %s", got)
+	}
+	_, _, err = worker.Do(limit(t), link, worker.Train, worker.TrainArgs{Iters: 1}, each, 0)
+	if !errors.As(err, &e) || e.Message != "the loss became nan in iteration 4; the adapter of iteration 3 is kept in "+s.Adapter || e.Remedies.String() != "a smaller one: lr 5e-02" {
+		t.Errorf("error %#v", err)
+	}
+}
+
+// The cards behind CUDA's devices, by a driver's made-up list.
+func TestDriverCards(t *testing.T) {
+	const name = "NVIDIA H100 80GB HBM3"
+	folder := t.TempDir()
+	gpu := func(pci, name, uuid string) {
+		dir := filepath.Join(folder, "gpus", pci)
+		text := fmt.Sprintf("Model: \t\t %s\nIRQ:   \t\t 16\nGPU UUID: \t %s\nVideo BIOS: \t 96.00.74.00.01\nBus Type: \t PCIe\nBus Location: \t %s\nDevice Minor: \t 0\n", name, uuid, pci)
+		if err := errors.Join(os.MkdirAll(dir, 0o755), os.WriteFile(filepath.Join(dir, "information"), []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The driver's numbers do not follow the addresses; CUDA's do, as it is told to.
+	gpu("0000:c1:00.0", name, "GPU-cccccccc-1111-2222-3333-444444444444")
+	gpu("0000:3b:00.0", name, "GPU-aaaaaaaa-1111-2222-3333-444444444444")
+	gpu("0000:86:00.0", name, "GPU-aaaabbbb-1111-2222-3333-444444444444")
+	alone, mixed, asleep, cut := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
+	three := folder
+	for folder = range map[string]bool{alone: true} {
+		gpu("0000:01:00.0", name, "GPU-eeeeeeee-1111-2222-3333-444444444444")
+	}
+	folder = mixed
+	gpu("0000:01:00.0", "NVIDIA GeForce GT 1030", "GPU-11111111-1111-2222-3333-444444444444")
+	gpu("0000:02:00.0", name, "GPU-22222222-1111-2222-3333-444444444444")
+	folder = asleep
+	gpu("0000:00:05.0", name, "GPU-eeeeeeee-1111-2222-3333-444444444444\nGPU Excluded: \t Yes")
+	gpu("0000:01:00.0", name, "GPU-????????-????-????-????-????????????")
+	folder = cut
+	gpu("0000:01:00.0", name, "GPU-eeeeeeee-1111-2222-3333-444444444444")
+	if err := os.MkdirAll(filepath.Join(cut, "capabilities", "gpu0", "mig", "gi1"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	const a, b, c = "a", "b", "c"
+	known := map[string]map[string]any{
+		a:   {"uuid": "GPU-aaaaaaaa-1111-2222-3333-444444444444", "pci": "0000:3b:00.0"},
+		b:   {"uuid": "GPU-aaaabbbb-1111-2222-3333-444444444444", "pci": "0000:86:00.0"},
+		c:   {"uuid": "GPU-cccccccc-1111-2222-3333-444444444444", "pci": "0000:c1:00.0"},
+		"e": {"uuid": "GPU-eeeeeeee-1111-2222-3333-444444444444", "pci": "0000:01:00.0"},
+		"1": {"uuid": "GPU-11111111-1111-2222-3333-444444444444", "pci": "0000:01:00.0"},
+		"2": {"uuid": "GPU-22222222-1111-2222-3333-444444444444", "pci": "0000:02:00.0"},
+		"?": {"pci": "0000:01:00.0"},
+		"":  {},
+	}
+	names := func(n int) []string { return slices.Repeat([]string{name}, n) }
+	const unset = "unset"
+	tests := []struct {
+		folder  string
+		names   []string
+		visible string // CUDA_VISIBLE_DEVICES
+		order   string // CUDA_DEVICE_ORDER
+		want    []string
+	}{
+		{three, names(3), unset, "PCI_BUS_ID", []string{a, b, c}},
+		{three, names(3), unset, unset, []string{"", "", ""}}, // the fastest first, which is not known
+		{three, names(3), unset, "FASTEST_FIRST", []string{"", "", ""}},
+		{three, names(2), "2,0", "PCI_BUS_ID", []string{c, a}},
+		{three, names(2), "0, 2,-1,1", "PCI_BUS_ID", []string{a, c}},
+		{three, names(1), "1,3,0", "PCI_BUS_ID", []string{b}},
+		{three, names(1), "1,NoDevFiles", "PCI_BUS_ID", []string{b}},
+		{three, nil, "", "PCI_BUS_ID", nil},
+		{three, nil, "-1", "PCI_BUS_ID", nil},
+		{three, names(1), "GPU-cccccccc-1111-2222-3333-444444444444", "PCI_BUS_ID", []string{c}},
+		{three, names(2), "GPU-c,GPU-aaaab", "PCI_BUS_ID", []string{c, b}},
+		{three, names(1), "GPU-c,GPU-ffff,GPU-aaaab", "PCI_BUS_ID", []string{c}},
+		{three, names(1), "GPU-aaaa", "PCI_BUS_ID", []string{""}},     // which of two?
+		{three, names(2), "0,0", "PCI_BUS_ID", []string{"", ""}},      // not written anywhere
+		{three, names(2), "0,GPU-c", "PCI_BUS_ID", []string{"", ""}},  // likewise
+		{three, names(1), "MIG-cccccccc", "PCI_BUS_ID", []string{""}}, // a part of a GPU
+		{three, names(2), unset, "PCI_BUS_ID", []string{"", ""}},      // the framework leaves one out: which?
+		{three, names(4), unset, "PCI_BUS_ID", []string{"", "", "", ""}},
+		{alone, names(1), unset, unset, []string{"e"}},
+		{alone, names(1), "0", "FASTEST_FIRST", []string{"e"}},
+		{alone, []string{"GPU 0"}, unset, unset, []string{""}}, // another name
+		{mixed, []string{"NVIDIA GeForce GT 1030", name}, unset, "PCI_BUS_ID", []string{"1", "2"}},
+		{mixed, []string{name, "NVIDIA GeForce GT 1030"}, unset, "PCI_BUS_ID", []string{"", ""}},
+		{mixed, []string{name}, "1", "PCI_BUS_ID", []string{"2"}},
+		{asleep, names(1), unset, unset, []string{"?"}}, // its UUID is known once it was used
+		{cut, names(1), unset, unset, []string{""}},
+		{t.TempDir(), names(1), unset, unset, []string{""}}, // no driver that lists them
+	}
+	var expressions []string
+	for _, tt := range tests {
+		environment := map[string]string{}
+		if tt.visible != unset {
+			environment["CUDA_VISIBLE_DEVICES"] = tt.visible
+		}
+		if tt.order != unset {
+			environment["CUDA_DEVICE_ORDER"] = tt.order
+		}
+		if tt.names == nil {
+			tt.names = []string{}
+		}
+		args, err := json.Marshal([]any{tt.names, environment, tt.folder})
+		if err != nil {
+			t.Fatal(err)
+		}
+		expressions = append(expressions, "nvidia_cards(*"+string(args)+")")
+	}
+	for i, got := range evaluate(t, "jax", expressions) {
+		want := []any{}
+		for _, w := range tests[i].want {
+			want = append(want, known[w])
+		}
+		if d := cmp.Diff(toJSON(t, want), toJSON(t, got)); d != "" {
+			t.Errorf("%s: %s", expressions[i], d)
+		}
+	}
+	got := evaluate(t, "jax", []string{`cuda_fields(1, {"uuid": "GPU-c", "pci": "0000:c1:00.0"})`, `cuda_fields(1, {})`})
+	if d := cmp.Diff([]string{`{"id":"cuda:GPU-c","index":1,"pci":"0000:c1:00.0","uuid":"GPU-c"}`, `{"id":"cuda:1","index":1}`}, []string{toJSON(t, got[0]), toJSON(t, got[1])}); d != "" {
+		t.Error(d)
+	}
+}
+
+func toJSON(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(bytes.TrimSpace(text))
+}

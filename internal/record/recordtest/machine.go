@@ -1,0 +1,89 @@
+package recordtest
+
+import (
+	"slices"
+	"time"
+
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/topology"
+)
+
+// Roofs are examples of what a CPU can do.
+func Roofs() map[string]*record.Run {
+	series := func(x float64) []float64 { return []float64{x, 0.99 * x, 0.97 * x} }
+	run := func() (*record.Run, *record.CPU) {
+		r := Run(record.CPUs)
+		r.CPU = &record.CPU{
+			Kernels: "AVX2", Elapsed: 2340 * time.Millisecond, Others: ptr(0.4),
+			Topology: topology.Topology{Kinds: []topology.Kind{{CPUs: 16, Caches: []topology.Cache{
+				{Level: 1, Size: 48 << 10, Line: ptr(64), Ways: ptr(12), Shared: ptr(1)}, {Level: 2, Size: 1280 << 10}, {Level: 3, Size: 24 << 20, Shared: ptr(16)},
+			}}}},
+			Instructions: []record.Instruction{{Name: "AVX2 with FMA", Found: true, Kernels: true}, {Name: "AVX-VNNI", Found: true}, {Name: "AVX-512", Kernels: true}},
+		}
+		return r, r.CPU
+	}
+	whole, c := run()
+	for _, n := range []int{1, 16} {
+		c.Clocks = append(c.Clocks, record.Clock{Threads: n, Hertz: series(4.5e9 / float64(1+n/16))})
+		c.Peaks = append(c.Peaks, record.Peak{DType: matrix.Float32, Threads: n, Ops: series(140e9 * float64(n))}, record.Peak{DType: matrix.Int8, Threads: n, Ops: series(280e9 * float64(n))})
+		for i, place := range []string{"L1", "L2", "L3", "memory"} {
+			c.Bandwidths = append(c.Bandwidths, record.Bandwidth{Place: place, Bytes: 1 << (14 + 4*i), Threads: n, Read: series(200e9 * float64(n) / float64(i+1)), Triad: series(250e9 * float64(n) / float64(i+1))})
+		}
+	}
+	part, p := run()
+	part.Interrupted, p.Others, p.Clocks = true, ptr(0.01), slices.Clone(c.Clocks[:1])
+	nothing, n := run()
+	nothing.Interrupted, n.Others, n.Instructions = true, nil, nil
+	return map[string]*record.Run{"roofs": whole, "roofs.interrupted": part, "roofs.nothing": nothing}
+}
+
+// Ladders are examples of one product computed in better and better ways.
+func Ladders() map[string]*record.Run {
+	rungs := []record.Rung{
+		{Name: "naive", Idea: "a row of A times a column of B, as the textbook has it", Threads: 1, Seconds: []float64{4.3}},
+		{Name: "loop order", Idea: "the same sums in another order, so that memory is read along its lines", Threads: 1, Seconds: []float64{0.7, 0.8, 0.72}},
+		{Name: "vector", Idea: "AVX2: several multiplications and additions per instruction, in assembly", Threads: 1, Seconds: []float64{0.024, 0.023, 0.025}, Peak: ptr(100e9)},
+		{Name: "threads", Idea: "every core takes a share of the rows", Threads: 16, Seconds: []float64{0.002, 0.0021}, Peak: ptr(1500e9)},
+	}
+	run := func(size int, rungs ...record.Rung) *record.Run {
+		r := Run(record.Learn)
+		r.Ladder = &record.Ladder{Size: size, Rungs: slices.Clone(rungs)}
+		return r
+	}
+	alone := run(1024, append(slices.Clone(rungs[:3]), record.Rung{Name: "threads", Idea: "every core takes a share of the rows", Threads: 1, Seconds: []float64{0.024}, Peak: ptr(100e9)})...)
+	part, nothing := run(512, rungs[0]), run(64)
+	part.Interrupted, nothing.Interrupted = true, true
+	return map[string]*record.Run{"ladder": run(1024, rungs...), "ladder.alone": alone, "ladder.interrupted": part, "ladder.nothing": nothing}
+}
+
+// Diagnoses are examples of what the doctor finds.
+func Diagnoses() map[string]*record.Run {
+	run := func(checks ...record.Check) *record.Run {
+		r := Run(record.Doctor)
+		r.Checks = checks
+		return r
+	}
+	system := record.Check{Group: "Machine", Name: "System", Status: record.OK, Seen: "ubuntu 24.04 amd64, Example CPU 9000 with a name that is long, 16 cores", Why: "the system decides which libraries there are"}
+	clock := record.Check{
+		Group: "Machine", Name: "CPU clock", Status: record.Warning, Seen: "governor powersave (acpi-cpufreq)", Why: "the CPU stays at its lowest clock",
+		Remedies: fault.Remedies{fault.Run("", "sudo", "cpupower", "frequency-set", "-g", "performance")},
+	}
+	heat := record.Check{Group: "Machine", Name: "Heat", Status: record.Unknown, Seen: "not known"}
+	driver := record.Check{
+		Group: "GPU", Name: "NVIDIA", Status: record.Failed, Seen: "a card is on the PCI bus, no driver is loaded", Why: "nothing can compute on it",
+		Remedies: fault.Remedies{fault.Run("", "sudo", "ubuntu-drivers", "install"), fault.Run("", "sudo", "reboot")},
+	}
+	mlx := record.Check{Group: "Frameworks", Name: "MLX", Status: record.Absent, Seen: "not installed", Remedies: fault.Remedies{fault.Run("", "gpuplay", "setup", "mlx")}}
+	blas := record.Check{Group: "Engines", Name: "BLAS", Status: record.Unknown, Seen: "did not start within 900ms", Remedies: fault.Remedies{fault.Change("timeout", "{} gives it longer")}}
+	warm := clock
+	warm.Name, warm.Seen, warm.Why, warm.Remedies = "Power", "battery, 41 %", "CPU and GPU are held to less power than on mains", fault.Advice("plug in the charger")
+	return map[string]*record.Run{
+		"doctor":         run(system, clock, heat, driver, blas, mlx),
+		"doctor.warning": run(system, clock),
+		"doctor.broken":  run(system, driver, mlx),
+		"doctor.limited": run(system, clock, warm),
+		"doctor.well":    run(system, mlx),
+	}
+}

@@ -1,0 +1,188 @@
+package term
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/judge"
+	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/unit"
+)
+
+// raceTable writes the lanes of a race or a single product, one group for each piece of
+// hardware, and what they mean in a sentence.
+func raceTable(w io.Writer, r *record.Run, s Style) error {
+	p := &page{Style: s}
+	p.title(raceTitle(r.Results)...)
+	scale, unitName := judge.Scale(r.Results)
+	boundHead, boundOf := judge.Bound(r.Results)
+	t := table{
+		columns: []column{
+			{head: unitName, key: true},
+			{head: "±95 %", look: dim},
+			{head: boundHead, rank: 1},
+			{head: "starts in", rank: 3, from: 100, look: dim},
+			{head: "ready in", rank: 2, look: dim},
+		},
+		bars: bars{on: true, rank: 4, from: 72},
+	}
+	top := 0.0
+	for _, x := range r.Results {
+		top = max(top, judge.Speed(x))
+	}
+	best := map[*bench.Result]bool{judge.Best(r.Results, hardware.CPU): true, judge.Best(r.Results, hardware.GPU): true, judge.Best(r.Results, hardware.SoftwareGPU): true}
+	for _, part := range byHardware(r) {
+		g := group{title: part.title}
+		for _, x := range part.results {
+			lane := row{name: x.Device.Label(), best: best[x]}
+			s, measured := x.Speed()
+			switch {
+			case measured:
+				lane.cells = []string{unit.Digits3(s.Value / scale), judge.Spread(s), boundOf(x), unit.Seconds(x.Start), unit.Seconds(x.Ready())}
+				lane.bar = s.Value / top
+				lane.notes = p.laneNotes(x)
+			case x.Error != nil:
+				lane.failure = x.Error.Words(p.Words)
+				if x.Error.Code == fault.Wrong {
+					lane.failure += "; left out of the comparison"
+				}
+			default:
+				lane.failure = "not measured"
+				lane.notes = p.laneNotes(x)
+			}
+			g.rows = append(g.rows, lane)
+		}
+		t.groups = append(t.groups, g)
+	}
+	p.table(t)
+	p.sentences(judge.Sentences(r))
+	p.notes(p.absent(r))
+	p.next(judge.Next(r))
+	return p.writeTo(w)
+}
+
+// raceTitle says what was measured and how.
+func raceTitle(results []*bench.Result) []string {
+	if len(results) == 0 {
+		return nil
+	}
+	largest := slices.MaxFunc(results, func(a, b *bench.Result) int { return cmp.Compare(a.GEMM.FLOP(), b.GEMM.FLOP()) })
+	g := largest.GEMM
+	what := "matrix multiply " + unit.Cube(g.M, g.N, g.K)
+	switch {
+	case g.TransA && g.TransB:
+		what += " (Aᵀ·Bᵀ)"
+	case g.TransA:
+		what += " (Aᵀ·B)"
+	case g.TransB:
+		what += " (A·Bᵀ)"
+	}
+	return []string{what, string(judge.DType(g)), fmt.Sprintf("random inputs, seed %d", largest.Seed), "every result checked"}
+}
+
+// hardwareResults are the lanes of one piece of hardware.
+type hardwareResults struct {
+	title   string
+	results []*bench.Result
+}
+
+// byHardware puts CPUs first, GPUs by their numbers and, within a piece of hardware,
+// verified lanes by speed. Lanes on the same card are together, whatever their
+// interfaces call it.
+func byHardware(r *record.Run) []hardwareResults {
+	rank := map[hardware.Kind]int{hardware.CPU: 0, hardware.GPU: 1, hardware.SoftwareGPU: 2}
+	card := func(x *bench.Result) int {
+		switch {
+		case x.Device.Card != nil:
+			return *x.Device.Card
+		case len(r.Cards) > 1: // which of them is not known: they come last
+			return len(r.Cards)
+		}
+		return 0
+	}
+	title := func(x *bench.Result) string {
+		d := x.Device
+		if d.Kind == hardware.CPU && r.Machine.Cores > 0 {
+			return fmt.Sprintf("%s, %d cores", d.Name, r.Machine.Cores)
+		}
+		for _, c := range r.Cards {
+			if d.Kind == hardware.GPU && d.Card != nil && c.Number == *d.Card && c.Name != "" {
+				d.Name = c.Name
+			}
+		}
+		return d.Place(len(r.Cards))
+	}
+	sorted := slices.SortedStableFunc(slices.Values(r.Results), func(a, b *bench.Result) int {
+		return cmp.Or(
+			cmp.Compare(rank[a.Device.Kind], rank[b.Device.Kind]),
+			cmp.Compare(card(a), card(b)),
+			strings.Compare(title(a), title(b)),
+			cmp.Compare(truth(b), truth(a)),
+			cmp.Compare(judge.Speed(b), judge.Speed(a)))
+	})
+	var parts []hardwareResults
+	for i, x := range sorted {
+		if i == 0 || title(x) != parts[len(parts)-1].title || x.Device.Kind != sorted[i-1].Device.Kind {
+			parts = append(parts, hardwareResults{title: title(x)})
+		}
+		last := &parts[len(parts)-1]
+		last.results = append(last.results, x)
+	}
+	return parts
+}
+
+// truth ranks lanes by how far their figures can be trusted.
+func truth(r *bench.Result) int {
+	switch {
+	case r.Verified():
+		return 2
+	case len(r.Samples) > 0:
+		return 1
+	}
+	return 0
+}
+
+// laneNotes are a lane's caveats.
+func (p *page) laneNotes(r *bench.Result) []string {
+	notes := slices.Clone(r.Facts.Notes)
+	if r.Protocol == bench.Classic {
+		notes = append(notes, "classic loop: (a@b).sum().item() inside the clock")
+	}
+	for _, w := range r.Warnings {
+		notes = append(notes, w.Text)
+	}
+	if text := r.Device.Renumbered(); text != "" {
+		notes = append(notes, text)
+	}
+	if r.Error != nil && len(r.Samples) > 0 {
+		notes = append(notes, "incomplete: "+r.Error.Words(p.Words))
+	}
+	return notes
+}
+
+// absent lists engines that are missing, each with how to get it. Devices that are
+// missing are in the sentences already.
+func (p *page) absent(r *record.Run) []string {
+	var list []string
+	for _, m := range r.Missing {
+		if m.API != "" {
+			continue
+		}
+		text := "Not raced: "
+		if !strings.Contains(strings.ToLower(m.Reason), m.Engine) {
+			text += m.Engine + ": "
+		}
+		text += m.Reason
+		if len(m.Remedies) > 0 {
+			text += " (" + m.Remedies.Words(p.Words) + ")"
+		}
+		list = append(list, text)
+	}
+	return list
+}
