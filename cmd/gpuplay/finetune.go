@@ -93,7 +93,7 @@ func (a *app) finetune(ctx context.Context, f finetuneFlags, args []string) erro
 		return err
 	}
 	f.Options.Model = m
-	return a.run(ctx, f.outputFlags, func(ctx context.Context, s *event.Stream) (*record.Run, error) {
+	return f.languageFlags.run(ctx, a, f.outputFlags, func(ctx context.Context, s *event.Stream) (*record.Run, error) {
 		return train.Run(ctx, a.deps(f.dirs...), f.Options, s)
 	})
 }

@@ -87,7 +87,7 @@ func (a *app) generate(ctx context.Context, f generateFlags, args []string) erro
 		return err
 	}
 	f.answer = a.answer(f.outputFlags)
-	return a.run(ctx, f.outputFlags, func(ctx context.Context, s *event.Stream) (*record.Run, error) {
+	return f.languageFlags.run(ctx, a, f.outputFlags, func(ctx context.Context, s *event.Stream) (*record.Run, error) {
 		return tokens.Generate(ctx, a.deps(f.dirs...), f.options(a), s)
 	})
 }

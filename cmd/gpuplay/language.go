@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -59,6 +61,16 @@ func (a *app) find(ctx context.Context, f languageFlags, args []string) (model.M
 		m.Path, err = filepath.Abs(m.Path)
 	}
 	return m, err
+}
+
+// run measures like app.run, and says so where the user ended it: what a model has
+// generated or learned does not show that.
+func (f *languageFlags) run(ctx context.Context, a *app, out outputFlags, measure measurement) error {
+	err := a.run(ctx, out, measure)
+	if reported := (*reportedError)(nil); errors.As(err, &reported) && reported.code == exitInterrupted {
+		fmt.Fprintln(a.stderr, "gpuplay: interrupted")
+	}
+	return err
 }
 
 // absolute returns a path from the working folder on; "" stays.

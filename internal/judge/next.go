@@ -20,8 +20,6 @@ func Next(r *record.Run) *fault.Remedy {
 		return tokenNext(r)
 	case r.Kind == record.Finetune:
 		return trainingNext(r)
-	case r.Kind == record.Finetune:
-		return trainingNext(r)
 	}
 	return nil
 }
