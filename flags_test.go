@@ -124,7 +124,7 @@ func TestOnlyCmdKnowsFlags(t *testing.T) {
 	if err != nil || len(python) == 0 {
 		t.Fatal("no Python workers", err)
 	}
-	param := regexp.MustCompile(`param=["']([\w-]+)["']`)
+	param := regexp.MustCompile(`(?:change\(|"param": )"([\w-]+)"`)
 	for _, path := range python {
 		source, err := os.ReadFile(path)
 		if err != nil {

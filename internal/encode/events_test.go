@@ -30,7 +30,7 @@ var payloads = []struct {
 	lane string
 	data event.Data
 }{
-	{"", event.Begin{Kind: string(record.Race), Command: []string{"gpuplay", "race", "--size", "4096"}}},
+	{"", event.Begin{Schema: event.Schema, Kind: string(record.Race), Command: []string{"gpuplay", "race", "--size", "4096"}}},
 	{"cuda/0", event.Lane{Name: "CUDA 13.1", Engine: "cuda", Device: "NVIDIA H100", Card: pointer(0), Op: "FLOP"}},
 	{"cuda/0", event.Phase{Phase: "preparing"}},
 	{"cuda/0", event.Size{M: 4096, N: 4096, K: 4096}},

@@ -225,6 +225,7 @@ func eventData(seed uint64) map[event.Type][]event.Data {
 	of := func(p event.Data) event.Data { f.Fill(p); return p }
 	var begin event.Begin
 	f.Fill(&begin)
+	begin.Schema = event.Schema
 	begin.Kind = string(record.Race)
 	lane := event.Lane{Op: []string{"FLOP", "OP", ""}[seed%3]}
 	op := lane.Op

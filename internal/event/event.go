@@ -55,9 +55,13 @@ type Sink interface {
 	Now() time.Duration
 }
 
+// Schema names the version of the JSON form of a stream.
+const Schema = "gpuplay/events/v1"
+
 // Begin is the first event of a stream.
 type Begin struct {
-	Kind    string   `json:"kind"` // race, sweep, llm, …: record.Kind
+	Schema  string   `json:"schema"` // of the stream: Schema
+	Kind    string   `json:"kind"`   // race, sweep, llm, …: record.Kind
 	Command []string `json:"command"`
 }
 

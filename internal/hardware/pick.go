@@ -110,6 +110,3 @@ func cutPrefixFold(s, prefix string) string {
 	}
 	return s
 }
-
-// Pick is the function Pick.
-func (f Inventory) Pick(engine, want string) (Device, error) { return Pick(f, engine, want) }

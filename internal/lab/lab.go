@@ -40,7 +40,7 @@ type Deps struct {
 // and tells that it begins. Its cards are those that the drivers list: engines may add
 // others.
 func (d Deps) Begin(ctx context.Context, s *event.Stream, kind record.Kind) *record.Run {
-	s.Emit("", event.Begin{Kind: string(kind), Command: d.Command})
+	s.Emit("", event.Begin{Schema: event.Schema, Kind: string(kind), Command: d.Command})
 	return &record.Run{
 		Schema: record.Schema, ID: s.Run(), Kind: kind, Created: time.Now().UTC().Truncate(time.Second),
 		Program: d.Program, Command: d.Command, Machine: host.Describe(context.WithoutCancel(ctx)), Cards: host.Cards(),
@@ -180,7 +180,7 @@ func Choose(c catalog.Contender, want string) (bench.Lane, error) {
 	if e := fault.From(c.Err); e != nil {
 		return bench.Lane{}, fault.Errorf(e.Code, "%s: %s", c.Name, e.Message).With(e.Remedies...)
 	}
-	d, err := c.Found.Pick(c.Name, want)
+	d, err := hardware.Pick(c.Found, c.Name, want)
 	if err != nil {
 		return bench.Lane{}, err
 	}

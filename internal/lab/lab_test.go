@@ -43,7 +43,7 @@ func TestBeginAndFinish(t *testing.T) {
 		t.Errorf("it ends as %+v", got)
 	}
 	list := events()
-	if d := cmp.Diff(event.Begin{Kind: "race", Command: d.Command}, list[0].Data); d != "" || list[1].Data != event.Data(r) {
+	if d := cmp.Diff(event.Begin{Schema: event.Schema, Kind: "race", Command: d.Command}, list[0].Data); d != "" || list[1].Data != event.Data(r) {
 		t.Errorf("told %+v", list)
 	}
 }

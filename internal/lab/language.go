@@ -113,7 +113,7 @@ func Made(adapter, asked string) (name string, bits int, err error) {
 type Language struct {
 	Model     model.Model // as package model finds it, with an absolute path
 	Framework string      // mlx or torch; "": the first that is there and can load it
-	Device    string      // as hardware.Inventory.Pick takes it: cpu, gpu, cuda:1; "": the GPU if there is one
+	Device    string      // as hardware.Pick takes it: cpu, gpu, cuda:1; "": the GPU if there is one
 	Threads   int         // CPU threads; 0: the framework's own choice
 	Python    string      // interpreter, or environment, that has the framework; "": the first that is found
 }

@@ -23,7 +23,7 @@ var Protocols = []bench.Protocol{bench.Steady, bench.Classic, Both}
 // protocol.
 type MatmulOptions struct {
 	lab.Settings
-	Engine, Device string // Device is a word that hardware.Inventory.Pick knows
+	Engine, Device string // Device is a word that hardware.Pick knows
 	GEMM           bench.GEMM
 	Protocol       bench.Protocol
 }
