@@ -73,6 +73,12 @@ func (g GEMM) Bytes() float64 {
 	return (m*k+k*n)*float64(g.In.Size()) + m*n*float64(g.Out.Size())
 }
 
+// Footprint returns the memory that a task takes: A twice, since there are two sets of
+// operands, B and C.
+func (g GEMM) Footprint() float64 {
+	return g.Bytes() + float64(g.M)*float64(g.K)*float64(g.In.Size())
+}
+
 // An Engine computes GEMMs on the devices that it supports.
 //
 // Errors carry codes of package fault, for errors.Is: fault.Unavailable from
@@ -100,10 +106,13 @@ type Task interface {
 	// measure the peak of its device does so for each task, within a few hundredths
 	// of a second.
 	Facts() Facts
-	// Run computes C n times back to back, waits until the device has finished, and
-	// returns when none of the engine's threads is busy any more. If ctx is
-	// cancelled, it ends early with the context's error.
-	Run(ctx context.Context, n int) (Sample, error)
+	// Run computes C n times in succession from the operands of a set, 0 or 1, waits
+	// until the device has finished, and returns when none of the engine's threads is
+	// busy any more. The sets differ in A alone. An engine that keeps one C fills it
+	// with NaN, or with a pattern that no product has, before its clock starts, so that
+	// a product that was not computed does not look like the one before. A cancelled
+	// context ends it early with the context's error.
+	Run(ctx context.Context, n, set int) (Sample, error)
 	// MulVec returns C·x in float64, for the C of the latest Run: x has n elements,
 	// the result m. It is only called after a Run.
 	MulVec(ctx context.Context, x []float64) ([]float64, error)
@@ -115,7 +124,10 @@ type Task interface {
 type Facts struct {
 	Threads int      `json:"threads,omitempty"` // CPU threads that compute; 0: not known, or not a CPU
 	Peak    *float64 `json:"peak,omitempty"`    // measured FLOP/s that the device can reach with this arithmetic; nil: not known
-	Notes   []string `json:"notes,omitempty"`   // caveats for readers of the figure
+	// Published is the FLOP/s that the maker of the device publishes for this
+	// arithmetic; nil when not known, and for CPUs.
+	Published *float64 `json:"published,omitempty"`
+	Notes     []string `json:"notes,omitempty"` // caveats for readers of the figure
 }
 
 // A Sample is one timing: n products back to back and one synchronisation. The
@@ -124,8 +136,11 @@ type Sample struct {
 	Iters  int            `json:"iters"`
 	Wall   time.Duration  `json:"wall_ns"`             // on the clock of the engine's process, around the products alone
 	Device *time.Duration `json:"device_ns,omitempty"` // on the device's own clock; nil if it has none
-	Start  time.Duration  `json:"start_ns"`            // when the engine was called, on the runner's clock, since the start of the run
-	End    time.Duration  `json:"end_ns"`              // when the engine's answer arrived, on the same clock
+	// Busy says that the engine's threads went on using CPU time for longer than it
+	// waits for them before it answers: what runs next may be slowed by them.
+	Busy  bool          `json:"busy,omitempty"`
+	Start time.Duration `json:"start_ns"` // when the engine was called, on the runner's clock, since the start of the run
+	End   time.Duration `json:"end_ns"`   // when the engine's answer arrived, on the same clock
 }
 
 // EventType returns the type of the event that reports a sample.

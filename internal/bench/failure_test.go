@@ -25,8 +25,8 @@ import (
 )
 
 // A device with products of 20 ms makes run 1 while it is prepared, runs 2 to 26 to
-// warm up, and its samples from run 27 on. Of its four calls of MulVec, two come
-// before the samples and two after them.
+// warm up, and its samples from run 27 on. A check calls MulVec twice: the first is of
+// run 1, the second of run 2, the third of the first sample.
 const each = 20 * ms
 
 // stages are the calls at which something can go wrong.
@@ -44,7 +44,9 @@ var stages = []struct {
 	{fake.Run, 26, bench.WarmingUp, 0},
 	{fake.Run, 27, bench.Sampling, 0},
 	{fake.Run, 30, bench.Sampling, 3},
-	{fake.MulVec, 3, bench.Checking, 25},
+	{fake.MulVec, 3, bench.Checking, 0},
+	{fake.MulVec, 5, bench.Checking, 1},
+	{fake.MulVec, 9, bench.Checking, 3},
 }
 
 // A lane that fails reports where and why, keeps its samples, and does not affect
@@ -143,7 +145,7 @@ func TestWrongProduct(t *testing.T) {
 	}{
 		{"one element", fake.Wrong{Row: 3, Col: 5, Add: 8}, 0, "wrong result: error 1.5e+00 where at most 2.4e-06 is expected"},
 		{"NaN", fake.Wrong{Add: math.NaN()}, 0, "wrong result: NaN or infinity where at most 2.4e-06 is expected"},
-		{"in the end", fake.Wrong{Row: 3, Col: 5, Add: 8, From: 40}, 25, "wrong result: error 1.5e+00 where at most 2.4e-06 is expected"},
+		{"in the end", fake.Wrong{Row: 3, Col: 5, Add: 8, From: 51}, 25, "wrong result: error 1.5e+00 where at most 2.4e-06 is expected"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -220,15 +222,15 @@ func TestMemory(t *testing.T) {
 		dtype  matrix.DType
 		want   string // message: remedy
 	}{
-		{"GPU", hardware.GPU, has(1e9), nil, 16384, matrix.Float32, "too big: 16384³ in float32 needs 3.22 GB of memory, 1.00 GB is available: the largest size that fits: size 8960"},
-		{"half as big elements", hardware.GPU, has(1e9), nil, 16384, matrix.Float16, "too big: 16384³ in float16 needs 1.61 GB of memory, 1.00 GB is available: the largest size that fits: size 12800"},
-		{"CPU", hardware.CPU, nil, free(1e9), 16384, matrix.Float64, "too big: 16384³ in float64 needs 6.44 GB of memory, 1.00 GB is available: the largest size that fits: size 6400"},
-		{"software GPU", hardware.SoftwareGPU, has(1 << 40), free(1e9), 16384, matrix.Float64, "too big: 16384³ in float64 needs 6.44 GB of memory, 1.00 GB is available: the largest size that fits: size 6400"},
-		{"overflow", hardware.GPU, has(1e12), nil, 1e9, matrix.Float32, "too big: 1000000000³ in float32 needs 12.0 EB of memory, 1.00 TB is available: the largest size that fits: size 288512"},
-		{"nothing fits", hardware.GPU, has(1000), nil, 16, matrix.Float32, "too big: 16³ in float32 needs 3.07 kB of memory, 1.00 kB is available: "},
+		{"GPU", hardware.GPU, has(1e9), nil, 16384, matrix.Float32, "too big: 16384³ in float32 needs 4.29 GB of memory, 1.00 GB is available: the largest size that fits: size 7680"},
+		{"half as big elements", hardware.GPU, has(1e9), nil, 16384, matrix.Float16, "too big: 16384³ in float16 needs 2.15 GB of memory, 1.00 GB is available: the largest size that fits: size 11008"},
+		{"CPU", hardware.CPU, nil, free(1e9), 16384, matrix.Float64, "too big: 16384³ in float64 needs 8.59 GB of memory, 1.00 GB is available: the largest size that fits: size 5376"},
+		{"software GPU", hardware.SoftwareGPU, has(1 << 40), free(1e9), 16384, matrix.Float64, "too big: 16384³ in float64 needs 8.59 GB of memory, 1.00 GB is available: the largest size that fits: size 5376"},
+		{"overflow", hardware.GPU, has(1e12), nil, 1e9, matrix.Float32, "too big: 1000000000³ in float32 needs 16.0 EB of memory, 1.00 TB is available: the largest size that fits: size 249856"},
+		{"nothing fits", hardware.GPU, has(1000), nil, 16, matrix.Float32, "too big: 16³ in float32 needs 4.10 kB of memory, 1.00 kB is available: "},
 		{"GPU beside a full host", hardware.GPU, nil, free(1), 16, matrix.Float32, ""},
 		{"memory not known", hardware.CPU, nil, free(0), 16, matrix.Float32, ""},
-		{"just fits", hardware.GPU, has(3072), nil, 16, matrix.Float32, ""},
+		{"just fits", hardware.GPU, has(4096), nil, 16, matrix.Float32, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -23,8 +23,8 @@ func (e idle) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed
 
 type idleTask struct{ bench.Task }
 
-func (t idleTask) Run(ctx context.Context, n int) (bench.Sample, error) {
-	if _, err := t.Task.Run(ctx, 1); err != nil { // so that there is a C to check
+func (t idleTask) Run(ctx context.Context, n, set int) (bench.Sample, error) {
+	if _, err := t.Task.Run(ctx, 1, set); err != nil { // so that there is a C to check
 		return bench.Sample{}, err
 	}
 	start := time.Now()

@@ -80,7 +80,7 @@ func (r *Runner) roomFor(lanes []Lane, g GEMM) bool {
 	inMemory := 0
 	for _, l := range lanes {
 		if l.Device.Kind == hardware.GPU {
-			if r.fits(l.Device, g) != nil {
+			if r.fits(l.Device, g, 0) != nil {
 				return false
 			}
 			continue
@@ -91,7 +91,7 @@ func (r *Runner) roomFor(lanes []Lane, g GEMM) bool {
 		return true
 	}
 	free := float64(r.Free())
-	return free == 0 || g.Bytes()*float64(inMemory) <= 0.7*free
+	return free == 0 || g.Footprint()*float64(inMemory) <= 0.7*free
 }
 
 // probe returns the approximate speed of a lane in FLOP/s, 0 if it fails.
@@ -101,7 +101,7 @@ func (r *Runner) probe(ctx context.Context, l Lane, of func(n int) GEMM, seed ui
 	for _, n := range []int{256, 1024} {
 		l.GEMM = of(n)
 		e := &entry{Lane: l, result: &Result{}}
-		quiet.prepare(ctx, e, seed)
+		quiet.prepare(ctx, e, seed, 0)
 		if e.task == nil {
 			return rate
 		}

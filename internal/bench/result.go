@@ -54,10 +54,11 @@ func (r *Result) Seconds() []float64 {
 	return s
 }
 
-// Speed returns the median FLOP/s, or OP/s of integers, with its interval; ok is
+// Speed returns the median FLOP/s, or OP/s of integers, with its interval. A wrong
+// product has none, whenever it was found to be wrong; nor has what has no samples: ok is
 // false if there are no samples.
 func (r *Result) Speed() (speed stats.Interval, ok bool) {
-	if len(r.Samples) == 0 {
+	if len(r.Samples) == 0 || r.Error != nil && r.Error.Code == fault.Wrong {
 		return speed, false
 	}
 	rates := r.Seconds()
@@ -90,7 +91,7 @@ func (r *Result) Total() (iters int, wall time.Duration) {
 // Verified reports whether the result may be compared with others: it was measured,
 // its product is right in the requested arithmetic, and the speed is plausible.
 func (r *Result) Verified() bool {
-	return r.Error == nil && len(r.Samples) > 0 && r.Check != nil && r.Check.Passed && !r.Has(measure.AbovePeak)
+	return r.Error == nil && len(r.Samples) > 0 && r.Check != nil && r.Check.Passed && !r.Has(measure.AbovePeak) && !r.Has(measure.Unchecked)
 }
 
 // Has reports whether the result carries a warning with that code.
@@ -122,6 +123,15 @@ func (r *Result) judge(asked int, largest GEMM) {
 	if asked > 0 && r.Protocol == Steady && stats.Median(seconds) < shortest.Seconds() {
 		r.Warnings.Add(measure.Short, "a fixed number of runs times products one by one, each with a wait for the device; without it they are timed in batches")
 	}
+	if asked == 0 && r.Protocol == Steady {
+		var walls []float64
+		for _, x := range r.Samples {
+			walls = append(walls, x.Wall.Seconds())
+		}
+		if m := stats.Median(walls); m < sampleTime.Seconds() {
+			r.Warnings.Add(measure.Short, "samples of %s: too short for a wait for the device not to count", unit.Seconds(time.Duration(m*float64(time.Second))))
+		}
+	}
 	if k := stats.Outliers(seconds); k > 0 && n >= minSamples && !r.Has(measure.Noise) {
 		r.Warnings.Add(measure.Outliers, "some samples are far from the others: something else ran at times")
 	}
@@ -130,8 +140,13 @@ func (r *Result) judge(asked int, largest GEMM) {
 	} else if certain && change < -measure.Drifting {
 		r.Warnings.Add(measure.Drift, "became faster while it was measured: it had not warmed up yet, or another program ended")
 	}
-	if p := r.Facts.Peak; p != nil && speed.Value > *p*(1+peakMargin) {
-		r.Warnings.Add(measure.AbovePeak, "%s is above this device's peak of %s: not believed", r.GEMM.Rate(speed.Value), r.GEMM.Rate(*p))
+	for _, limit := range []struct {
+		what  string
+		flops *float64
+	}{{"peak", r.Facts.Peak}, {"published peak", r.Facts.Published}} {
+		if p := limit.flops; p != nil && speed.Value > *p*(1+peakMargin) && !r.Has(measure.AbovePeak) {
+			r.Warnings.Add(measure.AbovePeak, "%s is above this device's %s of %s: not believed", r.GEMM.Rate(speed.Value), limit.what, r.GEMM.Rate(*p))
+		}
 	}
 	if r.Device.Kind == hardware.SoftwareGPU {
 		r.Warnings.Add(measure.SoftwareGPU, "a CPU does the work behind this GPU interface")

@@ -98,9 +98,9 @@ type recorded struct {
 	id  string
 }
 
-func (t recorded) Run(ctx context.Context, n int) (bench.Sample, error) {
+func (t recorded) Run(ctx context.Context, n, set int) (bench.Sample, error) {
 	t.rig.runs = append(t.rig.runs, call{t.id, n})
-	return t.Task.Run(ctx, n)
+	return t.Task.Run(ctx, n, set)
 }
 
 // gpu returns a device on which every product takes the same time.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/event"
@@ -20,7 +22,14 @@ type Lane struct {
 	Engine Engine
 	Device hardware.Device
 	GEMM   GEMM
-	Start  time.Duration // time that the engine took to start; copied to the result
+	// Published is the FLOP/s that the device's maker publishes; nil when not known.
+	Published *float64
+	// Bounded lanes compute with what the Runner's Peak was measured with, so that they
+	// cannot be faster.
+	Bounded bool
+	// Note, if not empty, is added to what the engine notes.
+	Note  string
+	Start time.Duration // time that the engine took to start; copied to the result
 }
 
 // A Phase is what a lane is doing.
@@ -55,6 +64,9 @@ type Runner struct {
 	// StepLimit is the longest time that one step of a lane may take: preparing,
 	// one sample, or one check. A lane that exceeds it is ended. 0 means no limit.
 	StepLimit time.Duration
+	// Peak measures the FLOP/s that this machine's CPU reaches at most in the
+	// arithmetic of a product; ok is false when it cannot. nil: not known.
+	Peak func(ctx context.Context, g GEMM) (flops float64, ok bool)
 }
 
 // entry is a lane while it is being measured.
@@ -66,6 +78,12 @@ type entry struct {
 	iters  int    // products per sample
 	spent  time.Duration
 	done   bool
+	set    int        // of operands, of the latest run
+	broken bool       // the latest run failed: nobody knows what C holds
+	right  bool       // a product of it was as precise as it must be
+	sound  int        // samples until the latest whose product was checked
+	due    int        // samples until the next one that is checked
+	random *rand.Rand // decides due
 }
 
 // Race measures the lanes: it prepares them one after the other, checks their
@@ -77,19 +95,21 @@ type entry struct {
 func (r *Runner) Race(ctx context.Context, lanes []Lane, seed uint64, stop Stop) []*Result {
 	entries, results := r.enter(ctx, lanes, seed, Steady)
 	defer closeAll(entries)
-	refs := references{}
+	refs := &references{of: map[matrix.Problem]*matrix.Reference{}}
 	racing := r.checkAll(ctx, running(entries), refs)
 	if len(racing) > 0 {
 		share := stop.Budget / time.Duration(len(racing))
 		for _, e := range racing {
-			r.warmUp(ctx, e, stop, share)
+			r.warmUp(ctx, e, stop, share, refs)
 		}
 		racing = running(racing)
-		r.sample(ctx, racing, stop)
-		racing = r.checkAll(ctx, running(racing), refs) // the last product must be right as well
+		r.sample(ctx, racing, stop, refs)
+		r.closing(ctx, running(racing), refs)
+		racing = running(racing)
 		for _, e := range racing {
 			r.peakAgain(ctx, e)
 		}
+		r.bound(ctx, racing)
 	}
 	largest := GEMM{}
 	for _, e := range racing {
@@ -108,7 +128,8 @@ func (r *Runner) Race(ctx context.Context, lanes []Lane, seed uint64, stop Stop)
 func (r *Runner) Classic(ctx context.Context, lanes []Lane, seed uint64, repeat int) []*Result {
 	entries, results := r.enter(ctx, lanes, seed, Classic)
 	defer closeAll(entries)
-	for _, e := range r.checkAll(ctx, running(entries), references{}) {
+	refs := &references{of: map[matrix.Problem]*matrix.Reference{}}
+	for _, e := range r.checkAll(ctx, running(entries), refs) {
 		r.phase(e, WarmingUp)
 		_, err := r.run(ctx, e, 3)
 		if err != nil {
@@ -124,7 +145,10 @@ func (r *Runner) Classic(ctx context.Context, lanes []Lane, seed uint64, repeat 
 		e.result.Samples = []Sample{s}
 		r.sink().Emit(e.ID, s)
 	}
-	for _, e := range running(entries) {
+	r.closing(ctx, running(entries), refs)
+	racing := running(entries)
+	r.bound(ctx, racing)
+	for _, e := range racing {
 		r.finish(ctx, e, repeat, GEMM{})
 	}
 	return results
@@ -135,11 +159,11 @@ func (r *Runner) enter(ctx context.Context, lanes []Lane, seed uint64, p Protoco
 	entries, results := make([]*entry, len(lanes)), make([]*Result, len(lanes))
 	for i, l := range lanes {
 		results[i] = &Result{Lane: l.ID, Engine: l.Engine.Name(), Device: l.Device, GEMM: l.GEMM, Seed: seed, Protocol: p, Start: l.Start, Samples: []Sample{}}
-		entries[i] = &entry{Lane: l, result: results[i]}
+		entries[i] = &entry{Lane: l, result: results[i], set: matrix.Sets - 1, random: rand.New(rand.NewPCG(seed, uint64(i)))}
 	}
-	for _, e := range entries {
+	for i, e := range entries {
 		r.sink().Emit(e.ID, event.Size{M: e.GEMM.M, N: e.GEMM.N, K: e.GEMM.K})
-		r.prepare(ctx, e, seed)
+		r.prepare(ctx, e, seed, beside(entries[:i], e.Device))
 	}
 	return entries, results
 }
@@ -159,28 +183,129 @@ type Checked struct{ matrix.Check }
 func (Checked) EventType() event.Type { return event.TypeCheck }
 
 // references are the references for the checks; lanes share them.
-type references map[matrix.Problem]*matrix.Reference
+type references struct {
+	of map[matrix.Problem]*matrix.Reference
+}
+
+// get returns the reference for a product of a set of operands.
+func (refs *references) get(ctx context.Context, g GEMM, seed uint64, set int) (*matrix.Reference, error) {
+	p := matrix.Problem{M: g.M, N: g.N, K: g.K, In: g.In, TransA: g.TransA, TransB: g.TransB, Seed: seed}
+	first := refs.of[p]
+	if first == nil {
+		var err error
+		if first, err = matrix.NewReference(ctx, p); err != nil {
+			return nil, err
+		}
+		refs.of[p] = first
+	}
+	if set == 0 {
+		return first, nil
+	}
+	p.Set = set
+	if refs.of[p] == nil {
+		other, err := first.Other(ctx, set)
+		if err != nil {
+			return nil, err
+		}
+		refs.of[p] = other
+	}
+	return refs.of[p], nil
+}
 
 // checkAll checks the latest products of the lanes and returns the lanes that may
 // continue.
-func (r *Runner) checkAll(ctx context.Context, entries []*entry, refs references) []*entry {
+func (r *Runner) checkAll(ctx context.Context, entries []*entry, refs *references) []*entry {
 	for _, e := range entries {
 		if ctx.Err() != nil {
 			break
 		}
 		r.phase(e, Checking)
-		g := e.GEMM
-		p := matrix.Problem{M: g.M, N: g.N, K: g.K, In: g.In, TransA: g.TransA, TransB: g.TransB, Seed: e.result.Seed}
-		if refs[p] == nil {
-			ref, err := matrix.NewReference(ctx, p)
-			if err != nil { // cancelled
-				break
-			}
-			refs[p] = ref
-		}
-		r.check(ctx, e, refs[p])
+		r.check(ctx, e, refs)
 	}
 	return running(entries)
+}
+
+// closingLimit is how long the closing checks of a lane may take once the user has
+// interrupted.
+const closingLimit = 2 * time.Second
+
+// closing checks what the last timed sample of each lane left behind. Of a lane whose
+// samples hold several products it checks two more, each computed alone, one from each
+// set of operands: of two products in succession one is missing if every second one is.
+// Results that cannot be checked, since the user interrupted in the middle of a
+// product, say so.
+func (r *Runner) closing(ctx context.Context, entries []*entry, refs *references) {
+	for _, e := range entries {
+		if len(e.result.Samples) == 0 {
+			continue
+		}
+		within, cancel := ctx, context.CancelFunc(func() {})
+		if ctx.Err() != nil {
+			if e.sound == len(e.result.Samples) {
+				continue
+			}
+			within, cancel = context.WithTimeout(context.WithoutCancel(ctx), closingLimit)
+		}
+		r.phase(e, Checking)
+		checked := r.check(within, e, refs)
+		last := e.result.Samples[len(e.result.Samples)-1]
+		for i := 0; checked && last.Iters > 1 && ctx.Err() == nil && e.result.Error == nil && i < matrix.Sets; i++ {
+			if _, err := r.run(ctx, e, 1); err != nil {
+				r.fail(ctx, e, Checking, err)
+				break
+			}
+			checked = r.check(within, e, refs)
+		}
+		if ctx.Err() != nil && !checked && (e.result.Error == nil || e.result.Error.Code != fault.Wrong) {
+			e.result.Error, e.result.Stage = nil, ""
+			e.result.Warnings.Add(measure.Unchecked, "interrupted before its last product was checked")
+		}
+		cancel()
+	}
+}
+
+// bound fills in the peak of the CPU for lanes that cannot be faster and whose engines
+// do not know it: from the other lanes of the same arithmetic, else by Peak.
+func (r *Runner) bound(ctx context.Context, entries []*entry) {
+	type arithmetic struct{ in, acc matrix.DType }
+	peaks := map[arithmetic]*float64{}
+	for _, e := range entries {
+		if p, of := e.result.Facts.Peak, (arithmetic{e.GEMM.In, e.GEMM.Acc}); e.Device.Kind == hardware.CPU && p != nil && (peaks[of] == nil || *p > *peaks[of]) {
+			peaks[of] = p
+		}
+	}
+	for _, e := range entries {
+		of := arithmetic{e.GEMM.In, e.GEMM.Acc}
+		if !e.Bounded || e.result.Facts.Peak != nil {
+			continue
+		}
+		if _, asked := peaks[of]; !asked && r.Peak != nil && ctx.Err() == nil {
+			step, cancel := r.step(ctx)
+			if flops, ok := r.Peak(step, e.GEMM); ok {
+				peaks[of] = &flops
+			} else {
+				peaks[of] = nil // not again for every lane
+			}
+			cancel()
+		}
+		e.result.Facts.Peak = peaks[of]
+	}
+}
+
+// beside returns the bytes that other lanes take on the device of one more: all lanes
+// stay in memory together.
+func beside(others []*entry, d hardware.Device) float64 {
+	bytes := 0.0
+	for _, o := range others {
+		if o.task == nil || o.Device.Kind != hardware.GPU || d.Kind != hardware.GPU {
+			continue
+		}
+		a, b := o.Device, d
+		if a.UUID != "" && a.UUID == b.UUID || a.PCI != "" && a.PCI == b.PCI || a.Card != nil && b.Card != nil && *a.Card == *b.Card || a.Name == b.Name && a.ID == b.ID {
+			bytes += o.GEMM.Footprint()
+		}
+	}
+	return bytes
 }
 
 func running(entries []*entry) []*entry {
@@ -239,22 +364,27 @@ func (r *Runner) fail(ctx context.Context, e *entry, stage Phase, err error) {
 	r.sink().Emit(e.ID, e.result)
 }
 
-// run takes one sample within the time limit of a step.
+// run takes one sample within the time limit of a step, with the set of operands that
+// the run before did not have.
 func (r *Runner) run(ctx context.Context, e *entry, n int) (Sample, error) {
 	ctx, cancel := r.step(ctx)
 	defer cancel()
+	e.set = (e.set + 1) % matrix.Sets
+	e.broken = true
 	start := r.sink().Now()
-	s, err := e.task.Run(ctx, n)
+	s, err := e.task.Run(ctx, n, e.set)
 	s.Start, s.End = start, r.sink().Now()
 	if err == nil && (s.Iters != n || s.Wall < 0) {
 		err = &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("engine %s reports %s in %s where %d were asked for", e.Engine.Name(), plural(s.Iters, "product"), s.Wall, n)}
 	}
+	e.broken = err != nil
 	return s, measure.Because(ctx, err)
 }
 
-func (r *Runner) prepare(ctx context.Context, e *entry, seed uint64) {
+// prepare prepares a lane; taken bytes of its device are other lanes'.
+func (r *Runner) prepare(ctx context.Context, e *entry, seed uint64, taken float64) {
 	r.phase(e, Preparing)
-	if err := r.fits(e.Device, e.GEMM); err != nil {
+	if err := r.fits(e.Device, e.GEMM, taken); err != nil {
 		r.fail(ctx, e, Preparing, err)
 		return
 	}
@@ -267,6 +397,10 @@ func (r *Runner) prepare(ctx context.Context, e *entry, seed uint64) {
 		return
 	}
 	e.task, e.result.Facts = task, task.Facts()
+	e.result.Facts.Published = e.Published
+	if e.Note != "" {
+		e.result.Facts.Notes = append(slices.Clip(e.result.Facts.Notes), e.Note)
+	}
 	e.result.Prepare = r.sink().Now() - start
 	if e.single, err = r.run(ctx, e, 1); err != nil {
 		r.fail(ctx, e, Preparing, err)
@@ -298,21 +432,25 @@ func (r *Runner) peakAgain(ctx context.Context, e *entry) {
 	}
 }
 
-// fits returns an error if g's matrices do not fit into the available memory.
-func (r *Runner) fits(d hardware.Device, g GEMM) error {
+// fits returns an error if g's matrices do not fit into the available memory, of which
+// other lanes have taken some.
+func (r *Runner) fits(d hardware.Device, g GEMM, taken float64) error {
 	var limit float64
 	switch {
 	case d.Kind == hardware.GPU && d.Memory != nil:
-		limit = float64(*d.Memory)
+		limit = max(1, float64(*d.Memory)-taken)
+		if free := r.free(); free > 0 && (d.API == "mps" || d.API == "metal") { // the CPU's memory too
+			limit = min(limit, free)
+		}
 	case d.Kind != hardware.GPU && r.Free != nil:
-		limit = float64(r.Free())
+		limit = r.free()
 	}
-	need := g.Bytes()
-	if limit == 0 || need <= limit {
+	need := g.Footprint()
+	if limit <= 0 || need <= limit {
 		return nil
 	}
 	// The matrices of a square product grow with the square of its size.
-	largest := int(math.Sqrt(limit/float64(2*g.In.Size()+g.Out.Size()))) / 256 * 256
+	largest := int(math.Sqrt(limit/float64(3*g.In.Size()+g.Out.Size()))) / 256 * 256
 	err := &fault.Error{
 		Code:    fault.OutOfMemory,
 		Message: fmt.Sprintf("too big: %s in %s needs %s of memory, %s is available", unit.Cube(g.M, g.N, g.K), g.In, unit.Bytes(need), unit.Bytes(limit)),
@@ -323,14 +461,30 @@ func (r *Runner) fits(d hardware.Device, g GEMM) error {
 	return err
 }
 
-func (r *Runner) check(ctx context.Context, e *entry, ref *matrix.Reference) {
+// free returns the bytes of memory that are available, 0 when that is not known.
+func (r *Runner) free() float64 {
+	if r.Free == nil {
+		return 0
+	}
+	return float64(r.Free())
+}
+
+// check checks the product of a lane's latest run, and reports whether it could.
+func (r *Runner) check(ctx context.Context, e *entry, refs *references) bool {
+	if e.broken {
+		return false
+	}
 	step, cancel := r.step(ctx)
 	defer cancel()
 	g := e.result.GEMM
-	c, err := ref.CheckProduct(func(x []float64) ([]float64, error) { return e.task.MulVec(step, x) }, g.Acc, g.Out)
+	ref, err := refs.get(step, g, e.result.Seed, e.set)
+	var c matrix.Check
+	if err == nil {
+		c, err = ref.CheckProduct(func(x []float64) ([]float64, error) { return e.task.MulVec(step, x) }, g.Acc, g.Out)
+	}
 	if err != nil {
 		r.fail(ctx, e, Checking, measure.Because(step, err))
-		return
+		return false
 	}
 	r.sink().Emit(e.ID, Checked{c})
 	if first := e.result.Check; first == nil || first.Passed { // a failed check is kept
@@ -338,7 +492,8 @@ func (r *Runner) check(ctx context.Context, e *entry, ref *matrix.Reference) {
 	}
 	switch {
 	case c.Passed:
-	case c.Arithmetic == "":
+		e.right = true
+	case c.Arithmetic == "" || e.right: // one arithmetic does not become another
 		saw := "NaN or infinity"
 		if c.Error != nil {
 			saw = fmt.Sprintf("error %.1e", *c.Error)
@@ -351,4 +506,6 @@ func (r *Runner) check(ctx context.Context, e *entry, ref *matrix.Reference) {
 	case !e.result.Has(measure.Arithmetic):
 		e.result.Warnings.Add(measure.Arithmetic, "computed as %s, not %s: error %.1e where at most %.1e is expected", c.Arithmetic, g.Acc, *c.Error, c.Bound)
 	}
+	e.sound = len(e.result.Samples)
+	return true
 }

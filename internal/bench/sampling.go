@@ -36,7 +36,7 @@ func (e *entry) slow(stop Stop, share time.Duration) bool {
 
 // warmUp runs products until the speed has settled, and determines how many of them
 // make a sample long enough.
-func (r *Runner) warmUp(ctx context.Context, e *entry, stop Stop, share time.Duration) {
+func (r *Runner) warmUp(ctx context.Context, e *entry, stop Stop, share time.Duration, refs *references) {
 	e.iters = 1
 	r.phase(e, WarmingUp)
 	if e.slow(stop, share) && e.single.Wall < stop.Budget { // the first product may have been slow only because of loading
@@ -60,6 +60,11 @@ func (r *Runner) warmUp(ctx context.Context, e *entry, stop Stop, share time.Dur
 			r.fail(ctx, e, WarmingUp, err)
 			return
 		}
+		if runs == 0 { // the second product in succession, from the other operands
+			if r.check(ctx, e, refs); e.result.Error != nil {
+				return
+			}
+		}
 		spent += s.Wall
 		runs += s.Iters
 		settled := math.Abs(s.Seconds()/last-1) < 0.05
@@ -79,7 +84,11 @@ func (r *Runner) warmUp(ctx context.Context, e *entry, stop Stop, share time.Dur
 // s. A sample that is too short for the clock says little, so the number grows by
 // at most a factor of 100.
 func enoughOf(s Sample) int {
-	return max(1, int(math.Ceil(min(sampleTime.Seconds()/s.Seconds(), 100*float64(s.Iters)))))
+	if s.Seconds() >= sampleTime.Seconds() {
+		return 1
+	}
+	// A quarter more, so that a sample that happens to be fast is long enough too.
+	return max(1, int(math.Ceil(min(1.25*sampleTime.Seconds()/s.Seconds(), 100*float64(s.Iters)))))
 }
 
 // take takes one sample. If the lane was delayed while warming up, its number of
@@ -88,7 +97,7 @@ func enoughOf(s Sample) int {
 func (r *Runner) take(ctx context.Context, e *entry, stop Stop) (s Sample, err error) {
 	for range 5 {
 		s, err = r.run(ctx, e, e.iters)
-		if err != nil || stop.Repeat > 0 || s.Wall >= sampleTime/2 {
+		if err != nil || stop.Repeat > 0 || s.Wall >= sampleTime {
 			break
 		}
 		e.iters = enoughOf(s)
@@ -98,7 +107,7 @@ func (r *Runner) take(ctx context.Context, e *entry, stop Stop) (s Sample, err e
 
 // sample takes the samples of the lanes in turns until each lane has enough. Time
 // that some lanes leave over is divided among those that need more.
-func (r *Runner) sample(ctx context.Context, entries []*entry, stop Stop) {
+func (r *Runner) sample(ctx context.Context, entries []*entry, stop Stop, refs *references) {
 	for round := 0; ; round++ {
 		left := 0
 		for i := range measure.Turns(len(entries), round) {
@@ -113,13 +122,35 @@ func (r *Runner) sample(ctx context.Context, entries []*entry, stop Stop) {
 				continue
 			}
 			r.keep(e, s, stop, e.share(entries, stop.Budget))
-			if !e.done {
-				left++
+			if e.done {
+				continue // its closing check comes next
 			}
+			if r.spotCheck(ctx, e, refs); e.result.Error != nil {
+				e.done = true
+				continue
+			}
+			left++
 		}
 		if left == 0 {
 			return
 		}
+	}
+}
+
+// spotCheck checks the product that a timed sample has left behind: of the first three
+// samples, and of others at random: two in five until there are as many as an interval
+// needs, two in fifteen after that. No library can know which.
+func (r *Runner) spotCheck(ctx context.Context, e *entry, refs *references) {
+	n := len(e.result.Samples)
+	if n > 3 {
+		if e.due--; e.due > 0 {
+			return
+		}
+	}
+	if r.check(ctx, e, refs); n < minSamples {
+		e.due = 1 + e.random.IntN(4)
+	} else {
+		e.due = 1 + e.random.IntN(14)
 	}
 }
 

@@ -22,9 +22,10 @@ type Facts struct {
 	System     string            `json:"system"`           // "debian 12.11", "macOS 15.1"
 	Version    string            `json:"version"`          // of the system: "12.11"
 	CPU        string            `json:"cpu"`
-	Cores      int               `json:"cores"`     // logical CPUs that this process may use
-	Container  string            `json:"container"` // docker, podman, kubernetes, lxc; empty: none that shows
-	Virtual    bool              `json:"virtual"`   // a hypervisor is below
+	Cores      int               `json:"cores"`          // physical cores that this process may use; 0 where it is not known which CPUs share one
+	CPUs       int               `json:"cpus,omitempty"` // logical CPUs that this process may use
+	Container  string            `json:"container"`      // docker, podman, kubernetes, lxc; empty: none that shows
+	Virtual    bool              `json:"virtual"`        // a hypervisor is below
 	Apple      *Apple            `json:"apple,omitempty"`
 	Memory     *Memory           `json:"memory,omitempty"`
 	Power      *Power            `json:"power,omitempty"`

@@ -41,7 +41,8 @@ func Gather(ctx context.Context, o Options) Facts {
 		defer cancel()
 		ctx = limited
 	}
-	f := Facts{OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: machine.CPU(), Cores: runtime.GOMAXPROCS(0), Variables: o.Variables, Virtual: cpuid.CPU.VM()}
+	f := Facts{OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: machine.CPU(), Variables: o.Variables, Virtual: cpuid.CPU.VM()}
+	f.Cores, _, f.CPUs = machine.Cores()
 	parts := append([]func(context.Context, *Facts){
 		gatherSystem, gatherMemory,
 		func(ctx context.Context, f *Facts) { f.Frameworks = frameworks(ctx, o) },

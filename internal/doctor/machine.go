@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -14,7 +15,10 @@ import (
 // (github.com/pytorch/pytorch/issues/159275), MLX's wheels always did
 // (ml-explore.github.io/mlx/build/html/install.html).
 func system(f Facts) []record.Check {
-	c := record.Check{Name: "System", Status: record.OK, Seen: fmt.Sprintf("%s %s, %s, %s", f.System, f.Arch, f.CPU, count(f.Cores, "core"))}
+	c := record.Check{Name: "System", Status: record.OK, Seen: fmt.Sprintf("%s %s, %s", f.System, f.Arch, f.CPU)}
+	if cores := (host.Machine{Cores: f.Cores, CPUs: f.CPUs}).Processors(); cores != "" {
+		c.Seen += ", " + cores
+	}
 	if f.Container != "" {
 		c.Seen += ", in " + f.Container
 	}

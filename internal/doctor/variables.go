@@ -28,10 +28,11 @@ func isNot(values ...string) func(string, Facts) bool {
 
 func always(string, Facts) bool { return true }
 
-// fewer reports whether the value is a number of threads below the cores.
+// fewer reports whether the value is a number of threads below the cores. Where it is
+// not known which CPUs share one, there are at least half as many cores.
 func fewer(v string, f Facts) bool {
 	n, err := strconv.Atoi(v)
-	return err != nil || n < f.Cores
+	return err != nil || n < cmp.Or(f.Cores, (f.CPUs+1)/2)
 }
 
 var table = []variable{

@@ -27,8 +27,9 @@ func Line(w io.Writer, r *record.Run, words fault.Wording) error {
 		}
 		text := fmt.Sprintf("[%s] device=%s dtype=%s size=%s", x.Device.Library, x.Device.API, judge.DType(x.GEMM), size)
 		iters, wall := x.Total()
+		_, measured := x.Speed()
 		switch {
-		case x.Error != nil && iters == 0:
+		case x.Error != nil && !measured:
 			text += " failed: " + x.Error.Words(words)
 		case iters == 0:
 			text += " interrupted"

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/plain"
@@ -36,7 +35,7 @@ func sweepCSV(w io.Writer, r *record.Run, _ fault.Wording) error {
 			row = append(row, peak(x))
 			ratio := []string{"", "", ""}
 			if first := p.Results[0]; i > 0 && first != nil {
-				if c := bench.Compare(first, x); len(c.Differs) == 0 {
+				if c := judge.Compare(first, x); len(c.Differs) == 0 {
 					ratio = []string{float(c.Ratio.Value), float(c.Ratio.Low), float(c.Ratio.High)}
 				}
 			}
@@ -84,7 +83,7 @@ func sweepMarkdown(w io.Writer, r *record.Run, words fault.Wording) error {
 		for _, x := range p.Results[1:] {
 			text := judge.Figure(x, scale)
 			if first != nil && x != nil {
-				if c := bench.Compare(first, x); len(c.Differs) == 0 {
+				if c := judge.Compare(first, x); len(c.Differs) == 0 {
 					text = judge.Ratio(c)
 				}
 			}

@@ -6,12 +6,15 @@ import (
 	"context"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/klauspost/cpuid/v2"
 	"github.com/shirou/gopsutil/v4/cpu"
 	"github.com/shirou/gopsutil/v4/host"
 	"github.com/shirou/gopsutil/v4/mem"
+
+	"github.com/gpuplay/gpuplay/internal/topology"
 )
 
 // A Machine is what a result was measured on. What could not be found out is
@@ -20,15 +23,17 @@ type Machine struct {
 	// ID is the same for all runs on this machine, survives a reboot and reveals
 	// nothing: 16 hexadecimal digits that the system's own id was hashed to.
 	ID       string   `json:"id,omitempty"`
-	OS       string   `json:"os"`                 // linux, darwin, windows
-	Arch     string   `json:"arch"`               // amd64, arm64
-	System   string   `json:"system,omitempty"`   // "debian 12.5", "darwin 15.1"
-	Kernel   string   `json:"kernel,omitempty"`   //
-	CPU      string   `json:"cpu"`                // as its maker writes it
-	Cores    int      `json:"cores"`              // logical CPUs that this process may use
-	Features []string `json:"features,omitempty"` // the CPU's instruction sets that matter for matrix products
-	Memory   *uint64  `json:"memory,omitempty"`   // bytes
-	Virtual  string   `json:"virtual,omitempty"`  // "kvm", "docker": another system below shares the machine
+	OS       string   `json:"os"`                   // linux, darwin, windows
+	Arch     string   `json:"arch"`                 // amd64, arm64
+	System   string   `json:"system,omitempty"`     // "debian 12.5", "darwin 15.1"
+	Kernel   string   `json:"kernel,omitempty"`     //
+	CPU      string   `json:"cpu"`                  // as its maker writes it
+	Cores    int      `json:"cores"`                // physical cores that this process may use; 0 where it is not known which CPUs share a core
+	Fast     int      `json:"fast_cores,omitempty"` // those of the fastest kind, where there are several kinds
+	CPUs     int      `json:"cpus,omitempty"`       // logical CPUs that this process may use
+	Features []string `json:"features,omitempty"`   // the CPU's instruction sets that matter for matrix products
+	Memory   *uint64  `json:"memory,omitempty"`     // bytes
+	Virtual  string   `json:"virtual,omitempty"`    // "kvm", "docker": another system below shares the machine
 }
 
 // features are the instruction sets worth recording.
@@ -39,7 +44,8 @@ var features = []cpuid.FeatureID{
 
 // Describe asks the system; it takes some milliseconds.
 func Describe(ctx context.Context) Machine {
-	m := Machine{ID: hashed(systemID(ctx)), OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: CPU(), Cores: runtime.GOMAXPROCS(0)}
+	m := Machine{ID: hashed(systemID(ctx)), OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: CPU()}
+	m.Cores, m.Fast, m.CPUs = Cores()
 	for _, f := range features {
 		if cpuid.CPU.Supports(f) {
 			m.Features = append(m.Features, strings.ToLower(f.String()))
@@ -57,6 +63,42 @@ func Describe(ctx context.Context) Machine {
 		m.Memory = &v.Total
 	}
 	return m
+}
+
+// Cores counts what this process may compute on: physical cores, those of the fastest
+// kind where there are several kinds, and logical CPUs. The first two are 0 where the
+// system does not say which CPUs share a core.
+func Cores() (cores, fast, cpus int) { return count(topology.Read(), runtime.GOMAXPROCS(0)) }
+
+// count is Cores on a machine of that topology. usable CPUs may be fewer than it has: a
+// container's quota, which GOMAXPROCS heeds, can be less than one CPU for each core.
+func count(t topology.Topology, usable int) (cores, fast, cpus int) {
+	all, fastest := t.Physical()
+	if cores = min(all, usable); fastest < all {
+		fast = min(fastest, usable)
+	}
+	return cores, fast, usable
+}
+
+// Processors says how many cores a machine has for people: "8 cores, 16 threads", or
+// "16 CPUs" where it is not known which of them share a core; empty where neither is
+// known.
+func (m Machine) Processors() string {
+	plural := func(n int, noun string) string {
+		if n == 1 {
+			return "1 " + noun
+		}
+		return strconv.Itoa(n) + " " + noun + "s"
+	}
+	switch {
+	case m.Cores > 0 && m.CPUs > m.Cores:
+		return plural(m.Cores, "core") + ", " + plural(m.CPUs, "thread")
+	case m.Cores > 0:
+		return plural(m.Cores, "core")
+	case m.CPUs > 0:
+		return plural(m.CPUs, "CPU")
+	}
+	return ""
 }
 
 // CPU returns the CPU's name as its maker writes it.

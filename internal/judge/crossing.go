@@ -32,7 +32,7 @@ func Crosses(r *record.Run) Crossing {
 		if cpu == nil || gpu == nil {
 			continue
 		}
-		x := bench.Compare(gpu, cpu)
+		x := Compare(gpu, cpu)
 		if len(x.Differs) > 0 {
 			continue
 		}

@@ -3,12 +3,15 @@ package judge
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/stats"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
@@ -43,7 +46,7 @@ const interrupted = "Interrupted: what was measured until then is shown."
 func productSentences(r *record.Run) []string {
 	cpu, gpu := Best(r.Results, hardware.CPU), Best(r.Results, hardware.GPU)
 	switch {
-	case cpu != nil && gpu != nil:
+	case cpu != nil && gpu != nil && !(r.Interrupted && (cpu.Has(measure.Interrupted) || gpu.Has(measure.Interrupted))):
 		return []string{against(gpu, cpu)}
 	case r.Interrupted:
 		return []string{interrupted}
@@ -61,7 +64,7 @@ func productSentences(r *record.Run) []string {
 
 // against compares the best of each kind.
 func against(gpu, cpu *bench.Result) string {
-	c := bench.Compare(gpu, cpu)
+	c := Compare(gpu, cpu)
 	g := gpu.GEMM
 	if len(c.Differs) > 0 {
 		return fmt.Sprintf("No ratio of GPU and CPU: they differ in %s.", strings.Join(c.Differs, ", "))
@@ -71,7 +74,7 @@ func against(gpu, cpu *bench.Result) string {
 		return fmt.Sprintf("No difference that can be seen between the GPU and the CPU (%s): %s.", Range(c.Ratio), same)
 	}
 	if c.Ratio.Value < 1 {
-		c = bench.Compare(cpu, gpu)
+		c = Compare(cpu, gpu)
 		return fmt.Sprintf("The CPU is %s× as fast as the GPU (%s): %s.", unit.Times(c.Ratio.Value), Range(c.Ratio), same)
 	}
 	return fmt.Sprintf("The GPU is %s× as fast as the CPU (%s): %s.", unit.Times(c.Ratio.Value), Range(c.Ratio), same)
@@ -130,7 +133,7 @@ func amongCPUs(results []*bench.Result, best *bench.Result) string {
 		if r == best || r.Device.Kind != hardware.CPU || !r.Verified() {
 			continue
 		}
-		c := bench.Compare(best, r)
+		c := Compare(best, r)
 		switch {
 		case len(c.Differs) > 0:
 		case even(c):
@@ -148,23 +151,54 @@ func amongCPUs(results []*bench.Result, best *bench.Result) string {
 }
 
 // Protocols says why the two protocols of timing differ in a run that used both;
-// empty for any other.
+// empty for any other. What classic shows of steady is said where both are verified,
+// with its interval: the two were not measured in turns, so that no samples are pairs,
+// and the share lies within what the intervals of the two medians allow.
 func Protocols(r *record.Run) string {
 	const why = "classic also times the sum of C, its way to the host and a wait after every product; steady times products alone, warm and in batches"
-	at := func(p bench.Protocol) int {
-		return slices.IndexFunc(r.Results, func(x *bench.Result) bool { return x.Protocol == p })
+	at := func(p bench.Protocol) *bench.Result {
+		for _, x := range r.Results {
+			if x.Protocol == p {
+				return x
+			}
+		}
+		return nil
 	}
-	s, c := at(bench.Steady), at(bench.Classic)
-	if s < 0 || c < 0 {
+	steady, classic := at(bench.Steady), at(bench.Classic)
+	if steady == nil || classic == nil {
 		return ""
 	}
-	steady, classic := Speed(r.Results[s]), Speed(r.Results[c])
-	if steady == 0 || classic == 0 {
+	share, ok := shareOf(classic, steady)
+	if !ok {
 		return why
 	}
-	share := classic / steady
-	if share > 0.97 {
-		return fmt.Sprintf("classic shows %s of steady here: what else it times is lost beside products of this size", unit.Percent(share))
+	said := unit.Percent(share.Value)
+	switch {
+	case share.Confidence == 0:
+		said += " (a single sample)"
+	case share.Firm():
+		said += fmt.Sprintf(" (%s to %s)", unit.Percent(share.Low), unit.Percent(share.High))
+	default:
+		said += fmt.Sprintf(" (%s to %s, from few samples)", unit.Percent(share.Low), unit.Percent(share.High))
 	}
-	return fmt.Sprintf("classic shows %s of steady: %s", unit.Percent(share), why)
+	if share.Low > 0.97 {
+		return fmt.Sprintf("classic shows %s of steady here: what else it times is lost beside products of this size", said)
+	}
+	return fmt.Sprintf("classic shows %s of steady: %s", said, why)
+}
+
+// shareOf returns the speed of a product timed by the classic loop as a share of what
+// the steady one showed; ok is false where one is not to be believed, or where more
+// than the timing differs.
+func shareOf(classic, steady *bench.Result) (share stats.Interval, ok bool) {
+	same := *steady // but for what the classic protocol changes
+	same.Protocol, same.GEMM.Sum = classic.Protocol, classic.GEMM.Sum
+	if len(Compare(classic, &same).Differs) > 0 || classic.Engine != steady.Engine || classic.Device.ID != steady.Device.ID {
+		return share, false
+	}
+	a, _ := classic.Speed()
+	b, _ := steady.Speed()
+	share = stats.Interval{Value: a.Value / b.Value, Low: a.Low / b.High, High: a.High / b.Low, Confidence: min(a.Confidence, b.Confidence)}
+	finite := share.Value > 0 && !math.IsInf(share.High, 0) && !math.IsNaN(share.Value+share.Low+share.High)
+	return share, finite
 }

@@ -3,9 +3,11 @@ package judge
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/record"
@@ -65,23 +67,49 @@ func TestProductSentences(t *testing.T) {
 	}
 }
 
+// The two protocols are in one percentage only where both are verified, and then with
+// what the intervals of their medians allow.
 func TestProtocols(t *testing.T) {
-	classic := func(r *bench.Result) { r.Protocol = bench.Classic }
+	const why = "classic also times the sum of C, its way to the host and a wait after every product; steady times products alone, warm and in batches"
+	classic := func(r *bench.Result) { r.Protocol, r.GEMM.Sum = bench.Classic, true }
 	both := func(results ...*bench.Result) *record.Run { return recordtest.Run(record.MatMul, results...) }
-	for _, tt := range []struct {
+	spread := func(r *bench.Result) { // of 20 % of the median
+		for i := range r.Samples {
+			r.Samples[i].Wall = r.Samples[i].Wall * time.Duration(90+20*(i%2)) / 100
+		}
+	}
+	unchecked := func(r *bench.Result) { r.Check = nil }
+	for name, tt := range map[string]struct {
 		r    *record.Run
 		want string
 	}{
-		{both(result(builtIn, 1e12)), ""},
-		{both(result(builtIn, 1e12, classic)), ""},
-		{both(result(builtIn, 1e12), result(builtIn, 0.5e12, classic)), "classic shows 50 % of steady: classic also times the sum"},
-		{both(result(builtIn, 1e12), result(builtIn, 0.99e12, classic)), "classic shows 99 % of steady here: what else it times is lost"},
-		{both(result(builtIn, 1e12), result(builtIn, 1e12, classic, failing(fault.Crashed, "broke"))), "classic also times the sum"},
+		"one":               {both(result(builtIn, 1e12)), ""},
+		"classic alone":     {both(result(builtIn, 1e12, classic)), ""},
+		"half":              {both(result(builtIn, 1e12), result(builtIn, 0.5e12, classic)), "classic shows 50 % (50 % to 50 %) of steady: " + why},
+		"level":             {both(result(builtIn, 1e12), result(builtIn, 0.99e12, classic)), "classic shows 99 % (99 % to 99 %) of steady here: what else it times is lost beside products of this size"},
+		"level and loose":   {both(result(builtIn, 1e12), result(builtIn, 0.99e12, classic, spread)), "classic shows 100 % (90 % to 110 %) of steady: " + why},
+		"a few":             {both(result(builtIn, 1e12), result(builtIn, 0.5e12, classic, recordtest.First(3))), "classic shows 50 % (50 % to 50 %, from few samples) of steady: " + why},
+		"a single one":      {both(result(builtIn, 1e12), result(builtIn, 0.5e12, classic, recordtest.First(1))), "classic shows 50 % (a single sample) of steady: " + why},
+		"failed":            {both(result(builtIn, 1e12), result(builtIn, 1e12, classic, failing(fault.Crashed, "broke"))), why},
+		"failed at its end": {both(result(builtIn, 1e12), result(builtIn, 0.5e12, classic, func(r *bench.Result) { r.Error = fault.Errorf(fault.Crashed, "broke") })), why},
+		"classic unchecked": {both(result(builtIn, 1e12), result(builtIn, 0.5e12, classic, unchecked)), why},
+		"steady unchecked":  {both(result(builtIn, 1e12, unchecked), result(builtIn, 0.5e12, classic)), why},
+		"not believed":      {both(result(builtIn, 1e12, recordtest.Doubtful(true)), result(builtIn, 0.5e12, classic)), why},
+		"interrupted":       {both(result(builtIn, 1e12), result(builtIn, 0.5e12, classic, recordtest.Warned(measure.Interrupted, ""))), why},
+		"another size":      {both(result(builtIn, 1e12), result(builtIn, 0.5e12, classic, recordtest.Size(64, 64, 64))), why},
+		"another seed":      {both(result(builtIn, 1e12), result(builtIn, 0.5e12, classic, func(r *bench.Result) { r.Seed++ })), why},
+		"another engine":    {both(result(builtIn, 1e12), result(builtIn, 0.5e12, classic, recordtest.Engine("other"))), why},
+		"another device":    {both(result(builtIn, 1e12), result(blas, 0.5e12, classic)), why},
 	} {
-		if got := Protocols(tt.r); !strings.HasPrefix(got, tt.want) || tt.want == "" && got != "" {
-			t.Errorf("%q, want %q", got, tt.want)
+		if got := Protocols(tt.r); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 	}
+}
+
+// machine returns a run on a machine of so many cores and logical CPUs.
+func machine(cores, cpus int) *record.Run {
+	return &record.Run{Machine: host.Machine{Cores: cores, CPUs: cpus}}
 }
 
 func TestWords(t *testing.T) {
@@ -96,6 +124,12 @@ func TestWords(t *testing.T) {
 		{Range(stats.Interval{Value: 2, Low: 2, High: 2}), "from a single pair of samples"},
 		{Ratio(measure.Comparison{Ratio: firm}), "2.0 (1.90–2.2)"},
 		{Ratio(measure.Comparison{Ratio: stats.Interval{Value: 2, Low: 2, High: 2}}), "2.0"},
+		{Processor(machine(8, 16), "Chip"), "Chip, 8 cores, 16 threads"},
+		{Processor(machine(8, 8), "Chip"), "Chip, 8 cores"},
+		{Processor(machine(8, 4), "Chip"), "Chip, 8 cores"},
+		{Processor(machine(1, 2), "Chip"), "Chip, 1 core, 2 threads"},
+		{Processor(machine(0, 16), "Chip"), "Chip, 16 CPUs"},
+		{Processor(machine(0, 0), "Chip"), "Chip"},
 		{Threads(1), "1 thread"},
 		{Threads(16), "16 threads"},
 		{string(DType(bench.Square(1, matrix.TF32))), "tf32"},
@@ -103,6 +137,8 @@ func TestWords(t *testing.T) {
 		{ShareOfPeak(result(builtIn, 1e12, recordtest.Peak(2e12))), "50 %"},
 		{ShareOfPeak(result(builtIn, 1e12)), ""},
 		{ShareOfPeak(nil), ""},
+		{ShareOfPeak(result(builtIn, 1e12, recordtest.Peak(2e12), func(r *bench.Result) { r.Error = fault.Errorf(fault.Wrong, "wrong result") })), ""},
+		{Doubt(result(builtIn, 1e12, recordtest.Warned(measure.Unchecked, "its last product could not be checked"))), "its last product could not be checked"},
 		{Doubt(result(builtIn, 1e12)), ""},
 		{Doubt(result(builtIn, 1e12, recordtest.Doubtful(true))), "faster than this device can be: not believed"},
 		{Doubt(result(builtIn, 1e12, func(r *bench.Result) { r.Check = nil })), "its product was not checked"},

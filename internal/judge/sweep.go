@@ -70,7 +70,7 @@ func (p *Point) compare() {
 		p.Peer = -1
 		return
 	}
-	if p.Ratio = bench.Compare(first, p.Results[p.Peer]); len(p.Ratio.Differs) > 0 {
+	if p.Ratio = Compare(first, p.Results[p.Peer]); len(p.Ratio.Differs) > 0 {
 		p.Peer = -1
 	}
 }
@@ -160,22 +160,29 @@ func (s *Sweep) Legend() []string {
 
 // Notes say why figures are missing or marked, each reason once with its sizes.
 func (s *Sweep) Notes(words fault.Wording) []string {
-	var order, noisy []string
-	at := map[string][]string{}
+	type note struct { // lanes of one name may say the same
+		lane int
+		text string
+	}
+	var order []note
+	var noisy []string
+	at := map[note][]string{}
 	marked := false
 	for _, p := range s.Points {
 		add := func(i int, text string) {
-			text = s.Lanes[i].Name + ": " + text
-			if at[text] == nil {
-				order = append(order, text)
+			n := note{i, text}
+			if at[n] == nil {
+				order = append(order, n)
 			}
-			at[text] = append(at[text], p.Cube())
+			if !slices.Contains(at[n], p.Cube()) {
+				at[n] = append(at[n], p.Cube())
+			}
 		}
 		for i, r := range p.Results {
 			if r == nil {
 				continue
 			}
-			marked = marked || strings.HasSuffix(Figure(r, 1), "*")
+			marked = marked || doubtful(r)
 			if r.Has(measure.Noise) && !slices.Contains(noisy, p.Cube()) {
 				noisy = append(noisy, p.Cube())
 			}
@@ -183,7 +190,7 @@ func (s *Sweep) Notes(words fault.Wording) []string {
 				add(i, r.Error.Words(words))
 			}
 			for _, w := range r.Warnings {
-				if w.Code == measure.Arithmetic || w.Code == measure.AbovePeak || w.Code == measure.SoftwareGPU {
+				if w.Code == measure.Arithmetic || w.Code == measure.AbovePeak || w.Code == measure.Unchecked || w.Code == measure.SoftwareGPU {
 					add(i, w.Text)
 				}
 			}
@@ -202,8 +209,8 @@ func (s *Sweep) Notes(words fault.Wording) []string {
 		return " (at " + strings.Join(sizes, ", ") + ")"
 	}
 	var out []string
-	for _, text := range order {
-		out = append(out, text+where(at[text]))
+	for _, n := range order {
+		out = append(out, s.Lanes[n.lane].Name+": "+n.text+where(at[n]))
 	}
 	if marked {
 		out = append(out, "*: not verified, and in no ratio")
@@ -228,10 +235,15 @@ func Figure(r *bench.Result, scale float64) string {
 		return "none"
 	}
 	text := unit.Digits3(Speed(r) / scale)
-	if !r.Verified() {
+	if doubtful(r) {
 		text += "*"
 	}
 	return text
+}
+
+// doubtful reports whether a lane has a figure that is not verified.
+func doubtful(r *bench.Result) bool {
+	return len(r.Samples) > 0 && !(r.Error != nil && r.Error.Code == fault.Wrong) && !r.Verified()
 }
 
 // Sentences say what the sweep means.

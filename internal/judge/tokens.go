@@ -77,10 +77,7 @@ func TokenPlace(run *record.Run, r *llm.Result) string {
 	case d.Name == "" && r.OnGPU():
 		return "GPU"
 	case d.Name == "" || d.Kind == hardware.CPU:
-		if run.Machine.Cores > 0 {
-			return fmt.Sprintf("%s, %d cores", run.Machine.CPU, run.Machine.Cores)
-		}
-		return run.Machine.CPU
+		return Processor(run, run.Machine.CPU)
 	case d.Kind == hardware.SoftwareGPU:
 		return d.Name + ", a software GPU"
 	}
@@ -119,7 +116,7 @@ func tokenSentences(r *record.Run) []string {
 	cpu, gpu := BestTokens(t, hardware.CPU), BestTokens(t, hardware.GPU)
 	var out []string
 	switch {
-	case cpu != nil && gpu != nil:
+	case cpu != nil && gpu != nil && !(r.Interrupted && (cpu.Has(measure.Interrupted) || gpu.Has(measure.Interrupted))):
 		out = append(out, tokensAgainst(gpu, cpu))
 	case r.Interrupted:
 		out = append(out, interrupted)
@@ -170,10 +167,15 @@ func tokensAgainst(gpu, cpu *llm.Result) string {
 func sameTokens(t *record.Tokens) []string {
 	var out []string
 	agreed, of := 0, 0
-	for i, r := range tokenLanes(t) {
+	lanes := tokenLanes(t)
+	base := 0 // older files do not say whose tokens count
+	if i := slices.IndexFunc(lanes, func(r *llm.Result) bool { return r.Check != nil && r.Check.Base == r.Name }); i > 0 {
+		base = i
+	}
+	for i, r := range lanes {
 		c := r.Check
 		switch {
-		case c == nil, i == 0 && c.Passed && c.Difference == nil && c.Agree == c.Of: // the base itself
+		case c == nil, i == base && c.Passed && c.Difference == nil && c.Agree == c.Of: // the base itself
 		case !c.Passed:
 			out = append(out, fmt.Sprintf("%s is wrong: %s. It is left out of the comparison.", TokenLane(r), c.Reason))
 		case c.Difference == nil:

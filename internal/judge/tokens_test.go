@@ -26,6 +26,14 @@ func wrong(r *llm.Result) { r.Check.Passed, r.Check.Reason = false, "garbage" }
 
 func crashed(r *llm.Result) { r.Error = fault.Errorf(fault.Crashed, "ended") }
 
+// short makes a lane one that read no long prompts.
+func short(r *llm.Result) {
+	r.Filler = 0
+	for i := range r.Samples {
+		r.Samples[i].PromptTokens = r.Shown.PromptTokens
+	}
+}
+
 func unmeasured(r *llm.Result) { r.Samples = []llm.Sample{} }
 
 // No sentence holds a ratio that must not be drawn.
@@ -43,6 +51,8 @@ func TestTokenSentence(t *testing.T) {
 		"failed":        {[]*llm.Result{onCPU(), onGPU(240, 3000, crashed)}, "No comparison: the GPU lane has no verified result"},
 		"not on it":     {[]*llm.Result{onCPU(), onGPU(240, 3000, recordtest.LaneWarned(measure.NotOnGPU, "no layer is on the GPU"))}, "No comparison: nothing ran on the GPU."},
 		"other prompts": {[]*llm.Result{onCPU(), onGPU(240, 3000, func(r *llm.Result) { r.Samples[0].PromptTokens = 6 })}, "at generation (5.9–6.1×): same model"},
+		"short prompts": {[]*llm.Result{onCPU(short), onGPU(240, 3000, short)}, "The GPU is 6.0× as fast at generation (5.9–6.1×): same model, same prompt, 64 tokens each."},
+		"one of them":   {[]*llm.Result{onCPU(), onGPU(240, 3000, short)}, "The GPU is 6.0× as fast at generation (5.9–6.1×): same model, same prompt, 64 tokens each."},
 		"alone":         {[]*llm.Result{onCPU(func(r *llm.Result) { r.Check = nil })}, ""},
 		"nothing":       {nil, ""},
 	} {
@@ -54,9 +64,14 @@ func TestTokenSentence(t *testing.T) {
 			t.Errorf("%s: %q holds a ratio", name, got)
 		}
 	}
-	interrupted := recordtest.Language(onCPU(unmeasured))
-	interrupted.Interrupted = true
-	if got := Sentences(interrupted); len(got) != 1 || !strings.HasPrefix(got[0], "Interrupted") {
+	cut := recordtest.Language(onCPU(recordtest.LaneWarned(measure.Interrupted, "interrupted")), onGPU(240, 3000, recordtest.LaneWarned(measure.Interrupted, "interrupted")))
+	cut.Interrupted = true
+	if got := Sentences(cut); len(got) == 0 || got[0] != interrupted || strings.Contains(strings.Join(got, " "), "×") {
+		t.Errorf("interrupted: %q", got)
+	}
+	stopped := recordtest.Language(onCPU(unmeasured))
+	stopped.Interrupted = true
+	if got := Sentences(stopped); len(got) != 1 || !strings.HasPrefix(got[0], "Interrupted") {
 		t.Errorf("interrupted: %q", got)
 	}
 	if got := Sentences(&record.Run{Kind: record.LLM}); len(got) != 0 {
@@ -78,6 +93,12 @@ func TestSameTokens(t *testing.T) {
 			base, lane := -1.0, -2.0
 			r.Check = &llm.Check{Base: "CPU", Agree: 3, Of: 64, Passed: true, Difference: &llm.Difference{Base: " the", Lane: "\n", BaseLogProb: &base, LaneLogProb: &lane}}
 		})}, []string{`GPU, all 25 layers makes the same 3 tokens as the CPU lane, then "\n" instead of “the” (14 % and 37 % likely there: rounding decides).`}},
+		"GPU first":             {[]*llm.Result{onGPU(240, 3000), onCPU()}, []string{"Both lanes made the same 64 tokens."}},
+		"GPU first and shorter": {[]*llm.Result{onGPU(240, 3000, func(r *llm.Result) { r.Check.Agree, r.Check.Of = 40, 40 }), onCPU()}, []string{"Both lanes made the same 40 tokens."}},
+		"GPU first and wrong":   {[]*llm.Result{onGPU(240, 3000, wrong), onCPU()}, []string{"GPU, all 25 layers is wrong: garbage. It is left out of the comparison."}},
+		"GPU first and differing": {[]*llm.Result{onGPU(240, 3000, func(r *llm.Result) {
+			r.Check = &llm.Check{Base: "CPU", Agree: 3, Of: 64, Passed: true, Difference: &llm.Difference{Base: "a", Lane: "b"}}
+		}), onCPU(), onGPU(200, 3000)}, []string{"GPU, all 25 layers makes the same 3 tokens as the CPU lane, then “b” instead of “a”."}},
 		"no candidates": {[]*llm.Result{onCPU(), onGPU(240, 3000, func(r *llm.Result) {
 			r.Check = &llm.Check{Base: "CPU", Agree: 3, Of: 64, Passed: true, Difference: &llm.Difference{Base: "a", Lane: "b"}}
 		})}, []string{"GPU, all 25 layers makes the same 3 tokens as the CPU lane, then “b” instead of “a”."}},
@@ -164,6 +185,14 @@ func TestTokenBounds(t *testing.T) {
 	}
 	if got := tokenBounds(run.Tokens, gpu); got != nil {
 		t.Errorf("GPU: %q", got)
+	}
+	for _, x := range []*llm.Result{gpu, onGPU(1, 1, func(r *llm.Result) { *r.Facts.Layers = 1 }), recordtest.Lane(recordtest.LlamaSoftware, 99, 1, 1)} {
+		if l := TokenLimits(run.Tokens, x); l != nil {
+			t.Errorf("%s has the CPU's limits: %+v", TokenLane(x), l)
+		}
+	}
+	if l := TokenLimits(run.Tokens, cpu); l != run.Tokens.Limits {
+		t.Errorf("the CPU has the limits %+v", l)
 	}
 	lost := onCPU(func(r *llm.Result) { r.Settings.Layers = 99 }, recordtest.LaneWarned(measure.NotOnGPU, ""))
 	if got := tokenBounds(run.Tokens, lost); got != nil {

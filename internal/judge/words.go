@@ -7,6 +7,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/measure"
+	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/stats"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -55,6 +56,15 @@ func Threads(n int) string {
 	return fmt.Sprintf("%d threads", n)
 }
 
+// Processor names a CPU of the machine of a run with its cores: "Chip, 8 cores, 16
+// threads"; the name alone where they are not known.
+func Processor(r *record.Run, name string) string {
+	if cores := r.Machine.Processors(); cores != "" {
+		return name + ", " + cores
+	}
+	return name
+}
+
 // DType returns the name of a product's types as people ask for them: tf32 is float32
 // in other arithmetic.
 func DType(g bench.GEMM) matrix.DType {
@@ -87,10 +97,14 @@ func Bound(results []*bench.Result) (head string, figure func(*bench.Result) str
 // ShareOfPeak returns what a result reaches of the peak that was measured with its
 // samples, "92 %"; empty where that is not known.
 func ShareOfPeak(r *bench.Result) string {
-	if r == nil || r.Facts.Peak == nil || len(r.Samples) == 0 {
+	if r == nil || r.Facts.Peak == nil {
 		return ""
 	}
-	return unit.Percent(Speed(r) / *r.Facts.Peak)
+	speed, ok := r.Speed()
+	if !ok {
+		return ""
+	}
+	return unit.Percent(speed.Value / *r.Facts.Peak)
 }
 
 // Doubt returns why a result that was measured is not verified; empty for one that is.
@@ -99,7 +113,7 @@ func Doubt(r *bench.Result) string {
 		return ""
 	}
 	for _, w := range r.Warnings {
-		if w.Code == measure.Arithmetic || w.Code == measure.AbovePeak {
+		if w.Code == measure.Arithmetic || w.Code == measure.AbovePeak || w.Code == measure.Unchecked {
 			return w.Text
 		}
 	}

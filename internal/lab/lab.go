@@ -11,11 +11,14 @@ package lab
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/klauspost/cpuid/v2"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/catalog"
@@ -23,7 +26,9 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/topology"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
@@ -82,6 +87,69 @@ func (o Settings) Stop() bench.Stop { return bench.Stop{Repeat: o.Repeat, Budget
 // Runner returns a runner that tells to a sink and limits each step of an engine.
 func (d Deps) Runner(sink event.Sink, limit time.Duration) *bench.Runner {
 	return &bench.Runner{Sink: sink, Free: d.Free, StepLimit: limit}
+}
+
+// Peak returns what measures the peak of this machine's CPU: gpuplay's own kernels, in
+// a worker that is started for it.
+func (d Deps) Peak(o catalog.Options) func(context.Context, bench.GEMM) (float64, bool) {
+	return func(ctx context.Context, g bench.GEMM) (float64, bool) {
+		list, err := catalog.Select([]string{"gocpu"})
+		if err != nil || d.Catalog == nil {
+			return 0, false
+		}
+		found := d.Catalog.Discover(ctx, list, catalog.Options{Threads: o.Threads, Timeout: o.Timeout}, func(catalog.Contender) {})
+		defer catalog.Close(found)
+		if found[0].Err != nil || len(found[0].Found.Devices) == 0 {
+			return 0, false
+		}
+		g.M, g.N, g.K, g.Sum = 1, 1, 1, false
+		task, err := found[0].Client.Prepare(ctx, found[0].Found.Devices[0], g, 1, func(bench.Tuning) {})
+		if err != nil {
+			return 0, false
+		}
+		defer task.Close()
+		peak := task.Facts().Peak
+		if peak == nil {
+			return 0, false
+		}
+		return *peak, true
+	}
+}
+
+// Bound says of lanes, whose products are known, what they cannot be faster than: a GPU
+// than what its maker publishes, a CPU than the peak that gpuplay measures on it.
+func Bound(lanes []bench.Lane) {
+	for i := range lanes {
+		l := &lanes[i]
+		switch l.Device.Kind {
+		case hardware.GPU:
+			if flops, _, ok := hardware.PublishedPeak(l.Device.Name, string(l.GEMM.In), string(l.GEMM.Acc)); ok {
+				l.Published = &flops
+			} else {
+				l.Note = "no published peak of this GPU is known here: nothing bounds the figure"
+			}
+		case hardware.CPU:
+			l.Bounded = bounded(l.GEMM.In)
+		}
+	}
+}
+
+// bounded reports whether gpuplay's own kernels use the fastest instructions that this
+// CPU has for a type, on all of its cores. They do not use a matrix unit (AMX, Apple's)
+// nor float16 arithmetic, and leave the slower cores of a hybrid CPU alone.
+func bounded(d matrix.DType) bool {
+	if runtime.GOARCH != "amd64" || len(topology.Read().Kinds) > 1 {
+		return false
+	}
+	switch d {
+	case matrix.Float32, matrix.Float64:
+		return true
+	case matrix.BFloat16:
+		return !cpuid.CPU.Supports(cpuid.AMXBF16)
+	case matrix.Int8:
+		return !cpuid.CPU.Supports(cpuid.AMXINT8)
+	}
+	return false
 }
 
 // Start starts engines side by side and notes what became of each.

@@ -137,6 +137,7 @@ func Compare(r, base *Result, m Metric) measure.Comparison {
 		differ(x.Facts.Device.Kind == hardware.SoftwareGPU, "%s is a software GPU: a CPU does its work", name)
 		differ(x.Has(measure.NotOnGPU), "nothing ran on the GPU")
 		differ(x.Error != nil, "%s did not finish", name)
+		differ(x.Has(measure.Interrupted), "%s was interrupted", name)
 		differ(x.Error == nil && x.Check != nil && !x.Check.Passed, "%s failed the check", name)
 	}
 	differ(r.Check == nil && r.Error == nil && base.Error == nil, "nothing was checked")
@@ -148,6 +149,7 @@ func Compare(r, base *Result, m Metric) measure.Comparison {
 		differ(a != b, "%d tokens generated against %d", a, b)
 	case m == Prompting:
 		differ(a != b, "prompts of %d tokens against %d", a, b)
+		differ(r.short() || base.short(), "no long prompts")
 	}
 	c.Ratio = ratio(r, base, m)
 	return c
@@ -171,6 +173,13 @@ func (r *Result) work(m Metric) int {
 		}
 	}
 	return n
+}
+
+// short reports whether the prompts that were timed are the one that was given, or may
+// be: a few tokens fill no batch, so that their time says nothing about the speed of
+// prompts, even where all lanes read the same ones.
+func (r *Result) short() bool {
+	return r.Filler == 0 || r.Shown != nil && r.work(Prompting) == r.Shown.PromptTokens && r.Shown.PromptTokens < r.Filler
 }
 
 func ratio(r, base *Result, m Metric) stats.Interval {

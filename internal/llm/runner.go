@@ -3,6 +3,7 @@ package llm
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/event"
@@ -61,8 +62,7 @@ type entry struct {
 	result  *Result
 }
 
-// Run measures a model on lanes; the first lane that works is what the others are
-// checked against. Every lane has a result; whatever fails or is interrupted keeps
+// Run measures a model on lanes and checks the answers of all against the CPU's. Every lane has a result; whatever fails or is interrupted keeps
 // what was measured before.
 func (r *Runner) Run(ctx context.Context, m model.Model, lanes []Contender, p Plan) []*Result {
 	list := make([]*entry, len(lanes))
@@ -154,7 +154,11 @@ var fillers = []int{128, 32, 0}
 // answer took: shorter long prompts, then none, then fewer rounds.
 func (e *entry) trim() {
 	g := e.result.Shown
-	if e.result.Error != nil || g == nil || g.PromptTokens == 0 {
+	if e.result.Error != nil || g == nil {
+		return
+	}
+	e.result.Filler = e.plan.Filler
+	if g.PromptTokens == 0 { // what a token of a prompt takes is not known
 		return
 	}
 	cost := func(filler, rounds int) time.Duration {
@@ -229,16 +233,15 @@ func (r *Runner) round(ctx context.Context, e *entry, cold bool) {
 	r.Sink.Emit(e.ID, s)
 }
 
-// check compares every lane's first answer with that of the first lane that has
-// one, which on all machines but one without a working CPU lane is the CPU's.
+// check compares every lane's first answer with the CPU's, wherever in the list that
+// lane is.
 func check(list []*entry) {
-	var base *entry
+	list = slices.DeleteFunc(slices.Clone(list), func(e *entry) bool {
+		return e.result.Shown == nil || len(e.result.Shown.Sequence) == 0
+	})
+	base := authority(list)
 	for _, e := range list {
-		if e.result.Shown == nil || len(e.result.Shown.Sequence) == 0 {
-			continue
-		}
-		if base == nil {
-			base = e
+		if e == base {
 			continue
 		}
 		e.result.Check = Agree(base.Name, base.result.Shown.Sequence, e.result.Shown.Sequence)
@@ -246,6 +249,26 @@ func check(list []*entry) {
 			base.result.Check = &Check{Base: base.Name, Agree: len(base.result.Shown.Sequence), Of: len(base.result.Shown.Sequence), Passed: true}
 		}
 	}
+}
+
+// authority returns the lane whose probabilities decide: the CPU's, whose arithmetic
+// is the least likely to be wrong. Where none has answered that was meant for the CPU,
+// a lane that lost its GPU will do, and on a machine without either, the first.
+func authority(list []*entry) *entry {
+	var second *entry
+	for _, e := range list {
+		switch {
+		case e.result.Facts.Device.Kind != hardware.CPU:
+		case !e.result.OnGPU():
+			return e
+		case second == nil:
+			second = e
+		}
+	}
+	if second == nil && len(list) > 0 {
+		second = list[0]
+	}
+	return second
 }
 
 // judge adds the warnings that follow from what was measured.

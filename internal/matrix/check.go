@@ -14,6 +14,7 @@ type Problem struct {
 	In             DType
 	TransA, TransB bool
 	Seed           uint64
+	Set            int // of operands: 0 or 1
 }
 
 // A Reference holds the products of the correct C with a few vectors, computed in
@@ -22,6 +23,7 @@ type Problem struct {
 type Reference struct {
 	p       Problem
 	vectors [][]float64
+	bx, bxx [][]float64 // what all sets share: B·x, and the same of the squares
 	want    [][]float64
 	scale   [][]float64
 }
@@ -63,9 +65,23 @@ func NewReference(ctx context.Context, p Problem) (*Reference, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := NewStream(p.Seed, A, p.In)
+	r.bx, r.bxx = bx, bxx
+	return r, r.multiply(ctx)
+}
+
+// Other returns the reference for another set of operands, which shares B.
+func (r *Reference) Other(ctx context.Context, set int) (*Reference, error) {
+	o := &Reference{p: r.p, vectors: r.vectors, bx: r.bx, bxx: r.bxx}
+	o.p.Set = set
+	return o, o.multiply(ctx)
+}
+
+// multiply completes the reference with A·(B·x).
+func (r *Reference) multiply(ctx context.Context) error {
+	p, bx, bxx := r.p, r.bx, r.bxx
+	a := NewStream(p.Seed, OfA(p.Set), p.In)
 	r.want, r.scale = grid(len(r.vectors), p.M), grid(len(r.vectors), p.M)
-	err = parallel(ctx, p.M, func(row int) {
+	return parallel(ctx, p.M, func(row int) {
 		i, step := row*p.K, 1
 		if p.TransA {
 			i, step = row, p.M
@@ -82,7 +98,6 @@ func NewReference(ctx context.Context, p Problem) (*Reference, error) {
 		r.want[0][row], r.scale[0][row] = y0, math.Sqrt(s0)
 		r.want[1][row], r.scale[1][row] = y1, math.Sqrt(s1)
 	})
-	return r, err
 }
 
 func grid(rows, cols int) [][]float64 {
@@ -193,7 +208,7 @@ func (r *Reference) Check(y [][]float64, acc, out DType) (Check, error) {
 	if out.Integer() { // no shortcut is known that makes integers inexact
 		return c, nil
 	}
-	c.Arithmetic = r.p.shortCut(asked, worst, middle(errors))
+	c.Arithmetic = r.p.shortCut(asked, worst, middle(errors), y[len(y)-1])
 	return c, nil
 }
 
@@ -201,11 +216,16 @@ func (r *Reference) Check(y [][]float64, acc, out DType) (Check, error) {
 // median of the errors seen, provided that it explains the worst one too. A
 // shortcut affects every row alike: a product that is mostly right and has some
 // wrong elements matches none.
-func (p Problem) shortCut(asked arithmetic, worst, middle float64) string {
+// A shortcut with a C of a narrower type does not match elements, those of the column
+// that was picked, that this type does not have.
+func (p Problem) shortCut(asked arithmetic, worst, middle float64, elements []float64) string {
 	name, nearest := "", math.Log(8) // neighbours in the list differ by factors of eight
 	for _, s := range shortCuts {
 		if asked.out.Unit() > s.out.Unit() {
 			s.out = asked.out
+		}
+		if s.out.Unit() > asked.out.Unit() && slices.ContainsFunc(elements, func(x float64) bool { return s.out.Round(x) != x }) {
+			continue
 		}
 		far := math.Abs(math.Log(middle / p.typical(s)))
 		if far < nearest && p.typical(s) > p.typical(asked) && worst <= p.bound(s) {

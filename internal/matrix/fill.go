@@ -6,7 +6,21 @@ type Operand uint64
 const (
 	A Operand = iota
 	B
+	// OtherA is A of the second set of operands, which shares B with the first: two
+	// products of the same shapes with nothing in common show a C that is stale.
+	OtherA
 )
+
+// Sets is how many sets of operands there are.
+const Sets = 2
+
+// OfA returns which operand is A in a set.
+func OfA(set int) Operand {
+	if set == 0 {
+		return A
+	}
+	return OtherA
+}
 
 // A Stream yields the elements of one operand. Element i, counted row by row in
 // memory, depends only on the seed, the operand and i, so that any process can

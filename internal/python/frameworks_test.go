@@ -143,7 +143,7 @@ func namesTraps(t *testing.T, c *worker.Client, d hardware.Device, threads int, 
 
 func checked(t *testing.T, task bench.Task, g bench.GEMM) matrix.Check {
 	t.Helper()
-	if _, err := task.Run(limit(t), 1); err != nil {
+	if _, err := task.Run(limit(t), 1, 0); err != nil {
 		t.Fatal(err)
 	}
 	ref, err := matrix.NewReference(limit(t), matrix.Problem{M: g.M, N: g.N, K: g.K, In: g.In, Seed: 1})
@@ -166,7 +166,7 @@ func computesAll(t *testing.T, c *worker.Client, d hardware.Device) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := task.Run(limit(t), n); err != nil {
+		if _, err := task.Run(limit(t), n, 1); err != nil {
 			t.Fatal(err)
 		}
 		y, err := task.MulVec(limit(t), []float64{1})

@@ -75,8 +75,14 @@ class Task:
     def facts(self):
         return {"notes": [], **({"peak": float("nan")} if self.seed == 15 else {})}
 
+    def ready(self, which):
+        pass
+
     def run(self, n):
         os.write(1, b'{"id": 3, "result": {}}\nno newline')
+
+    def device_ns(self):
+        return None
 
     def mulvec(self, x):
         y = array.array("d", bytes(8 * self.m))
@@ -111,7 +117,7 @@ func TestPythonSpeaksTheProtocol(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s, err := task.Run(limit(t), 3); err != nil || s.Iters != 3 {
+	if s, err := task.Run(limit(t), 3, 1); err != nil || s.Iters != 3 {
 		t.Errorf("sample %+v, %v", s, err)
 	}
 	for range 2 {
@@ -154,19 +160,22 @@ func TestPythonRefuses(t *testing.T) {
 	const prepare = `{"id":2,"op":"prepare","args":{"device":"one","seed":1,"gemm":{"m":1,"n":2,"k":1,"in":"float32","acc":"float32","out":"float32"}}}` + "\n"
 	for _, tt := range []struct{ requests, want string }{
 		{"garbage\n", "request is not understood"},
-		{`{"id":1,"op":"run","args":{"n":1}}` + "\n", `run came before hello`},
+		{`{"id":1,"op":"run","args":{"n":1,"set":0}}` + "\n", `run came before hello`},
 		{`{"id":1,"op":"hello","args":{"protocol":9}}` + "\n", "this worker speaks protocol 2, not 9"},
 		{`{"id":1,"op":"hello","args":{"protocol":2}}` + "\n", "hello without threads"},
 		{strings.Replace(hello, `{}`, `{"speed":9}`, 1), "torch has no option 'speed'"},
 		{hello + `{"id":2,"op":"dance","args":{}}` + "\n", `unknown operation 'dance'`},
 		{hello + `{"id":2,"op":"train","args":{"iters":1}}` + "\n", `unknown operation 'train'`},
-		{hello + `{"id":2,"op":"run","args":{"n":1}}` + "\n", `run without a prepared task`},
+		{hello + `{"id":2,"op":"run","args":{"n":1,"set":0}}` + "\n", `run without a prepared task`},
 		{hello + `{"id":2,"op":"prepare","args":{"device":"one","seed":1}}` + "\n", "prepare without gemm"},
 		{hello + prepare + prepare, "prepare while another task is open"},
 		{hello + prepare + `{"id":3,"op":"run","args":{}}` + "\n", "run without n"},
-		{hello + prepare + `{"id":3,"op":"run","args":{"n":1,"m":1}}` + "\n", "run has no argument 'm'"},
+		{hello + prepare + `{"id":3,"op":"run","args":{"n":1}}` + "\n", "run without set"},
+		{hello + prepare + `{"id":3,"op":"run","args":{"n":0,"set":0}}` + "\n", "run 0 times: want at least 1"},
+		{hello + prepare + `{"id":3,"op":"run","args":{"n":1,"set":2}}` + "\n", "set 2 of operands: there are 2"},
+		{hello + prepare + `{"id":3,"op":"run","args":{"n":1,"set":0,"m":1}}` + "\n", "run has no argument 'm'"},
 		{hello + prepare + `{"id":3,"op":"run","args":[1]}` + "\n", "the arguments of run are not understood"},
-		{hello + prepare + `{"id":3,"op":"run","args":{"n":1},"bytes":3}` + "\nabc", "3 bytes follow run where there must be 0"},
+		{hello + prepare + `{"id":3,"op":"run","args":{"n":1,"set":0},"bytes":3}` + "\nabc", "3 bytes follow run where there must be 0"},
 		{hello + prepare + `{"id":3,"op":"mulvec","args":{},"bytes":3}` + "\nabc", "3 bytes follow mulvec where there must be 16"},
 		{hello + prepare + `{"id":3,"op":"mulvec","args":{},"bytes":1e3}` + "\n", "1000.0 is no number of bytes"},
 	} {

@@ -104,8 +104,12 @@ class Task:
         self.options = {"transpose_a": gemm.get("trans_a", False), "transpose_b": gemm.get("trans_b", False)}
         if dtype == tf.int8:
             self.options["output_type"] = tf.int32
-        self.a, self.b = (self.upload(numpy_fill(seed, i, shape, gemm["in"]), dtype) for i, shape in enumerate(shapes(gemm)))
-        self.c = None
+        if tf.config.get_soft_device_placement():
+            raise Failure("internal", f"TensorFlow would compute on the CPU what {self.place} cannot, and not say so")
+        shape_a, shape_b = shapes(gemm)
+        self.all_a = [self.upload(numpy_fill(seed, operand, shape_a, gemm["in"]), dtype) for operand in A_OF_SET]
+        self.b = self.upload(numpy_fill(seed, 1, shape_b, gemm["in"]), dtype)
+        self.a = self.c = None
 
     def upload(self, matrix, dtype):
         with tf.device("CPU:0"):
@@ -120,13 +124,27 @@ class Task:
             facts["threads"] = tf.config.threading.get_intra_op_parallelism_threads() or int(default)
         return facts
 
+    def wait(self, matrix):
+        """Brings an element to the host, which waits until the matrix is complete: a
+        device works in order."""
+        with tf.device(self.place):
+            matrix[:1, :1].numpy()
+
+    def ready(self, which):
+        self.a, self.c = self.all_a[which], None  # each product makes its own C
+        self.wait(self.a)
+        self.wait(self.b)
+
     def run(self, n):
         with tf.device(self.place):
             for _ in range(n):
                 self.c = tf.linalg.matmul(self.a, self.b, **self.options)
                 if self.sum:
                     tf.reduce_sum(self.c).numpy()
-            self.c[:1, :1].numpy()  # waits: a device works in order
+            self.wait(self.c)
+
+    def device_ns(self):
+        return None
 
     def mulvec(self, x):
         for seen in (self.c.device, self.c.backing_device):
@@ -135,5 +153,5 @@ class Task:
         return numpy_mulvec(self.c.numpy(), x)
 
     def close(self):
-        self.a = self.b = self.c = None
+        self.a = self.all_a = self.b = self.c = None
         gc.collect()

@@ -82,6 +82,15 @@ def intel_address(uuid, product):
     return f"{int.from_bytes(raw[6:8], 'little'):04x}:{raw[8]:02x}:{raw[9]:02x}.{raw[10]}"
 
 
+def synchronize(device):
+    """Waits until a device has finished. Unless it is told which one, PyTorch waits for
+    the current device, which need not be the one that computes."""
+    if device.type in ("cuda", "xpu"):
+        getattr(torch, device.type).synchronize(device)
+    elif device.type != "cpu":  # MPS, of which there is one
+        getattr(torch, device.type).synchronize()
+
+
 def signed(z):
     """A 64-bit pattern as int64, the type that has wrapping multiplication."""
     return z - (1 << 64) if z >= 1 << 63 else z
@@ -139,13 +148,19 @@ class Task:
             self.notes += switch_notes({"PYTORCH_ENABLE_MPS_FALLBACK": (("0",), "what MPS lacks runs on the CPU")}, os.environ)
         if self.device.type == "cpu" and dtype == torch.float16:
             self.notes.append("float16 is slow in PyTorch on CPUs without float16 arithmetic")
+        if self.device.type in ("cuda", "xpu"):  # or each product switches to the device and back
+            getattr(torch, self.device.type).set_device(self.device)
         shape_a, shape_b = shapes(gemm)
-        self.a = fill(seed, 0, shape_a, dtype).to(self.device)
-        self.b = fill(seed, 1, shape_b, dtype).to(self.device)
-        self.left = self.a.t() if gemm.get("trans_a") else self.a
-        self.right = self.b.t() if gemm.get("trans_b") else self.b
+        all_a = [fill(seed, operand, shape_a, dtype).to(self.device) for operand in A_OF_SET]
+        b = fill(seed, 1, shape_b, dtype).to(self.device)
+        self.lefts = [a.t() if gemm.get("trans_a") else a for a in all_a]
+        self.left, self.right = None, b.t() if gemm.get("trans_b") else b
         self.c = torch.empty(self.m, self.n, dtype=torch.int32 if dtype == torch.int8 else dtype, device=self.device)
-        self.synchronize()
+        self.poison = POISON if dtype == torch.int8 else float("nan")
+        self.stream = self.before = self.after = None  # of CUDA, whose clock is read
+        if self.device.type == "cuda" and not self.sum:
+            self.stream = torch.cuda.current_stream(self.device)
+        synchronize(self.device)
 
     def check_int8(self, gemm):
         """_int_mm is PyTorch's only product of int8 with int32 sums."""
@@ -160,32 +175,37 @@ class Task:
             facts["threads"] = torch.get_num_threads()
         return facts
 
-    def synchronize(self):
-        if self.device.type != "cpu":
-            getattr(torch, self.device.type).synchronize()
+    def ready(self, which):
+        self.left = self.lefts[which]
+        if self.sum:
+            self.c = None  # each product makes its own
+        else:
+            self.c.fill_(self.poison)
+        if self.stream:
+            self.before, self.after = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+            for event in (self.before, self.after):  # an event is made when it is first recorded
+                event.record(self.stream)
+        synchronize(self.device)
 
     def run(self, n):
         if self.sum:
             for _ in range(n):
                 self.c = self.product(self.left, self.right)
-                self.c.sum().item()
-            return None
-        if self.device.type != "cuda":
-            for _ in range(n):
-                self.product_into(self.left, self.right, out=self.c)
-            self.synchronize()
-            return None
-        before, after = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        with torch.cuda.device(self.device):
-            before.record()
-            for _ in range(n):
-                self.product_into(self.left, self.right, out=self.c)
-            after.record()
-            self.synchronize()
-        return int(before.elapsed_time(after) * 1e6)
+                self.c.sum().item()  # waits
+            return
+        if self.stream:
+            self.before.record(self.stream)
+        for _ in range(n):
+            self.product_into(self.left, self.right, out=self.c)
+        if self.stream:
+            self.after.record(self.stream)
+        synchronize(self.device)
+
+    def device_ns(self):
+        return int(self.before.elapsed_time(self.after) * 1e6) if self.stream else None
 
     def mulvec(self, x):
-        if self.c.device.type != self.device.type:
+        if (self.c.device.type, self.c.device.index or 0) != (self.device.type, self.device.index or 0):
             raise Failure("internal", f"the product is on {self.c.device}, not on {self.device}")
         x = torch.frombuffer(x, dtype=torch.float64)
         rows = max(1, (1 << 22) // self.n)  # at a time, to keep the float64 copy small
@@ -195,7 +215,7 @@ class Task:
         return y
 
     def close(self):
-        self.a = self.b = self.c = self.left = self.right = None
+        self.c = self.lefts = self.left = self.right = None
         gc.collect()
         if self.device.type in ("cuda", "mps", "xpu"):
             getattr(torch, self.device.type).empty_cache()

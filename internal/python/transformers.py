@@ -184,8 +184,7 @@ class Model:
                 loss.backward()
                 optimizer.step()
                 value = loss.item()  # waits for the device
-                if self.device.type != "cpu":
-                    getattr(torch, self.device.type).synchronize()
+                synchronize(self.device)
                 trained += count
                 training.iteration(value, s["lr"], count / (time.perf_counter() - start), trained)
             self.validate(training)

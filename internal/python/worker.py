@@ -7,8 +7,13 @@ computes products defines
     inventory(cpu, threads) -> {"devices": [...], "missing": [...]}
     Task(device_id, gemm, seed), with
         facts()      -> {"threads": ..., "notes": [...]}
-        run(n)       compute n times and wait until the device has finished;
-                     returns the device's own nanoseconds, or None
+        ready(which) select a set of operands, 0 or 1; see to it that the C of the
+                     last run cannot pass for the next one's, by filling it with
+                     poison or by dropping it; allocate what run needs; wait until
+                     the device has finished
+        run(n)       compute n times and wait until the device has finished, and
+                     nothing else: this is what the clock sees
+        device_ns()  what the latest run took by the device's own clock, or None
         mulvec(x)    y = C.x in float64; array('d') in and out
         close()
 
@@ -35,7 +40,7 @@ PROTOCOL = 2
 OPERATIONS = {
     "hello": ("protocol", "threads", "cpu", "options"),
     "prepare": ("device", "gemm", "seed"),
-    "run": ("n",),
+    "run": ("n", "set"),
     "mulvec": (),  # a frame with x is answered by a frame with C.x
     "load": ("device", "model", "adapter", "bits"),
     "generate": ("prompt", "chat", "filler", "tokens", "ignore_end", "candidates"),
@@ -246,8 +251,11 @@ def mix(z):
     return z ^ (z >> 31)
 
 
+A_OF_SET = (0, 2)  # the operand that is A in each set; all sets share B, operand 1
+
+
 def stream_key(seed, operand):
-    """The key of an operand's stream of elements; operand is 0 for A, 1 for B."""
+    """The key of an operand's stream of elements."""
     return mix((2 * seed + operand) & ((1 << 64) - 1))
 
 
@@ -297,17 +305,27 @@ def numpy_mulvec(c, x):
     return y
 
 
+# What a C of int32 is filled with before it is computed: no product has it in every
+# element. Floating-point types have NaN.
+POISON = 0x80808080 - (1 << 32)
+
+# After these no thread may be busy when the answer is sent.
+COMPUTING = ("hello", "prepare", "run", "mulvec", "load", "generate")
+
+
 def rest():
     """Wait until this process uses no CPU time: a library's threads spin for a
-    while after a call and would take their cores from the next lane."""
+    while after a call and would take their cores from the next lane. Returns whether
+    it has come to rest; a process that never does is not waited for."""
     window, limit = 0.005, time.monotonic() + 0.5
     before = time.process_time()
     while time.monotonic() < limit:
         time.sleep(window)
         now = time.process_time()
         if now - before < window / 5:
-            return
+            return True
         before = now
+    return False
 
 
 class Requests:
@@ -319,8 +337,9 @@ class Requests:
 
     def __init__(self, engine, framework):
         self.engine, self.framework = engine, framework
-        self.devices = None
+        self.devices = None  # by their ids
         self.threads = 0  # asked for
+        self.busy = False  # whether threads did not come to rest since the last sample
 
     def hello(self, protocol, threads, cpu, options):
         if options:
@@ -332,7 +351,7 @@ class Requests:
         for device in found["devices"]:
             if driver and device["api"] == "cuda":
                 device["versions"] = {**device["versions"], "driver": driver}
-        self.devices = {d["id"] for d in found["devices"]}
+        self.devices = {d["id"]: d for d in found["devices"]}
         gc.collect()
         gc.freeze()  # a framework's thousands of objects need no second look
         return {"protocol": PROTOCOL, "engine": self.engine, "capabilities": self.operations, **found}
@@ -394,8 +413,10 @@ class Requests:
                 answer = {"error": {"code": "out_of_memory", "message": f"out of memory: {first_line(e)}", "remedies": self.smaller}}
             else:
                 answer = {"error": {"code": "internal", "message": f"{type(e).__name__}: {first_line(e)}"}}
-        if request.get("op") in ("hello", "run", "generate"):
-            rest()
+        if request.get("op") in COMPUTING and not rest():
+            self.busy = True
+        if self.busy and request.get("op") == "run" and "result" in answer:
+            answer["result"]["busy"], self.busy = True, False
         return {"id": current, **answer}, frame_out if "result" in answer else b""
 
 
@@ -424,9 +445,14 @@ class Worker(Requests):
             raise Failure("invalid", f"{self.engine} has no device {device!r}")
         m, n, k = gemm["m"], gemm["n"], gemm["k"]
         width = {"float64": 8, "float32": 4, "int8": 1, "int32": 4}
-        operand = max(m * k, k * n) * width.get(gemm["in"], 2)
-        if max(operand, m * n * width.get(gemm["out"], 2)) > main_memory():  # many systems promise more than they have
+        a, b, c = m * k * width.get(gemm["in"], 2), k * n * width.get(gemm["in"], 2), m * n * width.get(gemm["out"], 2)
+        memory = main_memory()
+        if max(a, b, c) > memory:  # many systems promise more than they have
             raise Failure("out_of_memory", f"size {m}x{n}x{k}: one of its matrices is larger than this machine's memory", *self.smaller)
+        where = self.devices[device]
+        own = where.get("memory") or (memory if where["kind"] == "cpu" else None)  # None: the framework will notice
+        if own and len(A_OF_SET) * a + b + c > own:
+            raise Failure("out_of_memory", f"size {m}x{n}x{k}: its matrices, with A for each of {len(A_OF_SET)} sets, are larger than the memory of {where['name']}", *self.smaller)
         if min(m, n, k) < 1:
             raise Failure("invalid", f"size {m}x{n}x{k}: every dimension must be at least 1")
         self.task = self.framework["Task"](device, gemm, seed)
@@ -436,16 +462,20 @@ class Worker(Requests):
             facts["notes"] += thread_notes(facts["threads"], usable_cpus(), os.environ)
         return facts
 
-    def run(self, n):
+    def run(self, n, set):
         if n < 1:
             raise Failure("invalid", f"run {n} times: want at least 1")
+        if set not in range(len(A_OF_SET)):
+            raise Failure("invalid", f"set {set} of operands: there are {len(A_OF_SET)}")
+        self.task.ready(set)
         gc.disable()
         try:
             start = time.perf_counter_ns()
-            device = self.task.run(n)
+            self.task.run(n)
             wall = time.perf_counter_ns() - start
         finally:
             gc.enable()
+        device = self.task.device_ns()
         sample = {"iters": n, "wall_ns": wall}
         if device is not None:
             sample["device_ns"] = device

@@ -43,6 +43,8 @@ type envelope struct {
 }
 
 func (e envelope) run(k Kind) *Run {
+	// What they called cores are logical CPUs; which of them share a core they do not say.
+	e.Machine.Cores, e.Machine.CPUs = 0, e.Machine.Cores
 	return &Run{
 		Schema: Schema, Kind: k, Created: e.Created.UTC(), Program: e.Program, Command: e.Command, Machine: e.Machine,
 		Threads: e.Threads, Missing: e.NotRaced, Interrupted: e.Interrupted,

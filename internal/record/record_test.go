@@ -115,6 +115,9 @@ func TestOlderFilesSurvive(t *testing.T) {
 			if r.Schema != record.Schema {
 				t.Errorf("schema %q", r.Schema)
 			}
+			if r.Machine.Cores != 0 || r.Machine.CPUs < 1 {
+				t.Errorf("%d cores and %d CPUs: what those files call cores are logical CPUs", r.Machine.Cores, r.Machine.CPUs)
+			}
 			lanes := map[string]bool{}
 			for _, x := range r.Results {
 				if x.Lane == "" || lanes[x.Lane] && r.Kind != record.Sweep {

@@ -31,7 +31,7 @@ func cpuTable(w io.Writer, r *record.Run, s Style) error {
 	if c == nil {
 		c = &record.CPU{}
 	}
-	p.title(fmt.Sprintf("%s, %d CPUs", r.Machine.CPU, r.Machine.Cores), c.Kernels+" kernels", "measured in "+unit.Seconds(c.Elapsed.Round(10*time.Millisecond)))
+	p.title(judge.Processor(r, r.Machine.CPU), c.Kernels+" kernels", "measured in "+unit.Seconds(c.Elapsed.Round(10*time.Millisecond)))
 	counts := judge.ThreadCounts(c)
 	for len(counts) > 1 && 2+cpuName+len(counts)*cpuCell > s.Width { // all threads say more than one
 		counts = counts[1:]

@@ -20,8 +20,10 @@ func TestOlderTablesAreTheSame(t *testing.T) {
 		"tokens.gpu": "tokens.gpu", "tokens.soft": "tokens.soft", "tokens.sweep": "tokens.layers", "tokens.none": "tokens.none",
 		"roofs.whole": "roofs", "roofs.interrupted": "roofs.interrupted", "gpu": "gpu", "int8": "int8", "sweep": "sweep", "sweep.crossing": "crossing",
 	} {
+		r := now[same]
+		r.Machine.CPUs, r.Machine.Cores = r.Machine.Cores, 0 // which CPUs share a core they do not say
 		for _, s := range styles {
-			if d := cmp.Diff(tableOf(t, now[same], s), tableOf(t, older[name], s)); d != "" {
+			if d := cmp.Diff(tableOf(t, r, s), tableOf(t, older[name], s)); d != "" {
 				t.Errorf("%s at %d columns (-now +older):\n%s", name, s.Width, d)
 			}
 		}

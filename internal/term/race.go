@@ -108,8 +108,8 @@ func byHardware(r *record.Run) []hardwareResults {
 	}
 	title := func(x *bench.Result) string {
 		d := x.Device
-		if d.Kind == hardware.CPU && r.Machine.Cores > 0 {
-			return fmt.Sprintf("%s, %d cores", d.Name, r.Machine.Cores)
+		if d.Kind == hardware.CPU && r.Machine.Processors() != "" {
+			return judge.Processor(r, d.Name)
 		}
 		for _, c := range r.Cards {
 			if d.Kind == hardware.GPU && d.Card != nil && c.Number == *d.Card && c.Name != "" {

@@ -61,7 +61,7 @@ func fromCPUID(sys *topology.System, cpus []int) Topology {
 		k.Name = kindName(i, len(t.Kinds))
 		k.Caches = cachesOf(k.Cores, all)
 		if cpus == nil {
-			k.Cores = nil
+			k.Count, k.Cores = len(k.Cores), nil
 			for j := range k.Caches {
 				k.Caches[j].Domains = nil
 			}

@@ -14,7 +14,7 @@ func read() Topology {
 	sys, err := cpuid.ScanTopology()
 	t := fromCPUID(sys, nil)             // its CPU numbers would be indices into the process's affinity mask
 	if err != nil && len(t.Kinds) == 1 { // extrapolated from one CPU
-		t.Kinds[0].CPUs = runtime.NumCPU()
+		t.Kinds[0].CPUs, t.Kinds[0].Count = runtime.NumCPU(), 0
 	}
 	return t
 }

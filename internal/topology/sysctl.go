@@ -30,6 +30,9 @@ func fromSysctl(number func(name string) (int, bool)) Topology {
 			continue
 		}
 		k := Kind{Name: kindName(i, len(prefixes)), CPUs: cpus}
+		if n, ok := number(prefix + "physicalcpu"); ok && n > 0 && n <= cpus {
+			k.Count = n
+		}
 		for level, name := range []string{"l1d", "l2", "l3"} {
 			size, ok := number(prefix + name + "cachesize")
 			if !ok || size <= 0 {

@@ -26,6 +26,7 @@ type Kind struct {
 	Name   string  `json:"name,omitempty"`   // performance or efficiency; empty where there is only one kind
 	CPUs   int     `json:"cpus"`             // logical CPUs that the process may use
 	Cores  [][]int `json:"cores,omitempty"`  // CPU numbers, core by core: CPUs of one core share its execution units. Absent where CPUs have no numbers (macOS)
+	Count  int     `json:"count,omitempty"`  // cores, where CPUs have no numbers; 0 where that is not known
 	Caches []Cache `json:"caches,omitempty"` // data caches, by level; caches of the same level but of different size are separate entries
 }
 
@@ -57,10 +58,33 @@ func (t Topology) Cores() int {
 	if len(t.Kinds) == 0 {
 		return 0
 	}
-	if n := len(t.Kinds[0].Cores); n > 0 {
+	if n := t.Kinds[0].physical(); n > 0 {
 		return n
 	}
 	return t.Kinds[0].CPUs
+}
+
+// Physical returns the number of cores of all kinds, each counted once however many
+// logical CPUs it has, and of those of the fastest kind; 0 where that is not known.
+func (t Topology) Physical() (all, fastest int) {
+	for i, k := range t.Kinds {
+		n := k.physical()
+		if n == 0 {
+			return 0, 0
+		}
+		if all += n; i == 0 {
+			fastest = n
+		}
+	}
+	return all, fastest
+}
+
+// physical returns the number of a kind's cores, 0 where it is not known.
+func (k Kind) physical() int {
+	if n := len(k.Cores); n > 0 {
+		return n
+	}
+	return k.Count
 }
 
 // CPUs returns the numbers of the logical CPUs in the order in which they should be

@@ -188,15 +188,17 @@ func TestSysctl(t *testing.T) {
 	}{
 		{"Apple M1", map[string]int{
 			"hw.nperflevels": 2, "hw.cachelinesize": 128,
-			"hw.perflevel0.logicalcpu": 4, "hw.perflevel0.l1dcachesize": 131072, "hw.perflevel0.l2cachesize": 12582912, "hw.perflevel0.cpusperl2": 4,
+			"hw.perflevel0.logicalcpu": 4, "hw.perflevel0.physicalcpu": 4, "hw.perflevel1.physicalcpu": 4, "hw.perflevel0.l1dcachesize": 131072, "hw.perflevel0.l2cachesize": 12582912, "hw.perflevel0.cpusperl2": 4,
 			"hw.perflevel1.logicalcpu": 4, "hw.perflevel1.l1dcachesize": 65536, "hw.perflevel1.l2cachesize": 4194304, "hw.perflevel1.cpusperl2": 4,
 		}, Topology{Kinds: []Kind{
-			{Name: "performance", CPUs: 4, Caches: []Cache{{Level: 1, Size: 128 << 10, Line: n(128)}, {Level: 2, Size: 12 << 20, Line: n(128), Shared: n(4)}}},
-			{Name: "efficiency", CPUs: 4, Caches: []Cache{{Level: 1, Size: 64 << 10, Line: n(128)}, {Level: 2, Size: 4 << 20, Line: n(128), Shared: n(4)}}},
+			{Name: "performance", CPUs: 4, Count: 4, Caches: []Cache{{Level: 1, Size: 128 << 10, Line: n(128)}, {Level: 2, Size: 12 << 20, Line: n(128), Shared: n(4)}}},
+			{Name: "efficiency", CPUs: 4, Count: 4, Caches: []Cache{{Level: 1, Size: 64 << 10, Line: n(128)}, {Level: 2, Size: 4 << 20, Line: n(128), Shared: n(4)}}},
 		}}},
 		{"Intel", map[string]int{"hw.logicalcpu": 8, "hw.cachelinesize": 64, "hw.l1dcachesize": 32768, "hw.l2cachesize": 262144, "hw.l3cachesize": 8388608},
 			Topology{Kinds: []Kind{{CPUs: 8, Caches: []Cache{
 				{Level: 1, Size: 32 << 10, Line: n(64)}, {Level: 2, Size: 256 << 10, Line: n(64)}, {Level: 3, Size: 8 << 20, Line: n(64)}}}}}},
+		{"Intel with hyper-threads", map[string]int{"hw.logicalcpu": 8, "hw.physicalcpu": 4}, Topology{Kinds: []Kind{{CPUs: 8, Count: 4}}}},
+		{"an impossible number", map[string]int{"hw.logicalcpu": 8, "hw.physicalcpu": 16}, Topology{Kinds: []Kind{{CPUs: 8}}}},
 		{"nothing told", nil, Topology{}},
 	} {
 		got := fromSysctl(func(name string) (int, bool) { v, ok := tt.numbers[name]; return v, ok })
@@ -225,13 +227,35 @@ func TestCPUID(t *testing.T) {
 		t.Error(diff)
 	}
 	for i := range want.Kinds {
-		want.Kinds[i].Cores = nil
+		want.Kinds[i].Count, want.Kinds[i].Cores = len(want.Kinds[i].Cores), nil
 		for j := range want.Kinds[i].Caches {
 			want.Kinds[i].Caches[j].Domains = nil
 		}
 	}
 	if diff := cmp.Diff(want, fromCPUID(sys, nil)); diff != "" {
 		t.Errorf("without numbers: %s", diff)
+	}
+}
+
+// Cores are counted once, however many logical CPUs they have.
+func TestPhysical(t *testing.T) {
+	for _, tt := range []struct {
+		name                string
+		kinds               []Kind
+		all, fastest, cores int
+	}{
+		{"hyper-threads", []Kind{{CPUs: 16, Cores: each(2, 0, 15)}}, 8, 8, 8},
+		{"none", []Kind{{CPUs: 4, Cores: each(1, 0, 3)}}, 4, 4, 4},
+		{"two kinds", []Kind{{CPUs: 12, Cores: each(2, 0, 11)}, {CPUs: 8, Cores: each(1, 12, 19)}}, 14, 6, 6},
+		{"no numbers", []Kind{{CPUs: 16, Count: 8}}, 8, 8, 8},
+		{"not known", []Kind{{CPUs: 16}}, 0, 0, 16},
+		{"one of two is not known", []Kind{{CPUs: 8, Count: 4}, {CPUs: 4}}, 0, 0, 4},
+		{"nothing", nil, 0, 0, 0},
+	} {
+		top := Topology{Kinds: tt.kinds}
+		if all, fastest := top.Physical(); all != tt.all || fastest != tt.fastest || top.Cores() != tt.cores {
+			t.Errorf("%s: %d cores, %d of the fastest kind, %d to use; want %d, %d, %d", tt.name, all, fastest, top.Cores(), tt.all, tt.fastest, tt.cores)
+		}
 	}
 }
 

@@ -203,11 +203,11 @@ var errClosed = fault.Errorf(fault.Invalid, "the task is closed")
 
 func (t *task) Facts() bench.Facts { return t.facts }
 
-func (t *task) Run(ctx context.Context, n int) (s bench.Sample, err error) {
+func (t *task) Run(ctx context.Context, n, set int) (s bench.Sample, err error) {
 	if t.child == nil {
 		return s, errClosed
 	}
-	got, err := ask(ctx, t.child, run, RunArgs{n}, exchange[None]{})
+	got, err := ask(ctx, t.child, run, RunArgs{n, set}, exchange[None]{})
 	if err != nil {
 		return s, err
 	}
@@ -215,7 +215,7 @@ func (t *task) Run(ctx context.Context, n int) (s bench.Sample, err error) {
 	if r.Iters != n || r.Wall <= 0 {
 		return s, fault.Errorf(fault.Internal, "worker reports %d products in %v where %d were asked for", r.Iters, r.Wall, n)
 	}
-	return bench.Sample{Iters: r.Iters, Wall: r.Wall, Device: r.Device}, nil
+	return bench.Sample{Iters: r.Iters, Wall: r.Wall, Device: r.Device, Busy: r.Busy}, nil
 }
 
 func (t *task) MulVec(ctx context.Context, x []float64) ([]float64, error) {

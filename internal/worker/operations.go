@@ -91,9 +91,11 @@ type PrepareArgs struct {
 	Seed   uint64     `json:"seed"`
 }
 
-// RunArgs say how many products are computed back to back.
+// RunArgs say how many products are computed in succession, and from which set of
+// operands.
 type RunArgs struct {
-	N int `json:"n"`
+	N   int `json:"n"`
+	Set int `json:"set"`
 }
 
 // A Timing is what a run took.
@@ -101,6 +103,7 @@ type Timing struct {
 	Iters  int            `json:"iters"`
 	Wall   time.Duration  `json:"wall_ns"`             // by the worker's clock, around the products alone
 	Device *time.Duration `json:"device_ns,omitempty"` // by the device's own clock; nil when it has none
+	Busy   bool           `json:"busy,omitempty"`      // the process was still using the CPU when its wait for that ended
 }
 
 // LoadArgs say which model is loaded and how.

@@ -49,7 +49,7 @@ func Serve(in io.Reader, out io.Writer, open func(Hello) (bench.Engine, error)) 
 // server keeps an engine and at most one task.
 type server struct {
 	open    func(Hello) (bench.Engine, error)
-	rest    func() // waits until no thread is busy any more
+	rest    func() bool // waits until no thread is busy any more
 	engine  bench.Engine
 	devices []hardware.Device
 	task    bench.Task
@@ -235,6 +235,7 @@ func (s *server) prepare(ctx context.Context, m message) (f bench.Facts, err err
 		if err != nil {
 			return f, err
 		}
+		s.rest()
 		s.task = task
 		s.columns.Store(int64(args.GEMM.N))
 		return task.Facts(), nil
@@ -247,9 +248,9 @@ func (s *server) run(ctx context.Context, m message) (t Timing, err error) {
 	if err != nil {
 		return t, err
 	}
-	sample, err := s.task.Run(ctx, args.N)
-	s.rest()
-	return Timing{sample.Iters, sample.Wall, sample.Device}, err
+	sample, err := s.task.Run(ctx, args.N, args.Set)
+	idle := s.rest()
+	return Timing{Iters: sample.Iters, Wall: sample.Wall, Device: sample.Device, Busy: !idle}, err
 }
 
 func (s *server) mulvec(ctx context.Context, m message) ([]byte, error) {
@@ -260,6 +261,7 @@ func (s *server) mulvec(ctx context.Context, m message) ([]byte, error) {
 		return nil, invalid("%d bytes are no x of %d elements, one for each column of C", m.Bytes, n)
 	}
 	y, err := s.task.MulVec(ctx, unpack(m.frame))
+	s.rest()
 	return pack(y), err
 }
 

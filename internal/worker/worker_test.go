@@ -129,7 +129,7 @@ type tallTask struct{ gemm bench.GEMM }
 
 func (tallTask) Facts() bench.Facts { return bench.Facts{} }
 func (tallTask) Close() error       { return nil }
-func (tallTask) Run(_ context.Context, n int) (bench.Sample, error) {
+func (tallTask) Run(_ context.Context, n, _ int) (bench.Sample, error) {
 	return bench.Sample{Iters: n, Wall: 1}, nil
 }
 
@@ -353,7 +353,7 @@ func work(ctx context.Context, c *Client) error {
 		return err
 	}
 	defer task.Close()
-	if _, err := task.Run(ctx, 1); err != nil {
+	if _, err := task.Run(ctx, 1, 0); err != nil {
 		return err
 	}
 	_, err = task.MulVec(ctx, []float64{1, math.Inf(1), math.NaN()})
@@ -451,7 +451,7 @@ func TestKilledWorkerIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	tk.(*task).child.kill()
-	_, err = tk.Run(ctx, 1)
+	_, err = tk.Run(ctx, 1, 0)
 	if !errors.Is(err, fault.Crashed) || !strings.HasPrefix(err.Error(), "was killed while computing") {
 		t.Errorf("error %v, want killed while computing", err)
 	}
@@ -471,12 +471,12 @@ func TestCancelKills(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := task.Run(limit(t), 1); err != nil {
+	if _, err := task.Run(limit(t), 1, 0); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(limit(t))
 	oneOf(c).trace = cancelAt{`→ {"id":4,"op":"run"`, cancel}
-	if _, err := task.Run(ctx, 1); !errors.Is(err, context.Canceled) {
+	if _, err := task.Run(ctx, 1, 0); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
 	}
 	task.Close()
@@ -543,7 +543,7 @@ func TestForeignResults(t *testing.T) {
 		p := newPeer(t)
 		go p.answers(1, tt.reply)
 		tk := &task{client: &Client{}, child: p.child, gemm: bench.Square(2, matrix.Float32)}
-		if _, err := tk.Run(limit(t), 1); !errors.Is(err, fault.Internal) || !strings.Contains(err.Error(), tt.says) {
+		if _, err := tk.Run(limit(t), 1, 0); !errors.Is(err, fault.Internal) || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: error %v, want %q", tt.reply, err, tt.says)
 		}
 	}
@@ -825,7 +825,7 @@ func scripted() bench.Engine {
 // serveAll has a server answer requests and returns what it says.
 func serveAll(t testing.TB, e bench.Engine, requests string) []response {
 	var out bytes.Buffer
-	s := &server{out: &out, rest: func() {}, open: func(Hello) (bench.Engine, error) { return e, nil }}
+	s := &server{out: &out, rest: func() bool { return true }, open: func(Hello) (bench.Engine, error) { return e, nil }}
 	messages := make(chan message)
 	go s.read(newWire(strings.NewReader(requests)), messages)
 	for m := range messages { // read one, answer one, as the protocol has it

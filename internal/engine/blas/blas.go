@@ -140,8 +140,10 @@ func check(lib *library, g bench.GEMM) error {
 		}
 	}
 	// Asked before allocating, because Go cannot survive a refusal.
-	if need, free := g.Bytes(), float64(host.Free()); free > 0 && need > free {
-		return fault.Errorf(fault.OutOfMemory, "three matrices of %s take %s: %s of memory is free", g.In, unit.Bytes(need), unit.Bytes(free)).
+	// There are two matrices A.
+	need, free := g.Footprint()+2*matrix.GuardBytes+3*lineBytes, float64(host.Free())
+	if free > 0 && need > free {
+		return fault.Errorf(fault.OutOfMemory, "four matrices of %s take %s: %s of memory is free", g.In, unit.Bytes(need), unit.Bytes(free)).
 			With(fault.Change("size", "a smaller {}"))
 	}
 	return nil

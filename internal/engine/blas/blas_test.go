@@ -102,7 +102,7 @@ func TestProducts(t *testing.T) {
 	})
 }
 
-// compare computes g over a C full of NaN, which must not shine through.
+// compare computes g from both sets of operands and compares every element.
 func compare(ctx context.Context, d hardware.Device, g bench.GEMM) error {
 	const seed = 7
 	task, err := shared().Prepare(ctx, d, g, seed, nil)
@@ -110,16 +110,19 @@ func compare(ctx context.Context, d hardware.Device, g bench.GEMM) error {
 		return err
 	}
 	defer task.Close()
-	switch t := task.(type) {
-	case *task32:
-		fillNaN(t.c)
-	case *task64:
-		fillNaN(t.c)
+	for _, set := range []int{0, 1, 1, 0} {
+		if _, err := task.Run(ctx, 2, set); err != nil {
+			return err
+		}
+		if err := compareElements(ctx, task, g, seed, set); err != nil {
+			return fmt.Errorf("set %d: %w", set, err)
+		}
 	}
-	if _, err := task.Run(ctx, 2); err != nil {
-		return err
-	}
-	a, b := matrix.NewStream(seed, matrix.A, g.In), matrix.NewStream(seed, matrix.B, g.In)
+	return nil
+}
+
+func compareElements(ctx context.Context, task bench.Task, g bench.GEMM, seed uint64, set int) error {
+	a, b := matrix.NewStream(seed, matrix.OfA(set), g.In), matrix.NewStream(seed, matrix.B, g.In)
 	for j := range g.N { // column j of C is C·e, with e all zeros but for a 1 at j
 		e := make([]float64, g.N)
 		e[j] = 1
@@ -147,16 +150,7 @@ func compare(ctx context.Context, d hardware.Device, g bench.GEMM) error {
 	return nil
 }
 
-type (
-	task32 = task[float32]
-	task64 = task[float64]
-)
-
-func fillNaN[T element](s []T) {
-	for i := range s {
-		s[i] = T(math.NaN())
-	}
-}
+type task32 = task[float32]
 
 func TestThreads(t *testing.T) {
 	want := shared().options.Threads
@@ -301,10 +295,10 @@ func BenchmarkProduct(b *testing.B) {
 						b.Skip(err)
 					}
 					defer task.Close()
-					if _, err := task.Run(b.Context(), 3); err != nil {
+					if _, err := task.Run(b.Context(), 3, 0); err != nil {
 						b.Fatal(err)
 					}
-					s, err := task.Run(b.Context(), b.N)
+					s, err := task.Run(b.Context(), b.N, 0)
 					if err != nil {
 						b.Fatal(err)
 					}

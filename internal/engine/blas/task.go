@@ -3,6 +3,7 @@ package blas
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -20,37 +21,53 @@ type task[T element] struct {
 	thread   thread
 	lib      *library
 	gemm     bench.GEMM
-	a, b, c  []T
-	pin      runtime.Pinner        // of the operands, whose addresses multiply holds
-	multiply func(times int) error // nil when closed
+	a        []T // of the set that is computed from
+	spare    []T // A of the other set, which changes places with it
+	set      int // whose A is in a
+	b        []T
+	c        *matrix.Guarded[T]
+	pin      runtime.Pinner                         // of the operands, whose addresses multiply holds
+	multiply func(times int) error                  // nil when closed
+	sum      func(ctx context.Context, c []T) error // of the elements, after each product; nil if not asked
 	computed bool
 }
 
 func prepare[T element](ctx context.Context, th thread, lib *library, g bench.GEMM, seed uint64) (*task[T], error) {
 	t := &task[T]{
 		thread: th, lib: lib, gemm: g,
-		a: aligned[T](g.M * g.K), b: aligned[T](g.K * g.N), c: aligned[T](g.M * g.N),
+		a: aligned[T](g.M * g.K), spare: aligned[T](g.M * g.K), b: aligned[T](g.K * g.N), c: matrix.NewGuarded[T](g.M * g.N),
 	}
-	if err := fill(ctx, t.a, matrix.NewStream(seed, matrix.A, g.In)); err != nil {
-		return nil, err
+	if g.Sum {
+		t.sum = func(ctx context.Context, c []T) error {
+			_, err := matrix.Sum(ctx, c, wide)
+			return err
+		}
 	}
-	if err := fill(ctx, t.b, matrix.NewStream(seed, matrix.B, g.In)); err != nil {
-		return nil, err
+	for _, operand := range []struct {
+		of       matrix.Operand
+		elements []T
+	}{{matrix.OfA(0), t.a}, {matrix.OfA(1), t.spare}, {matrix.B, t.b}} {
+		if err := fill(ctx, operand.elements, matrix.NewStream(seed, operand.of, g.In)); err != nil {
+			return nil, err
+		}
 	}
-	t.pin.Pin(&t.a[0])
-	t.pin.Pin(&t.b[0])
-	t.pin.Pin(&t.c[0])
-	t.multiply = lib.products[g.In](g, unsafe.Pointer(&t.a[0]), unsafe.Pointer(&t.b[0]), unsafe.Pointer(&t.c[0]))
+	a, b, c := &t.a[0], &t.b[0], &t.c.Elements[0]
+	t.pin.Pin(a)
+	t.pin.Pin(b)
+	t.pin.Pin(c)
+	t.multiply = lib.products[g.In](g, unsafe.Pointer(a), unsafe.Pointer(b), unsafe.Pointer(c))
 	return t, nil
 }
+
+// lineBytes is a cache line.
+const lineBytes = 64
 
 // aligned returns n zeros that begin at a cache line, as the widest vectors
 // like it.
 func aligned[T element](n int) []T {
-	const line = 64
 	size := int(unsafe.Sizeof(T(0)))
-	s := make([]T, n+line/size)
-	skip := (line - int(uintptr(unsafe.Pointer(&s[0]))%line)) % line / size
+	s := make([]T, n+lineBytes/size)
+	skip := (lineBytes - int(uintptr(unsafe.Pointer(&s[0]))%lineBytes)) % lineBytes / size
 	return s[skip:][:n:n]
 }
 
@@ -73,31 +90,23 @@ func (t *task[T]) Facts() bench.Facts {
 
 // Run computes C n times, in few calls of C. One that has begun cannot be
 // cancelled.
-func (t *task[T]) Run(ctx context.Context, n int) (bench.Sample, error) {
+func (t *task[T]) Run(ctx context.Context, n, set int) (bench.Sample, error) {
 	if n < 1 {
-		return bench.Sample{}, &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("%d runs: must be 1 or more", n)}
+		return bench.Sample{}, fault.Errorf(fault.Invalid, "%d runs: must be 1 or more", n)
+	}
+	if set < 0 || set >= matrix.Sets {
+		return bench.Sample{}, fault.Errorf(fault.Invalid, "no operands %d: there are %d sets", set, matrix.Sets)
 	}
 	var wall time.Duration
 	err := t.do(ctx, func() error {
-		start := time.Now()
-		for left, some := n, t.together(); left > 0; left -= some {
-			some = min(some, left)
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if err := t.multiply(some); err != nil {
-				return err
-			}
-			if !t.gemm.Sum {
-				continue
-			}
-			if _, err := matrix.Sum(ctx, t.c, wide); err != nil {
-				return err
-			}
+		if err := t.ready(ctx, set); err != nil {
+			return err
 		}
+		start := time.Now()
+		err := t.products(ctx, n)
 		wall = time.Since(start)
-		t.computed = true
-		return nil
+		t.computed = err == nil
+		return err
 	})
 	if err != nil {
 		return bench.Sample{}, err
@@ -105,16 +114,48 @@ func (t *task[T]) Run(ctx context.Context, n int) (bench.Sample, error) {
 	return bench.Sample{Iters: n, Wall: wall}, nil
 }
 
+// ready puts A of a set in its place and NaN into C, which a library must not let shine
+// through, nor leave there. Both sets are read from the same address: a result that a
+// library remembers by address belongs to the other set.
+func (t *task[T]) ready(ctx context.Context, set int) error {
+	if set != t.set {
+		matrix.Swap(t.a, t.spare)
+		t.set = set
+	}
+	t.computed = false
+	return matrix.Poison(ctx, t.c.Elements, T(math.NaN()))
+}
+
+// products computes C n times, each time with the sum of its elements if asked.
+func (t *task[T]) products(ctx context.Context, n int) error {
+	for left, some := n, t.together(); left > 0; left -= some {
+		some = min(some, left)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := t.multiply(some); err != nil {
+			return err
+		}
+		if t.sum == nil {
+			continue
+		}
+		if err := t.sum(ctx, t.c.Elements); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // together returns how many products one call of C computes: some hundredths of a
 // second's work, so that Ctrl-C is heeded in time.
 func (t *task[T]) together() int {
-	if t.gemm.Sum {
+	if t.sum != nil {
 		return 1
 	}
 	return max(1, int(1e9/t.gemm.FLOP()))
 }
 
-// MulVec returns C·x.
+// MulVec returns C·x, unless something was written beside C.
 func (t *task[T]) MulVec(ctx context.Context, x []float64) ([]float64, error) {
 	if len(x) != t.gemm.N {
 		return nil, &fault.Error{Code: fault.Invalid,
@@ -125,7 +166,10 @@ func (t *task[T]) MulVec(ctx context.Context, x []float64) ([]float64, error) {
 		if !t.computed {
 			return &fault.Error{Code: fault.Invalid, Message: "C·x: C has not been computed yet"}
 		}
-		y, err = matrix.MulVec(ctx, t.c, x, wide)
+		if side := t.c.Overwritten(); side != "" {
+			return fault.Errorf(fault.Wrong, "%s wrote %s of C", t.lib.kind.library, side)
+		}
+		y, err = matrix.MulVec(ctx, t.c.Elements, x, wide)
 		return err
 	})
 	return y, err
@@ -150,7 +194,7 @@ func (t *task[T]) Close() error {
 			return nil
 		}
 		t.pin.Unpin()
-		t.a, t.b, t.c, t.multiply = nil, nil, nil, nil
+		t.a, t.spare, t.b, t.c, t.multiply = nil, nil, nil, nil, nil
 		debug.FreeOSMemory() // so that the next task finds it free
 		return nil
 	})

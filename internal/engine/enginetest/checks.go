@@ -52,12 +52,17 @@ func (s *subject) samples(ctx context.Context) error {
 	}
 	defer task.Close()
 	for _, n := range []int{0, -1} {
-		if _, err := task.Run(ctx, n); !errors.Is(err, fault.Invalid) {
+		if _, err := task.Run(ctx, n, 0); !errors.Is(err, fault.Invalid) {
 			return fmt.Errorf("run of %d products: %v instead of %q", n, err, fault.Invalid)
 		}
 	}
+	for _, set := range []int{-1, matrix.Sets} {
+		if _, err := task.Run(ctx, 1, set); !errors.Is(err, fault.Invalid) {
+			return fmt.Errorf("run with set %d of operands: %v instead of %q", set, err, fault.Invalid)
+		}
+	}
 	for _, n := range []int{1, 5} {
-		got, err := task.Run(ctx, n)
+		got, err := task.Run(ctx, n, 0)
 		switch {
 		case err != nil:
 			return fmt.Errorf("run of %d products: %w", n, err)
@@ -87,10 +92,10 @@ func (s *subject) vectors(ctx context.Context) error {
 			return fmt.Errorf("mulvec with %d of %d elements: %v instead of %q", n, g.N, err, fault.Invalid)
 		}
 	}
-	if _, err := task.Run(ctx, 3); err != nil {
+	if _, err := task.Run(ctx, 3, 1); err != nil {
 		return err
 	}
-	return inspect(ctx, task, g, seed)
+	return inspect(ctx, task, g, seed, 1)
 }
 
 // refusals: what makes no sense is invalid, what there is no code for
@@ -207,7 +212,7 @@ func (s *subject) cancel(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := task.Run(over, 1); !errors.Is(err, context.Canceled) {
+	if _, err := task.Run(over, 1, 0); !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("run with a cancelled context: %v", err)
 	}
 	if err := task.Close(); err != nil {
@@ -219,7 +224,7 @@ func (s *subject) cancel(ctx context.Context) error {
 	middle, cancel := context.WithCancel(ctx)
 	defer cancel()
 	time.AfterFunc(untilCancelled, cancel)
-	if _, err := task.Run(middle, math.MaxInt32); !errors.Is(err, context.Canceled) {
+	if _, err := task.Run(middle, math.MaxInt32, 0); !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("run cancelled midway: %v", err)
 	}
 	_ = task.Close() // the process that held the task may be gone
@@ -232,7 +237,7 @@ func (s *subject) close(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := task.Run(ctx, 1); err != nil {
+	if _, err := task.Run(ctx, 1, 0); err != nil {
 		return err
 	}
 	for range 2 {
@@ -240,7 +245,7 @@ func (s *subject) close(ctx context.Context) error {
 			return fmt.Errorf("close: %w", err)
 		}
 	}
-	if _, err := task.Run(ctx, 1); err == nil {
+	if _, err := task.Run(ctx, 1, 0); err == nil {
 		return errors.New("run after close: done")
 	}
 	if _, err := task.MulVec(ctx, make([]float64, 8)); err == nil {
@@ -252,7 +257,7 @@ func (s *subject) close(ctx context.Context) error {
 // memory: what preparing takes, closing gives back.
 func (s *subject) memory(ctx context.Context) error {
 	const warm, rounds, slack = 4, 32, 8
-	g := s.square(512)
+	g := s.square(256)
 	var before uint64
 	for i := range warm + rounds {
 		if i == warm {
@@ -262,7 +267,7 @@ func (s *subject) memory(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		_, err = task.Run(ctx, 1)
+		_, err = task.Run(ctx, 1, 0)
 		if err := errors.Join(err, task.Close()); err != nil {
 			return err
 		}
@@ -292,7 +297,7 @@ func (s *subject) twoTasks(ctx context.Context) error {
 	if err := verify(ctx, tasks[1], gemms[1], 1); err != nil {
 		return err
 	}
-	if err := inspect(ctx, tasks[0], gemms[0], 0); err != nil {
+	if err := inspect(ctx, tasks[0], gemms[0], 0, 0); err != nil {
 		return fmt.Errorf("after another task's run: %w", err)
 	}
 	errs := make(chan error)

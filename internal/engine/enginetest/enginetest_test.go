@@ -66,16 +66,16 @@ func (m *mutant) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, s
 // A spoilt task.
 type spoilt struct {
 	bench.Task
-	run    func(ctx context.Context, n int) (bench.Sample, error)
+	run    func(ctx context.Context, n, set int) (bench.Sample, error)
 	mulVec func(ctx context.Context, x []float64) ([]float64, error)
 	close  func() error
 }
 
-func (s spoilt) Run(ctx context.Context, n int) (bench.Sample, error) {
+func (s spoilt) Run(ctx context.Context, n, set int) (bench.Sample, error) {
 	if s.run != nil {
-		return s.run(ctx, n)
+		return s.run(ctx, n, set)
 	}
-	return s.Task.Run(ctx, n)
+	return s.Task.Run(ctx, n, set)
 }
 
 func (s spoilt) MulVec(ctx context.Context, x []float64) ([]float64, error) {
@@ -108,8 +108,8 @@ func TestMutantsAreCaught(t *testing.T) {
 	sample := func(change func(s *bench.Sample)) func(*mutant) {
 		return func(m *mutant) {
 			m.task = func(task bench.Task, _ bench.GEMM) bench.Task {
-				return spoilt{Task: task, run: func(ctx context.Context, n int) (bench.Sample, error) {
-					s, err := task.Run(ctx, n)
+				return spoilt{Task: task, run: func(ctx context.Context, n, set int) (bench.Sample, error) {
+					s, err := task.Run(ctx, n, set)
 					if err == nil {
 						change(&s)
 					}
@@ -167,7 +167,7 @@ func TestMutantsAreCaught(t *testing.T) {
 		{"device time of 0", "run", sample(func(s *bench.Sample) { d := time.Duration(0); s.Device = &d })},
 		{"runs 0 products", "run", func(m *mutant) {
 			m.task = func(task bench.Task, _ bench.GEMM) bench.Task {
-				return spoilt{Task: task, run: func(ctx context.Context, n int) (bench.Sample, error) { return task.Run(ctx, max(n, 1)) }}
+				return spoilt{Task: task, run: func(ctx context.Context, n, set int) (bench.Sample, error) { return task.Run(ctx, max(n, 1), set) }}
 			}
 		}},
 		{"reads beyond x", "mulvec", func(m *mutant) {
@@ -180,9 +180,9 @@ func TestMutantsAreCaught(t *testing.T) {
 		{"adds three products up", "mulvec", func(m *mutant) {
 			m.task = func(task bench.Task, _ bench.GEMM) bench.Task {
 				products := 0
-				return spoilt{Task: task, run: func(ctx context.Context, n int) (bench.Sample, error) {
+				return spoilt{Task: task, run: func(ctx context.Context, n, set int) (bench.Sample, error) {
 					products = n
-					return task.Run(ctx, n)
+					return task.Run(ctx, n, set)
 				}, mulVec: func(ctx context.Context, x []float64) ([]float64, error) {
 					y, err := task.MulVec(ctx, x)
 					for i := range y {
@@ -200,16 +200,16 @@ func TestMutantsAreCaught(t *testing.T) {
 		{"tunes behind its back", "tuning", func(m *mutant) {
 			m.prepare = func(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
 				task, err := m.Engine.Prepare(ctx, d, g, seed, func(bench.Tuning) {})
-				return spoilt{Task: task, run: func(ctx context.Context, n int) (bench.Sample, error) {
+				return spoilt{Task: task, run: func(ctx context.Context, n, set int) (bench.Sample, error) {
 					tell(bench.Tuning{Done: 1, Variant: "late"})
-					return task.Run(ctx, n)
+					return task.Run(ctx, n, set)
 				}}, err
 			}
 		}},
 		{"ends with Prepare's context", "prepared", func(m *mutant) {
 			m.prepare = func(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
 				task, err := m.Engine.Prepare(ctx, d, g, seed, tell)
-				return spoilt{Task: task, run: func(_ context.Context, n int) (bench.Sample, error) { return task.Run(ctx, n) }}, err
+				return spoilt{Task: task, run: func(_ context.Context, n, set int) (bench.Sample, error) { return task.Run(ctx, n, set) }}, err
 			}
 		}},
 		{"prepares when cancelled", "cancel", func(m *mutant) {
@@ -219,20 +219,20 @@ func TestMutantsAreCaught(t *testing.T) {
 		}},
 		{"runs when cancelled", "cancel", func(m *mutant) {
 			m.task = func(task bench.Task, _ bench.GEMM) bench.Task {
-				return spoilt{Task: task, run: func(_ context.Context, n int) (bench.Sample, error) {
-					return task.Run(context.Background(), min(n, 1000))
+				return spoilt{Task: task, run: func(_ context.Context, n, set int) (bench.Sample, error) {
+					return task.Run(context.Background(), min(n, 1000), set)
 				}}
 			}
 		}},
 		{"looks at its context once", "cancel", func(m *mutant) {
 			m.task = func(task bench.Task, _ bench.GEMM) bench.Task {
-				return spoilt{Task: task, run: func(ctx context.Context, n int) (bench.Sample, error) { return task.Run(ctx, min(n, 1000)) }}
+				return spoilt{Task: task, run: func(ctx context.Context, n, set int) (bench.Sample, error) { return task.Run(ctx, min(n, 1000), set) }}
 			}
 		}},
 		{"calls a cancel internal", "cancel", func(m *mutant) {
 			m.task = func(task bench.Task, _ bench.GEMM) bench.Task {
-				return spoilt{Task: task, run: func(ctx context.Context, n int) (bench.Sample, error) {
-					s, err := task.Run(ctx, n)
+				return spoilt{Task: task, run: func(ctx context.Context, n, set int) (bench.Sample, error) {
+					s, err := task.Run(ctx, n, set)
 					if err != nil {
 						err = &fault.Error{Code: fault.Internal, Message: err.Error()}
 					}
@@ -265,19 +265,19 @@ func TestMutantsAreCaught(t *testing.T) {
 		{"one C for all tasks", "two tasks", func(m *mutant) {
 			var latest bench.Task
 			m.task = func(task bench.Task, g bench.GEMM) bench.Task {
-				return spoilt{Task: task, run: func(ctx context.Context, n int) (bench.Sample, error) {
+				return spoilt{Task: task, run: func(ctx context.Context, n, set int) (bench.Sample, error) {
 					latest = task
-					return task.Run(ctx, n)
+					return task.Run(ctx, n, set)
 				}, mulVec: func(ctx context.Context, x []float64) ([]float64, error) { return latest.MulVec(ctx, x) }}
 			}
 		}},
 		{"breaks on Sum", "sum", func(m *mutant) {
 			m.task = func(task bench.Task, g bench.GEMM) bench.Task {
-				return spoilt{Task: task, run: func(ctx context.Context, n int) (bench.Sample, error) {
+				return spoilt{Task: task, run: func(ctx context.Context, n, set int) (bench.Sample, error) {
 					if g.Sum {
 						return bench.Sample{}, &fault.Error{Code: fault.Internal, Message: "no such attribute: item"}
 					}
-					return task.Run(ctx, n)
+					return task.Run(ctx, n, set)
 				}}
 			}
 		}},

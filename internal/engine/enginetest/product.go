@@ -102,18 +102,24 @@ func (s *subject) product(ctx context.Context, g bench.GEMM, seed uint64) error 
 	return errors.Join(err, task.Close())
 }
 
-// verify runs the task once and inspects its C.
+// verify runs the task once with each set of operands, and with the first again, and
+// inspects its C each time: a C that is stale belongs to the other set.
 func verify(ctx context.Context, task bench.Task, g bench.GEMM, seed uint64) error {
-	if _, err := task.Run(ctx, 1); err != nil {
-		return fmt.Errorf("run %s: %w", describe(g), err)
+	for _, set := range []int{0, 1, 0} {
+		if _, err := task.Run(ctx, 1, set); err != nil {
+			return fmt.Errorf("run %s: %w", describe(g), err)
+		}
+		if err := inspect(ctx, task, g, seed, set); err != nil {
+			return err
+		}
 	}
-	return inspect(ctx, task, g, seed)
+	return nil
 }
 
 // inspect compares C with the reference, and element by element if it has few
 // columns.
-func inspect(ctx context.Context, task bench.Task, g bench.GEMM, seed uint64) error {
-	ref, err := matrix.NewReference(ctx, matrix.Problem{M: g.M, N: g.N, K: g.K, In: g.In, TransA: g.TransA, TransB: g.TransB, Seed: seed})
+func inspect(ctx context.Context, task bench.Task, g bench.GEMM, seed uint64, set int) error {
+	ref, err := matrix.NewReference(ctx, matrix.Problem{M: g.M, N: g.N, K: g.K, In: g.In, TransA: g.TransA, TransB: g.TransB, Seed: seed, Set: set})
 	if err != nil {
 		return err
 	}
@@ -122,18 +128,18 @@ func inspect(ctx context.Context, task bench.Task, g bench.GEMM, seed uint64) er
 	case err != nil:
 		return fmt.Errorf("check of %s: %w", describe(g), err)
 	case !c.Passed && c.Error == nil:
-		return fmt.Errorf("%s: C holds what is no number", describe(g))
+		return fmt.Errorf("%s: C holds NaN or infinity", describe(g))
 	case !c.Passed:
-		return fmt.Errorf("%s: error %.2e where at most %.2e is expected; looks like %q", describe(g), *c.Error, c.Bound, c.Arithmetic)
+		return fmt.Errorf("set %d of %s: error %.2e where at most %.2e is expected; looks like %q", set, describe(g), *c.Error, c.Bound, c.Arithmetic)
 	case g.N <= fewColumns:
-		return elements(ctx, task, g, seed)
+		return elements(ctx, task, g, seed, set)
 	}
 	return nil
 }
 
 // elements compares C column by column with a float64 product.
-func elements(ctx context.Context, task bench.Task, g bench.GEMM, seed uint64) error {
-	a, b := matrix.NewStream(seed, matrix.A, g.In), matrix.NewStream(seed, matrix.B, g.In)
+func elements(ctx context.Context, task bench.Task, g bench.GEMM, seed uint64, set int) error {
+	a, b := matrix.NewStream(seed, matrix.OfA(set), g.In), matrix.NewStream(seed, matrix.B, g.In)
 	for j := range g.N {
 		unit := make([]float64, g.N)
 		unit[j] = 1

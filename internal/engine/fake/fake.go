@@ -94,6 +94,7 @@ type Device struct {
 	Facts       bench.Facts
 	DeviceClock bool // samples carry the device's own time
 	Hook        Hook
+	Skip        func(run, n int) bool // reports whether a run computes nothing, though it takes its time; nil: none
 	Wrong       *Wrong
 	// What it computes with when that is not what it is asked for: the type that
 	// operands are cut to and that of the sums. Big products have exact sums.

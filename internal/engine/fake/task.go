@@ -3,6 +3,7 @@ package fake
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
@@ -18,8 +19,11 @@ type task struct {
 	g      bench.GEMM
 	seed   uint64
 	calls  map[Stage]int
-	c      []float64
+	c      [matrix.Sets][]float64
+	set    int // of operands, of the latest run
 	closed bool
+	// poisoned: the latest run has left C as it was before, which is NaN.
+	poisoned bool
 }
 
 // small is the number of multiplications up to which C is computed element by
@@ -37,12 +41,21 @@ func (t *task) call(ctx context.Context, s Stage) error {
 	return call(ctx, t.device.Hook, s, t.calls[s])
 }
 
-func (t *task) Run(ctx context.Context, n int) (bench.Sample, error) {
+func (t *task) Run(ctx context.Context, n, set int) (bench.Sample, error) {
 	if n < 1 {
 		return bench.Sample{}, &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("fake: %d products", n)}
 	}
 	if err := t.call(ctx, Run); err != nil {
 		return bench.Sample{}, err
+	}
+	if set < 0 || set >= matrix.Sets {
+		return bench.Sample{}, fault.Errorf(fault.Invalid, "fake: no set %d of operands", set)
+	}
+	t.set = set
+	if skip := t.device.Skip; skip == nil || !skip(t.calls[Run], n) {
+		t.poisoned = false
+	} else {
+		t.poisoned = true
 	}
 	each := t.device.Time(t.g, t.calls[Run])
 	for i := range n {
@@ -69,13 +82,17 @@ func (t *task) MulVec(ctx context.Context, x []float64) ([]float64, error) {
 	g := t.g
 	var y []float64
 	if g.M*g.N*g.K <= small {
-		if t.c == nil {
-			t.c = t.product()
+		if t.c[t.set] == nil {
+			t.c[t.set] = t.product()
 		}
-		y = times(g.M, g.N, func(i, j int) float64 { return t.c[i*g.N+j] }, x)
+		c := t.c[t.set]
+		y = times(g.M, g.N, func(i, j int) float64 { return c[i*g.N+j] }, x)
 	} else { // C·x = A·(B·x)
 		a, b := t.operands()
 		y = times(g.M, g.K, a, times(g.K, g.N, b, x))
+	}
+	if t.poisoned {
+		y[0] = math.NaN()
 	}
 	if w := t.device.Wrong; w != nil && t.calls[Run] >= w.From && w.Row < g.M && w.Col < g.N {
 		y[w.Row] += w.Add * x[w.Col]
@@ -109,7 +126,7 @@ func (t *task) operands() (a, b func(i, j int) float64) {
 		}
 		return func(i, j int) float64 { return cut.Round(s.At(i*cols + j)) }
 	}
-	return element(matrix.A, t.g.M, t.g.K, t.g.TransA), element(matrix.B, t.g.K, t.g.N, t.g.TransB)
+	return element(matrix.OfA(t.set), t.g.M, t.g.K, t.g.TransA), element(matrix.B, t.g.K, t.g.N, t.g.TransB)
 }
 
 // product returns C, every step of a sum rounded.

@@ -9,7 +9,6 @@ package gocpu
 import (
 	"context"
 	"fmt"
-	"math"
 	"runtime"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
@@ -72,8 +71,7 @@ func (e *Engine) Devices(ctx context.Context) (hardware.Inventory, error) {
 	}}}, nil
 }
 
-// Prepare fills A and B from the seed, and C with a value that no product has, so that
-// a C that was not computed cannot pass for one that was. It has nothing to try out.
+// Prepare fills A of both sets and B from the seed. It has nothing to try out.
 func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
 	if d.ID != deviceID {
 		return nil, invalid("gocpu: no device %q: there is only %q", d.ID, deviceID)
@@ -91,7 +89,7 @@ func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, s
 			stream: g.In, fill: matrix.Stream.Fill32, from: func(x float32) float64 { return float64(x) }, none: float32(nan)})
 	case matrix.Int8:
 		return prepare(ctx, g, seed, facts, e.pool.Int8, storage[int8, int32]{
-			stream: g.In, fill: matrix.Stream.Fill8, from: func(x int32) float64 { return float64(x) }, none: math.MinInt32})
+			stream: g.In, fill: matrix.Stream.Fill8, from: func(x int32) float64 { return float64(x) }, none: none32})
 	case matrix.Float16:
 		return prepare(ctx, g, seed, facts, e.pool.Float16, bits16(g.In, gemm.NarrowFloat16))
 	default:
@@ -120,7 +118,7 @@ func check(g bench.GEMM, free int64) error {
 	if free == 0 { // not known
 		limit = 1 << 40
 	}
-	if need := g.Bytes(); need > limit {
+	if need := g.Footprint() + 2*matrix.GuardBytes; need > limit {
 		return fault.Errorf(fault.OutOfMemory, "gocpu: %s in %s takes %s of memory, %s can be had", unit.Cube(g.M, g.N, g.K), g.In, unit.Bytes(need), unit.Bytes(limit)).
 			With(fault.Change("size", "a smaller {}"))
 	}

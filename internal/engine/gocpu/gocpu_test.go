@@ -156,7 +156,7 @@ func TestClosedEngine(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.Close()
-	if _, err := task.Run(t.Context(), 1); !errors.Is(err, fault.Invalid) {
+	if _, err := task.Run(t.Context(), 1, 0); !errors.Is(err, fault.Invalid) {
 		t.Errorf("run after the engine's close: got %v", err)
 	}
 }

@@ -8,11 +8,16 @@ import (
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/gemm"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
+// Values that no product has: NaN, and an int32 that takes more than 100,000 products of
+// two int8, all of one sign and near the largest.
 var nan = math.NaN()
+
+const none32 int32 = -0x7f7f7f80 // 0x80808080
 
 // A storage says how elements of A and B lie in memory as S, and those of C as R.
 type storage[S, R any] struct {
@@ -40,33 +45,41 @@ func bits16(d matrix.DType, narrow func([]uint16, []float32)) storage[uint16, ui
 type task[S, R any] struct {
 	facts   func() bench.Facts
 	shape   gemm.Problem
-	sum     bool
 	from    func(R) float64
+	none    R
 	product func(ctx context.Context, times int, g gemm.Problem, a, b []S, c []R) error
+	sum     func(ctx context.Context, c []R) error // of the elements, after each product; nil if not asked
 
-	mu   sync.Mutex // held while the matrices are in use
-	a, b []S        // nil after Close
-	c    []R
+	mu       sync.Mutex // held while the matrices are in use
+	a        []S        // of the set that is computed from
+	spare    []S        // A of the other set, which changes places with it
+	set      int        // whose A is in a
+	b        []S
+	c        *matrix.Guarded[R] // nil after Close
+	computed bool
 }
 
 func prepare[S, R any](ctx context.Context, g bench.GEMM, seed uint64, facts func() bench.Facts,
 	product func(context.Context, int, gemm.Problem, []S, []S, []R) error, s storage[S, R]) (bench.Task, error) {
 	t := &task[S, R]{
-		facts: facts, product: product, from: s.from, sum: g.Sum,
+		facts: facts, product: product, from: s.from, none: s.none,
 		shape: gemm.Problem{M: g.M, N: g.N, K: g.K, TransA: g.TransA, TransB: g.TransB},
-		a:     make([]S, g.M*g.K), b: make([]S, g.K*g.N), c: make([]R, g.M*g.N),
+		a:     make([]S, g.M*g.K), spare: make([]S, g.M*g.K), b: make([]S, g.K*g.N), c: matrix.NewGuarded[R](g.M * g.N),
 	}
-	streamA, streamB := matrix.NewStream(seed, matrix.A, s.stream), matrix.NewStream(seed, matrix.B, s.stream)
-	err := errors.Join(
-		matrix.Fill(ctx, t.a, func(dst []S, from int) { s.fill(streamA, dst, from) }),
-		matrix.Fill(ctx, t.b, func(dst []S, from int) { s.fill(streamB, dst, from) }),
-		matrix.Fill(ctx, t.c, func(dst []R, _ int) {
-			for i := range dst {
-				dst[i] = s.none
-			}
-		}))
-	if err != nil {
-		return nil, err
+	if g.Sum {
+		t.sum = func(ctx context.Context, c []R) error {
+			_, err := matrix.Sum(ctx, c, s.from)
+			return err
+		}
+	}
+	for _, operand := range []struct {
+		of       matrix.Operand
+		elements []S
+	}{{matrix.OfA(0), t.a}, {matrix.OfA(1), t.spare}, {matrix.B, t.b}} {
+		stream := matrix.NewStream(seed, operand.of, s.stream)
+		if err := matrix.Fill(ctx, operand.elements, func(dst []S, from int) { s.fill(stream, dst, from) }); err != nil {
+			return nil, err
+		}
 	}
 	return t, nil
 }
@@ -76,14 +89,20 @@ func (t *task[S, R]) Facts() bench.Facts { return t.facts() }
 
 // Run computes C n times and times all of it by the monotonic clock. Where other
 // tasks of the engine run at once, the time includes waiting for them.
-func (t *task[S, R]) Run(ctx context.Context, n int) (bench.Sample, error) {
+func (t *task[S, R]) Run(ctx context.Context, n, set int) (bench.Sample, error) {
 	if n < 1 {
 		return bench.Sample{}, invalid("gocpu: %d runs: it must be at least 1", n)
+	}
+	if set < 0 || set >= matrix.Sets {
+		return bench.Sample{}, invalid("gocpu: no operands %d: there are %d sets", set, matrix.Sets)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.c == nil {
 		return bench.Sample{}, errClosed
+	}
+	if err := t.ready(ctx, set); err != nil {
+		return bench.Sample{}, err
 	}
 	start := time.Now()
 	err := t.products(ctx, n)
@@ -94,19 +113,32 @@ func (t *task[S, R]) Run(ctx context.Context, n int) (bench.Sample, error) {
 	case err != nil:
 		return bench.Sample{}, err
 	}
+	t.computed = true
 	return bench.Sample{Iters: n, Wall: wall}, nil
+}
+
+// ready puts A of a set in its place and a value that no product has into C, so that a C
+// that was not computed cannot pass for one that was. Both sets are read from the same
+// address: a result that is remembered by address belongs to the other set.
+func (t *task[S, R]) ready(ctx context.Context, set int) error {
+	if set != t.set {
+		matrix.Swap(t.a, t.spare)
+		t.set = set
+	}
+	t.computed = false
+	return matrix.Poison(ctx, t.c.Elements, t.none)
 }
 
 // products computes C n times, each time with the sum of its elements if asked.
 func (t *task[S, R]) products(ctx context.Context, n int) error {
-	if !t.sum {
-		return t.product(ctx, n, t.shape, t.a, t.b, t.c)
+	if t.sum == nil {
+		return t.product(ctx, n, t.shape, t.a, t.b, t.c.Elements)
 	}
 	for range n {
-		if err := t.product(ctx, 1, t.shape, t.a, t.b, t.c); err != nil {
+		if err := t.product(ctx, 1, t.shape, t.a, t.b, t.c.Elements); err != nil {
 			return err
 		}
-		if _, err := matrix.Sum(ctx, t.c, t.from); err != nil {
+		if err := t.sum(ctx, t.c.Elements); err != nil {
 			return err
 		}
 	}
@@ -115,7 +147,7 @@ func (t *task[S, R]) products(ctx context.Context, n int) error {
 
 var errClosed = invalid("gocpu: the task is closed")
 
-// MulVec returns C·x.
+// MulVec returns C·x, unless something was written beside C.
 func (t *task[S, R]) MulVec(ctx context.Context, x []float64) ([]float64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -125,13 +157,19 @@ func (t *task[S, R]) MulVec(ctx context.Context, x []float64) ([]float64, error)
 	if len(x) != t.shape.N {
 		return nil, invalid("gocpu: the vector has %d elements: C has %d columns", len(x), t.shape.N)
 	}
-	return matrix.MulVec(ctx, t.c, x, t.from)
+	if !t.computed {
+		return nil, invalid("gocpu: C has not been computed yet")
+	}
+	if side := t.c.Overwritten(); side != "" {
+		return nil, fault.Errorf(fault.Wrong, "gocpu wrote %s of C", side)
+	}
+	return matrix.MulVec(ctx, t.c.Elements, x, t.from)
 }
 
 // Close frees the matrices. Closing twice does nothing.
 func (t *task[S, R]) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.a, t.b, t.c = nil, nil, nil
+	t.a, t.spare, t.b, t.c = nil, nil, nil, nil
 	return nil
 }

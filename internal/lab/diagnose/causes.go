@@ -93,14 +93,23 @@ func emulated(r *record.Run, l *bench.Result) []record.Cause {
 		Remedies: fault.Remedies{fault.Set("dtype", matrix.Float32, "")}, Factor: 10}}
 }
 
-// threads: fewer than there are cores.
+// threads: fewer than there are cores. One thread on each is what products need: two
+// threads of one core share its multipliers, and where cores are of several kinds, the
+// slower ones would delay the others.
 func threads(r *record.Run, l *bench.Result) []record.Cause {
-	n := l.Facts.Threads
-	if l.Device.Kind != hardware.CPU || n == 0 || n >= r.Machine.Cores {
+	m, n := r.Machine, l.Facts.Threads
+	cores := m.Cores
+	switch {
+	case m.Fast > 0:
+		cores = m.Fast
+	case cores == 0: // not known; the CPUs that are compared here have two threads to a core at most
+		cores = (m.CPUs + 1) / 2
+	}
+	if l.Device.Kind != hardware.CPU || n == 0 || n >= cores {
 		return nil
 	}
-	return []record.Cause{{Code: "threads", Claim: "it does not use all cores", Evidence: fmt.Sprintf("%s on %s", count(n, "thread"), count(r.Machine.Cores, "core")),
-		Remedies: fault.Remedies{fault.Set("threads", r.Machine.Cores, ""), examine("{} looks for OMP_NUM_THREADS and its like")}, Factor: float64(r.Machine.Cores) / float64(n)}}
+	return []record.Cause{{Code: "threads", Claim: "it does not use all cores", Evidence: fmt.Sprintf("%s on %s", count(n, "thread"), m.Processors()),
+		Remedies: fault.Remedies{fault.Set("threads", cores, ""), examine("{} looks for OMP_NUM_THREADS and its like")}, Factor: float64(cores) / float64(n)}}
 }
 
 // kernels: a library that chose code for an older CPU.

@@ -14,6 +14,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -81,9 +82,13 @@ func Explain(r *record.Run) record.Explanation {
 	for i, l := range sane.Results {
 		if i == 0 {
 			g := l.GEMM
-			e.Subject = fmt.Sprintf("%s %s on %s, %s", unit.Cube(g.M, g.N, g.K), g.In, r.Machine.CPU, count(r.Machine.Cores, "core"))
+			e.Subject = unit.Cube(g.M, g.N, g.K)
 			if r.Kind == record.Sweep {
-				e.Subject = fmt.Sprintf("a sweep of %s on %s, %s", g.In, r.Machine.CPU, count(r.Machine.Cores, "core"))
+				e.Subject = "a sweep of"
+			}
+			e.Subject += fmt.Sprintf(" %s on %s", g.In, r.Machine.CPU)
+			if cores := r.Machine.Processors(); cores != "" {
+				e.Subject += ", " + cores
 			}
 		}
 		e.Lanes = append(e.Lanes, verdict(&sane, l))
@@ -123,8 +128,10 @@ func verdict(r *record.Run, l *bench.Result) record.Verdict {
 		if share := v.Speed / rate(best); share < 1 {
 			v.Slow = v.Slow || share < fairShare
 			standing = append(standing, fmt.Sprintf("%s of %s", unit.Percent(share), best.Device.Label()))
-		} else {
+		} else if alike(l, best) {
 			standing = append(standing, fmt.Sprintf("%s× %s", unit.Times(share), best.Device.Label()))
+		} else { // how much faster says nothing
+			standing = append(standing, "not slower than "+best.Device.Label())
 		}
 	}
 	v.Standing = cmp.Or(strings.Join(standing, ", "), "no peak and no other lane to compare it with")
@@ -161,6 +168,12 @@ func fastest(r *record.Run, l *bench.Result) *bench.Result {
 		return cpu
 	}
 	return best
+}
+
+// alike reports whether a ratio of two lanes may be said.
+func alike(l, base *bench.Result) bool {
+	odd := func(x *bench.Result) bool { return x.Has(measure.Interrupted) || x.Has(measure.Smaller) }
+	return len(bench.Compare(l, base).Differs) == 0 && !odd(l) && !odd(base)
 }
 
 func rate(l *bench.Result) float64 {

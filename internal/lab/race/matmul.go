@@ -89,6 +89,8 @@ func matmul(ctx context.Context, d lab.Deps, o MatmulOptions, s *event.Stream, r
 	lab.Note(s, "measuring "+unit.Cube(o.GEMM.M, o.GEMM.N, o.GEMM.K))
 	r.Threads, r.Repeat = o.Threads, o.Repeat
 	runner := d.Runner(s, o.Timeout)
+	runner.Peak = d.Peak(o.Settings.Options)
+	lab.Bound(lanes)
 	if o.Protocol != bench.Classic {
 		stop := o.Stop()
 		if o.Protocol == Both {

@@ -99,12 +99,14 @@ func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.
 	}
 	lab.Announce(s, lanes)
 	runner := d.Runner(s, o.Timeout)
+	runner.Peak = d.Peak(o.Settings.Options)
 	if o.Size == 0 {
 		runner.Plan(ctx, lanes, of, o.Seed, o.Budget)
 	}
 	largest := slices.MaxFunc(lanes, func(a, b bench.Lane) int { return cmp.Compare(a.GEMM.FLOP(), b.GEMM.FLOP()) }).GEMM
 	lab.Note(s, "measuring "+unit.Cube(largest.M, largest.N, largest.K))
 	r.Threads, r.Repeat = o.Threads, o.Repeat
+	lab.Bound(lanes)
 	r.Results = runner.Race(ctx, lanes, o.Seed, o.Stop())
 	if ctx.Err() != nil && !r.Measured() {
 		r.Results = fallback(s, first, early, r.Results)

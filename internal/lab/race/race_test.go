@@ -109,13 +109,17 @@ check torch/gpu
 phase torch/gpu~2: checking
 result torch/gpu~2
 phase gocpu/cpu: warming up
+check gocpu/cpu
 phase gocpu/cpu: measuring
 phase torch/gpu: warming up
+check torch/gpu
 phase torch/gpu: measuring
 sample gocpu/cpu
 progress gocpu/cpu
+check gocpu/cpu
 sample torch/gpu
 progress torch/gpu
+check torch/gpu
 sample torch/gpu
 progress torch/gpu
 sample gocpu/cpu

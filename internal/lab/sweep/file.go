@@ -127,8 +127,10 @@ func (f *File) mismatch(now *record.Run, lanes []bench.Lane, g bench.GEMM, seed 
 	switch {
 	case a.CPU != b.CPU || a.OS != b.OS || a.Arch != b.Arch:
 		return differ("machine", fmt.Sprintf("%s (%s/%s)", a.CPU, a.OS, a.Arch), fmt.Sprintf("%s (%s/%s)", b.CPU, b.OS, b.Arch))
-	case a.Cores != b.Cores:
-		return differ("number of CPUs", a.Cores, b.Cores)
+	case a.CPUs != b.CPUs:
+		return differ("number of CPUs", a.CPUs, b.CPUs)
+	case a.Cores != b.Cores && a.Cores > 0: // older files hold CPUs alone
+		return differ("number of cores", a.Cores, b.Cores)
 	case !slices.Equal(a.Features, b.Features):
 		return differ("set of instructions", strings.Join(a.Features, " "), strings.Join(b.Features, " "))
 	case old.Program.Version != now.Program.Version:

@@ -23,7 +23,7 @@ import (
 func one(n int) *record.Run {
 	return &record.Run{
 		Schema: record.Schema, ID: "run-0", Kind: record.Sweep, Created: time.Unix(0, 0).UTC(), Program: record.Program{Version: "0.1.0", Commit: "abc"}, Repeat: 3,
-		Machine: host.Machine{OS: "linux", Arch: "amd64", CPU: "Example", Cores: 2, Features: []string{"avx2"}},
+		Machine: host.Machine{OS: "linux", Arch: "amd64", CPU: "Example", Cores: 2, CPUs: 4, Features: []string{"avx2"}},
 		Results: []*bench.Result{{
 			Lane: "fake/one", Engine: "fake", Device: hardware.Device{ID: "one", Version: "1.2", Detail: "AVX2"}, GEMM: bench.Square(n, matrix.Float32), Seed: 1,
 			Protocol: bench.Steady, Samples: []bench.Sample{{Iters: 3, Wall: 20 * time.Millisecond}},
@@ -155,7 +155,8 @@ func TestMismatch(t *testing.T) {
 	}
 	for says, change := range map[string]func(*record.Run){
 		"another machine: Example (linux/amd64), now Other (linux/amd64)": func(d *record.Run) { d.Machine.CPU = "Other" },
-		"number of CPUs: 2, now 4":                                        func(d *record.Run) { d.Machine.Cores = 4 },
+		"number of CPUs: 4, now 8":                                        func(d *record.Run) { d.Machine.CPUs = 8 },
+		"number of cores: 2, now 4":                                       func(d *record.Run) { d.Machine.Cores = 4 },
 		"instructions":                                                    func(d *record.Run) { d.Machine.Features = nil },
 		"version of gpuplay: 0.1.0, now 0.2.0":                            func(d *record.Run) { d.Program.Version = "0.2.0" },
 		"build of gpuplay: abc, now unknown":                              func(d *record.Run) { d.Program.Commit = "" },

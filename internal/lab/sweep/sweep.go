@@ -223,7 +223,10 @@ func (w *sweeper) measure(ctx context.Context, shape Shape, doing string) error 
 		}
 		w.stream.Emit(l.ID, results[i])
 	}
-	for i, x := range w.Runner(w.stream, w.o.Timeout).Race(ctx, running, w.o.Seed, w.o.Stop()) {
+	runner := w.Runner(w.stream, w.o.Timeout)
+	runner.Peak = w.Peak(w.o.Settings.Options)
+	lab.Bound(running)
+	for i, x := range runner.Race(ctx, running, w.o.Seed, w.o.Stop()) {
 		results[at[i]] = x
 	}
 	if ctx.Err() != nil && !slices.ContainsFunc(results, func(x *bench.Result) bool { return len(x.Samples) > 0 }) {

@@ -1,9 +1,10 @@
 // Package demo is the smallest engine: three loops on one core. The test of package
-// catalog adds it to the program as a reader of docs/ADDING-AN-ENGINE.md would add his.
+// catalog adds it to the program as a reader of docs/ADDING-AN-ENGINE.md would add their own.
 package demo
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
@@ -31,21 +32,26 @@ func (Engine) Prepare(_ context.Context, _ hardware.Device, g bench.GEMM, seed u
 	if g != bench.Square(g.N, matrix.Float32) {
 		return nil, fault.Errorf(fault.Unsupported, "only square products in float32")
 	}
-	t := &task{n: g.N, a: make([]float32, g.M*g.K), b: make([]float32, g.K*g.N), c: make([]float32, g.M*g.N)}
-	matrix.NewStream(seed, matrix.A, g.In).Fill32(t.a, 0)
+	t := &task{n: g.N, b: make([]float32, g.K*g.N), c: make([]float32, g.M*g.N)}
+	for set := range t.a {
+		t.a[set] = make([]float32, g.M*g.K)
+		matrix.NewStream(seed, matrix.OfA(set), g.In).Fill32(t.a[set], 0)
+	}
 	matrix.NewStream(seed, matrix.B, g.In).Fill32(t.b, 0)
 	return t, nil
 }
 
 type task struct {
-	n       int
-	a, b, c []float32
+	n    int
+	a    [matrix.Sets][]float32
+	b, c []float32
 }
 
 func (*task) Facts() bench.Facts { return bench.Facts{Threads: 1} }
 
 // Run times the loops alone.
-func (t *task) Run(ctx context.Context, products int) (bench.Sample, error) {
+func (t *task) Run(ctx context.Context, products, set int) (bench.Sample, error) {
+	t.c[0] = float32(math.NaN()) // what is not computed is seen
 	start := time.Now()
 	for range products {
 		if err := ctx.Err(); err != nil {
@@ -55,7 +61,7 @@ func (t *task) Run(ctx context.Context, products int) (bench.Sample, error) {
 		for i := range t.n {
 			row := t.c[i*t.n:][:t.n]
 			for l := range t.n {
-				a := t.a[i*t.n+l]
+				a := t.a[set][i*t.n+l]
 				for j, b := range t.b[l*t.n:][:t.n] {
 					row[j] += a * b
 				}
