@@ -109,7 +109,9 @@ func (a *app) run(ctx context.Context, f outputFlags, measure measurement, watch
 func (a *app) measure(ctx context.Context, f outputFlags, measure measurement, watch ...func(event.Event)) (*record.Run, error) {
 	s := event.NewStream(record.NewID(), nil)
 	_, live := terminal(a.stderr)
-	p := term.NewProgress(a.stderr, live, f.quiet, a.env.style(a.stderr))
+	_, shown := terminal(a.stdout)
+	told := f.format == events && f.output == "" && shown // both would write into one picture
+	p := term.NewProgress(a.stderr, live, f.quiet || told, a.env.style(a.stderr))
 	p.Size = func() (columns, lines int) { return window(a.stderr) }
 	p.Answer = f.answer
 	s.Subscribe(p.Observe)

@@ -144,7 +144,8 @@ func (r *Result) judge(asked int, largest GEMM) {
 		what  string
 		flops *float64
 	}{{"peak", r.Facts.Peak}, {"published peak", r.Facts.Published}} {
-		if p := limit.flops; p != nil && speed.Value > *p*(1+peakMargin) && !r.Has(measure.AbovePeak) {
+		// A shortcut has another peak than what was asked for, and is in no ratio anyway.
+		if p := limit.flops; p != nil && speed.Value > *p*(1+peakMargin) && !r.Has(measure.AbovePeak) && !r.Has(measure.Arithmetic) {
 			r.Warnings.Add(measure.AbovePeak, "%s is above this device's %s of %s: not believed", r.GEMM.Rate(speed.Value), limit.what, r.GEMM.Rate(*p))
 		}
 	}

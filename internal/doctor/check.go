@@ -110,10 +110,3 @@ func numbers(version string) []int {
 	}
 	return out
 }
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
-}
