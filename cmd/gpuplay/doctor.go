@@ -37,7 +37,7 @@ It ends with exit code 1 when something is broken. --why-slow explains a result
 that race, matmul or sweep wrote with --format json.`,
 		Example: `  gpuplay doctor
   gpuplay doctor --deep
-  gpuplay race --output race.json && gpuplay doctor --why-slow race.json`,
+  gpuplay doctor --why-slow race.json`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("why-slow") {

@@ -153,7 +153,7 @@ func (t *transfer) line(after time.Duration) string {
 	return line
 }
 
-// close ends the show; what came is said where it was not shown.
+// close ends the show; what was downloaded is printed where it was not shown.
 func (t *transfer) close() {
 	close(t.done)
 	t.ended.Wait()

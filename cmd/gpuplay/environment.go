@@ -21,7 +21,7 @@ type environment struct {
 	engines catalog.Environment // what engines are found by, and what their processes inherit
 	models  modelEnvironment    // where models are kept and come from
 	doctor  map[string]string   // variables of others that change results
-	trace   bool                // GPUPLAY_DEBUG=worker: what is said to workers is shown
+	trace   bool                // GPUPLAY_DEBUG=worker: the traffic with workers is shown
 	color   bool                // neither NO_COLOR nor TERM=dumb
 	unicode bool                // the locale can show it
 }

@@ -50,7 +50,7 @@ mlx_lm.generate --adapter-path and peft load it too.`,
 	fl.StringVar(&f.Data, "data", "", "folder with train.jsonl (default: rows that are built in)")
 	fl.IntVar(&f.Iters, "iters", 40, "iterations: steps of the optimizer")
 	fl.IntVar(&f.Batch, "batch", 4, "rows per iteration")
-	fl.IntVar(&f.Layers, "layers", 16, "the last so many layers get an adapter; 0: all")
+	fl.IntVar(&f.Layers, "layers", 16, "how many layers get an adapter, counted from the last; 0: all")
 	fl.IntVar(&f.Rank, "rank", 8, "rank of the adapter")
 	fl.Float64Var(&f.LR, "lr", 1e-4, "learning rate of Adam")
 	fl.Float64Var(&f.Scale, "scale", 20, "of what the adapter adds: alpha/rank")

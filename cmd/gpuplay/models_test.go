@@ -35,7 +35,7 @@ func somewhere(t *testing.T) (home string, h *hubtest.Server) {
 	return home, h
 }
 
-// gguf is a model of so many kilobytes.
+// gguf is a model of a size in kilobytes.
 func gguf(name string, kilobytes uint64, more ...modeltest.Pair) []byte {
 	return modeltest.GGUF(append([]modeltest.Pair{
 		{Key: "general.architecture", Value: "llama"}, {Key: "general.name", Value: name},

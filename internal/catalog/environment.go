@@ -27,7 +27,7 @@ type Environment struct {
 	BLAS       []string          // library files to try before all others
 	LlamaCPP   string            // a folder with llama-server
 	Children   []string          // what child processes inherit, as NAME=value
-	Trace      io.Writer         // gets what is said to workers, each line marked with the engine's name; nil: nobody
+	Trace      io.Writer         // gets the traffic with workers, each line marked with the engine's name; nil: nobody
 }
 
 // A Catalog starts engines as an environment has them.

@@ -60,7 +60,7 @@ func golden(t *testing.T, name, got string) {
 
 var records = []string{"container", "h200", "mac", "rosetta", "laptop", "volta", "windows"}
 
-// All that is said of each machine: what was seen, why it matters, and how to fix it.
+// The whole diagnosis of each machine: what was seen, why it matters, and how to fix it.
 func TestChecks(t *testing.T) {
 	for _, name := range records {
 		var b strings.Builder
@@ -151,7 +151,7 @@ func TestRules(t *testing.T) {
 		change       func(*Facts)
 		check        string
 		want         record.Status
-		why          string // a part of what is said
+		why          string // part of the diagnosis
 	}{
 		{"a container without its GPU", "container", func(f *Facts) { f.NVIDIA.Driver = "580.65" }, "NVIDIA", record.Failed, "every lane runs on the CPU"},
 		{"driver updated under a running one", "volta", func(f *Facts) {

@@ -102,7 +102,7 @@ type Size struct {
 	K int `json:"k"`
 }
 
-// Dropped tells one slow subscriber of the events that it did not get: so many, the
+// Dropped tells one slow subscriber of the events that it did not get: their number, the
 // last of which had the number that this one has. Its time is that of the event that
 // follows. It is never emitted.
 type Dropped struct {

@@ -67,7 +67,7 @@ func TestErrorWords(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if got, want := e.Words(nil), "too big (the largest size that fits: size 8960)"; got != want {
-		t.Errorf("without a wording: %q, want %q", got, want)
+		t.Errorf("no wording: %q, want %q", got, want)
 	}
 }
 

@@ -286,7 +286,7 @@ func is[T error](err error) bool {
 	return errors.As(err, &e)
 }
 
-// What a server can do to a file, with what is said of it. parts is how many bytes
+// What a server can do to a file, with the error that names it. parts is how many bytes
 // are kept for the next time.
 func TestFaults(t *testing.T) {
 	for _, tt := range []struct {

@@ -153,7 +153,7 @@ type vectors struct {
 type blocking struct {
 	vecs, mc, kc, nc, small int
 	// Set by fit.
-	slim int // a B of at most so many tiles in width is read in place, whatever its length
+	slim int // a B of at most this many tiles in width is read in place, whatever its length
 	near int // bytes that fit into the second-level cache beside the rest of the working set
 	far  int // bytes above which a matrix does not stay in the second-level cache between uses
 	ways int // associativity of the first-level cache

@@ -2,7 +2,7 @@ package hardware
 
 import "fmt"
 
-// Place names the hardware that a device is on, on a machine with so many cards:
+// Place names the hardware that a device is on, on a machine with that number of cards:
 // "NVIDIA H200, GPU 1". A GPU has its number where there are several, and where this
 // process counts them otherwise than the machine does.
 func (d Device) Place(cards int) string {

@@ -57,7 +57,7 @@ func TestContinuesTheNextTime(t *testing.T) {
 	}
 }
 
-// faults are what a server can do to a file, with what is said of it. parts is how
+// faults are what a server can do to a file, with the error that names it. parts is how
 // many bytes are kept for the next time.
 func TestFaults(t *testing.T) {
 	for _, tt := range []struct {

@@ -27,7 +27,7 @@ func ThreadCounts(c *record.CPU) []int {
 	return slices.Compact(counts)
 }
 
-// Clock returns the median clock in hertz with so many threads; ok is false where it
+// Clock returns the median clock in hertz with a number of threads; ok is false where it
 // was not measured.
 func Clock(c *record.CPU, threads int) (hertz float64, ok bool) {
 	for _, x := range c.Clocks {

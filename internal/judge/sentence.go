@@ -39,7 +39,7 @@ func Sentences(r *record.Run) []string {
 	return nil
 }
 
-// interrupted is said of what Ctrl-C ended.
+// interrupted is the sentence for a run that Ctrl-C ended.
 const interrupted = "Interrupted: what was measured until then is shown."
 
 // productSentences are those of a race, and of a single lane.
@@ -151,7 +151,7 @@ func amongCPUs(results []*bench.Result, best *bench.Result) string {
 }
 
 // Protocols says why the two protocols of timing differ in a run that used both;
-// empty for any other. What classic shows of steady is said where both are verified,
+// empty for any other. The share that classic shows of steady is given where both are verified,
 // with its interval: the two were not measured in turns, so that no samples are pairs,
 // and the share lies within what the intervals of the two medians allow.
 func Protocols(r *record.Run) string {

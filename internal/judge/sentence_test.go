@@ -107,7 +107,7 @@ func TestProtocols(t *testing.T) {
 	}
 }
 
-// machine returns a run on a machine of so many cores and logical CPUs.
+// machine returns a run on a machine with these numbers of cores and logical CPUs.
 func machine(cores, cpus int) *record.Run {
 	return &record.Run{Machine: host.Machine{Cores: cores, CPUs: cpus}}
 }

@@ -63,7 +63,7 @@ func Finish(ctx context.Context, s *event.Stream, r *record.Run) *record.Run {
 // Settings are what every lab that measures products is told.
 type Settings struct {
 	catalog.Options               // how engines are started; Timeout also limits each of their steps
-	Repeat          int           // exactly so many timed runs; 0: as many as the noise asks for
+	Repeat          int           // the exact number of timed runs; 0: as many as the noise asks for
 	Budget          time.Duration // about how long to measure
 	Seed            uint64        // of the random inputs
 }

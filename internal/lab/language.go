@@ -151,7 +151,7 @@ type Loaded struct {
 }
 
 // Load starts a framework, loads a model, with an adapter ("" for none) and its weights
-// cut to so many bits (0: not), and tells of both. cards are those that are known.
+// cut to a number of bits (0: not), and tells of both. cards are those that are known.
 func (d Deps) Load(ctx context.Context, s *event.Stream, cards []hardware.Card, o Language, adapter string, bits int) (*Loaded, error) {
 	if err := loadable(o.Model, d.free()); err != nil {
 		return nil, err

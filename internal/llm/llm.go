@@ -79,8 +79,8 @@ func (Loaded) EventType() event.Type { return event.TypeLoaded }
 type Request struct {
 	Prompt     string
 	Chat       bool // Prompt is what a person says: it goes into the model's chat template, if it has one
-	Filler     int  // instead of a text: a prompt of so many random tokens, as llama-bench's pp; a runtime that takes only text makes one of about that length
-	Tokens     int  // at most so many are generated
+	Filler     int  // instead of a text: a prompt of this many random tokens, as llama-bench's pp; a runtime that takes only text makes one of about that length
+	Tokens     int  // the most that are generated
 	IgnoreEnd  bool // continue past the model's own end: a measurement wants its number of tokens
 	Candidates int  // how many of the most probable tokens to report at each position; it costs time, so a request with it is not timed
 }

@@ -48,7 +48,7 @@ type Result struct {
 func (*Result) EventType() event.Type { return event.TypeResult }
 
 // A PeerResult is one test of a runtime's own benchmark, such as llama-bench's
-// pp512: so many tokens in each of its samples.
+// pp512: a number of tokens in each of its samples.
 type PeerResult struct {
 	Name    string          `json:"name"` // "pp512", "tg128"
 	Tokens  int             `json:"tokens"`

@@ -6,7 +6,7 @@ import (
 )
 
 // GuardBytes is the size of each zone around a Guarded matrix: a page, so that a tile
-// that is stored whole at an edge of C, the likeliest mistake, ends within it.
+// that is stored whole at an edge of C, the most likely mistake, ends within it.
 const GuardBytes = 4096
 
 // A Guarded is a matrix in main memory between two zones that nothing may write to.

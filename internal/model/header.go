@@ -112,7 +112,7 @@ func (r *reader) skip(n int64) {
 func (r *reader) uint32() uint32 { return r.order.Uint32(r.bytes(4)) }
 func (r *reader) uint64() uint64 { return r.order.Uint64(r.bytes(8)) }
 
-// count reads how many things follow that take at least so many bytes each.
+// count reads how many things follow that take at least a number of bytes each.
 func (r *reader) count(what string, each int64) int64 {
 	n := r.uint64()
 	if r.err == nil && n > uint64((r.size-r.at)/each) {

@@ -134,7 +134,7 @@ func TestOpenSplit(t *testing.T) {
 	}
 }
 
-// safetensors writes a file with tensors of so many bytes an element.
+// safetensors writes a file with tensors whose elements have a number of bytes.
 func safetensors(tensors map[string]tensor) []byte {
 	var end int64
 	for _, t := range tensors {
@@ -149,7 +149,7 @@ func safetensors(tensors map[string]tensor) []byte {
 }
 
 // folder writes a model of one matrix of 64×64 and its embedding, as MLX packs it
-// with so many bits, or unpacked.
+// with a number of bits, or unpacked.
 func folder(t *testing.T, dir string, bits int, config string) string {
 	t.Helper()
 	write(t, filepath.Join(dir, "config.json"), []byte(config))

@@ -1,6 +1,6 @@
 package model
 
-// A ggmlType is how weights are written: so many bytes for each block of elements.
+// A ggmlType is how weights are written: a number of bytes for each block of elements.
 type ggmlType struct {
 	name         string
 	block, bytes int64

@@ -248,7 +248,7 @@ func TestRests(t *testing.T) {
 		all := rehearse(t, rehearsal{worker: tt.worker, device: "cpu", busy: [][]float64{thrice, thrice, thrice, thrice, thrice}}, tt.requests...)
 		accepted(t, all)
 		if d := cmp.Diff(tt.want, rests(all)); d != "" {
-			t.Errorf("%s waits so many times (-want +got):\n%s", tt.worker, d)
+			t.Errorf("%s does not wait as often as it must (-want +got):\n%s", tt.worker, d)
 		}
 		for i, a := range all {
 			if n := len(a.Log); tt.want[i] > 0 && a.Log[n-1] != "rest" {

@@ -5,7 +5,7 @@ The file after it defines
     inventory(cpu, threads) -> {"devices": [...], "missing": [...]}
     Model(device_id, folder, adapter, bits)
         a model in a folder, with an adapter if there is one, its weights cut to
-        so many bits unless that is 0; it has tokenizer and
+        that many bits unless that is 0; it has tokenizer and
         facts()      -> {"parameters": ..., "bytes": ..., ...}
         encode(prompt, chat)
                      the prompt's tokens, by the chat template if that is asked for

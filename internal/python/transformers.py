@@ -141,7 +141,7 @@ class Model:
         return {"rows": len(rows), "longest": longest, "padded": longest, "cut": sum(n > settings["max_length"] for n in lengths), "trainable": trainable, "layers": layers}
 
     def batches(self, rows):
-        """Rows of like length, so many at a time, padded to the longest: tensors of
+        """Rows of like length, a batch at a time, padded to the longest: tensors of
         tokens, of what counts, and how many tokens are predicted."""
         size = self.settings["batch"]
         rows = sorted((row[:self.settings["max_length"]] for row in rows), key=len)

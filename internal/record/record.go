@@ -176,20 +176,20 @@ type Instruction struct {
 	Kernels bool   `json:"kernels"` // gpuplay has kernels that use it
 }
 
-// A Clock is what so many threads' CPUs held together.
+// A Clock is the clock that the CPUs of a number of threads held together.
 type Clock struct {
 	Threads int       `json:"threads"`
 	Hertz   []float64 `json:"hertz"` // of each CPU
 }
 
-// A Peak is what so many threads reach together with nothing but multiply-adds.
+// A Peak is what a number of threads reach together with nothing but multiply-adds.
 type Peak struct {
 	DType   matrix.DType `json:"dtype"`
 	Threads int          `json:"threads"`
 	Ops     []float64    `json:"ops"` // FLOP/s, of integers OP/s
 }
 
-// A Bandwidth is what so many threads reach together in a cache or in memory.
+// A Bandwidth is what a number of threads reach together in a cache or in memory.
 type Bandwidth struct {
 	Place   string    `json:"place"` // L1, L2, L3, memory
 	Bytes   int       `json:"bytes"` // of each thread's arrays

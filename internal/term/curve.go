@@ -115,7 +115,7 @@ func axis(x float64) string {
 }
 
 // resample returns n values: the means of as many stretches of them when there are
-// more, else so many on the straight lines between them. A stretch without a number
+// more, else points on the straight lines between them. A stretch without a number
 // is NaN.
 func resample(values []float64, n int) []float64 {
 	out := make([]float64, n)

@@ -46,7 +46,7 @@ type Progress struct {
 // pause is what passes between two pictures at least: twelve in a second are fluent.
 const pause = time.Second / 12
 
-// answerIndent is what sets answers apart from what is said about them.
+// answerIndent is what sets answers apart from the lines about them.
 const answerIndent = 4
 
 // NewProgress returns a view on out, a terminal if it is live. Size and Answer are to be

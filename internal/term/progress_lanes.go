@@ -130,7 +130,7 @@ const (
 	roomForWord = 52
 )
 
-// laneLines returns a line for every lane, at most so many: those that are measured
+// laneLines returns a line for every lane, up to a limit: those that are measured
 // before those that wait or are done.
 func (v *view) laneLines(columns, most int) []string {
 	shown := v.lanes
@@ -193,7 +193,7 @@ func (l *laneView) state(style Style, columns int) string {
 	return "waiting"
 }
 
-// bar is a bar of so many columns, filled of them full.
+// bar is a bar with a number of columns, filled of them full.
 func bar(s Style, columns, filled int) string {
 	full, empty := "█", "░"
 	if !s.Unicode {

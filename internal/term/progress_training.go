@@ -68,7 +68,7 @@ func (t *trainingView) picture(s Style, columns, most int) []string {
 	return append(list, "", t.now())
 }
 
-// trainingHead names the model and what runs it, on a machine with so many cards, with
+// trainingHead names the model and what runs it, on a machine with a number of cards, with
 // its caveats.
 func trainingHead(d llm.Loaded, cards int) []string {
 	head := d.Runtime + " on " + place(d.Device, cards)

@@ -234,7 +234,7 @@ func (v *view) tokenResult(r *llm.Result) {
 	}
 }
 
-// picture returns the lines that change, at most so many columns and lines of them.
+// picture returns the lines that change, within a number of columns and lines.
 // What does not fit is left out: notes first, the oldest before the others, then lanes
 // that do nothing.
 func (v *view) picture(columns, most int) []string {
@@ -260,7 +260,7 @@ func (v *view) picture(columns, most int) []string {
 	return list
 }
 
-// cut makes a text that is too long for so many columns end in an ellipsis.
+// cut makes a text that is too long for the columns end in an ellipsis.
 func (s Style) cut(text string, columns int) string {
 	return strings.TrimRight(ansi.Truncate(s.clean(text), columns, s.clean("…")), " ")
 }

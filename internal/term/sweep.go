@@ -27,7 +27,7 @@ func sweepTable(w io.Writer, r *record.Run, s Style) error {
 	return p.writeTo(w)
 }
 
-// sizes is the table of a sweep with columns for its first so many lanes.
+// sizes is the table of a sweep with columns for the first of its lanes.
 func sizes(x *judge.Sweep, r *record.Run, lanes int) table {
 	scale, unitName := judge.Scale(r.Results)
 	t := table{corner: unitName}

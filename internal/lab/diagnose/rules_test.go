@@ -56,7 +56,7 @@ func TestRuleThreads(t *testing.T) {
 // times is a ratio as people are told of it; a size has a number behind the sign.
 var times = regexp.MustCompile(`[0-9]×($|[^0-9])`)
 
-// No lane that cannot be compared is said to be so many times as fast.
+// No lane that cannot be compared gets a factor by which it is faster.
 func TestRuleNoRatio(t *testing.T) {
 	standing := func(change func(*bench.Result), which int) string {
 		lanes := []*bench.Result{recordtest.Result(recordtest.BuiltIn, 2e12), recordtest.Result(recordtest.OpenBLAS, 1e12)}

@@ -107,7 +107,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// All that is said of a race, in a file of version 1.
+// The whole explanation of a race, from a file of version 1.
 func TestExplanation(t *testing.T) {
 	r, err := ReadFile(filepath.Join("testdata", "race.result.json"))
 	if err != nil {

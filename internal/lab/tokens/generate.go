@@ -16,7 +16,7 @@ type GenerateOptions struct {
 	lab.Language
 	Adapter string // the folder of an adapter, absolute; "": none
 	Prompt  string
-	Tokens  int  // at most so many are generated
+	Tokens  int  // the most that are generated
 	Raw     bool // continue the prompt as it stands, without the model's chat template
 }
 

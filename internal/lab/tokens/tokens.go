@@ -221,7 +221,7 @@ func sweepLayers(all int) []int {
 	return list
 }
 
-// together reports whether so many lanes have the model in memory side by side.
+// together reports whether that many lanes have the model in memory side by side.
 func together(m model.Model, lanes int, free func() int64) bool {
 	if free == nil || free() == 0 {
 		return true

@@ -219,7 +219,7 @@ func TestInterrupted(t *testing.T) {
 }
 
 // Where the model does not fit into memory twice, lanes are measured one after the
-// other, and it is said.
+// other, and the run says so.
 func TestOneAfterTheOther(t *testing.T) {
 	d := deps
 	rt := chosen{Runtime: fakeRuntime{per: time.Millisecond}, mayHaveGPU: true}

@@ -33,7 +33,7 @@ type Options struct {
 
 	Iters     int     // iterations: steps of the optimizer
 	Batch     int     // rows per iteration
-	Layers    int     // the last so many get an adapter; 0: all
+	Layers    int     // how many get an adapter, counted from the last; 0: all
 	Rank      int     // of the adapter
 	LR        float64 // learning rate of Adam
 	Scale     float64 // of what the adapter adds: alpha/rank

@@ -28,7 +28,7 @@ const (
 type Runtime struct {
 	// Runtime is MLX or Transformers.
 	Runtime string
-	// Client makes the parent's end of a worker that computes with so many CPU
+	// Client makes the parent's end of a worker that computes with a number of CPU
 	// threads, 0 for the framework's own choice.
 	Client func(ctx context.Context, threads int) (*worker.Client, error)
 }
@@ -65,7 +65,7 @@ type Options struct {
 	Device  string // as hardware.Pick takes it: cpu, gpu, cuda:1; "": the GPU if there is one
 	Threads int    // CPU threads; 0: the framework's own choice
 	Adapter string // the folder of an adapter to load with it, "" for none
-	Bits    int    // cut the weights to so many bits; 0: leave them as they are
+	Bits    int    // bits to cut the weights to; 0: leave them as they are
 }
 
 // Open starts a worker and loads the model in a folder.

@@ -39,7 +39,7 @@ type Runtime struct {
 // Name returns "ollama".
 func (r *Runtime) Name() string { return "ollama" }
 
-// port is where Ollama listens when nothing else is said.
+// port is where Ollama listens by default.
 const port = "11434"
 
 // base is the server's address, from what OLLAMA_HOST may be: a host, with a port
@@ -244,7 +244,7 @@ func pull(name string) fault.Remedy { return fault.Run("", "ollama", "pull", nam
 const small = "qwen2.5:0.5b"
 
 // place finds out what Ollama made of the lane: whatever was asked for, it uses
-// the CPU without a word when it finds no GPU, or too little memory on it.
+// the CPU silently when it finds no GPU, or too little memory on it.
 func (s *session) place(ctx context.Context, r *Runtime) error {
 	m, err := s.loaded(ctx)
 	if err != nil {

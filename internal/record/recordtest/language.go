@@ -21,8 +21,8 @@ var (
 	LlamaSoftware = hardware.Device{ID: "Vulkan0", Name: "llvmpipe (LLVM 15.0.6, 256 bits)", Kind: hardware.SoftwareGPU, API: "vulkan", Library: "llama.cpp", Version: "b9000"}
 )
 
-// Lane returns a lane of a language model with so many layers asked for on the GPU that
-// reached so many tokens per second at generation and at prompts, changed by change.
+// Lane returns a lane of a language model with a number of layers asked for on the GPU that
+// reached these tokens per second at generation and at prompts, changed by change.
 func Lane(d hardware.Device, layers int, rate, prompt float64, change ...func(*llm.Result)) *llm.Result {
 	const total = 25
 	r := &llm.Result{
