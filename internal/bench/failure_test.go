@@ -181,28 +181,41 @@ func TestShortCutIsMeasuredAndNotCompared(t *testing.T) {
 	}
 
 	r = newRig(gpu("A", each))
-	r.lanes[0].Engine = improving{r.lanes[0].Engine}
+	r.lanes[0].Engine = imprecise{r.lanes[0].Engine, func(call int) bool { return call <= 2 }}
 	if a := r.race(t, budget)[0]; codes(a) != "arithmetic" || a.Verified() {
 		t.Errorf("result %+v, check %+v", a, a.Check)
 	}
 }
 
-// improving is an engine whose first C is slightly wrong.
-type improving struct{ bench.Engine }
-
-func (e improving) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
-	task, err := e.Engine.Prepare(ctx, d, g, seed, tell)
-	return &improved{Task: task}, err
+func TestLessPreciseLater(t *testing.T) {
+	r := newRig(gpu("A", each))
+	r.lanes[0].Engine = imprecise{r.lanes[0].Engine, func(call int) bool { return call > 2 }}
+	if a := r.race(t, budget)[0]; a.Error == nil || a.Error.Code != fault.Wrong {
+		t.Errorf("result %+v, check %+v, want a wrong result", a, a.Check)
+	}
 }
 
-type improved struct {
+// imprecise is an engine whose C is slightly wrong in some calls of MulVec, of which
+// a check makes two.
+type imprecise struct {
+	bench.Engine
+	wrong func(call int) bool
+}
+
+func (e imprecise) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
+	task, err := e.Engine.Prepare(ctx, d, g, seed, tell)
+	return &impreciseTask{Task: task, wrong: e.wrong}, err
+}
+
+type impreciseTask struct {
 	bench.Task
+	wrong func(call int) bool
 	calls int
 }
 
-func (t *improved) MulVec(ctx context.Context, x []float64) ([]float64, error) {
+func (t *impreciseTask) MulVec(ctx context.Context, x []float64) ([]float64, error) {
 	y, err := t.Task.MulVec(ctx, x)
-	if t.calls++; t.calls <= 2 {
+	if t.calls++; t.wrong(t.calls) {
 		for i := range y {
 			y[i] += 2e-4
 		}

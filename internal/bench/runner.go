@@ -370,7 +370,6 @@ func (r *Runner) run(ctx context.Context, e *entry, n int) (Sample, error) {
 	ctx, cancel := r.step(ctx)
 	defer cancel()
 	e.set = (e.set + 1) % matrix.Sets
-	e.broken = true
 	start := r.sink().Now()
 	s, err := e.task.Run(ctx, n, e.set)
 	s.Start, s.End = start, r.sink().Now()

@@ -314,6 +314,40 @@ func TestCheckSeesOneWrongElement(t *testing.T) {
 	}
 }
 
+func TestShortCutExplainsTheWorstElementToo(t *testing.T) {
+	p := Problem{M: 30, N: 50, K: 200, In: Float32, Seed: 9}
+	r, err := NewReference(context.Background(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := product(p, TF32, Float32, Float32)
+	for _, tt := range []struct {
+		add  float64
+		want string
+	}{{0, "tf32"}, {5, ""}} {
+		c[0] += tt.add
+		got, err := r.Check(times(c, p.M, p.N, r.Vectors()), Float32, Float32)
+		if err != nil || got.Passed || got.Arithmetic != tt.want {
+			t.Errorf("one element off by %v: %+v, %v, want arithmetic %q", tt.add, got, err, tt.want)
+		}
+	}
+}
+
+func TestBoundGrowsWithTheRootOfK(t *testing.T) {
+	a := arithmetic{acc: Float32, out: Float64}
+	short := Problem{M: 1, N: 1, K: 100, In: Float32}.bound(a)
+	long := Problem{M: 1, N: 1, K: 10000, In: Float32}.bound(a)
+	if ratio := long / short; math.Abs(ratio-10) > 0.01 {
+		t.Errorf("a hundred times longer sums may be %.3g times less precise, want 10", ratio)
+	}
+}
+
+func TestSetsOfOperandsDiffer(t *testing.T) {
+	if OfA(0) == OfA(1) || OfA(1) == B {
+		t.Errorf("A is operand %d of one set and %d of the other", OfA(0), OfA(1))
+	}
+}
+
 func TestCheckRefusesWrongLengths(t *testing.T) {
 	p := Problem{M: 3, N: 4, K: 5, In: Float32, Seed: 1}
 	r, err := NewReference(context.Background(), p)
