@@ -119,7 +119,7 @@ func (m mutant) apply() (says string, err error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	args := []string{"test", "-short", "-count=1", "-timeout", "100s", "-overlay", filepath.Join(work, "overlay.json")}
+	args := []string{"test", "-short", "-failfast", "-count=1", "-timeout", "100s", "-overlay", filepath.Join(work, "overlay.json")}
 	c := exec.CommandContext(ctx, "go", append(args, strings.Fields(m.test)...)...)
 	c.Env = append(os.Environ(), "GOMEMLIMIT=4GiB", "GPUPLAY_REQUIRE=python")
 	c.WaitDelay = 5 * time.Second

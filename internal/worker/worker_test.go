@@ -857,14 +857,14 @@ func serveAll(t testing.TB, e bench.Engine, requests string) []response {
 // Serve refuses what makes no sense and continues.
 func TestServeRefuses(t *testing.T) {
 	const ok = helloLine + "\n"
-	const run1 = `{"id":3,"op":"run","args":{"n":1}}` + "\n"
+	const run1 = `{"id":3,"op":"run","args":{"n":1,"set":0}}` + "\n"
 	tests := []struct {
 		requests string
 		want     string // of the last answer
 	}{
 		{`garbage`, "request is not understood"},
 		{strings.Replace(helloLine, `"id":1`, `"id":0`, 1), "request without an id"},
-		{`{"id":1,"op":"run","args":{"n":1}}`, `"run" came before hello`},
+		{`{"id":1,"op":"run","args":{"n":1,"set":0}}`, `"run" came before hello`},
 		{`{"id":1,"op":"hello","args":{}}`, "this worker speaks protocol 2, not 0"},
 		{`{"id":1,"op":"hello","args":{"protocol":9,"odd":1}}`, "this worker speaks protocol 2, not 9"},
 		{`{"id":1,"op":"hello","args":{"protocol":2}}`, "hello without threads"},
@@ -873,17 +873,18 @@ func TestServeRefuses(t *testing.T) {
 		{strings.Replace(helloLine, `"cpu"`, `"CPU"`, 1), `hello without cpu`},
 		{ok + `{"id":2,"op":"dance","args":{}}`, `unknown operation "dance"`},
 		{ok + `{"id":2,"op":"generate","args":{}}`, `unknown operation "generate"`},
-		{ok + `{"id":2,"op":"run","args":{"n":1}}`, `"run" without a prepared task`},
+		{ok + `{"id":2,"op":"run","args":{"n":1,"set":0}}`, `"run" without a prepared task`},
 		{ok + strings.Replace(prepareLine, `"one"`, `"two"`, 1), `fake has no device "two"`},
 		{ok + `{"id":2,"op":"prepare","args":{"device":"one","seed":1}}`, "prepare without gemm"},
 		{ok + prepareLine + "\n" + prepareLine, "prepare while another task is open"},
 		{ok + prepareLine + "\n" + `{"id":3,"op":"run","args":{}}`, "run without n"},
-		{ok + prepareLine + "\n" + `{"id":3,"op":"run","args":{"n":1.5}}`, "the arguments of run are not understood"},
+		{ok + prepareLine + "\n" + `{"id":3,"op":"run","args":{"n":1}}`, "run without set"},
+		{ok + prepareLine + "\n" + `{"id":3,"op":"run","args":{"n":1.5,"set":0}}`, "the arguments of run are not understood"},
 		{ok + prepareLine + "\n" + `{"id":3,"op":"run","args":[1]}`, "the arguments of run are not understood"},
 		{ok + prepareLine + "\n" + run1 + `{"id":4,"op":"mulvec","args":{}}`, "0 bytes are no x of 2 elements"},
 		{ok + prepareLine + "\n" + run1 + `{"id":4,"op":"mulvec","args":{},"bytes":-16}`, "-16 bytes follow"},
 		{ok + prepareLine + "\n" + run1 + `{"id":4,"op":"mulvec","args":{},"bytes":3}` + "\nabc", "3 bytes are no x of 2 elements"},
-		{ok + prepareLine + "\n" + run1 + `{"id":4,"op":"run","args":{"n":1},"bytes":3}` + "\nabc", `3 bytes follow "run", which takes none`},
+		{ok + prepareLine + "\n" + run1 + `{"id":4,"op":"run","args":{"n":1,"set":0},"bytes":3}` + "\nabc", `3 bytes follow "run", which takes none`},
 	}
 	for _, tt := range tests {
 		all := serveAll(t, scripted(), tt.requests+"\n")
@@ -921,7 +922,7 @@ func TestServeEndsWithItsInput(t *testing.T) {
 		fmt.Fprintln(parent, helloLine)
 		fmt.Fprintln(parent, prepareLine)
 		<-out.seen
-		fmt.Fprintln(parent, `{"id":3,"op":"run","args":{"n":1}}`)
+		fmt.Fprintln(parent, `{"id":3,"op":"run","args":{"n":1,"set":0}}`)
 		<-running
 		parent.Close()
 	}()
@@ -1031,7 +1032,7 @@ func FuzzServe(f *testing.F) {
 	f.Add([]byte("{\"id\":4,\"op\":\"mulvec\",\"args\":{},\"bytes\":16}\n0123456789abcdef"))
 	f.Add([]byte("{\"id\":4,\"op\":\"close\",\"args\":{},\"bytes\":1600000000000}\n0123"))
 	f.Fuzz(func(t *testing.T, said []byte) {
-		serveAll(t, tall{}, helloLine+"\n"+prepareLine+"\n"+`{"id":3,"op":"run","args":{"n":1}}`+"\n"+string(said))
+		serveAll(t, tall{}, helloLine+"\n"+prepareLine+"\n"+`{"id":3,"op":"run","args":{"n":1,"set":0}}`+"\n"+string(said))
 	})
 }
 
