@@ -83,7 +83,8 @@ func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.
 	var lanes []bench.Lane
 	lanes, r.Missing = start(ctx, quick)
 	first, early := lanes, []*bench.Result(nil)
-	if o.Preliminary && len(lanes) > 0 {
+	// When nothing else has to start, a race of small products is as quick itself.
+	if small := o.Size > 0 && o.Size <= preliminarySize; o.Preliminary && len(lanes) > 0 && (len(slow) > 0 || !small) {
 		early = preliminary(ctx, d, o, s, lanes, of(preliminarySize))
 	}
 	if len(slow) > 0 {
