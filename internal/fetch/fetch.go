@@ -23,7 +23,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Attempts is how often in a row a connection may break without a byte having come.
+// Attempts is the number of consecutive attempts that may fail without receiving any
+// data.
 const Attempts = 5
 
 // A File is what to download.

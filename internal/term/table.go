@@ -285,8 +285,8 @@ func (l *layout) drop() bool {
 	return true
 }
 
-// shorten takes so many columns off heads that are wider than what is below them, the
-// widest first.
+// shorten removes the given number of columns from heads that are wider than what is
+// below them, the widest first.
 func (l *layout) shorten(over int) {
 	for ; over > 0; over-- {
 		widest := -1

@@ -28,8 +28,8 @@ func Estimate(about llm.About, p Plan, batch int) int64 {
 	return about.Bytes + int64(adapter+blocks+scores)
 }
 
-// Floor returns how much memory must stay free on a machine that has so many bytes:
-// below it a system begins to swap, and a training on it never ends.
+// Floor returns how much memory, in bytes, must stay free on a machine with total
+// bytes: below it a system begins to swap, and a training on it never ends.
 func Floor(total int64) int64 { return min(max(total/16, 256<<20), 2<<30) }
 
 // watchEvery is how often free memory is looked at: a training takes seconds to

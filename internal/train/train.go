@@ -19,8 +19,8 @@ type Model interface {
 	About() llm.About
 	// Tune gives the model an adapter. From then on it is the model that is trained.
 	Tune(ctx context.Context, s Settings) (Plan, error)
-	// Train trains the adapter for so many iterations and saves it, at the end too
-	// when ctx ends before: then stopped is true. One that has not finished its
+	// Train trains the adapter for iters iterations and saves it, also when ctx ends
+	// before the last: then stopped is true. A model that has not finished its
 	// iteration and saved within grace is killed, and what was saved before is kept.
 	// Each must not block.
 	Train(ctx context.Context, iters int, grace time.Duration, each func(Step)) (t Trained, stopped bool, err error)
@@ -34,7 +34,7 @@ type Settings struct {
 	Resume    bool           `json:"resume"`          // continue with the adapter that is there
 	From      int            `json:"from"`            // iterations that it has had
 	Batch     int            `json:"batch"`           // rows per iteration
-	Layers    int            `json:"layers"`          // the last so many get an adapter; 0: all
+	Layers    int            `json:"layers"`          // how many layers get an adapter, counted from the last; 0: all
 	Rank      int            `json:"rank"`            // of the two matrices of an adapter
 	Scale     float64        `json:"scale"`           // of what it adds: alpha/rank as peft has it
 	Dropout   float64        `json:"dropout"`         // share of the adapter's inputs that are left out at random

@@ -111,7 +111,7 @@ type LoadArgs struct {
 	Device  string `json:"device"`  // its id
 	Model   string `json:"model"`   // its folder
 	Adapter string `json:"adapter"` // the folder of an adapter; empty for none
-	Bits    int    `json:"bits"`    // cut the weights to so many bits; 0: leave them as they are
+	Bits    int    `json:"bits"`    // the number of bits to quantize the weights to; 0: leave them as they are
 }
 
 // GenerateArgs are an llm.Request.
