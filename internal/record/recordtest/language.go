@@ -110,7 +110,7 @@ func Tokens() map[string]*record.Run {
 	troubled := Language(
 		Lane(LlamaCPU, 0, 40.2, 310, LaneWarned(measure.Noise, "noisy: something else uses this machine, or its clock changes")),
 		Lane(LlamaGPU, 99, 500, 9800, func(r *llm.Result) {
-			r.Check = &llm.Check{Base: "CPU", Of: 64, Reason: "token 1, \"\x1b]0;x\x07\", is not among the 10 that the CPU lane holds likeliest", Difference: &llm.Difference{Base: "Hei", Lane: "\x1b]0;x\x07", BaseLogProb: ptr(-0.5), Among: 10}}
+			r.Check = &llm.Check{Base: "CPU", Of: 64, Reason: "token 1, \"\x1b]0;x\x07\", is not among the 10 most probable tokens of the CPU lane", Difference: &llm.Difference{Base: "Hei", Lane: "\x1b]0;x\x07", BaseLogProb: ptr(-0.5), Among: 10}}
 		}),
 		Lane(LlamaGPU, 12, 90, 900, func(r *llm.Result) {
 			r.Samples, r.Check = []llm.Sample{}, nil
