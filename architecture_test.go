@@ -141,7 +141,7 @@ func TestImports(t *testing.T) {
 }
 
 // testPackages are made for tests.
-var testPackages = []string{"engine/fake", "engine/enginetest", "hub/hubtest", "lab/labtest", "llm/framework/frameworktest", "llm/llmtest", "llm/ollama/ollamatest", "model/modeltest"}
+var testPackages = []string{"engine/fake", "engine/enginetest", "golden", "hub/hubtest", "lab/labtest", "llm/framework/frameworktest", "llm/llmtest", "llm/ollama/ollamatest", "model/modeltest", "record/recordtest"}
 
 // The program's list of engines must not hold the fake one, nor any package but
 // tests use what is made for tests.

@@ -3,7 +3,6 @@ package doctor
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,12 +13,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/golden"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/python"
 	"github.com/gpuplay/gpuplay/internal/record"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // facts reads a record.
 func facts(t *testing.T, name string) Facts {
@@ -38,24 +36,6 @@ func facts(t *testing.T, name string) Facts {
 		t.Errorf("%s does not say where it comes from", name)
 	}
 	return f
-}
-
-// golden compares a text with a file, or rewrites that.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), got); d != "" {
-		t.Errorf("%s (rewrite it with -update):\n%s", file, d)
-	}
 }
 
 var records = []string{"container", "h200", "mac", "rosetta", "laptop", "volta", "windows"}
@@ -81,7 +61,7 @@ func TestChecks(t *testing.T) {
 				}
 			}
 		}
-		golden(t, name+".txt", b.String())
+		golden.Compare(t, name+".txt", b.String())
 	}
 }
 

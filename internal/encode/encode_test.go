@@ -6,11 +6,8 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -20,30 +17,11 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/golden"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
 	"github.com/gpuplay/gpuplay/internal/stats"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares text with testdata/name.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", file, diff)
-	}
-}
 
 func encoded(t *testing.T, r *record.Run, format string) []byte {
 	t.Helper()
@@ -62,7 +40,7 @@ func TestFormats(t *testing.T) {
 			if format == "line" {
 				ending = "line.txt"
 			}
-			t.Run(name+"."+ending, func(t *testing.T) { golden(t, name+"."+ending, encoded(t, r, format)) })
+			t.Run(name+"."+ending, func(t *testing.T) { golden.Compare(t, name+"."+ending, encoded(t, r, format)) })
 		}
 	}
 }

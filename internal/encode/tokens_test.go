@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/golden"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
@@ -94,5 +95,5 @@ func TestExplainJSON(t *testing.T) {
 	if err := ExplainJSON(&b, e); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "explain.json", b.Bytes())
+	golden.Compare(t, "explain.json", b.Bytes())
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/charmbracelet/x/ansi"
+
+	"github.com/gpuplay/gpuplay/internal/golden"
 )
 
 func TestCurve(t *testing.T) {
@@ -19,7 +21,7 @@ func TestCurve(t *testing.T) {
 		golden  string
 	}{{"braille", true, "curve.txt"}, {"ascii", false, "curve.ascii.txt"}} {
 		t.Run(tt.name, func(t *testing.T) {
-			golden(t, tt.golden, []byte(strings.Join(Curve(falling, 1, 48, 6, tt.unicode), "\n")+"\n"))
+			golden.Compare(t, tt.golden, []byte(strings.Join(Curve(falling, 1, 48, 6, tt.unicode), "\n")+"\n"))
 		})
 	}
 }

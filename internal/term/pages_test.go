@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/golden"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
 )
@@ -37,7 +38,7 @@ func TestVerboseDiagnosis(t *testing.T) {
 	if err := Diagnosis(&b, r, styles[2], true); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "doctor.verbose.80.txt", b.Bytes())
+	golden.Compare(t, "doctor.verbose.80.txt", b.Bytes())
 	for _, c := range r.Checks {
 		for _, want := range []string{c.Name, c.Why} {
 			if !strings.Contains(b.String(), want) {
@@ -74,7 +75,7 @@ func TestExplain(t *testing.T) {
 		if err := Explain(&b, explanation(), s); err != nil {
 			t.Fatal(err)
 		}
-		golden(t, name+".txt", b.Bytes())
+		golden.Compare(t, name+".txt", b.Bytes())
 		s.Color = true
 		if err := Explain(&colour, explanation(), s); err != nil {
 			t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/golden"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/matrix"
@@ -146,10 +147,10 @@ var race = script{
 
 func TestProgressOfRace(t *testing.T) {
 	utf8 := Style{Unicode: true}
-	golden(t, "progress.race.80x24.txt", perform(t, race, 80, 24, utf8, false))
-	golden(t, "progress.race.80x24.ascii.txt", perform(t, race, 80, 24, Style{}, false))
-	golden(t, "progress.race.40x6.txt", perform(t, race, 40, 6, utf8, false))
-	golden(t, "progress.race.pipe.txt", pipe(t, race, Style{Width: 80, Unicode: true}, false))
+	golden.Compare(t, "progress.race.80x24.txt", perform(t, race, 80, 24, utf8, false))
+	golden.Compare(t, "progress.race.80x24.ascii.txt", perform(t, race, 80, 24, Style{}, false))
+	golden.Compare(t, "progress.race.40x6.txt", perform(t, race, 40, 6, utf8, false))
+	golden.Compare(t, "progress.race.pipe.txt", pipe(t, race, Style{Width: 80, Unicode: true}, false))
 	if got := perform(t, race, 80, 24, utf8, true); bytes.Contains(got, []byte("PyTorch")) {
 		t.Errorf("quiet on a terminal:\n%s", got)
 	}
@@ -172,7 +173,7 @@ func TestProgressOfManyLanes(t *testing.T) {
 		}
 	}
 	s = append(s, moment("four are measured"))
-	golden(t, "progress.lanes.60x8.txt", perform(t, s, 60, 8, Style{Unicode: true}, false))
+	golden.Compare(t, "progress.lanes.60x8.txt", perform(t, s, 60, 8, Style{Unicode: true}, false))
 }
 
 // A sweep says what it measures until it can say what came of it, and announces the
@@ -198,8 +199,8 @@ func TestProgressOfSweep(t *testing.T) {
 		}
 		s = append(s, note("%d³: gpuplay 1.37 TFLOP/s", n), moment(fmt.Sprintf("size %d has been", n)))
 	}
-	golden(t, "progress.sweep.80x24.txt", perform(t, s, 80, 24, Style{Unicode: true}, false))
-	golden(t, "progress.sweep.pipe.txt", pipe(t, s, Style{Width: 80, Unicode: true}, false))
+	golden.Compare(t, "progress.sweep.80x24.txt", perform(t, s, 80, 24, Style{Unicode: true}, false))
+	golden.Compare(t, "progress.sweep.pipe.txt", pipe(t, s, Style{Width: 80, Unicode: true}, false))
 }
 
 // tokens is a model on two lanes, and a third that cannot load it.
@@ -241,9 +242,9 @@ var tokens = script{
 }
 
 func TestProgressOfTokens(t *testing.T) {
-	golden(t, "progress.tokens.80x24.txt", perform(t, tokens, 80, 24, Style{Unicode: true}, false))
-	golden(t, "progress.tokens.40x8.txt", perform(t, tokens, 40, 8, Style{}, false))
-	golden(t, "progress.tokens.pipe.txt", pipe(t, tokens, Style{Width: 80, Unicode: true}, false))
+	golden.Compare(t, "progress.tokens.80x24.txt", perform(t, tokens, 80, 24, Style{Unicode: true}, false))
+	golden.Compare(t, "progress.tokens.40x8.txt", perform(t, tokens, 40, 8, Style{}, false))
+	golden.Compare(t, "progress.tokens.pipe.txt", pipe(t, tokens, Style{Width: 80, Unicode: true}, false))
 	if got := pipe(t, tokens, Style{Width: 80}, true); len(got) > 0 {
 		t.Errorf("quiet:\n%s", got)
 	}
@@ -289,11 +290,11 @@ func finetune(iters int) script {
 
 func TestProgressOfFinetune(t *testing.T) {
 	style := Style{Unicode: true, Words: recordtest.Flags{}}
-	golden(t, "progress.finetune.80x24.txt", perform(t, finetune(40), 80, 24, style, false))
-	golden(t, "progress.finetune.60x12.txt", perform(t, finetune(40), 60, 12, Style{}, false))
+	golden.Compare(t, "progress.finetune.80x24.txt", perform(t, finetune(40), 80, 24, style, false))
+	golden.Compare(t, "progress.finetune.60x12.txt", perform(t, finetune(40), 60, 12, Style{}, false))
 	style.Width = 80
 	got := pipe(t, finetune(400), style, false)
-	golden(t, "progress.finetune.pipe.txt", got)
+	golden.Compare(t, "progress.finetune.pipe.txt", got)
 	if n := bytes.Count(got, []byte("iteration ")); n > 12 {
 		t.Errorf("%d lines of 400 iterations", n)
 	}
@@ -341,7 +342,7 @@ func TestProgressOfGenerate(t *testing.T) {
 		p.Close()
 		fmt.Fprintf(&b, "=== in the end\n%s", screen.text())
 	})
-	golden(t, "progress.generate.60x16.txt", b.Bytes())
+	golden.Compare(t, "progress.generate.60x16.txt", b.Bytes())
 
 	for _, tt := range []struct {
 		quiet, chat bool
@@ -363,7 +364,7 @@ func TestProgressOfGenerate(t *testing.T) {
 			t.Errorf("%+v: %q", tt, text.String())
 		}
 		if !tt.quiet {
-			golden(t, "progress.generate.pipe.txt", out.Bytes())
+			golden.Compare(t, "progress.generate.pipe.txt", out.Bytes())
 		} else if out.Len() > 0 {
 			t.Errorf("quiet: %q", out.String())
 		}

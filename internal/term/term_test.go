@@ -2,10 +2,7 @@ package term
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -15,29 +12,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gpuplay/gpuplay/internal/encode"
+	"github.com/gpuplay/gpuplay/internal/golden"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares text with testdata/name.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", file, diff)
-	}
-}
 
 // styles are the terminals that tables are made for in tests.
 var styles = []Style{
@@ -75,7 +53,7 @@ func TestTables(t *testing.T) {
 			}
 			t.Run(file, func(t *testing.T) {
 				text := tableOf(t, r, s)
-				golden(t, file, []byte(text))
+				golden.Compare(t, file, []byte(text))
 				for line := range strings.Lines(text) {
 					line = strings.TrimRight(line, "\n")
 					if lipgloss.Width(line) > s.Width && !copied(line) {

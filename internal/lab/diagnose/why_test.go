@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,13 +15,12 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/golden"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/record"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // lane returns a verified lane whose samples, of one product each, took so long.
 func lane(engine string, kind hardware.Kind, api string, g bench.GEMM, took ...time.Duration) *bench.Result {
@@ -120,19 +118,7 @@ func TestExplanation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join("testdata", "race.explained.json")
-	if *update {
-		if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(strings.TrimSpace(string(want)), string(text)); d != "" {
-		t.Errorf("%s (rewrite it with -update):\n%s", file, d)
-	}
+	golden.Compare(t, "race.explained.json", append(text, '\n'))
 }
 
 // A record of this version is explained as one of version 1 is.
