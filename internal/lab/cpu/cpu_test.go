@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"runtime"
@@ -10,13 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
-
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/lab"
+	"github.com/gpuplay/gpuplay/internal/lab/labtest"
 	"github.com/gpuplay/gpuplay/internal/record"
 )
 
@@ -38,17 +35,7 @@ func watch(f func(s *event.Stream) (*record.Run, error), each func(event.Event))
 // readBack fails the test unless a record is read as it was written.
 func readBack(t *testing.T, r *record.Run) {
 	t.Helper()
-	var text bytes.Buffer
-	if err := record.Write(&text, r); err != nil {
-		t.Fatal(err)
-	}
-	back, err := record.Parse(text.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(r, back, cmpopts.EquateEmpty()); d != "" {
-		t.Errorf("read back: %s", d)
-	}
+	labtest.ReadsBack(t, r)
 }
 
 // Each sample of a rung is told as it is in the record.

@@ -3,6 +3,7 @@
 package labtest
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/fake"
@@ -110,5 +112,21 @@ func Agrees(t *testing.T, events []event.Event, r *record.Run) {
 				t.Errorf("the last result of %s that was told of is not the record's", x.Lane)
 			}
 		}
+	}
+}
+
+// ReadsBack fails the test if the record that Write makes of r is not read as r.
+func ReadsBack(t *testing.T, r *record.Run) {
+	t.Helper()
+	var text bytes.Buffer
+	if err := record.Write(&text, r); err != nil {
+		t.Fatal(err)
+	}
+	back, err := record.Parse(text.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(r, back, cmpopts.EquateEmpty()); d != "" {
+		t.Errorf("read back: %s", d)
 	}
 }

@@ -1,7 +1,6 @@
 package tokens
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -10,12 +9,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/lab"
+	"github.com/gpuplay/gpuplay/internal/lab/labtest"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/llm/llamacpp"
 	"github.com/gpuplay/gpuplay/internal/measure"
@@ -161,17 +160,7 @@ func TestMeasure(t *testing.T) {
 	if r.Tokens.Limits != nil {
 		t.Error("limits of a CPU that was not measured")
 	}
-	var text bytes.Buffer
-	if err := record.Write(&text, r); err != nil {
-		t.Fatal(err)
-	}
-	back, err := record.Parse(text.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(r, back, cmpopts.EquateEmpty()); d != "" {
-		t.Errorf("read back: %s", d)
-	}
+	labtest.ReadsBack(t, r)
 }
 
 // A GPU that is missing is a line where nobody asked for it, and a failed lane where

@@ -1,7 +1,6 @@
 package train
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,12 +11,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/lab"
+	"github.com/gpuplay/gpuplay/internal/lab/labtest"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/lora"
 	"github.com/gpuplay/gpuplay/internal/model"
@@ -100,17 +99,7 @@ func TestTeach(t *testing.T) {
 	if events[0].Type != event.TypeBegin || events[len(events)-1].Data != event.Data(r) {
 		t.Errorf("the stream begins with %s and ends with %s", events[0].Type, events[len(events)-1].Type)
 	}
-	var text bytes.Buffer
-	if err := record.Write(&text, r); err != nil {
-		t.Fatal(err)
-	}
-	back, err := record.Parse(text.Bytes())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(r, back, cmpopts.EquateEmpty()); d != "" {
-		t.Errorf("read back: %s", d)
-	}
+	labtest.ReadsBack(t, r)
 }
 
 // What was trained before an error, or before the user ended it, is in the record.
