@@ -60,7 +60,7 @@ func SVG(w io.Writer, r *record.Run, _ fault.Wording) error {
 	if x := points[0].Results[0]; x != nil && x.Facts.Threads > 0 {
 		sub += " · " + judge.Threads(x.Facts.Threads)
 	}
-	text(plotLeft, 54, "s", "start", sub+" · medians with their 95 % ranges, every result checked")
+	text(plotLeft, 54, "s", "start", sub+" · medians with their 95 % ranges, "+judge.Checked(r.Results))
 
 	for _, y := range ticks(c.low, c.high) {
 		fmt.Fprintf(&b, `<line class="g" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/>`+"\n", plotLeft, plotRight, c.y(y), c.y(y))

@@ -119,3 +119,13 @@ func Doubt(r *bench.Result) string {
 	}
 	return "its product was not checked"
 }
+
+// Checked says whether every result that has samples was checked.
+func Checked(results []*bench.Result) string {
+	for _, x := range results {
+		if x != nil && x.Error == nil && len(x.Samples) > 0 && (x.Check == nil || x.Has(measure.Unchecked)) {
+			return "not every result checked"
+		}
+	}
+	return "every result checked"
+}

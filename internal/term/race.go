@@ -83,7 +83,7 @@ func raceTitle(results []*bench.Result) []string {
 	case g.TransB:
 		what += " (A·Bᵀ)"
 	}
-	return []string{what, string(judge.DType(g)), fmt.Sprintf("random inputs, seed %d", largest.Seed), "every result checked"}
+	return []string{what, string(judge.DType(g)), fmt.Sprintf("random inputs, seed %d", largest.Seed), judge.Checked(results)}
 }
 
 // hardwareResults are the lanes of one piece of hardware.
