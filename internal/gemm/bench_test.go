@@ -3,8 +3,13 @@ package gemm
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"testing"
+	"time"
+
+	"github.com/gpuplay/gpuplay/internal/topology"
 )
 
 // BenchmarkGEMM reports GFLOP/s and the share of the peak, which is measured just
@@ -45,31 +50,7 @@ func BenchmarkCall(b *testing.B) {
 }
 
 func benchmark(b *testing.B, p *Pool, dtype string, size int) {
-	ctx, g := context.Background(), Problem{M: size, N: size, K: size}
-	var products func(times int) error
-	switch dtype {
-	case "float64":
-		x, y, z := noise(size*size, 1), noise(size*size, 2), make([]float64, size*size)
-		products = func(times int) error { return p.Float64(ctx, times, g, x, y, z) }
-	case "float32":
-		x, y, z := singles(noise(size*size, 1)), singles(noise(size*size, 2)), make([]float32, size*size)
-		products = func(times int) error { return p.Float32(ctx, times, g, x, y, z) }
-	case "int8":
-		x, y, z := make([]int8, size*size), make([]int8, size*size), make([]int32, size*size)
-		for i, v := range noise(size*size, 1) {
-			x[i], y[len(y)-1-i] = int8(128*v), int8(128*v)
-		}
-		products = func(times int) error { return p.Int8(ctx, times, g, x, y, z) }
-	default:
-		conv, run := p.set.float16, p.Float16
-		if dtype == "bfloat16" {
-			conv, run = p.set.bfloat16, p.BFloat16
-		}
-		x, y, z := make([]uint16, size*size), make([]uint16, size*size), make([]uint16, size*size)
-		conv.narrow(x, singles(noise(size*size, 1)))
-		conv.narrow(y, singles(noise(size*size, 2)))
-		products = func(times int) error { return run(ctx, times, g, x, y, z) }
-	}
+	products := productsOf(p, dtype, size)
 	if err := products(1); err != nil {
 		b.Fatal(err)
 	}
@@ -82,6 +63,80 @@ func benchmark(b *testing.B, p *Pool, dtype string, size int) {
 	b.ReportMetric(flops/1e9, "GFLOP/s")
 	if known {
 		b.ReportMetric(flops/peak*100, "%peak")
+	}
+}
+
+// productsOf returns a function that multiplies two size³ matrices a number of times.
+func productsOf(p *Pool, dtype string, size int) func(times int) error {
+	ctx, g := context.Background(), Problem{M: size, N: size, K: size}
+	switch dtype {
+	case "float64":
+		x, y, z := noise(size*size, 1), noise(size*size, 2), make([]float64, size*size)
+		return func(times int) error { return p.Float64(ctx, times, g, x, y, z) }
+	case "float32":
+		x, y, z := singles(noise(size*size, 1)), singles(noise(size*size, 2)), make([]float32, size*size)
+		return func(times int) error { return p.Float32(ctx, times, g, x, y, z) }
+	case "int8":
+		x, y, z := make([]int8, size*size), make([]int8, size*size), make([]int32, size*size)
+		for i, v := range noise(size*size, 1) {
+			x[i], y[len(y)-1-i] = int8(128*v), int8(128*v)
+		}
+		return func(times int) error { return p.Int8(ctx, times, g, x, y, z) }
+	}
+	conv, run := p.set.float16, p.Float16
+	if dtype == "bfloat16" {
+		conv, run = p.set.bfloat16, p.BFloat16
+	}
+	x, y, z := make([]uint16, size*size), make([]uint16, size*size), make([]uint16, size*size)
+	conv.narrow(x, singles(noise(size*size, 1)))
+	conv.narrow(y, singles(noise(size*size, 2)))
+	return func(times int) error { return run(ctx, times, g, x, y, z) }
+}
+
+// BenchmarkThreads compares pools of 1, 2, 4, … threads, up to all cores: it measures
+// each in every round, for some milliseconds, so that whatever else uses the machine
+// disturbs all of them alike, and reports the median of the rounds. To have 31 rounds:
+// -bench Threads/float32 -benchtime 31x.
+func BenchmarkThreads(b *testing.B) {
+	cores := topology.Read().Cores()
+	counts := []int{cores}
+	for n := 1; n < cores; n *= 2 {
+		counts = append(counts, n)
+	}
+	slices.Sort(counts)
+	for _, dtype := range []string{"float32", "bfloat16", "int8"} {
+		for _, size := range []int{16, 32, 48, 64, 96, 128, 256, 512, 1024, 2048, 4096, 8192} {
+			b.Run(fmt.Sprintf("%s/%d", dtype, size), func(b *testing.B) {
+				rates := make([][]float64, len(counts))
+				var products []func(times int) error
+				for _, n := range counts {
+					p := newPool(b, "", n, false)
+					products = append(products, productsOf(p, dtype, size))
+				}
+				times := 1
+				for spent := time.Duration(0); spent < 4*time.Millisecond; times *= 2 {
+					start := time.Now()
+					if err := products[0](times); err != nil {
+						b.Fatal(err)
+					}
+					spent = time.Since(start)
+				}
+				for range b.N {
+					for i, f := range products {
+						start := time.Now()
+						if err := f(times); err != nil {
+							b.Fatal(err)
+						}
+						rates[i] = append(rates[i], 2*math.Pow(float64(size), 3)*float64(times)/time.Since(start).Seconds()/1e9)
+					}
+				}
+				b.ReportMetric(0, "ns/op") // of all pools together: of no interest
+				for i, n := range counts {
+					slices.Sort(rates[i])
+					b.ReportMetric(rates[i][len(rates[i])/2], fmt.Sprintf("GFLOP/s@%03d", n))
+				}
+			})
+		}
 	}
 }
 

@@ -11,14 +11,13 @@ type product struct {
 	transA, transB bool
 }
 
-// A driver computes products and keeps its buffers for the next one. All threads of
-// the pool share it: whatever is not in a thread's own scratch is written by one
-// thread alone, between two barriers.
+// A driver computes products and keeps its buffers for the next one. It is the work of
+// a team: whatever is not in a thread's own scratch is written before the products, or
+// in one phase by one thread alone.
 type driver struct {
 	*kernel
 	product
 	planned product // the shape that the fields below were planned for, without addresses
-	team    team
 	times   int
 	worth   float64 // number of multiplications that justify a second thread
 
@@ -32,6 +31,8 @@ type driver struct {
 	kb, nb int    // kc and nc, evened out
 	spans  []span // the row ranges that threads take as their shares
 	parts  int    // column ranges per span, where there are few rows to share
+	// together is how many panels of B a thread packs at a time.
+	together int
 
 	vector     vectorProduct
 	rowsAtOnce int
@@ -75,52 +76,92 @@ func (d *driver) release() {
 	}
 }
 
-// work is the part of one thread in the products.
-func (d *driver) work(thread int) {
-	w := &d.own[thread]
-	for range d.times {
-		switch d.way {
-		case inPlace:
-			if d.threads == 1 { // nothing to share, and counters and barriers would cost as much as the smallest products
-				d.alone(w)
-				d.team.stop = d.team.ctx.Err() != nil
-			} else {
-				d.workInPlace(w)
-			}
-		case split:
-			d.workSplit(w, thread)
-		case matrixVector:
-			d.workVector(w)
-		default:
-			d.workPacked(w)
-		}
-		if d.team.stop {
-			return
+// phases returns the number of phases of all products: see do.
+func (d *driver) phases() int {
+	switch d.way {
+	case split:
+		return 2 * d.times
+	case packed:
+		return d.times*d.blocks() + 1
+	case matrixVector:
+		if d.gathers() {
+			return 2 * d.times
 		}
 	}
+	return d.times
 }
 
-// workInPlace computes shares of C until none are left.
-func (d *driver) workInPlace(w *scratch) {
-	for {
-		share := d.team.nextShare()
-		if share >= len(d.spans)*d.parts {
-			break
+// shares returns the number of shares of a phase.
+func (d *driver) shares(phase int) int {
+	switch d.way {
+	case split:
+		return d.threads
+	case packed:
+		shares := 0
+		if phase > 0 {
+			shares = len(d.spans) * d.parts
+		}
+		if phase < d.times*d.blocks() {
+			shares += d.packs(d.block(phase))
+		}
+		return shares
+	case matrixVector:
+		if d.gathers() && phase%2 == 0 {
+			return 1
+		}
+		return d.vectorShares()
+	}
+	return len(d.spans) * d.parts
+}
+
+// do does one share of a phase. In place, a product is one phase. Where B is packed,
+// it is one for each block of B, in which shares of C are computed from the block that
+// the previous phase packed, and then the next block is packed, of the next product
+// after the last one. A split product has one phase for the parts of k, and one for
+// their sum.
+func (d *driver) do(thread, phase, share int) {
+	w := &d.own[thread]
+	switch d.way {
+	case split:
+		if phase%2 == 0 {
+			d.sumPart(w, share)
+		} else {
+			d.addParts(share)
+		}
+	case packed:
+		if phase > 0 {
+			if shares := len(d.spans) * d.parts; share >= shares {
+				share -= shares
+			} else {
+				d.packedShare(w, d.spans[share/d.parts], share%d.parts, d.block(phase-1), d.packedAt(phase-1))
+				return
+			}
+		}
+		d.packShare(w, share, d.block(phase), d.packedAt(phase))
+	case matrixVector:
+		if d.gathers() && phase%2 == 0 {
+			d.gatherVector()
+		} else {
+			d.vectorShare(w, share)
+		}
+	default:
+		if d.threads == 1 {
+			d.single(w)
+			return
 		}
 		rows := d.spans[share/d.parts]
 		from, to := d.columns(d.n, share%d.parts)
 		d.rectangle(w, rows, from, to, span{0, d.k}, unsafe.Add(d.c, rows.from*d.ldc+from*d.out), d.ldc)
 	}
-	d.team.wait()
 }
 
-// alone computes a whole product on one thread.
-func (d *driver) alone(w *scratch) {
+// single computes a whole product in place, on one thread.
+func (d *driver) single(w *scratch) {
 	if d.k > d.kb || d.m > d.mc {
 		d.rectangle(w, span{0, d.m}, 0, d.n, span{0, d.k}, d.c, d.ldc)
 		return
 	}
-	d.block(w, span{0, d.m}, d.n, 0, d.k, panels{at: d.b, row: d.ldb}, d.c, d.ldc, false)
+	d.multiply(w, span{0, d.m}, d.n, 0, d.k, panels{at: d.b, row: d.ldb}, d.c, d.ldc, false)
 }
 
 // columns returns the range of columns that make up the given part of n.
@@ -136,7 +177,7 @@ func (d *driver) rectangle(w *scratch, rows span, from, to int, steps span, c un
 	if from >= to {
 		return
 	}
-	kb := even(steps.to-steps.from, d.deep(), 1)
+	kb := even(steps.to-steps.from, d.deep(), d.steps)
 	mb := even(rows.to-rows.from, d.mc, d.mostRows(d.vecs))
 	for p := steps.from; p < steps.to; p += kb {
 		k := min(kb, steps.to-p)
@@ -151,7 +192,7 @@ func (d *driver) rectangle(w *scratch, rows span, from, to int, steps span, c un
 			}
 		}
 		for i := rows.from; i < rows.to; i += mb {
-			d.block(w, span{i, min(i+mb, rows.to)}, to-from, p, k, b, unsafe.Add(c, (i-rows.from)*ldc), ldc, p > steps.from)
+			d.multiply(w, span{i, min(i+mb, rows.to)}, to-from, p, k, b, unsafe.Add(c, (i-rows.from)*ldc), ldc, p > steps.from)
 		}
 	}
 }
@@ -175,21 +216,22 @@ func (d *driver) packPanels(w *scratch, b panels, p, k, col, cols int) {
 	}
 }
 
-// workSplit sums a part of k over all of C. After a barrier, it adds up all parts
-// for a range of rows, in a fixed order whichever thread finished first.
-func (d *driver) workSplit(w *scratch, thread int) {
+// sumPart sums a part of k over all of C.
+func (d *driver) sumPart(w *scratch, part int) {
 	ld := oddLines(d.n * d.word)
-	size := d.m * ld
+	steps := span{d.k * part / d.threads, d.k * (part + 1) / d.threads}
+	d.rectangle(w, span{0, d.m}, 0, d.n, steps, unsafe.Add(d.sums.grow(0), part*d.m*ld), ld)
+}
+
+// addParts adds up all parts for a share of the rows, in a fixed order whichever was
+// finished first.
+func (d *driver) addParts(share int) {
+	ld := oddLines(d.n * d.word)
 	parts := d.sums.grow(0)
-	steps := span{d.k * thread / d.threads, d.k * (thread + 1) / d.threads}
-	d.rectangle(w, span{0, d.m}, 0, d.n, steps, unsafe.Add(parts, thread*size), ld)
-	if d.team.wait(); d.team.stop {
-		return
-	}
-	for i := d.m * thread / d.threads; i < d.m*(thread+1)/d.threads; i++ {
+	for i := d.m * share / d.threads; i < d.m*(share+1)/d.threads; i++ {
 		sum, c := unsafe.Add(parts, i*ld), unsafe.Add(d.c, i*d.ldc)
 		for part := 1; part < d.threads; part++ {
-			d.accumulate(sum, unsafe.Add(sum, part*size), d.n)
+			d.accumulate(sum, unsafe.Add(sum, part*d.m*ld), d.n)
 		}
 		if d.narrow != nil {
 			d.narrow(c, sum, d.n)
@@ -197,63 +239,60 @@ func (d *driver) workSplit(w *scratch, thread int) {
 			copy(unsafe.Slice((*byte)(c), d.n*d.word), unsafe.Slice((*byte)(sum), d.n*d.word))
 		}
 	}
-	d.team.wait()
 }
 
-// packedTogether is how many panels of B a thread packs at a time. It makes the
-// pieces of B's rows long enough for the hardware prefetcher.
-const packedTogether = 4
+// A block is a part of B that is packed at once: cols columns from column col, and k
+// steps from step p.
+type block struct{ col, cols, p, k int }
 
-// workPacked repeats for each block of B: pack a share of it, wait for the other
-// threads, and compute shares of C.
-func (d *driver) workPacked(w *scratch) {
-	width := d.width()
-	block := 0
-	for col := 0; col < d.n; col += d.nb {
-		cols := min(d.nb, d.n-col)
-		for p := 0; p < d.k; p += d.kb {
-			k := min(d.kb, d.k-p)
-			b := panels{at: d.panels[block%min(2, d.threads)].grow(0), step: d.panel(k)}
-			block++
-			for {
-				from := d.team.nextPanels() * packedTogether * width
-				if from >= cols {
-					break
-				}
-				some := panels{at: unsafe.Add(b.at, from/width*b.step), step: b.step}
-				d.packPanels(w, some, p, k, col+from, min(packedTogether*width, cols-from))
-			}
-			if d.team.wait(); d.team.stop {
-				return
-			}
-			for {
-				share := d.team.nextShare()
-				if share >= len(d.spans)*d.parts {
-					break
-				}
-				d.packedShare(w, d.spans[share/d.parts], share%d.parts, col, cols, p, k, b)
-			}
-		}
-	}
-	d.team.wait()
+// blocks returns the number of blocks of B.
+func (d *driver) blocks() int { return ((d.n + d.nb - 1) / d.nb) * ((d.k + d.kb - 1) / d.kb) }
+
+// block returns a block of B by its number, which continues to count in the next
+// product. The steps of the same columns follow each other.
+func (d *driver) block(number int) block {
+	deep := (d.k + d.kb - 1) / d.kb
+	number %= d.blocks()
+	col, p := number/deep*d.nb, number%deep*d.kb
+	return block{col: col, cols: min(d.nb, d.n-col), p: p, k: min(d.kb, d.k-p)}
 }
 
-// packedShare computes a range of rows and one part of the columns of a block.
-func (d *driver) packedShare(w *scratch, rows span, part, col, cols, p, k int, b panels) {
-	from, to := d.columns(cols, part)
+// packedAt returns where a block is packed. One thread needs only one place, since it
+// packs a block after it has used the previous one.
+func (d *driver) packedAt(number int) unsafe.Pointer {
+	return d.panels[number%min(2, d.threads)].grow(0)
+}
+
+// packs returns the number of shares in which a block of B is packed.
+func (d *driver) packs(b block) int {
+	return (b.cols + d.together*d.width() - 1) / (d.together * d.width())
+}
+
+// packShare packs a share of a block of B.
+func (d *driver) packShare(w *scratch, share int, b block, at unsafe.Pointer) {
+	width := d.together * d.width()
+	from := share * width
+	some := panels{at: unsafe.Add(at, share*d.together*d.panel(b.k)), step: d.panel(b.k)}
+	d.packPanels(w, some, b.p, b.k, b.col+from, min(width, b.cols-from))
+}
+
+// packedShare computes a range of rows and one part of the columns of a block of B
+// that is packed.
+func (d *driver) packedShare(w *scratch, rows span, part int, b block, at unsafe.Pointer) {
+	from, to := d.columns(b.cols, part)
 	if from >= to {
 		return
 	}
-	b.at = unsafe.Add(b.at, from/d.width()*b.step)
-	c, ldc := unsafe.Add(d.c, rows.from*d.ldc+(col+from)*d.out), d.ldc
+	packed := panels{at: unsafe.Add(at, from/d.width()*d.panel(b.k)), step: d.panel(b.k)}
+	c, ldc := unsafe.Add(d.c, rows.from*d.ldc+(b.col+from)*d.out), d.ldc
 	if d.narrow != nil {
 		ldc = oddLines(d.nb * d.word)
 		c = unsafe.Add(d.sums.grow(0), rows.from*ldc+from*d.word)
 	}
-	d.block(w, rows, to-from, p, k, b, c, ldc, p > 0)
-	if d.narrow != nil && p+k == d.k {
+	d.multiply(w, rows, to-from, b.p, b.k, packed, c, ldc, b.p > 0)
+	if d.narrow != nil && b.p+b.k == d.k {
 		for i := range rows.to - rows.from {
-			d.narrow(unsafe.Add(d.c, (rows.from+i)*d.ldc+(col+from)*d.out), unsafe.Add(c, i*ldc), to-from)
+			d.narrow(unsafe.Add(d.c, (rows.from+i)*d.ldc+(b.col+from)*d.out), unsafe.Add(c, i*ldc), to-from)
 		}
 	}
 }
@@ -270,9 +309,9 @@ type panels struct {
 // at most: see tile.nextB.
 const fetched = 256
 
-// block multiplies a range of rows of A, k steps from step p, with n columns of
+// multiply multiplies a range of rows of A, k steps from step p, with n columns of
 // panels of B, and writes the result to c or adds it.
-func (d *driver) block(w *scratch, rows span, n, p, k int, b panels, c unsafe.Pointer, ldc int, add bool) {
+func (d *driver) multiply(w *scratch, rows span, n, p, k int, b panels, c unsafe.Pointer, ldc int, add bool) {
 	t := &w.tile
 	m := rows.to - rows.from
 	if d.packsA {

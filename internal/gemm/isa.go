@@ -95,6 +95,8 @@ type kernel struct {
 	out   int // bytes of an element of C
 	group int // elements per step of k: 1, or 2 or 4 for dot-product instructions
 	word  int // bytes of a word: one step in a row of A, one lane of B, or one sum
+	steps int // a block of k should have a multiple of this many steps
+	dense int // how many times as fast the micro-kernels are as vector instructions of the type; 0 for 1
 
 	// widenA and widenB convert n elements, of a row of A and of a row of B
 	// transposed, to words and pad the last group with zeros. They are nil where
@@ -190,7 +192,7 @@ type converter struct {
 // plain completes a kernel whose elements, words and sums all have type T.
 func plain[T number](k kernel) kernel {
 	size := int(unsafe.Sizeof(T(0)))
-	k.elem, k.out, k.group, k.word = size, size, 1, size
+	k.elem, k.out, k.group, k.word, k.steps = size, size, 1, size, 1
 	k.accumulate = accumulate[T]
 	return k
 }
@@ -198,7 +200,7 @@ func plain[T number](k kernel) kernel {
 // dots completes a kernel whose micro-kernels use dot-product instructions: words
 // of 32 bits with a group of elements each, summed in T.
 func dots[T number](k kernel) kernel {
-	k.word = 4
+	k.word, k.steps = 4, max(1, k.steps)
 	if k.out == 0 {
 		k.out = k.word
 	}

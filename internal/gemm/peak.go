@@ -2,6 +2,7 @@ package gemm
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -53,7 +54,7 @@ func (p *Pool) Note(a Arithmetic) string {
 func (p *Pool) Peak(a Arithmetic) (ops float64, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	job := peakJob{team: &p.driver.team, rates: make([]float64, len(p.wake))}
+	job := peakWork{rates: make([]float64, len(p.wake))}
 	if k := p.set.kernel(a); k != nil {
 		job.rounds, job.ops = k.peak, k.peakOps
 	}
@@ -61,8 +62,8 @@ func (p *Pool) Peak(a Arithmetic) (ops float64, ok bool) {
 		return 0, false
 	}
 	for range 3 {
-		p.driver.team.reset(context.Background(), len(p.wake))
-		p.run(len(p.wake), &job)
+		job.ready.Store(0)
+		p.run(context.Background(), len(p.wake), &job)
 		sum := 0.0
 		for _, rate := range job.rates {
 			sum += rate
@@ -72,23 +73,30 @@ func (p *Pool) Peak(a Arithmetic) (ops float64, ok bool) {
 	return ops, true
 }
 
-type peakJob struct {
-	team   *team
+// PeakWork is a share for each thread, which none of them begins before each has one.
+type peakWork struct {
 	rounds func(int)
 	ops    int // operations per round
 	rates  []float64
+	ready  atomic.Int64
 }
 
-func (j *peakJob) work(thread int) {
+func (w *peakWork) phases() int    { return 1 }
+func (w *peakWork) shares(int) int { return len(w.rates) }
+
+func (w *peakWork) do(_, _, share int) {
 	const some = 5000 // rounds per call: few, because the garbage collector cannot interrupt a call
-	j.rounds(some)
-	j.team.wait()
+	w.rounds(some)
+	w.ready.Add(1)
+	for spins := 1; w.ready.Load() < int64(len(w.rates)); spins++ {
+		relax(spins)
+	}
 	start, done := time.Now(), 0
 	elapsed := time.Duration(0)
 	for elapsed < 10*time.Millisecond {
-		j.rounds(some)
+		w.rounds(some)
 		done += some
 		elapsed = time.Since(start)
 	}
-	j.rates[thread] = float64(done) * float64(j.ops) / elapsed.Seconds()
+	w.rates[share] = float64(done) * float64(w.ops) / elapsed.Seconds()
 }

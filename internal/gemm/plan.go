@@ -1,14 +1,13 @@
 package gemm
 
 import (
-	"context"
+	"math"
 	"math/bits"
 )
 
-// prepare sets up the driver for a product, with as many threads as its size
-// justifies. If the shape is the same as that of the previous product, the plan is
-// reused.
-func (d *driver) prepare(ctx context.Context, k *kernel, g product, times int) {
+// prepare sets up the driver for a product. If the shape is the same as that of the
+// previous product, the plan is reused.
+func (d *driver) prepare(k *kernel, g product, times int) {
 	shape := g
 	shape.a, shape.b, shape.c = nil, nil, nil
 	known := k == d.kernel && shape == d.planned && d.way != matrixVector
@@ -16,16 +15,12 @@ func (d *driver) prepare(ctx context.Context, k *kernel, g product, times int) {
 	if !known {
 		d.plan()
 	}
-	d.team.reset(ctx, d.threads)
 }
 
 // plan decides how to compute the product.
 func (d *driver) plan() {
 	d.k = (d.depth + d.group - 1) / d.group
-	d.threads = len(d.own)
-	if float64(d.m)*float64(d.n)*float64(d.depth) < d.worth {
-		d.threads = 1
-	}
+	d.threads = d.useful()
 	d.packsA = d.mustPackA() || d.crowdsA()
 	d.packsB = d.mustPackB() || !d.few() && (d.crowdsB() || d.n > d.slim*d.width() && min(d.k, d.kc)*d.n*d.word > d.small)
 	vector, isVector := d.asVector()
@@ -44,8 +39,20 @@ func (d *driver) plan() {
 		d.nb = even(d.n, d.nc, d.width())
 	}
 	d.share()
-	d.kb = even(d.k, d.deep(), 1)
+	d.kb = even(d.k, d.deep(), d.steps)
+	d.together = max(1, min(packedTogether, (d.nb+d.width()-1)/d.width()/(2*d.threads)))
 	d.reserve()
+}
+
+// useful returns how many threads make a product fastest. One on t threads takes W/t
+// for the multiplications, W being the time of one thread, and about c·t for handing
+// out shares and waiting for the last one: the sum is least at t = √(W/c).
+func (d *driver) useful() int {
+	products := float64(d.m) * float64(d.n) * float64(d.depth) / float64(d.group*max(1, d.dense))
+	if products < d.worth {
+		return 1
+	}
+	return int(max(1, min(float64(len(d.own)), 2*math.Sqrt(products/d.worth))))
 }
 
 // deep returns how many steps of k to take at a time.
@@ -74,15 +81,20 @@ const onePanel = 512 << 10
 // few reports whether C has too few rows for packing B to pay off.
 func (d *driver) few() bool { return d.m <= 2*d.mostRows(d.vecs) }
 
+// packedTogether is how many panels of B a thread packs at a time, where there are
+// enough for all threads. It makes the pieces of B's rows long enough for the hardware
+// prefetcher.
+const packedTogether = 4
+
 // reserve allocates the buffers that the product needs. Each thread is the first to
 // write to those that it uses, so that on a NUMA machine the memory is close to it.
 func (d *driver) reserve() {
 	if d.way == matrixVector {
-		d.rowsAtOnce = max(4, up(min(256, d.vector.rows/(4*d.threads)), 4))
-		for i := range d.own[:d.threads] {
-			if d.vector.strideX != d.elem {
-				d.own[i].edge.grow(d.depth * d.elem)
-			}
+		d.rowsAtOnce = max(4, up(min(256, d.vector.rows/(4*d.threads)), 4), up(d.vector.rows/maxShares, 4))
+		if d.gathers() {
+			d.sums.grow(d.depth * d.elem)
+		}
+		for i := range d.own {
 			if d.vector.strideY != d.word {
 				d.own[i].b.grow(columnsAtOnce)
 			}
@@ -94,7 +106,7 @@ func (d *driver) reserve() {
 	for _, s := range d.spans {
 		mb = max(mb, even(s.to-s.from, d.mc, d.mostRows(d.vecs)))
 	}
-	for i := range d.own[:d.threads] {
+	for i := range d.own { // any thread may take part: see team
 		w := &d.own[i]
 		if d.packsA {
 			w.a.grow(mb * oddLines(d.kb*d.word))
@@ -123,7 +135,8 @@ func (d *driver) reserve() {
 	}
 }
 
-// worthThreads is how many multiplications justify a second thread.
+// worthThreads is how many multiplications justify a second thread, for types of which
+// a vector instruction multiplies one element per lane.
 const worthThreads = 1 << 17
 
 // width returns the width of a tile in columns.

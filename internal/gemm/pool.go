@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"github.com/gpuplay/gpuplay/internal/topology"
 )
@@ -18,19 +17,17 @@ var ErrClosed = errors.New("gemm: the pool is closed")
 // concurrent callers wait for each other. Each thread is pinned to a CPU where the
 // system allows it (Linux does), since the system might otherwise put two busy
 // threads on one CPU. Between calls they sleep. The caller's own thread is not
-// pinned.
+// pinned. A small product wakes only as many threads as make it faster.
 type Pool struct {
 	set    instructionSet
 	mu     sync.Mutex // held during a product
 	closed bool
 
-	wake   []chan job
-	done   sync.WaitGroup
+	wake   []chan struct{} // one for each thread
+	team   team
 	driver driver
+	whole  whole
 }
-
-// A job is work that all threads of a pool do together.
-type job interface{ work(thread int) }
 
 // NewPool starts threads for one of the instruction sets that ISAs lists. 0 threads
 // means one on each core of the fastest kind that the process may use, or fewer if
@@ -48,8 +45,10 @@ func NewPool(isa ISA, threads int) (*Pool, error) {
 	switch {
 	case threads < 0:
 		return nil, fmt.Errorf("gemm: %d threads: use 1 or more, or 0 for all cores", threads)
+	case threads > maxThreads:
+		return nil, fmt.Errorf("gemm: %d threads: use %d at most", threads, maxThreads)
 	case threads == 0:
-		threads = runtime.GOMAXPROCS(0)
+		threads = processors
 		if cores := machine.Cores(); cores > 0 {
 			threads = min(threads, cores)
 		}
@@ -57,17 +56,28 @@ func NewPool(isa ISA, threads int) (*Pool, error) {
 	if threads > len(cpus) {
 		cpus = nil
 	}
-	p := &Pool{set: set.fit(machine), wake: make([]chan job, threads)}
+	leaveRoom(threads)
+	p := &Pool{set: set.fit(machine), wake: make([]chan struct{}, threads)}
+	p.team.ended, p.team.own = make(chan struct{}, 1), make([]queue, threads)
 	p.driver.own, p.driver.worth = make([]scratch, threads), worthThreads
-	p.driver.team.patience = 1 << 14
-	if threads > runtime.GOMAXPROCS(0) { // they can never all run at once
-		p.driver.team.patience = 64
-	}
 	for thread := range threads {
-		p.wake[thread] = make(chan job)
+		p.wake[thread] = make(chan struct{}, 1)
 		go p.serve(thread, cpus)
 	}
 	return p, nil
+}
+
+// processors is how many CPUs Go uses unless leaveRoom asks for more: GOMAXPROCS,
+// which respects a container's quota.
+var processors = runtime.GOMAXPROCS(0)
+
+// leaveRoom has Go run as many threads at once as a pool may keep busy, and two more:
+// otherwise whoever waits for a product, the collector, and whatever else the program
+// does would have to wait until a thread of the pool is interrupted, which takes 10 ms.
+func leaveRoom(threads int) {
+	if runtime.GOMAXPROCS(0) < threads+2 {
+		runtime.GOMAXPROCS(threads + 2)
+	}
 }
 
 // serve runs one thread of the pool. It returns without unlocking the thread, so
@@ -79,20 +89,23 @@ func (p *Pool) serve(thread int, cpus []int) {
 		topology.Pin(cpus[thread])
 		defer topology.Pin(cpus...)
 	}
-	for work := range p.wake[thread] {
-		work.work(thread)
-		p.done.Done()
+	for range p.wake[thread] {
+		p.team.join(thread)
 	}
 }
 
-// run has the given number of threads do a job and returns when they have finished.
-// The caller holds mu.
-func (p *Pool) run(threads int, work job) {
-	p.done.Add(threads)
+// run wakes the given number of threads to do some work, and returns when it is done
+// or ctx has ended. Threads that are still awake may help as well. The caller holds mu.
+func (p *Pool) run(ctx context.Context, threads int, w work) {
+	p.team.begin(ctx, threads, w)
 	for _, wake := range p.wake[:threads] {
-		wake <- work
+		select {
+		case wake <- struct{}{}:
+		default: // it has not yet noticed the previous call
+		}
 	}
-	p.done.Wait()
+	<-p.team.ended
+	p.team.work, p.team.ctx = nil, nil
 }
 
 // multiply computes a product the given number of times. One that takes less time
@@ -103,18 +116,22 @@ func (p *Pool) multiply(ctx context.Context, k *kernel, g product, times int) er
 	if p.closed {
 		return ErrClosed
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	d := &p.driver
-	d.prepare(ctx, k, g, times)
-	if d.threads == 1 && float64(times)*float64(g.m)*float64(g.n)*float64(g.depth) < inline {
-		d.work(0)
-	} else {
-		p.run(d.threads, d)
+	d.prepare(k, g, times)
+	defer d.release()
+	switch {
+	case d.threads > 1:
+		p.run(ctx, d.threads, d)
+	case float64(times)*float64(g.m)*float64(g.n)*float64(g.depth) < inline:
+		alone(ctx, d, 0)
+	default:
+		p.whole = whole{d, ctx}
+		p.run(ctx, 1, &p.whole)
 	}
-	d.release()
-	if d.team.stop {
-		return ctx.Err()
-	}
-	return nil
+	return ctx.Err()
 }
 
 // inline is how many multiplications take less time than waking a thread.
@@ -137,57 +154,5 @@ func (p *Pool) Close() {
 	for _, wake := range p.wake {
 		close(wake)
 	}
-	p.driver = driver{}
-}
-
-// A team coordinates the threads that share a product: two counters and a barrier
-// that resets them. Each has a cache line of its own.
-type team struct {
-	threads int32
-	// patience is how many times to spin before yielding to Go's scheduler: being
-	// woken up takes longer than most waits.
-	patience int
-	ctx      context.Context
-	stop     bool // set at a barrier once ctx has ended
-	_        [64]byte
-	panels   atomic.Int64
-	_        [64]byte
-	share    atomic.Int64
-	_        [64]byte
-	arrived  atomic.Int32
-	_        [64]byte
-	round    atomic.Uint32
-}
-
-// reset prepares the team for the given number of threads. None may be working.
-func (t *team) reset(ctx context.Context, threads int) {
-	t.ctx, t.stop, t.threads = ctx, false, int32(threads)
-	t.panels.Store(0)
-	t.share.Store(0)
-}
-
-func (t *team) nextPanels() int { return int(t.panels.Add(1)) - 1 }
-func (t *team) nextShare() int  { return int(t.share.Add(1)) - 1 }
-
-// wait returns when every thread has called it. The last thread to arrive resets
-// the counters and checks whether to stop.
-func (t *team) wait() {
-	round := t.round.Load()
-	if t.threads == 1 || t.arrived.Add(1) == t.threads {
-		t.arrived.Store(0)
-		t.panels.Store(0)
-		t.share.Store(0)
-		t.stop = t.ctx.Err() != nil
-		t.round.Add(1)
-		return
-	}
-	for spins := 1; t.round.Load() == round; spins++ {
-		switch {
-		case spins%t.patience == 0: // another goroutine may be waiting to be scheduled
-			runtime.Gosched()
-		case spins%4096 == 0: // or another thread for this CPU
-			yield()
-		}
-		pause()
-	}
+	p.driver, p.whole = driver{}, whole{}
 }

@@ -1,7 +1,6 @@
 package gemm
 
 import (
-	"context"
 	"runtime"
 	"slices"
 	"sync"
@@ -75,7 +74,7 @@ func TestWays(t *testing.T) {
 		{1000, 1, 1000, true, matrixVector, 2},
 	} {
 		d := &p.driver
-		d.prepare(context.Background(), &p.set.float32s, product{m: tt.m, n: tt.n, depth: tt.k, lda: 4 * tt.k, ldb: 4 * tt.n, ldc: 4 * tt.n, transB: tt.trans}, 1)
+		d.prepare(&p.set.float32s, product{m: tt.m, n: tt.n, depth: tt.k, lda: 4 * tt.k, ldb: 4 * tt.n, ldc: 4 * tt.n, transB: tt.trans}, 1)
 		if d.way != tt.way || d.threads != tt.threads {
 			t.Errorf("%d×%d×%d, transposed %v: way %d on %d threads, not %d on %d", tt.m, tt.n, tt.k, tt.trans, d.way, d.threads, tt.way, tt.threads)
 		}

@@ -34,7 +34,7 @@ type tile struct {
 
 	//lint:ignore U1000 assembly uses them
 	nowA, nowB, nowC, soon uintptr // running addresses of the kernel
-	//lint:ignore U1000 for wholeTiles
+	//lint:ignore U1000 for wholeTiles, and AMX's configuration
 	edge [128]float64
 }
 

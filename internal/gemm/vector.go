@@ -51,35 +51,42 @@ func (d *driver) asVector() (v vectorProduct, ok bool) {
 // added to them.
 const columnsAtOnce = 16 << 10
 
-// workVector computes shares of y until none are left.
-func (d *driver) workVector(w *scratch) {
+// gathers reports whether x must first be copied, because its elements are apart.
+func (d *driver) gathers() bool { return d.vector.strideX != d.elem }
+
+// gatherVector copies x.
+func (d *driver) gatherVector() {
+	gather(d.sums.grow(0), d.elem, d.vector.x, d.vector.strideX, d.depth, d.elem)
+}
+
+// vectorAtOnce returns how many elements of y a share has, of all.
+func (d *driver) vectorAtOnce() (each, all int) {
 	v := &d.vector
-	x := v.x
-	if v.strideX != d.elem {
-		n := v.rows
-		if v.dots {
-			n = v.cols
-		}
-		x = w.edge.grow(0)
-		gather(x, d.elem, v.x, v.strideX, n, d.elem)
-	}
-	each, all := min(columnsAtOnce/d.elem, up((v.cols+d.threads-1)/d.threads, 64)), v.cols
 	if v.dots {
-		each, all = d.rowsAtOnce, v.rows
+		return d.rowsAtOnce, v.rows
 	}
-	for {
-		from := d.team.nextShare() * each
-		if from >= all {
-			break
-		}
-		some := min(each, all-from)
-		if v.dots {
-			d.dotRows(w, x, from, some)
-		} else {
-			d.addRows(w, x, from, some)
-		}
+	return min(columnsAtOnce/d.elem, up((v.cols+d.threads-1)/d.threads, 64)), v.cols
+}
+
+// vectorShares returns the number of shares of y.
+func (d *driver) vectorShares() int {
+	each, all := d.vectorAtOnce()
+	return (all + each - 1) / each
+}
+
+// vectorShare computes a share of y.
+func (d *driver) vectorShare(w *scratch, share int) {
+	x := d.vector.x
+	if d.gathers() {
+		x = d.sums.grow(0)
 	}
-	d.team.wait()
+	each, all := d.vectorAtOnce()
+	from := share * each
+	if some := min(each, all-from); d.vector.dots {
+		d.dotRows(w, x, from, some)
+	} else {
+		d.addRows(w, x, from, some)
+	}
 }
 
 // dotRows computes a range of y's elements, each from one row.
