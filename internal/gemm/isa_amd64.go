@@ -27,14 +27,32 @@ func avx512() instructionSet {
 	set.int8s = int8AVX2
 	if hasBFloat16 && cpuid.CPU.IsVendor(cpuid.AMD) {
 		// Measured on one thread: twice the speed of float32 on Zen 4; on Sapphire
-		// Rapids 80 to 84 GFLOP/s, which is its peak, where float32's kernel with
-		// conversion reaches 100 to 150.
+		// Rapids, whose AMX is faster than either, 80 to 84 GFLOP/s, which is its peak,
+		// where float32's kernel with conversion reaches 100 to 150.
 		set.bfloat16s = bfloat16AVX512
 	}
 	if cpuid.CPU.Supports(cpuid.AVX512VNNI, cpuid.AVX512BW) {
 		set.int8s = int8AVX512
 	}
+	if hasAMX {
+		set.bfloat16s, set.int8s = bfloat16AMX, int8AMX
+	}
 	return set.complete()
+}
+
+// Fastest reports whether the best kernels for an arithmetic use the fastest instructions
+// that this CPU has for it, so that nothing can be faster than their peak. They do not use
+// float16 arithmetic.
+func Fastest(a Arithmetic) bool {
+	switch a {
+	case Float64, Float32:
+		return true
+	case BFloat16:
+		return hasAMX || !cpuid.CPU.Supports(cpuid.AMXBF16)
+	case Int8:
+		return hasAMX || !cpuid.CPU.Supports(cpuid.AMXINT8)
+	}
+	return false
 }
 
 var avx512F = instructionSet{

@@ -58,6 +58,10 @@ var neon = instructionSet{
 // whole7 returns tiles for a micro-kernel that computes only full tiles of 7 rows.
 func whole7(f tileFunc) tiles { return tiles{1: {7: f}} }
 
+// Fastest reports whether the best kernels for an arithmetic use the fastest instructions
+// that this CPU has for it. None are known to: Apple's CPUs have matrix units, others SVE.
+func Fastest(Arithmetic) bool { return false }
+
 // pause tells the CPU that the code is spinning.
 func pause()
 

@@ -11,19 +11,17 @@ package lab
 
 import (
 	"context"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/klauspost/cpuid/v2"
-
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/gemm"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/matrix"
@@ -135,21 +133,10 @@ func Bound(lanes []bench.Lane) {
 }
 
 // bounded reports whether gpuplay's own kernels use the fastest instructions that this
-// CPU has for a type, on all of its cores. They do not use a matrix unit (AMX, Apple's)
-// nor float16 arithmetic, and leave the slower cores of a hybrid CPU alone.
+// CPU has for a type, on all of its cores: they leave the slower cores of a hybrid CPU
+// alone.
 func bounded(d matrix.DType) bool {
-	if runtime.GOARCH != "amd64" || len(topology.Read().Kinds) > 1 {
-		return false
-	}
-	switch d {
-	case matrix.Float32, matrix.Float64:
-		return true
-	case matrix.BFloat16:
-		return !cpuid.CPU.Supports(cpuid.AMXBF16)
-	case matrix.Int8:
-		return !cpuid.CPU.Supports(cpuid.AMXINT8)
-	}
-	return false
+	return len(topology.Read().Kinds) <= 1 && gemm.Fastest(gemm.Arithmetic(d))
 }
 
 // Start starts engines side by side and notes what became of each.

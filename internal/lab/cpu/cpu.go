@@ -39,8 +39,8 @@ var instructions = map[string][]struct {
 		{"AVX-512-VNNI", []cpuid.FeatureID{cpuid.AVX512VNNI, cpuid.AVX512BW}, true},
 		{"AVX-512-FP16", []cpuid.FeatureID{cpuid.AVX512FP16}, false},
 		{"AVX-VNNI", []cpuid.FeatureID{cpuid.AVXVNNI}, true},
-		{"AMX-BF16", []cpuid.FeatureID{cpuid.AMXBF16}, false},
-		{"AMX-INT8", []cpuid.FeatureID{cpuid.AMXINT8}, false},
+		{"AMX-BF16", []cpuid.FeatureID{cpuid.AMXTILE, cpuid.AMXBF16}, true},
+		{"AMX-INT8", []cpuid.FeatureID{cpuid.AMXTILE, cpuid.AMXINT8}, true},
 	},
 	"arm64": {
 		{"NEON", []cpuid.FeatureID{cpuid.ASIMD}, true},
