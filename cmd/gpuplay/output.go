@@ -14,6 +14,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/encode"
 	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/term"
@@ -174,6 +175,11 @@ func (a *app) conclude(f outputFlags, r *record.Run, err error, asked bool) erro
 	case err != nil:
 		return err
 	case !judge.Outcome(r, asked):
+		for _, m := range r.Missing {
+			if asked && m.API == "" {
+				complain(a.stderr, fault.Errorf(m.Code, "%s: %s", m.Engine, m.Reason).With(m.Remedies...))
+			}
+		}
 		return &reportedError{exitFailed}
 	}
 	return nil

@@ -115,7 +115,8 @@ func (r *Result) judge(asked int, largest GEMM) {
 	}
 	switch {
 	case asked == 0 && n < minSamples && !r.Has(measure.Interrupted):
-		r.Warnings.Add(measure.FewSamples, "%s only: one product takes %s", plural(n, "sample"), unit.Seconds(time.Duration(r.GEMM.FLOP()/speed.Value*float64(time.Second))))
+		_, wall := r.Total()
+		r.Warnings.Add(measure.FewSamples, "%s in %s: there was time for no more", plural(n, "sample"), unit.Seconds(wall))
 	case speed.Firm() && speed.Spread() > measure.Noisy:
 		r.Warnings.Add(measure.Noise, "noisy: something else uses this machine, or its clock changes")
 	}

@@ -157,6 +157,15 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// Few samples are explained by the time that they took, however short a product is.
+func TestFewSamples(t *testing.T) {
+	r := newRig(scripted("A", fake.Fixed(100*ms)))
+	result := r.race(t, bench.Stop{Budget: 650 * ms})[0]
+	if got, want := result.Warnings[0].Text, "6 samples in 600 ms: there was time for no more"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // Every lane gets its share of the budget and of what others leave over, and a slow
 // lane does not take time from the others.
 func TestBudgetIsShared(t *testing.T) {

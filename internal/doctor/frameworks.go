@@ -129,6 +129,8 @@ func judge(f Facts, w Framework, title, version string, found []trouble) []recor
 		return unknown(title)
 	case !w.Installed && w.Name == "mlx" && f.OS == "darwin" && f.Apple != nil && !f.Apple.Silicon:
 		return one(title, record.Absent, "not for Intel Macs", "")
+	case !w.Installed && w.Name == "mlx" && f.OS == "linux":
+		return one(title, record.Absent, "not installed; it is made for Apple's GPUs", "")
 	case !w.Installed:
 		return one(title, record.Absent, "not installed", "", setup(w.Name))
 	case version == "":

@@ -18,7 +18,7 @@ func productsMarkdown(w io.Writer, r *record.Run, words fault.Wording) error {
 	scale, name := judge.Scale(r.Results)
 	head, boundOf := judge.Bound(r.Results)
 	var b strings.Builder
-	fmt.Fprintf(&b, "| device | engine | size | dtype | %s | ± 95 %% | %s | starts in | ready in | |\n|---|---|---|---|--:|--:|--:|--:|--:|---|\n", name, head)
+	fmt.Fprintf(&b, "| device | engine | size | dtype | %s | ± | %s | starts in | ready in | |\n|---|---|---|---|--:|--:|--:|--:|--:|---|\n", name, head)
 	for _, x := range r.Results {
 		g := x.GEMM
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |", cell(x.Device.Place(len(r.Cards))), cell(x.Device.Label()), unit.Cube(g.M, g.N, g.K), judge.DType(g))

@@ -182,7 +182,7 @@ func tokensLine(w io.Writer, r *record.Run, words fault.Wording) error {
 // tokensMarkdown writes a table to paste and the sentences below it.
 func tokensMarkdown(w io.Writer, r *record.Run, words fault.Wording) error {
 	var b strings.Builder
-	b.WriteString("| device | lane | generation, tok/s | ± 95 % | prompt, tok/s | ± 95 % | first token | load | |\n|---|---|--:|--:|--:|--:|--:|--:|---|\n")
+	b.WriteString("| device | lane | generation, tok/s | ± | prompt, tok/s | ± | first token | load | |\n|---|---|--:|--:|--:|--:|--:|--:|---|\n")
 	_, lanes := lanesOf(r)
 	for _, x := range lanes {
 		fmt.Fprintf(&b, "| %s | %s |", cell(judge.TokenPlace(r, x)), cell(judge.TokenLane(x)))

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/matrix"
@@ -24,12 +25,49 @@ func Next(r *record.Run) *fault.Remedy {
 	return nil
 }
 
+// possible reports whether an engine that is missing is worth having: one that is not
+// installed. MLX is made for Apple's GPUs; on a CPU its Linux build has no fast products.
+func possible(r *record.Run, m record.Missing) bool {
+	return m.API == "" && m.Code == fault.Unavailable && !(m.Engine == "mlx" && r.Machine.OS == "linux")
+}
+
+// Possible returns the names of the engines that a race could have had, as their makers
+// write them.
+func Possible(r *record.Run) []string {
+	var names []string
+	for _, m := range r.Missing {
+		if possible(r, m) {
+			names = append(names, engineName(m.Engine))
+		}
+	}
+	return names
+}
+
+// engineName writes an engine as its makers do. Of BLAS libraries it names the one that
+// every system can have.
+func engineName(engine string) string {
+	switch engine {
+	case "blas":
+		return "OpenBLAS"
+	case "torch":
+		return "PyTorch"
+	case "tensorflow":
+		return "TensorFlow"
+	case "mlx", "jax":
+		return strings.ToUpper(engine)
+	}
+	return engine
+}
+
 func raceNext(r *record.Run) *fault.Remedy {
 	if len(r.Results) == 0 {
 		return nil
 	}
+	if !withGPU(r) {
+		return &fault.Remedy{Command: []string{"gpuplay", "learn", "matmul"}, Text: "how matrix products become fast, step by step"}
+	}
 	for _, m := range r.Missing {
-		if m.API != "" || m.Code != fault.Unavailable {
+		if !possible(r, m) {
 			continue
 		}
 		for _, fix := range m.Remedies {

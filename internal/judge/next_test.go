@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,11 +17,14 @@ func TestRaceNext(t *testing.T) {
 		return fault.Run("{} makes one", append([]string{"gpuplay", "setup"}, words...)...)
 	}
 	run := func(missing ...record.Missing) *record.Run {
-		r := race(result(builtIn, 1e12))
+		r := race(result(builtIn, 1e12), result(torchGPU, 25e12))
 		r.Missing = missing
 		return r
 	}
 	half := &fault.Remedy{Command: []string{"gpuplay", "race"}, Param: "dtype", Value: "bfloat16", Text: "what half the bits bring"}
+	ladder := &fault.Remedy{Command: []string{"gpuplay", "learn", "matmul"}, Text: "how matrix products become fast, step by step"}
+	listed := race(result(builtIn, 1e12))
+	listed.Cards, listed.Missing = []hardware.Card{{Name: "Card"}}, []record.Missing{{Engine: "jax", Code: fault.Unavailable, Remedies: fault.Remedies{setup("jax")}}}
 	interrupted := run()
 	interrupted.Interrupted = true
 	jax := record.Missing{Engine: "jax", Code: fault.Unavailable, Remedies: fault.Remedies{fault.Change("python", "{} names an interpreter"), setup("jax")}}
@@ -34,7 +38,11 @@ func TestRaceNext(t *testing.T) {
 		{"it is broken", run(record.Missing{Engine: "jax", Code: fault.Crashed, Remedies: jax.Remedies}), half},
 		{"only its GPU is missing", run(record.Missing{Engine: "torch", API: "cuda", Kind: hardware.GPU, Code: fault.Unavailable, Remedies: fault.Remedies{setup("torch")}}), half},
 		{"nothing of ours gets it", run(record.Missing{Engine: "blas", Code: fault.Unavailable, Remedies: fault.Remedies{fault.Run("", "pip", "install", "mkl")}}), half},
-		{"another dtype", race(result(builtIn, 1e12, recordtest.Integer)), nil},
+		{"MLX on Linux", run(record.Missing{Engine: "mlx", Code: fault.Unavailable, Remedies: fault.Remedies{setup("mlx")}}), half},
+		{"a GPU that no engine reaches", listed, &fault.Remedy{Command: []string{"gpuplay", "setup", "jax"}, Text: "to have jax in the race"}},
+		{"no GPU", race(result(builtIn, 1e12)), ladder},
+		{"a software GPU", race(result(builtIn, 1e12), result(software, 1e9)), ladder},
+		{"another dtype", race(result(builtIn, 1e12, recordtest.Integer), result(torchGPU, 25e12, recordtest.Integer)), nil},
 		{"no lanes", race(), nil},
 		{"interrupted", interrupted, nil},
 		{"one lane", recordtest.Run(record.MatMul, result(builtIn, 1e12)), nil},
@@ -45,5 +53,21 @@ func TestRaceNext(t *testing.T) {
 	}
 	if jax.Remedies[1].Text != "{} makes one" {
 		t.Error("the run was changed")
+	}
+}
+
+// What could be had is named as its makers write it; MLX is made for Apple's GPUs.
+func TestPossible(t *testing.T) {
+	r := race(result(builtIn, 1e12))
+	for _, engine := range []string{"blas", "torch", "tensorflow", "mlx", "jax"} {
+		r.Missing = append(r.Missing, record.Missing{Engine: engine, Code: fault.Unavailable, Reason: "it is not installed"})
+	}
+	r.Missing = append(r.Missing, record.Missing{Engine: "new", Code: fault.Crashed}, record.Missing{Engine: "blas", API: "mkl", Code: fault.Unavailable})
+	if got, want := strings.Join(Possible(r), " "), "OpenBLAS PyTorch TensorFlow JAX"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	r.Machine.OS = "darwin"
+	if got, want := strings.Join(Possible(r), " "), "OpenBLAS PyTorch TensorFlow MLX JAX"; got != want {
+		t.Errorf("on a Mac: %q, want %q", got, want)
 	}
 }

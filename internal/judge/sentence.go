@@ -112,6 +112,10 @@ func has(r *record.Run, kind hardware.Kind) bool {
 	return slices.ContainsFunc(r.Results, func(x *bench.Result) bool { return x.Device.Kind == kind })
 }
 
+// withGPU reports whether the machine of a run has a GPU, whether an engine reached it
+// or not.
+func withGPU(r *record.Run) bool { return has(r, hardware.GPU) || len(r.Cards) > 0 }
+
 // apiName writes an interface as its maker does.
 func apiName(api string) string {
 	switch api {

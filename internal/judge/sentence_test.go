@@ -118,6 +118,7 @@ func TestWords(t *testing.T) {
 	for _, tt := range []struct{ got, want string }{
 		{Spread(firm), "10 %"},
 		{Spread(loose), "–"},
+		{Spread(stats.Interval{Value: 2, Low: 0.1, High: 4.1, Confidence: 0.96}), "unstable"},
 		{Range(firm), "1.90–2.2×"},
 		{Range(loose), "1.00–4.0×, from few samples"},
 		{Range(narrow), "±0.1 %"},
@@ -152,8 +153,21 @@ func TestWords(t *testing.T) {
 func TestBound(t *testing.T) {
 	arithmetic := []*bench.Result{result(builtIn, 1e12, recordtest.Peak(2e12)), result(blas, 1e12)}
 	head, figure := Bound(arithmetic)
-	if got := []string{head, figure(arithmetic[0]), figure(arithmetic[1])}; strings.Join(got, ", ") != "of peak, 50 %, –" {
+	if got := []string{head, figure(arithmetic[0]), figure(arithmetic[1])}; strings.Join(got, ", ") != "of peak, 50 %, 50 %" {
 		t.Errorf("bound by arithmetic: %q", got)
+	}
+	if arithmetic[1].Facts.Peak != nil {
+		t.Error("the result was changed")
+	}
+	// What is faster than the peak shows that it is not this CPU's; a GPU has no part in it.
+	quick := append(arithmetic[:2:2], result(torchCPU, 3e12), result(torchGPU, 9e12))
+	_, figure = Bound(quick)
+	if got := []string{figure(quick[0]), figure(quick[1]), figure(quick[2]), figure(quick[3])}; strings.Join(got, ", ") != "50 %, –, –, –" {
+		t.Errorf("beside a faster one: %q", got)
+	}
+	_, figure = Bound([]*bench.Result{arithmetic[0], quick[3]})
+	if got := figure(quick[3]); got != "–" {
+		t.Errorf("a GPU has %q of the CPU's peak", got)
 	}
 	memory := recordtest.Races()["vector"].Results
 	head, figure = Bound(memory)

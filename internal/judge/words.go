@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/record"
@@ -13,10 +14,13 @@ import (
 )
 
 // Spread returns an interval's half width as a share, "0.4 %"; a dash where the
-// samples are too few for an interval.
+// samples are too few for an interval, and "unstable" where it is wider than the figure.
 func Spread(s stats.Interval) string {
-	if !s.Firm() {
+	switch {
+	case !s.Firm():
 		return "–"
+	case s.Spread() > 1:
+		return "unstable"
 	}
 	return unit.Percent(s.Spread())
 }
@@ -86,12 +90,39 @@ func Bound(results []*bench.Result) (head string, figure func(*bench.Result) str
 			return unit.Digits3(bytes / 1e9)
 		}
 	}
+	peak := cpuPeak(results)
 	return "of peak", func(r *bench.Result) string {
+		if r.Facts.Peak == nil && r.Device.Kind == hardware.CPU && peak != nil {
+			same := *r
+			same.Facts.Peak = peak
+			r = &same
+		}
 		if share := ShareOfPeak(r); share != "" {
 			return share
 		}
 		return "–"
 	}
+}
+
+// cpuPeak returns the peak that was measured in one of the CPU lanes, of which all others
+// have a share too; nil where none knows it, and where one of them is faster: then it
+// computes with what the peak was not measured with, such as a matrix unit.
+func cpuPeak(results []*bench.Result) *float64 {
+	var peak *float64
+	top := 0.0
+	for _, r := range results {
+		if r.Device.Kind != hardware.CPU {
+			continue
+		}
+		top = max(top, Speed(r))
+		if p := r.Facts.Peak; p != nil && (peak == nil || *p > *peak) {
+			peak = p
+		}
+	}
+	if peak == nil || top > *peak {
+		return nil
+	}
+	return peak
 }
 
 // ShareOfPeak returns what a result reaches of the peak that was measured with its

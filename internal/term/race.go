@@ -25,7 +25,7 @@ func raceTable(w io.Writer, r *record.Run, s Style) error {
 	t := table{
 		columns: []column{
 			{head: unitName, key: true},
-			{head: "±95 %", look: dim},
+			{head: "±", look: dim},
 			{head: boundHead, rank: 1},
 			{head: "starts in", rank: 3, from: 100, look: dim},
 			{head: "ready in", rank: 2, look: dim},
@@ -62,7 +62,7 @@ func raceTable(w io.Writer, r *record.Run, s Style) error {
 	}
 	p.table(t)
 	p.sentences(judge.Sentences(r))
-	p.notes(p.absent(r))
+	p.notes(p.beyond(r))
 	p.next(judge.Next(r))
 	return p.writeTo(w)
 }
@@ -166,12 +166,12 @@ func (p *page) laneNotes(r *bench.Result) []string {
 	return notes
 }
 
-// absent lists engines that are missing, each with how to get it. Devices that are
-// missing are in the sentences already.
-func (p *page) absent(r *record.Run) []string {
+// beyond says what could be had beside what was measured: which engines broke, and which are
+// not there. Devices that are missing are in the sentences already.
+func (p *page) beyond(r *record.Run) []string {
 	var list []string
 	for _, m := range r.Missing {
-		if m.API != "" {
+		if m.API != "" || m.Code == fault.Unavailable {
 			continue
 		}
 		text := "Not raced: "
@@ -183,6 +183,9 @@ func (p *page) absent(r *record.Run) []string {
 			text += " (" + m.Remedies.Words(p.Words) + ")"
 		}
 		list = append(list, text)
+	}
+	if names := judge.Possible(r); len(names) > 0 {
+		list = append(list, "Also possible: "+strings.Join(names, ", ")+": gpuplay engines shows how")
 	}
 	return list
 }

@@ -17,11 +17,11 @@ import (
 // order.
 var tokenColumns = []column{
 	{head: "generation", key: true},
-	{head: "±95 %", rank: 1, look: dim},
+	{head: "±", rank: 1, look: dim},
 	{head: "prompt"},
-	{head: "±95 %", rank: 2, look: dim},
+	{head: "±", rank: 2, look: dim},
 	{head: "1st token", rank: 3, look: dim},
-	{head: "±95 %", rank: 5, look: dim},
+	{head: "±", rank: 5, look: dim},
 	{head: "load", rank: 4, look: dim},
 }
 
@@ -30,9 +30,9 @@ var tokenColumns = []column{
 var layerColumns = []column{
 	{head: "memory", rank: 1, look: dim},
 	{head: "generation", key: true},
-	{head: "±95 %", rank: 2, look: dim},
+	{head: "±", rank: 2, look: dim},
 	{head: "prompt"},
-	{head: "±95 %", rank: 4, look: dim},
+	{head: "±", rank: 4, look: dim},
 	{head: "1st token", rank: 5, look: dim},
 }
 
