@@ -88,6 +88,7 @@ var rules = []struct {
 	{"runtimes never import one another", func(path string) bool { return within(path, "llm") && path != internal+"llm" }, func(path, imported string) bool {
 		return within(imported, "llm") && imported != internal+"llm" && !strings.HasPrefix(path+"/", imported+"/")
 	}},
+	{"references are shown by the command line alone", func(path string) bool { return !isCommand(path) && !within(path, "reference") }, func(_, imported string) bool { return within(imported, "reference") }},
 	{"only ffi/dl imports purego", not(is("ffi/dl")), func(_, imported string) bool {
 		return strings.HasPrefix(imported, "github.com/ebitengine/purego")
 	}},

@@ -26,6 +26,8 @@ type outputFlags struct {
 	output string
 	quiet  bool
 
+	references []*record.Run // shown beside a race, as term.Style has it
+
 	people string   // what the form for people is called; empty: table
 	names  []string // the formats that there are
 
@@ -191,7 +193,9 @@ func (a *app) write(w io.Writer, r *record.Run, f outputFlags, format string) er
 		return a.writeFigures(r, f.quiet)
 	}
 	if format == f.people {
-		return term.Table(w, r, a.env.style(w))
+		s := a.env.style(w)
+		s.References = f.references
+		return term.Table(w, r, s)
 	}
 	return encode.Write(w, r, format, commandLine{})
 }

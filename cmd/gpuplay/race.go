@@ -11,12 +11,14 @@ import (
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/lab/race"
 	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/reference"
 )
 
 // raceFlags are the race's.
 type raceFlags struct {
 	measureFlags
-	engines []string
+	engines     []string
+	noReference bool
 }
 
 func newRace(a *app) *cobra.Command {
@@ -43,6 +45,9 @@ chooses the size so that measuring takes about --time.`,
 			if err := f.checkISA(list); err != nil {
 				return err
 			}
+			if !f.noReference {
+				f.references = reference.Records()
+			}
 			o := race.Options{Settings: f.settings(), Engines: f.engines, Size: int(f.size), DType: dtype, Preliminary: !f.quiet}
 			r, err := a.measure(c.Context(), f.outputFlags, func(ctx context.Context, s *event.Stream) (*record.Run, error) {
 				return race.Run(ctx, a.deps(), o, s)
@@ -52,5 +57,6 @@ chooses the size so that measuring takes about --time.`,
 	}
 	c.Flags().StringSliceVar(&f.engines, "engines", nil, "only these: "+strings.Join(catalog.Names(), ","))
 	f.add(c, record.Race, time.Minute)
+	c.Flags().BoolVar(&f.noReference, "no-reference", false, "without a GPU: do not show what GPUs of other machines do")
 	return c
 }

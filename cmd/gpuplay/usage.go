@@ -20,7 +20,7 @@ var flagGroups = []flagGroup{
 	{"What is measured", []string{"engines", "engine", "device", "size", "sizes", "shapes", "crossover", "m", "n", "k", "trans-a", "trans-b", "dtype", "seed", "prompt", "ngl", "sweep", "tokens", "runtime", "raw"}},
 	{"What is learned", []string{"data", "adapter", "iters", "batch", "layers", "rank", "lr", "scale", "dropout", "dora", "qlora", "max-length", "save-every", "eval-every"}},
 	{"How", []string{"framework", "isa", "protocol", "repeat", "time", "resume", "bench", "threads", "ctx", "llama-cpp", "python", "model-dir", "yes", "timeout"}},
-	{"Output", []string{"format", "output", "plot", "json", "verbose", "quiet"}},
+	{"Output", []string{"format", "output", "plot", "json", "verbose", "quiet", "no-reference"}},
 }
 
 // usage prints what follows a command's description: how it is called, examples

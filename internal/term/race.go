@@ -20,7 +20,12 @@ import (
 func raceTable(w io.Writer, r *record.Run, s Style) error {
 	p := &page{Style: s}
 	p.title(raceTitle(r.Results)...)
-	scale, unitName := judge.Scale(r.Results)
+	references := judge.References(r, s.References)
+	compared := slices.Clone(r.Results) // in one unit, with bars to one scale
+	for _, ref := range references {
+		compared = append(compared, ref.Lane)
+	}
+	scale, unitName := judge.Scale(compared)
 	boundHead, boundOf := judge.Bound(r.Results)
 	t := table{
 		columns: []column{
@@ -33,7 +38,7 @@ func raceTable(w io.Writer, r *record.Run, s Style) error {
 		bars: bars{on: true, rank: 4, from: 72},
 	}
 	top := 0.0
-	for _, x := range r.Results {
+	for _, x := range compared {
 		top = max(top, judge.Speed(x))
 	}
 	best := map[*bench.Result]bool{judge.Best(r.Results, hardware.CPU): true, judge.Best(r.Results, hardware.GPU): true, judge.Best(r.Results, hardware.SoftwareGPU): true}
@@ -60,8 +65,23 @@ func raceTable(w io.Writer, r *record.Run, s Style) error {
 		}
 		t.groups = append(t.groups, g)
 	}
+	if len(references) > 0 {
+		g := group{title: "Reference, measured with gpuplay on other machines"}
+		for _, ref := range references {
+			speed, _ := ref.Lane.Speed()
+			g.rows = append(g.rows, row{
+				name: ref.Lane.Device.Name, bar: speed.Value / top, looks: map[int]look{0: dim},
+				cells: []string{unit.Digits3(speed.Value / scale), judge.Spread(speed), "", "", ""},
+			})
+		}
+		t.groups = append(t.groups, g)
+	}
 	p.table(t)
-	p.sentences(judge.Sentences(r))
+	sentences := judge.Sentences(r)
+	if len(references) > 0 { // after the first, which says that there is no GPU
+		sentences = slices.Insert(sentences, min(1, len(sentences)), references[0].Sentence())
+	}
+	p.sentences(sentences)
 	p.notes(p.beyond(r))
 	p.next(judge.Next(r))
 	return p.writeTo(w)
@@ -166,8 +186,9 @@ func (p *page) laneNotes(r *bench.Result) []string {
 	return notes
 }
 
-// beyond says what could be had beside what was measured: which engines broke, and which are
-// not there. Devices that are missing are in the sentences already.
+// beyond says what could be had beside what was measured: which engines broke, which are not
+// there, and what makers publish of GPUs. Devices that are missing are in the sentences
+// already.
 func (p *page) beyond(r *record.Run) []string {
 	var list []string
 	for _, m := range r.Missing {
@@ -182,6 +203,9 @@ func (p *page) beyond(r *record.Run) []string {
 		if len(m.Remedies) > 0 {
 			text += " (" + m.Remedies.Words(p.Words) + ")"
 		}
+		list = append(list, text)
+	}
+	if text := judge.Published(r); text != "" && p.References != nil {
 		list = append(list, text)
 	}
 	if names := judge.Possible(r); len(names) > 0 {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/plain"
+	"github.com/gpuplay/gpuplay/internal/record"
 )
 
 // A Style says what the reader's terminal can show.
@@ -15,6 +16,9 @@ type Style struct {
 	Color   bool          // bold, dim and red; they carry no meaning alone
 	Unicode bool          // else plain ASCII
 	Words   fault.Wording // how parameters and commands are written; nil: as they are named
+	// References are kept records of cards of other machines, to be shown beside a race on a
+	// machine without a GPU, with what makers publish of theirs; nil: neither is shown.
+	References []*record.Run
 }
 
 // A look is how a text is shown where there is colour. Looks can be joined: bold|red.

@@ -232,6 +232,16 @@ func Races() map[string]*record.Run {
 	return map[string]*record.Run{"gpu": gpu, "cpu": cpu, "troubled": troubled, "int8": integers, "vector": vector, "cards": cards, "classic": classic}
 }
 
+// Reference returns a kept record of a card of another machine that reached a speed in
+// FLOP/s at 4096³ in float32, changed by change.
+func Reference(card string, speed float64, change ...func(*bench.Result)) *record.Run {
+	d := TorchGPU
+	d.ID, d.Name, d.Versions = "cuda", card, map[string]string{"torch": "2.15.0+cu130", "cuda": "13.0", "driver": "580.1"}
+	r := Run(record.Race, Result(d, speed, append([]func(*bench.Result){Engine("torch")}, change...)...))
+	r.Command, r.Machine.CPU = nil, "Another CPU"
+	return r
+}
+
 // Sweeps are examples of sweeps.
 func Sweeps() map[string]*record.Run {
 	rising := Run(record.Sweep)
