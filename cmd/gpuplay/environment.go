@@ -111,6 +111,16 @@ func terminal(w any) (width int, ok bool) {
 	return width, true
 }
 
+// onTerminal returns lines that change on out, and what ends their going off it while
+// the program is stopped; nil if out is no terminal.
+func onTerminal(out io.Writer, style term.Style) (live *term.Live, end func()) {
+	if _, ok := terminal(out); !ok {
+		return nil, nil
+	}
+	live = term.NewLive(out, style, func() (columns, lines int) { return window(out) })
+	return live, suspending(live.Suspend)
+}
+
 // window returns the columns and lines of a terminal, the usual ones if it does not
 // say.
 func window(w any) (columns, lines int) {

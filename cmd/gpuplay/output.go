@@ -131,9 +131,14 @@ func (a *app) measure(ctx context.Context, f outputFlags, measure measurement, w
 		s.Subscribe(each)
 		written = end
 	}
+	end := func() {}
+	if live {
+		end = suspending(p.Suspend)
+	}
 	r, err := measure(ctx, s)
 	s.Close()
 	p.Close()
+	end()
 	return r, errors.Join(err, written())
 }
 

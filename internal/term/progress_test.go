@@ -135,6 +135,8 @@ var race = script{
 	in{"torch/cuda", event.Phase{Phase: "measuring"}},
 	in{"torch/cuda", event.Progress{Done: 12, Total: 10, Speed: 51.3e12}},
 	moment("samples are taken"),
+	in{"gocpu/cpu", event.Progress{Done: 6, Total: 10, Speed: 1.91e12}},
+	moment("half of them are"),
 	in{"gocpu/cpu", came("gocpu/cpu", 10, 0.07)},
 	in{"torch/cpu", event.Phase{Phase: "checking"}},
 	in{"torch/cuda", event.Phase{Phase: "checking"}},
@@ -421,11 +423,11 @@ func TestProgressResized(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 		columns = 20 // 52 columns are now three rows
-		if got, want := next("b"), "^[[3A\r^[[J  aaaaaaaaaaaaaaaa…\n  b\n"; got != want {
+		if got, want := next("b"), "\r^[[K^[[A^[[2K^[[A^[[2K^[[A^[[2K  aaaaaaaaaaaaaaaa…\n  b\n"; got != want {
 			t.Errorf("narrower: %q, want %q", got, want)
 		}
 		rows = 2
-		if got, want := next("c"), "^[[A\r^[[J  c\n"; got != want {
+		if got, want := next("c"), "\r^[[K^[[A^[[2K  c\n"; got != want {
 			t.Errorf("lower: %q, want %q", got, want)
 		}
 		p.Close()

@@ -17,6 +17,13 @@ func (s *screen) Write(text []byte) (int, error) {
 	return len(text), err
 }
 
+// narrow makes the window narrower, as terminals do that wrap the lines on it again.
+func (s *screen) narrow(columns int) {
+	text, rows := s.text(), s.emulator.Height()
+	s.emulator = vt.NewEmulator(columns, rows)
+	s.Write([]byte(text))
+}
+
 // text is what can be seen, with what has scrolled off the screen above it.
 func (s *screen) text() string {
 	var b strings.Builder

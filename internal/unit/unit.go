@@ -63,6 +63,18 @@ func Seconds(d time.Duration) string {
 	}
 }
 
+// Left formats an estimate of the time that something still takes: "12 s left",
+// "4 min left". It is never 0.
+func Left(d time.Duration) string {
+	switch {
+	case d < 100*time.Second:
+		return fmt.Sprintf("%d s left", max(1, int(math.Round(d.Seconds()))))
+	case d < 100*time.Minute:
+		return fmt.Sprintf("%.0f min left", d.Minutes())
+	}
+	return fmt.Sprintf("%.0f h left", d.Hours())
+}
+
 // Times formats a ratio: two significant digits below 10 and whole numbers above,
 // as in "3.8" and "25"; three digits around 1, where they matter: "1.08".
 func Times(x float64) string {
