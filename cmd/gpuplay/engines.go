@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,23 +64,29 @@ func (a *app) showEngines(ctx context.Context, f laneFlags, asJSON bool) error {
 		enc.SetIndent("", "  ")
 		return enc.Encode(list)
 	}
+	var b strings.Builder
+	width := a.env.style(a.stdout).Width
+	row := func(lead, format string, args ...any) {
+		lines(&b, lead, plain.Line(fmt.Sprintf(format, args...)), width)
+	}
 	for _, c := range found {
-		fmt.Fprintf(a.stdout, "%-10s  %s\n", c.Name, c.About)
+		row(fmt.Sprintf("%-10s  ", c.Name), "%s", c.About)
 		for _, d := range c.Found.Devices {
-			fmt.Fprintf(a.stdout, "  + %-10s %s on %s, ready in %s\n", d.API, plain.Line(d.Label()), plain.Line(about(d)), unit.Seconds(c.Start))
+			row(fmt.Sprintf("  + %-10s ", d.API), "%s on %s, ready in %s", d.Label(), about(d), unit.Seconds(c.Start))
 		}
 		for _, m := range catalog.Missing([]catalog.Contender{c}) {
-			if m.API == "" {
-				fmt.Fprintf(a.stdout, "  - %s\n", plain.Line(m.Reason))
-			} else {
-				fmt.Fprintf(a.stdout, "  - %-10s %s\n", m.API, plain.Line(m.Reason))
+			lead := "  - "
+			if m.API != "" {
+				lead = fmt.Sprintf("  - %-10s ", m.API)
 			}
+			row(lead, "%s", m.Reason)
 			if len(m.Remedies) > 0 {
-				fmt.Fprintf(a.stdout, "      %s\n", plain.Line(m.Remedies.Words(commandLine{})))
+				row("      ", "%s", m.Remedies.Words(commandLine{}))
 			}
 		}
 	}
-	return nil
+	_, err := io.WriteString(a.stdout, b.String())
+	return err
 }
 
 // about returns the hardware with its number on this machine and its memory.

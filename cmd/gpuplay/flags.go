@@ -90,11 +90,7 @@ func (f *measureFlags) checkCommon(fl *pflag.FlagSet) (matrix.DType, error) {
 	}
 	d, err := matrix.ParseDType(f.dtype)
 	if err != nil {
-		var names []string
-		for _, d := range matrix.DTypes {
-			names = append(names, string(d))
-		}
-		return "", mistyped(f.dtype, names, "unknown dtype %q", f.dtype)
+		return "", mistyped(f.dtype, dtypeNames(), "unknown dtype %q", f.dtype)
 	}
 	return d, nil
 }

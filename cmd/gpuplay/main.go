@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/gpuplay/gpuplay/internal/catalog"
@@ -57,12 +59,23 @@ func exitCode(err error, ctx context.Context, stderr io.Writer) int {
 	return exitFailed
 }
 
-// complain prints an error and how to fix it.
+// complain prints an error and how to fix it, broken between words on a terminal.
+// Elsewhere each stays on its line, for other programs to find.
 func complain(stderr io.Writer, err error) {
-	fmt.Fprintf(stderr, "gpuplay: %s\n", plain.Text(err.Error()))
-	if hint := hintOf(err); hint != "" {
-		fmt.Fprintf(stderr, "  %s\n", plain.Text(hint))
+	var b strings.Builder
+	width, ok := terminal(stderr)
+	if !ok {
+		width = math.MaxInt
 	}
+	text := "gpuplay: " + plain.Text(err.Error())
+	if hint := hintOf(err); hint != "" {
+		text += "\n  " + strings.ReplaceAll(plain.Text(hint), "\n", "\n  ")
+	}
+	for l := range strings.SplitSeq(text, "\n") {
+		rest := strings.TrimLeft(l, " ")
+		lines(&b, l[:len(l)-len(rest)], rest, width)
+	}
+	io.WriteString(stderr, b.String())
 }
 
 // hintOf returns how to fix an error, as the command line says it.

@@ -47,6 +47,7 @@ func (f *outputFlags) add(fl *pflag.FlagSet, kind record.Kind) {
 	f.names = append(append([]string{f.people}, encode.Formats(kind)...), events)
 	last := len(f.names) - 1
 	fl.StringVarP(&f.format, "format", "f", "", strings.Join(f.names[:last], ", ")+" or "+f.names[last]+" (default: by --output's ending, else "+f.people+")")
+	must(fl.SetAnnotation("format", valuesOf, f.names))
 	fl.StringVarP(&f.output, "output", "o", "", "write the result to this file, all of it or nothing; events as they come")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "only the result")
 }

@@ -55,7 +55,7 @@ chooses the size so that measuring takes about --time.`,
 			return a.conclude(f.outputFlags, r, err, len(f.engines) > 0)
 		},
 	}
-	c.Flags().StringSliceVar(&f.engines, "engines", nil, "only these: "+strings.Join(catalog.Names(), ","))
+	c.Flags().StringSliceVar(&f.engines, "engines", nil, "only these, with commas between: "+strings.Join(catalog.Names(), ", "))
 	f.add(c, record.Race, time.Minute)
 	c.Flags().BoolVar(&f.noReference, "no-reference", false, "without a GPU: do not show what GPUs of other machines do")
 	return c

@@ -44,6 +44,7 @@ the frameworks.`,
   gpuplay setup mlx
   gpuplay setup torch --cpu --dir .
   gpuplay setup llama.cpp --from-source`,
+		ValidArgs: names,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef("setup all makes every one that there is for this machine", "one framework at a time: %s", strings.Join(args, " "))
