@@ -60,7 +60,7 @@ func (l *Live) replace(list []string) {
 	columns, lines := l.size()
 	var b strings.Builder
 	if n := rows(l.drawn, columns); n > 0 {
-		b.WriteString("\r" + ansi.EraseLineRight + strings.Repeat(ansi.CursorUp1+ansi.EraseEntireLine, min(n, lines-1)))
+		b.WriteString("\r" + ansi.EraseLineRight + strings.Repeat(ansi.CUU1+ansi.EraseEntireLine, min(n, lines-1)))
 	}
 	for _, t := range list {
 		b.WriteString(t + "\n")

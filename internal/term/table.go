@@ -132,12 +132,17 @@ func (l *layout) prepare() {
 				cells[k] = l.clean(r.cells[k])
 			}
 			r.cells = cells
+			var marks []int // in order, also where an earlier row has the same note
 			for _, n := range r.notes {
 				at := slices.Index(notes, n)
 				if at < 0 {
 					at = len(notes)
 					notes = append(notes, n)
 				}
+				marks = append(marks, at)
+			}
+			slices.Sort(marks)
+			for _, at := range marks {
 				l.marks[i][j] += " " + l.mark(at)
 			}
 		}

@@ -105,7 +105,7 @@ func TestNotes(t *testing.T) {
 
   lane    x
   a ¹ ²   1
-  b ³ ¹   2
+  b ¹ ³   2
   c       3
 
   ¹ slow
@@ -120,7 +120,7 @@ func TestNotes(t *testing.T) {
 		t.Errorf("%q, want %q", got[2], want)
 	}
 	got = draw(table{columns: []column{{head: "x"}}, groups: []group{{rows: rows}}}, Style{Width: 40})
-	if want := "  b [3] [1]   2"; got[3] != want {
+	if want := "  b [1] [3]   2"; got[3] != want {
 		t.Errorf("in ASCII %q, want %q", got[3], want)
 	}
 }

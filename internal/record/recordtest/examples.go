@@ -275,10 +275,21 @@ func Sweeps() map[string]*record.Run {
 		)
 	}
 	several.Cards = Races()["cards"].Cards
+	mixed := Run(record.Sweep)
+	for i, n := range []int{64, 512, 4096} {
+		mixed.Results = append(mixed.Results,
+			Result(BuiltIn, []float64{80e9, 0.9e12, 1.1e12}[i], Engine("gocpu"), Peak(1.2e12), Size(n, n, n)),
+			Result(OpenBLAS, []float64{60e9, 0.8e12, 1.2e12}[i], Engine("blas"), Size(n, n, n)),
+			Result(TorchCPU, []float64{10e9, 0.7e12, 1.3e12}[i], Engine("torch"), Size(n, n, n)),
+		)
+		for card := range 2 {
+			mixed.Results = append(mixed.Results, Result(TorchGPU, []float64{8e9, 9e12, 50e12}[i]*(1+0.01*float64(card)), Engine("torch"), On(card, card), Size(n, n, n)))
+		}
+	}
 	late := Result(BuiltIn, 3e9, Engine("gocpu"), Size(8192, 8192, 8192), Failed(fault.Timeout, "left out: one product would take about 4.2 min", fault.Change("time", "{} allows more time")))
 	slow := Run(record.Sweep, Result(BuiltIn, 50e9, Engine("gocpu"), Size(4096, 4096, 4096)), late)
 	alone := Run(record.Sweep, Result(BuiltIn, 50e9, Engine("gocpu"), Size(64, 64, 64)))
 	nothing := Run(record.Sweep)
 	nothing.Interrupted = true
-	return map[string]*record.Run{"sweep": rising, "crossing": crossing, "several": several, "slow": slow, "alone": alone, "nothing": nothing}
+	return map[string]*record.Run{"sweep": rising, "crossing": crossing, "several": several, "mixed": mixed, "slow": slow, "alone": alone, "nothing": nothing}
 }
