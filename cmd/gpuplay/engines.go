@@ -64,8 +64,13 @@ func (a *app) showEngines(ctx context.Context, f laneFlags, asJSON bool) error {
 		enc.SetIndent("", "  ")
 		return enc.Encode(list)
 	}
+	_, err := io.WriteString(a.stdout, enginesText(found, a.env.style(a.stdout).Width))
+	return err
+}
+
+// enginesText lists engines with their devices, and what is missing with how to get it.
+func enginesText(found []catalog.Contender, width int) string {
 	var b strings.Builder
-	width := a.env.style(a.stdout).Width
 	row := func(lead, format string, args ...any) {
 		lines(&b, lead, plain.Line(fmt.Sprintf(format, args...)), width)
 	}
@@ -85,8 +90,7 @@ func (a *app) showEngines(ctx context.Context, f laneFlags, asJSON bool) error {
 			}
 		}
 	}
-	_, err := io.WriteString(a.stdout, b.String())
-	return err
+	return b.String()
 }
 
 // about returns the hardware with its number on this machine and its memory.

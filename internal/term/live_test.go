@@ -10,6 +10,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/screen"
 )
 
 // sizes35 is a sweep of more sizes than a screen has lines.
@@ -36,10 +37,10 @@ func TestProgressLeavesNoCopies(t *testing.T) {
 	for name, widths := range map[string][]int{"same": {80}, "narrower": {80, 60, 40}, "at once": {80, 40}, "step by step": {80, 77, 71, 66, 58, 51, 44, 40}} {
 		for from, s := range map[int]script{0: race, 60: sizes35()} { // when the screen is full
 			synctest.Test(t, func(t *testing.T) {
-				screen := newScreen(80, 24)
-				io.WriteString(screen, before)
-				p := NewProgress(screen, true, false, Style{Width: 80, Unicode: true})
-				p.Size = func() (int, int) { return screen.emulator.Width(), 24 }
+				window := screen.New(80, 24)
+				io.WriteString(window, before)
+				p := NewProgress(window, true, false, Style{Width: 80, Unicode: true})
+				p.Size = func() (int, int) { return window.Size() }
 				stream := event.NewStream("r1", nil)
 				stream.Subscribe(p.Observe)
 				looks := 0
@@ -49,14 +50,14 @@ func TestProgressLeavesNoCopies(t *testing.T) {
 					synctest.Wait()
 					if at := looks - from; at >= 0 && at < len(widths) {
 						p.lines.mu.Lock()
-						screen.narrow(widths[at])
+						window.Narrow(widths[at])
 						p.lines.mu.Unlock()
 						time.Sleep(2 * glance)
 						synctest.Wait()
 					}
 					looks++
-					text := screen.text()
-					if n := screen.emulator.ScrollbackLen(); n > 1 || n == 1 && !strings.HasPrefix(text, before) {
+					text := window.Text()
+					if n := window.Above(); n > 1 || n == 1 && !strings.HasPrefix(text, before) {
 						t.Errorf("%s: %d lines have scrolled off:\n%s", name, n, text)
 					}
 					if strings.Count(text, "measuring ") > 1 {
@@ -65,7 +66,7 @@ func TestProgressLeavesNoCopies(t *testing.T) {
 				})
 				stream.Close()
 				p.Close()
-				if got := screen.text(); got != before {
+				if got := window.Text(); got != before {
 					t.Errorf("%s: in the end:\n%s", name, got)
 				}
 			})
@@ -77,8 +78,8 @@ func TestProgressLeavesNoCopies(t *testing.T) {
 // is there once.
 func TestProgressSuspended(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		screen := newScreen(60, 16)
-		p := NewProgress(screen, true, false, Style{Width: 60, Unicode: true})
+		window := screen.New(60, 16)
+		p := NewProgress(window, true, false, Style{Width: 60, Unicode: true})
 		settle := func() {
 			synctest.Wait()
 			time.Sleep(2 * pause)
@@ -88,20 +89,20 @@ func TestProgressSuspended(t *testing.T) {
 		p.Observe(event.Event{Data: transient("measuring")})
 		settle()
 		const shell = "\n[1]+  Stopped\n$ fg\n"
-		io.WriteString(screen, "^Z") // as the terminal shows the key
+		io.WriteString(window, "^Z") // as the terminal shows the key
 		p.Suspend(func() {
-			if got := lines(screen.text()); got != "\n" {
+			if got := window.Text(); got != "\n" {
 				t.Errorf("stopped:\n%s", got)
 			}
 			p.Observe(event.Event{Data: transient("measuring more")}) // is not shown before the stop ends
-			io.WriteString(screen, shell)
+			io.WriteString(window, shell)
 		})
 		settle()
-		if got, want := screen.text(), shell+"  starting gocpu\n  measuring more\n"; got != want {
+		if got, want := window.Text(), shell+"  starting gocpu\n  measuring more\n"; got != want {
 			t.Errorf("continued:\n%swant\n%s", got, want)
 		}
 		p.Close()
-		if got := screen.text(); got != shell {
+		if got := window.Text(); got != shell {
 			t.Errorf("in the end:\n%s", got)
 		}
 		NewProgress(io.Discard, true, false, Style{}).Suspend(func() {}) // nothing is shown
@@ -110,22 +111,22 @@ func TestProgressSuspended(t *testing.T) {
 
 // A line that changes ends in an ellipsis where it is cut, and leaves no copy.
 func TestLive(t *testing.T) {
-	screen, columns := newScreen(40, 5), 40
-	l := NewLive(screen, Style{Unicode: true}, func() (int, int) { return columns, 5 })
+	window, columns := screen.New(40, 5), 40
+	l := NewLive(window, Style{Unicode: true}, func() (int, int) { return columns, 5 })
 	l.Show("  " + strings.Repeat("a", 60))
-	if got, want := screen.text(), "  "+strings.Repeat("a", 36)+"…\n"; got != want {
+	if got, want := window.Text(), "  "+strings.Repeat("a", 36)+"…\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	columns = 20
-	screen.narrow(columns)
+	window.Narrow(columns)
 	l.Show("  b\x1b[2J", "  c")
-	if got, want := screen.text(), "  b^[[2J\n  c\n"; got != want {
+	if got, want := window.Text(), "  b^[[2J\n  c\n"; got != want {
 		t.Errorf("narrower: %q, want %q", got, want)
 	}
-	l.Suspend(func() { fmt.Fprintln(screen, "stopped") })
+	l.Suspend(func() { fmt.Fprintln(window, "stopped") })
 	l.Show("  d")
 	l.Show()
-	if got, want := screen.text(), "stopped\n"; got != want {
+	if got, want := window.Text(), "stopped\n"; got != want {
 		t.Errorf("in the end: %q, want %q", got, want)
 	}
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
+	"github.com/gpuplay/gpuplay/internal/screen"
 	"github.com/gpuplay/gpuplay/internal/train"
 )
 
@@ -57,9 +58,9 @@ func perform(t *testing.T, s script, columns, rows int, style Style, quiet bool)
 	t.Helper()
 	var b bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
-		screen := newScreen(columns, rows)
+		window := screen.New(columns, rows)
 		style.Width = columns
-		p := NewProgress(screen, true, quiet, style)
+		p := NewProgress(window, true, quiet, style)
 		p.Size = func() (int, int) { return columns, rows }
 		stream := event.NewStream("r1", nil)
 		stream.Subscribe(p.Observe)
@@ -67,11 +68,11 @@ func perform(t *testing.T, s script, columns, rows int, style Style, quiet bool)
 			synctest.Wait() // until all events have been seen
 			time.Sleep(2 * pause)
 			synctest.Wait() // and drawn
-			fmt.Fprintf(&b, "=== %s\n%s", what, screen.text())
+			fmt.Fprintf(&b, "=== %s\n%s", what, window.Text())
 		})
 		stream.Close()
 		p.Close()
-		fmt.Fprintf(&b, "=== in the end\n%s", screen.text())
+		fmt.Fprintf(&b, "=== in the end\n%s", window.Text())
 	})
 	return b.Bytes()
 }
@@ -328,21 +329,21 @@ func TestProgressOfGenerate(t *testing.T) {
 	}
 	var b bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
-		screen := newScreen(60, 16)
+		window := screen.New(60, 16)
 		style := Style{Width: 60, Unicode: true}
-		p := NewProgress(screen, true, false, style)
-		p.Answer = NewAnswer(screen, true, 0, style)
+		p := NewProgress(window, true, false, style)
+		p.Answer = NewAnswer(window, true, 0, style)
 		stream := event.NewStream("r1", nil)
 		stream.Subscribe(p.Observe)
 		run().tell(stream, func(what string) {
 			synctest.Wait()
 			time.Sleep(2 * pause)
 			synctest.Wait()
-			fmt.Fprintf(&b, "=== %s\n%s", what, screen.text())
+			fmt.Fprintf(&b, "=== %s\n%s", what, window.Text())
 		})
 		stream.Close()
 		p.Close()
-		fmt.Fprintf(&b, "=== in the end\n%s", screen.text())
+		fmt.Fprintf(&b, "=== in the end\n%s", window.Text())
 	})
 	golden.Compare(t, "progress.generate.60x16.txt", b.Bytes())
 
