@@ -51,7 +51,7 @@ func (a *app) consent(ctx context.Context, c *hub.Client, p *hub.Plan, yes bool)
 	if p.Missing < p.Bytes {
 		what = fmt.Sprintf("%s of %s", what, unit.Bytes(float64(p.Bytes)))
 	}
-	fmt.Fprintf(a.stderr, "%s, %s\n  %s to download into %s\n", p.ID, license, what, c.Cache)
+	say(a.stderr, "%s, %s\n  %s to download into %s", p.ID, license, what, c.Cache)
 	if yes || p.Missing < unasked {
 		return nil
 	}

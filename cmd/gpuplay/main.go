@@ -59,23 +59,29 @@ func exitCode(err error, ctx context.Context, stderr io.Writer) int {
 	return exitFailed
 }
 
-// complain prints an error and how to fix it, broken between words on a terminal.
-// Elsewhere each stays on its line, for other programs to find.
+// complain prints an error and how to fix it.
 func complain(stderr io.Writer, err error) {
-	var b strings.Builder
-	width, ok := terminal(stderr)
-	if !ok {
-		width = math.MaxInt
-	}
 	text := "gpuplay: " + plain.Text(err.Error())
 	if hint := hintOf(err); hint != "" {
 		text += "\n  " + strings.ReplaceAll(plain.Text(hint), "\n", "\n  ")
 	}
-	for l := range strings.SplitSeq(text, "\n") {
-		rest := strings.TrimLeft(l, " ")
-		lines(&b, l[:len(l)-len(rest)], rest, width)
+	say(stderr, "%s", text)
+}
+
+// say writes lines of text, broken between words where w is a terminal. Elsewhere each
+// stays one, for other programs to find.
+func say(w io.Writer, format string, args ...any) error {
+	width, ok := terminal(w)
+	if !ok {
+		width = math.MaxInt
 	}
-	io.WriteString(stderr, b.String())
+	var b strings.Builder
+	for l := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
+		text := strings.TrimLeft(l, " ")
+		lines(&b, l[:len(l)-len(text)], text, width)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // hintOf returns how to fix an error, as the command line says it.

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -99,7 +98,7 @@ func (a *app) matmul(ctx context.Context, f matmulFlags, g bench.GEMM) error {
 	err = a.conclude(f.outputFlags, r, err, true)
 	if r != nil && !f.quiet {
 		if text := judge.Protocols(r); text != "" {
-			fmt.Fprintln(a.stderr, text)
+			say(a.stderr, "%s", text)
 		}
 	}
 	return err

@@ -131,9 +131,8 @@ func (a *app) showModels(ctx context.Context, dirs []string, asJSON bool) error 
 			fmt.Fprintf(&b, "  %s\n", plain.Line(hint))
 		}
 	}
-	fmt.Fprintf(&b, "\nNext: %s\n", next)
-	_, err := fmt.Fprint(a.stdout, style.Plain(b.String()))
-	return err
+	fmt.Fprintf(&b, "\nNext: %s", next)
+	return say(a.stdout, "%s", style.Plain(b.String()))
 }
 
 // modelTable lists models by the program that keeps them, and within it what is

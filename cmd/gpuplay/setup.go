@@ -213,27 +213,27 @@ func (a *app) setupOne(ctx context.Context, b *setup.Builder, f setupFlags, p *s
 func showJob(w io.Writer, b *setup.Builder, j *setup.Job) {
 	p := j.Plan
 	if j.Made {
-		fmt.Fprintf(w, "%s: complete in %s\n", p.Framework, j.Folder)
+		say(w, "%s: complete in %s", p.Framework, j.Folder)
 		showCommand(w, b.ModelsCommand(j))
 		return
 	}
-	fmt.Fprintf(w, "%s into %s, %s free\n", p.Framework, j.Folder, unit.Bytes(float64(j.Free)))
+	say(w, "%s into %s, %s free", p.Framework, j.Folder, unit.Bytes(float64(j.Free)))
 	for i, s := range p.Sources {
 		from := "from"
 		if i > 0 {
 			from = "else from"
 		}
-		fmt.Fprintf(w, "  %s %s: about %s to download, %s on disk\n", from, s.Name, unit.Bytes(float64(s.Download)), unit.Bytes(float64(s.Disk)))
+		say(w, "  %s %s: about %s to download, %s on disk", from, s.Name, unit.Bytes(float64(s.Download)), unit.Bytes(float64(s.Disk)))
 	}
 	if p.Build != nil {
 		backend := "no GPU"
 		if p.Build.Backend != "" {
 			backend = p.Build.Backend
 		}
-		fmt.Fprintf(w, "  built from source, for this CPU and %s: some minutes\n", backend)
+		say(w, "  built from source, for this CPU and %s: some minutes", backend)
 	}
 	for _, n := range p.Notes {
-		fmt.Fprintf(w, "  note: %s\n", n)
+		say(w, "  note: %s", n)
 	}
 	for _, command := range append(b.Commands(j, p.Sources[0]), b.ModelsCommand(j)) {
 		showCommand(w, command)

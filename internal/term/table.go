@@ -310,11 +310,13 @@ func (l *layout) shorten(over int) {
 // head adds the line above group i: its title and, above the first, the columns'
 // heads. A title that has no room beside them has a line of its own.
 func (l *layout) head(i int, g group) {
-	title := span{"  " + fit(g.title, l.Width-2), usual}
-	if i > 0 {
+	title := func() {
 		if g.title != "" {
-			l.line(title)
+			l.paragraph(g.title, usual)
 		}
+	}
+	if i > 0 {
+		title()
 		return
 	}
 	lead := span{strings.Repeat(" ", l.lead()), usual}
@@ -322,15 +324,15 @@ func (l *layout) head(i int, g group) {
 	case g.title == "":
 		lead = span{pad("  "+l.corner, l.lead()), dim}
 	case l.beside:
-		lead.text = pad(title.text, l.lead())
+		lead.text = pad("  "+g.title, l.lead())
 	}
 	heads := ""
 	for _, k := range l.shown {
 		heads += strings.Repeat(" ", l.gap) + l.cell(fit(l.columns[k].head, l.width[k]), k)
 	}
 	l.line(lead, span{heads, dim})
-	if g.title != "" && !l.beside {
-		l.line(title)
+	if !l.beside {
+		title()
 	}
 }
 

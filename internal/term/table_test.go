@@ -87,10 +87,12 @@ func TestTitles(t *testing.T) {
 	same(t, "without", draw(x, Style{Width: 24}), `
 
           figure
-  A device of a long na~
+  A device of a long
+  name
     one        1
 
-  Another device of an ~
+  Another device of an
+  even longer name
     two        2`)
 }
 
