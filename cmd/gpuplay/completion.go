@@ -142,7 +142,7 @@ func deviceNames(c *cobra.Command, _ string) []cobra.Completion {
 		list = append(list, "mps")
 	}
 	for _, card := range host.Cards() {
-		if strings.HasPrefix(card.Name, "NVIDIA") {
+		if card.Vendor == "NVIDIA" {
 			list = append(list, cobra.CompletionWithDesc(fmt.Sprintf("cuda:%d", card.Number), card.Name))
 		}
 	}

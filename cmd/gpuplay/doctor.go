@@ -31,7 +31,11 @@ func newDoctor(a *app) *cobra.Command {
 environment, and says for each what was seen, why it matters and how to fix it.
 It takes about a second and imports no framework; --deep starts them all.
 
-  ✓ in order   ! limits or changes results   ✗ broken   – not there   ? not known
+  ✓ in order
+  ! limits or changes results
+  ✗ broken
+  – not there
+  ? not known
 
 It ends with exit code 1 when something is broken. --why-slow explains a result
 that race, matmul or sweep wrote with --format json.`,

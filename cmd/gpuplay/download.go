@@ -82,7 +82,7 @@ func (a *app) consent(ctx context.Context, c *hub.Client, p *hub.Plan, yes bool)
 type transfer struct {
 	out   io.Writer
 	live  *term.Live // nil: not on a terminal
-	end   func()     // of what takes it off the terminal when the program is stopped
+	end   func()     // to be called when live is no longer used
 	style term.Style
 	plan  *hub.Plan
 	done  chan struct{}

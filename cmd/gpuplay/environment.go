@@ -111,8 +111,8 @@ func terminal(w any) (width int, ok bool) {
 	return width, true
 }
 
-// onTerminal returns lines that change on out, and what ends their going off it while
-// the program is stopped; nil if out is no terminal.
+// onTerminal returns lines that change on out, nil if that is no terminal. Ctrl-Z takes
+// them off it before it stops the program, until end is called.
 func onTerminal(out io.Writer, style term.Style) (live *term.Live, end func()) {
 	if _, ok := terminal(out); !ok {
 		return nil, nil

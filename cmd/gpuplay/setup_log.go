@@ -18,7 +18,7 @@ import (
 type buildLog struct {
 	out   io.Writer
 	live  *term.Live // nil: not on a terminal
-	end   func()     // of what takes it off the terminal when the program is stopped
+	end   func()     // to be called when live is no longer used
 	rest  []byte
 	shown int // the last tenth
 }

@@ -44,12 +44,11 @@ func helpText(c *cobra.Command, width int) string {
 		if i > 0 {
 			b.WriteString("\n")
 		}
-		if strings.HasPrefix(paragraph, "\t") { // a command in cobra's own texts
+		if strings.HasPrefix(paragraph, " ") || strings.HasPrefix(paragraph, "\t") { // a list, a command
 			b.WriteString(paragraph + "\n")
 			continue
 		}
-		text := strings.TrimLeft(paragraph, " ")
-		lines(&b, paragraph[:len(paragraph)-len(text)], strings.ReplaceAll(text, "\n", " "), width)
+		lines(&b, "", strings.ReplaceAll(paragraph, "\n", " "), width)
 	}
 	return b.String() + "\n" + usageText(c, width)
 }
