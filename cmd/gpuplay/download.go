@@ -37,6 +37,7 @@ func (a *app) download(ctx context.Context, word string, yes bool) (string, erro
 			return "", err
 		}
 	}
+	defer a.work()()
 	t := newTransfer(a.stderr, a.env.style(a.stderr), p)
 	c.Observe = t.observe
 	defer t.close()
@@ -53,7 +54,7 @@ func (a *app) consent(ctx context.Context, c *hub.Client, p *hub.Plan, yes bool)
 	if p.Missing < p.Bytes {
 		what = fmt.Sprintf("%s of %s", what, unit.Bytes(float64(p.Bytes)))
 	}
-	fmt.Fprintf(a.stderr, "%s, %s\n  %s to download into %s\n", p.ID, license, what, c.Cache)
+	say(a.stderr, "%s, %s\n  %s to download into %s\n", p.ID, license, what, c.Cache)
 	if yes || p.Missing < unasked {
 		return nil
 	}
@@ -61,7 +62,7 @@ func (a *app) consent(ctx context.Context, c *hub.Client, p *hub.Plan, yes bool)
 	if _, out := terminal(a.stderr); !in || !out {
 		return fault.Errorf(fault.Unavailable, "%s is %s: nothing of that size is downloaded unasked", p.ID, what).With(fault.Change("yes", "{} downloads it"))
 	}
-	fmt.Fprint(a.stderr, "Download it? [y/N] ")
+	say(a.stderr, "Download it? [y/N] ")
 	answer := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(a.stdin).ReadString('\n') // the end of the input is a no
@@ -69,7 +70,7 @@ func (a *app) consent(ctx context.Context, c *hub.Client, p *hub.Plan, yes bool)
 	}()
 	select {
 	case <-ctx.Done():
-		fmt.Fprintln(a.stderr)
+		say(a.stderr, "\n")
 		return ctx.Err()
 	case word := <-answer:
 		if word == "y" || word == "yes" {
@@ -109,7 +110,7 @@ func (t *transfer) observe(p hub.Progress) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.live && p.Waiting != "" && p.Waiting != t.waiting {
-		fmt.Fprintf(t.out, "  %s: %s\n", plain.Line(p.File), plain.Line(p.Waiting))
+		say(t.out, "  %s: %s\n", plain.Line(p.File), plain.Line(p.Waiting))
 	}
 	t.waiting = p.Waiting
 	t.now = p
@@ -122,10 +123,10 @@ func (t *transfer) show() {
 		t.mu.Lock()
 		line := t.line(time.Since(t.began))
 		t.mu.Unlock()
-		fmt.Fprint(t.out, "\r"+ansi.EraseLineRight+ansi.Truncate(line, t.style.Width-1, ""))
+		io.WriteString(t.out, "\r"+ansi.EraseLineRight+ansi.Truncate(line, t.style.Width-1, ""))
 		select {
 		case <-t.done:
-			fmt.Fprint(t.out, "\r"+ansi.EraseLineRight)
+			io.WriteString(t.out, "\r"+ansi.EraseLineRight)
 			return
 		case <-tick.C:
 		}
@@ -160,6 +161,6 @@ func (t *transfer) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.now.Done == t.now.Total && t.plan.Missing > 0 {
-		fmt.Fprintf(t.out, "  %s in %s\n", unit.Bytes(float64(t.now.Done-t.from)), unit.Seconds(time.Since(t.began)))
+		say(t.out, "  %s in %s\n", unit.Bytes(float64(t.now.Done-t.from)), unit.Seconds(time.Since(t.began)))
 	}
 }

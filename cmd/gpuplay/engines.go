@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gpuplay/gpuplay/internal/catalog"
+	"github.com/gpuplay/gpuplay/internal/encode"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
@@ -47,6 +47,7 @@ type engineJSON struct {
 }
 
 func (a *app) showEngines(ctx context.Context, f laneFlags, asJSON bool) error {
+	defer a.work()()
 	found := a.catalog().Discover(ctx, catalog.Engines, f.options(), nil)
 	defer catalog.Close(found)
 	if err := ctx.Err(); err != nil {
@@ -58,23 +59,21 @@ func (a *app) showEngines(ctx context.Context, f laneFlags, asJSON bool) error {
 		for _, c := range found {
 			list = append(list, engineJSON{Engine: c.Name, About: c.About, Start: c.Start, Devices: c.Found.Devices, Missing: c.Found.Missing, Error: fault.From(c.Err)})
 		}
-		enc := json.NewEncoder(a.stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(list)
+		return encode.Indented(a.stdout, list)
 	}
 	for _, c := range found {
-		fmt.Fprintf(a.stdout, "%-10s  %s\n", c.Name, c.About)
+		say(a.stdout, "%-10s  %s\n", c.Name, c.About)
 		for _, d := range c.Found.Devices {
-			fmt.Fprintf(a.stdout, "  + %-10s %s on %s, ready in %s\n", d.API, plain.Line(d.Label()), plain.Line(about(d)), unit.Seconds(c.Start))
+			say(a.stdout, "  + %-10s %s on %s, ready in %s\n", plain.Line(d.API), plain.Line(d.Label()), plain.Line(about(d)), unit.Seconds(c.Start))
 		}
 		for _, m := range catalog.Missing([]catalog.Contender{c}) {
 			if m.API == "" {
-				fmt.Fprintf(a.stdout, "  - %s\n", plain.Line(m.Reason))
+				say(a.stdout, "  - %s\n", plain.Line(m.Reason))
 			} else {
-				fmt.Fprintf(a.stdout, "  - %-10s %s\n", m.API, plain.Line(m.Reason))
+				say(a.stdout, "  - %-10s %s\n", plain.Line(m.API), plain.Line(m.Reason))
 			}
 			if len(m.Remedies) > 0 {
-				fmt.Fprintf(a.stdout, "      %s\n", plain.Line(m.Remedies.Words(commandLine{})))
+				say(a.stdout, "      %s\n", plain.Line(m.Remedies.Words(commandLine{})))
 			}
 		}
 	}

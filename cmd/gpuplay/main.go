@@ -8,33 +8,42 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/lab"
-	"github.com/gpuplay/gpuplay/internal/plain"
+	_ "github.com/gpuplay/gpuplay/internal/limits" // with too little, the program ends at once
 )
 
 // Exit codes.
 const (
 	exitFailed      = 1
 	exitUsage       = 2
-	exitInterrupted = 130 // 128 + SIGINT, as shells have it
+	exitInterrupted = 130 // 128 + SIGINT, as shells have it; see exitSignalled
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 // run is main with its surroundings as arguments; it returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signals()
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
-	root := newRoot(&app{args: args, stdin: stdin, stdout: stdout, stderr: stderr, env: readEnvironment()})
+	out := &checked{Writer: stdout}
+	a := &app{args: args, stdin: stdin, stdout: out, stderr: stderr, env: readEnvironment(), working: make(chan struct{}, 1)}
+	root := newRoot(a)
 	root.SetArgs(args)
-	return exitCode(root.ExecuteContext(ctx), ctx, stderr)
+	return a.withSignals(ctx, func() int {
+		err := root.ExecuteContext(ctx)
+		code := exitCode(err, ctx, stderr)
+		if lost := out.failed(); lost != nil && !errors.Is(err, lost) {
+			complain(stderr, fmt.Errorf("writing the output: %w", cause(lost)))
+		}
+		if code == 0 && out.failed() != nil {
+			code = exitFailed
+		}
+		return code
+	})
 }
 
 // exitCode prints an error with its remedies and returns the code to exit with.
@@ -43,11 +52,13 @@ func exitCode(err error, ctx context.Context, stderr io.Writer) int {
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &reported) && reported.code == exitInterrupted:
+		return exitSignalled(ctx)
 	case errors.As(err, &reported):
 		return reported.code
 	case ctx.Err() != nil:
-		fmt.Fprintln(stderr, "gpuplay: interrupted")
-		return exitInterrupted
+		say(stderr, "gpuplay: interrupted\n")
+		return exitSignalled(ctx)
 	}
 	complain(stderr, err)
 	var usage *usageError
@@ -59,9 +70,9 @@ func exitCode(err error, ctx context.Context, stderr io.Writer) int {
 
 // complain prints an error and how to fix it.
 func complain(stderr io.Writer, err error) {
-	fmt.Fprintf(stderr, "gpuplay: %s\n", plain.Text(err.Error()))
+	say(stderr, "gpuplay: %v\n", err)
 	if hint := hintOf(err); hint != "" {
-		fmt.Fprintf(stderr, "  %s\n", plain.Text(hint))
+		say(stderr, "  %s\n", hint)
 	}
 }
 
@@ -104,6 +115,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	env            environment
+	working        chan struct{} // holds one while something works, see work
 }
 
 // catalog returns the engines as the environment has them.

@@ -58,6 +58,6 @@ func usage(c *cobra.Command) error {
 		}
 	}
 	fmt.Fprintf(&b, "\nOther flags:\n%s", rest.FlagUsages())
-	_, err := fmt.Fprint(c.OutOrStdout(), b.String())
-	return err
+	say(c.OutOrStdout(), "%s", b.String())
+	return nil
 }
