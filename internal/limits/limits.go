@@ -3,7 +3,7 @@
 // processes and threads (-u). It is imported for what it does when it is initialized,
 // which is before packages that open files then.
 //
-// Go's runtime itself needs about 700 MB of address space, up to twice that depending on
+// Go's runtime itself needs about 700 MB of address space, up to 1.6 GB depending on
 // what lies where, and four threads. Where not even that is allowed, it ends with its own
 // words before any code of this program runs.
 package limits
