@@ -123,7 +123,9 @@ func TestConclude(t *testing.T) {
 		}, nil, false, exitFailed, "gpuplay: disk full\n  --output 'a b'\n"},
 		{"a lane failed", func(r *record.Run, _ *outputFlags) { r.Results[0].Error = fault.Errorf(fault.Crashed, "gone") }, nil, false, exitFailed, ""},
 		{"an engine is missing", func(r *record.Run, _ *outputFlags) { r.Missing = []record.Missing{{Engine: "torch"}} }, nil, false, 0, ""},
-		{"an engine that was asked for is missing", func(r *record.Run, _ *outputFlags) { r.Missing = []record.Missing{{Engine: "torch", Reason: "no Python"}} }, nil, true, exitFailed, "gpuplay: torch: no Python\n"},
+		{"an engine that was asked for is missing", func(r *record.Run, _ *outputFlags) {
+			r.Missing = []record.Missing{{Engine: "torch", Reason: "no Python"}}
+		}, nil, true, exitFailed, "gpuplay: torch: no Python\n"},
 		{"something beside it failed", func(*record.Run, *outputFlags) {}, errors.New("pipe is closed"), false, exitFailed, "gpuplay: pipe is closed\n"},
 	} {
 		a, stdout, stderr := output()

@@ -22,9 +22,6 @@ import (
 // endLimit is how long a worker may take to end when asked to.
 const endLimit = 2 * time.Second
 
-// grace is how long an answer that has come may take to be read after a limit of time.
-const grace = 100 * time.Millisecond
-
 // child is a worker process. It is asked one thing at a time.
 type child struct {
 	cmd          *exec.Cmd
@@ -319,13 +316,6 @@ func (ch *child) await(ctx context.Context, q *question, patience time.Duration)
 				return a, stopped, ch.obituary(q.operation)
 			}
 		case <-done:
-			if errors.Is(ctx.Err(), context.DeadlineExceeded) { // after this program was stopped (Ctrl-Z), the answer may have come as well
-				select {
-				case a := <-q.answer:
-					return a, stopped, nil
-				case <-time.After(grace):
-				}
-			}
 			done, stopped = nil, true
 			if patience > 0 && slices.Contains(ch.capabilities, stop.name) {
 				ch.last++

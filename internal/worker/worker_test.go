@@ -769,22 +769,6 @@ func TestStop(t *testing.T) {
 	}
 }
 
-// An answer that came counts, also where this program was stopped and finds the end of
-// its patience at the same time.
-func TestAnswerAndLimitAtOnce(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 0)
-	defer cancel()
-	for range 100 {
-		ch := newChild(nil)
-		ch.destroy = func() {}
-		q := &question{operation: run.operation, answer: make(chan answer, 1)}
-		q.answer <- answer{response: response{ID: 7}}
-		if a, _, err := ch.await(ctx, q, 0); err != nil || a.ID != 7 || !ch.usable() {
-			t.Fatalf("answer %d, %v, usable %t", a.ID, err, ch.usable())
-		}
-	}
-}
-
 // A process that was refused a thread says what to do.
 func TestObituaryOfLimits(t *testing.T) {
 	for _, words := range []string{"runtime/cgo: pthread_create failed: Resource temporarily unavailable\n", "runtime: failed to create new OS thread (have 4 already; errno=11)\nfatal error: newosproc\n"} {
