@@ -122,7 +122,7 @@ type app struct {
 func (a *app) catalog() *catalog.Catalog {
 	e := a.env.engines
 	if a.env.trace {
-		e.Trace = a.stderr
+		e.Trace = &plainly{Writer: a.stderr}
 	}
 	return &catalog.Catalog{Env: e}
 }

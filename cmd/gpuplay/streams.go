@@ -25,10 +25,13 @@ func say(w io.Writer, format string, args ...any) {
 // repeats the words of a command line.
 type plainly struct {
 	io.Writer
+	mu   sync.Mutex
 	rest []byte // the beginning of a character whose end is yet to come
 }
 
 func (w *plainly) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	text := append(w.rest, p...)
 	whole := len(text)
 	for back := 1; back < utf8.UTFMax && back <= len(text); back++ {

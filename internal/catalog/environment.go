@@ -14,7 +14,6 @@ import (
 	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/host"
-	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/python"
 	"github.com/gpuplay/gpuplay/internal/worker"
 )
@@ -152,7 +151,7 @@ func (w *marked) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for line := range bytes.Lines(p) {
-		if _, err := fmt.Fprintf(w.out, "%s%s\n", w.mark, plain.Text(string(bytes.TrimRight(line, "\n")))); err != nil {
+		if _, err := fmt.Fprintf(w.out, "%s%s\n", w.mark, bytes.TrimRight(line, "\n")); err != nil {
 			return 0, err
 		}
 	}
