@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,30 +17,6 @@ import (
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/record"
 )
-
-func TestWriteFile(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "r.json")
-	write := func(text string, err error) error {
-		return writeFile(file, func(w io.Writer) error {
-			io.WriteString(w, text)
-			return err
-		})
-	}
-	if err := write("first", nil); err != nil {
-		t.Fatal(err)
-	}
-	full := errors.New("disk full")
-	if err := write("half of the sec", full); !errors.Is(err, full) {
-		t.Errorf("error %v, want disk full", err)
-	}
-	if got, _ := os.ReadFile(file); string(got) != "first" {
-		t.Errorf("a write that failed left %q, want the file as it was", got)
-	}
-	if names, _ := filepath.Glob(filepath.Join(dir, ".gpuplay-*")); len(names) > 0 {
-		t.Errorf("left behind: %v", names)
-	}
-}
 
 // raced returns the record of a race, and a lab that comes to it.
 func raced() (*record.Run, measurement) {
@@ -60,7 +35,7 @@ func raced() (*record.Run, measurement) {
 // output returns an app that writes into buffers.
 func output() (a *app, stdout, stderr *bytes.Buffer) {
 	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
-	return &app{stdout: stdout, stderr: stderr, env: environment{unicode: true}}, stdout, stderr
+	return &app{stdout: stdout, stderr: stderr, env: environment{unicode: true}, working: make(chan struct{}, 1)}, stdout, stderr
 }
 
 // The result goes where the flags say, and so do people's table and the events.
@@ -83,7 +58,8 @@ func TestRun(t *testing.T) {
 		a, stdout, stderr := output()
 		f := outputFlags{format: tt.format, quiet: tt.quiet, people: "table"}
 		if tt.output != "" {
-			f.output = filepath.Join(t.TempDir(), tt.output)
+			name := filepath.Join(t.TempDir(), tt.output)
+			f.output, f.to = name, &destination{flag: "output", name: name, path: name}
 		}
 		_, lab := raced()
 		if err := a.run(t.Context(), f, lab); err != nil {
@@ -129,6 +105,7 @@ func TestEvents(t *testing.T) {
 // interrupted or a failed run came to decides the exit code.
 func TestConclude(t *testing.T) {
 	gone := filepath.Join(t.TempDir(), "gone", "r.json")
+	into := &destination{flag: "output", name: gone, path: gone}
 	for _, tt := range []struct {
 		name   string
 		change func(r *record.Run, f *outputFlags)
@@ -138,17 +115,17 @@ func TestConclude(t *testing.T) {
 		stderr string
 	}{
 		{"well", func(*record.Run, *outputFlags) {}, nil, true, 0, ""},
-		{"no file", func(_ *record.Run, f *outputFlags) { f.output = gone }, nil, false, exitFailed, "--output " + gone + ": no such file or directory"},
+		{"no file", func(_ *record.Run, f *outputFlags) { f.to = into }, nil, false, exitFailed, "--output " + gone + ": no such file or directory"},
 		{"interrupted", func(r *record.Run, _ *outputFlags) { r.Interrupted = true }, nil, false, exitInterrupted, ""},
-		{"interrupted without a file", func(r *record.Run, f *outputFlags) { r.Interrupted = true; f.output = gone }, nil, false, exitInterrupted, "no such file or directory"},
+		{"interrupted without a file", func(r *record.Run, f *outputFlags) { r.Interrupted = true; f.to = into }, nil, false, exitInterrupted, "no such file or directory"},
 		{"stopped short", func(r *record.Run, _ *outputFlags) {
 			r.Error = fault.Errorf(fault.Internal, "disk full").With(fault.Set("output", "a b", ""))
 		}, nil, false, exitFailed, "gpuplay: disk full\n  --output 'a b'\n"},
 		{"a lane failed", func(r *record.Run, _ *outputFlags) { r.Results[0].Error = fault.Errorf(fault.Crashed, "gone") }, nil, false, exitFailed, ""},
 		{"an engine is missing", func(r *record.Run, _ *outputFlags) { r.Missing = []record.Missing{{Engine: "torch"}} }, nil, false, 0, ""},
 		{"an engine that was asked for is missing", func(r *record.Run, _ *outputFlags) {
-			r.Missing = []record.Missing{{Engine: "torch", Reason: "not installed"}}
-		}, nil, true, exitFailed, "gpuplay: torch: not installed\n"},
+			r.Missing = []record.Missing{{Engine: "torch", Reason: "no Python"}}
+		}, nil, true, exitFailed, "gpuplay: torch: no Python\n"},
 		{"something beside it failed", func(*record.Run, *outputFlags) {}, errors.New("pipe is closed"), false, exitFailed, "gpuplay: pipe is closed\n"},
 	} {
 		a, stdout, stderr := output()

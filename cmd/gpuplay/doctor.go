@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gpuplay/gpuplay/internal/encode"
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/lab/diagnose"
@@ -103,8 +103,5 @@ func (a *app) whySlow(file string, asJSON bool) error {
 	if !asJSON {
 		return term.Explain(a.stdout, &e, a.env.style(a.stdout))
 	}
-	enc := json.NewEncoder(a.stdout)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(e)
+	return encode.Indented(a.stdout, e)
 }

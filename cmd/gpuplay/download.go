@@ -35,6 +35,7 @@ func (a *app) download(ctx context.Context, word string, yes bool) (string, erro
 			return "", err
 		}
 	}
+	defer a.work()()
 	t := newTransfer(a.stderr, a.env.style(a.stderr), p)
 	c.Observe = t.observe
 	defer t.close()
@@ -51,7 +52,7 @@ func (a *app) consent(ctx context.Context, c *hub.Client, p *hub.Plan, yes bool)
 	if p.Missing < p.Bytes {
 		what = fmt.Sprintf("%s of %s", what, unit.Bytes(float64(p.Bytes)))
 	}
-	say(a.stderr, "%s, %s\n  %s to download into %s", p.ID, license, what, c.Cache)
+	say(a.stderr, "%s, %s\n  %s to download into %s\n", p.ID, license, what, c.Cache)
 	if yes || p.Missing < unasked {
 		return nil
 	}
@@ -59,7 +60,7 @@ func (a *app) consent(ctx context.Context, c *hub.Client, p *hub.Plan, yes bool)
 	if _, out := terminal(a.stderr); !in || !out {
 		return fault.Errorf(fault.Unavailable, "%s is %s: nothing of that size is downloaded unasked", p.ID, what).With(fault.Change("yes", "{} downloads it"))
 	}
-	fmt.Fprint(a.stderr, "Download it? [y/N] ")
+	say(a.stderr, "Download it? [y/N] ")
 	answer := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(a.stdin).ReadString('\n') // the end of the input is a no
@@ -67,7 +68,7 @@ func (a *app) consent(ctx context.Context, c *hub.Client, p *hub.Plan, yes bool)
 	}()
 	select {
 	case <-ctx.Done():
-		fmt.Fprintln(a.stderr)
+		say(a.stderr, "\n")
 		return ctx.Err()
 	case word := <-answer:
 		if word == "y" || word == "yes" {
@@ -110,7 +111,7 @@ func (t *transfer) observe(p hub.Progress) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.live == nil && p.Waiting != "" && p.Waiting != t.waiting {
-		fmt.Fprintf(t.out, "  %s: %s\n", plain.Line(p.File), plain.Line(p.Waiting))
+		say(t.out, "  %s: %s\n", plain.Line(p.File), plain.Line(p.Waiting))
 	}
 	t.waiting = p.Waiting
 	t.now = p
@@ -162,6 +163,6 @@ func (t *transfer) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.now.Done == t.now.Total && t.plan.Missing > 0 {
-		fmt.Fprintf(t.out, "  %s in %s\n", unit.Bytes(float64(t.now.Done-t.from)), unit.Seconds(time.Since(t.began)))
+		say(t.out, "  %s in %s\n", unit.Bytes(float64(t.now.Done-t.from)), unit.Seconds(time.Since(t.began)))
 	}
 }

@@ -2,15 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gpuplay/gpuplay/internal/catalog"
+	"github.com/gpuplay/gpuplay/internal/encode"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
@@ -49,6 +48,7 @@ type engineJSON struct {
 }
 
 func (a *app) showEngines(ctx context.Context, f laneFlags, asJSON bool) error {
+	defer a.work()()
 	found := a.catalog().Discover(ctx, catalog.Engines, f.options(), nil)
 	defer catalog.Close(found)
 	if err := ctx.Err(); err != nil {
@@ -60,12 +60,10 @@ func (a *app) showEngines(ctx context.Context, f laneFlags, asJSON bool) error {
 		for _, c := range found {
 			list = append(list, engineJSON{Engine: c.Name, About: c.About, Start: c.Start, Devices: c.Found.Devices, Missing: c.Found.Missing, Error: fault.From(c.Err)})
 		}
-		enc := json.NewEncoder(a.stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(list)
+		return encode.Indented(a.stdout, list)
 	}
-	_, err := io.WriteString(a.stdout, enginesText(found, a.env.style(a.stdout).Width))
-	return err
+	say(a.stdout, "%s", enginesText(found, a.env.style(a.stdout).Width))
+	return nil
 }
 
 // enginesText lists engines with their devices, and what is missing with how to get it.

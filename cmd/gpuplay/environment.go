@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	xterm "golang.org/x/term"
-
 	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/doctor"
 	"github.com/gpuplay/gpuplay/internal/term"
@@ -69,13 +67,23 @@ func dataDir() string {
 	case "darwin":
 		dir, _ = os.UserConfigDir() // Library/Application Support
 	default:
-		if dir = os.Getenv("XDG_DATA_HOME"); dir == "" { // XDG Base Directory Specification
+		if dir = xdg("XDG_DATA_HOME"); dir == "" {
 			if home, err := os.UserHomeDir(); err == nil {
 				dir = filepath.Join(home, ".local", "share")
 			}
 		}
 	}
 	return dir
+}
+
+// xdg returns the folder that a variable of the XDG Base Directory Specification names.
+// A path that is not absolute is to be ignored: "All paths set in these environment
+// variables must be absolute."
+func xdg(name string) string {
+	if dir := os.Getenv(name); filepath.IsAbs(dir) {
+		return dir
+	}
+	return ""
 }
 
 // utf8Locale reports whether the terminal shows UTF-8, by the variables in
@@ -101,16 +109,6 @@ func (e environment) style(w io.Writer) term.Style {
 	return s
 }
 
-// terminal returns the columns of the terminal that w, a file, leads to, if it does.
-func terminal(w any) (width int, ok bool) {
-	f, isFile := w.(*os.File)
-	if !isFile || !xterm.IsTerminal(int(f.Fd())) {
-		return 0, false
-	}
-	width, _ = window(w)
-	return width, true
-}
-
 // onTerminal returns lines that change on out, nil if that is no terminal. Ctrl-Z takes
 // them off it before it stops the program, until end is called.
 func onTerminal(out io.Writer, style term.Style) (live *term.Live, end func()) {
@@ -119,16 +117,4 @@ func onTerminal(out io.Writer, style term.Style) (live *term.Live, end func()) {
 	}
 	live = term.NewLive(out, style, func() (columns, lines int) { return window(out) })
 	return live, suspending(live.Suspend)
-}
-
-// window returns the columns and lines of a terminal, the usual ones if it does not
-// say.
-func window(w any) (columns, lines int) {
-	if f, ok := w.(*os.File); ok {
-		columns, lines, err := xterm.GetSize(int(f.Fd()))
-		if err == nil && columns > 0 && lines > 0 {
-			return columns, lines
-		}
-	}
-	return 80, 24
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -95,7 +94,7 @@ func (a *app) generate(ctx context.Context, f generateFlags, args []string) erro
 // answer returns what writes a text to stdout while it is generated: nil if something
 // else goes there.
 func (a *app) answer(f outputFlags) *term.Answer {
-	if f.output == "" && f.format != f.people || f.output != "" && f.quiet {
+	if f.to == nil && f.format != f.people || f.to != nil && f.quiet {
 		return nil
 	}
 	style := a.env.style(a.stdout)
@@ -111,6 +110,6 @@ func (a *app) writeFigures(r *record.Run, quiet bool) error {
 	if quiet {
 		return nil
 	}
-	fmt.Fprintln(a.stdout)
+	say(a.stdout, "\n")
 	return term.Figures(a.stdout, r, a.env.style(a.stdout))
 }

@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,7 +18,8 @@ import (
 	"github.com/gpuplay/gpuplay/internal/llm/llmtest"
 )
 
-// Ctrl-C keeps what was measured, ends every child and exits with 130.
+// Ctrl-C, SIGTERM and SIGHUP keep what was measured, end every child and exit with 128
+// and the number of the signal.
 func TestInterrupt(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a process cannot be sent Ctrl-C on Windows")
@@ -26,15 +29,18 @@ func TestInterrupt(t *testing.T) {
 		args []string
 		when string // the line on stderr at which to interrupt
 		want string // in the output
+		sent syscall.Signal
 	}{
-		{"while it starts", []string{"race", "--engines", "gocpu"}, "starting gocpu", ""},
-		{"after the first figure", []string{"race", "--engines", "gocpu", "--size", "8000"}, "measuring", "matrix multiply 1024³"},
-		{"in mid-race", []string{"race", "--engines", "gocpu", "--size", "512", "--time", "10m", "--repeat", "1000000"}, "measuring 512³", "GFLOP/s"},
-		{"in one lane", []string{"matmul", "--size", "512", "--repeat", "1000000", "--output", "r.json"}, "measuring", `"interrupted": true`},
-		{"in a sweep", []string{"sweep", "--engines", "gocpu", "--sizes", "32,8000", "--threads", "1", "--dtype", "float64", "--repeat", "100"}, "measuring 8000³", "32³"},
-		{"while it measures the CPU", []string{"cpu"}, "measuring caches", "Interrupted"},
-		{"on the ladder", []string{"learn", "matmul", "--size", "1500"}, "multiplying", "Interrupted"},
-		{"in a long product", []string{"matmul", "--size", "12000", "--threads", "1", "--dtype", "float64", "--format", "line"}, "measuring", "interrupted"},
+		{"while it starts", []string{"race", "--engines", "gocpu"}, "starting gocpu", "", syscall.SIGINT},
+		{"after the first figure", []string{"race", "--engines", "gocpu", "--size", "8000"}, "measuring", "matrix multiply 1024³", syscall.SIGINT},
+		{"in mid-race", []string{"race", "--engines", "gocpu", "--size", "512", "--time", "10m", "--repeat", "1000000"}, "measuring 512³", "GFLOP/s", syscall.SIGINT},
+		{"in one lane", []string{"matmul", "--size", "512", "--repeat", "1000000", "--output", "r.json"}, "measuring", `"interrupted": true`, syscall.SIGINT},
+		{"by SIGTERM", []string{"matmul", "--size", "512", "--repeat", "1000000", "--output", "r.json"}, "measuring", `"interrupted": true`, syscall.SIGTERM},
+		{"by SIGHUP", []string{"matmul", "--size", "512", "--repeat", "1000000", "--output", "r.json"}, "measuring", `"interrupted": true`, syscall.SIGHUP},
+		{"in a sweep", []string{"sweep", "--engines", "gocpu", "--sizes", "32,8000", "--threads", "1", "--dtype", "float64", "--repeat", "100"}, "measuring 8000³", "32³", syscall.SIGINT},
+		{"while it measures the CPU", []string{"cpu"}, "measuring caches", "Interrupted", syscall.SIGINT},
+		{"on the ladder", []string{"learn", "matmul", "--size", "1500"}, "multiplying", "Interrupted", syscall.SIGINT},
+		{"in a long product", []string{"matmul", "--size", "12000", "--threads", "1", "--dtype", "float64", "--format", "line"}, "measuring", "interrupted", syscall.SIGINT},
 	}
 	if dir, gguf := llmtest.LlamaCPP(), llmtest.GGUF(); dir != "" && gguf != "" {
 		tests = append(tests, tests[0])
@@ -65,13 +71,13 @@ func TestInterrupt(t *testing.T) {
 					if p, err := process.NewProcess(int32(cmd.Process.Pid)); err == nil {
 						children, _ = p.Children()
 					}
-					cmd.Process.Signal(os.Interrupt)
+					cmd.Process.Signal(tt.sent)
 				}
 			}
 			err = cmd.Wait()
 			var exit *exec.ExitError
-			if !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
-				t.Errorf("ended with %v, want exit code %d", err, exitInterrupted)
+			if want := 128 + int(tt.sent); !errors.As(err, &exit) || exit.ExitCode() != want {
+				t.Errorf("ended with %v, want exit code %d", err, want)
 			}
 			text := out.String()
 			if file, err := os.ReadFile(cmd.Dir + "/r.json"); err == nil {
@@ -86,6 +92,36 @@ func TestInterrupt(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A worker has nothing to keep: it ends at once.
+func TestWorkerIsEnded(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a process cannot be sent a signal on Windows")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := &exec.Cmd{Path: self, Args: []string{"gpuplay", "worker", "gocpu"}}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer time.AfterFunc(time.Minute, func() { cmd.Process.Kill() }).Stop()
+	io.WriteString(in, "not a request\n")
+	bufio.NewScanner(out).Scan() // it answers, so it has begun
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err == nil || err.Error() != "signal: terminated" {
+		t.Errorf("ended with %v", err)
 	}
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -68,7 +67,7 @@ func (a *app) find(ctx context.Context, f languageFlags, args []string) (model.M
 func (f *languageFlags) run(ctx context.Context, a *app, out outputFlags, measure measurement) error {
 	err := a.run(ctx, out, measure)
 	if reported := (*reportedError)(nil); errors.As(err, &reported) && reported.code == exitInterrupted {
-		fmt.Fprintln(a.stderr, "gpuplay: interrupted")
+		say(a.stderr, "gpuplay: interrupted\n")
 	}
 	return err
 }

@@ -7,36 +7,44 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/lab"
-	"github.com/gpuplay/gpuplay/internal/plain"
+	_ "github.com/gpuplay/gpuplay/internal/limits" // with too little, the program ends at once
 )
 
 // Exit codes.
 const (
 	exitFailed      = 1
 	exitUsage       = 2
-	exitInterrupted = 130 // 128 + SIGINT, as shells have it
+	exitInterrupted = 130 // 128 + SIGINT, as shells have it; see exitSignalled
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 
 // run is main with its surroundings as arguments; it returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signals()
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
-	root := newRoot(&app{args: args, stdin: stdin, stdout: stdout, stderr: stderr, env: readEnvironment()})
+	out := &checked{Writer: stdout}
+	a := &app{args: args, stdin: stdin, stdout: out, stderr: stderr, env: readEnvironment(), working: make(chan struct{}, 1)}
+	root := newRoot(a)
 	root.SetArgs(args)
-	return exitCode(root.ExecuteContext(ctx), ctx, stderr)
+	return a.withSignals(ctx, func() int {
+		err := root.ExecuteContext(ctx)
+		code := exitCode(err, ctx, stderr)
+		if lost := out.failed(); lost != nil && !errors.Is(err, lost) {
+			complain(stderr, fmt.Errorf("writing the output: %w", cause(lost)))
+		}
+		if code == 0 && out.failed() != nil {
+			code = exitFailed
+		}
+		return code
+	})
 }
 
 // exitCode prints an error with its remedies and returns the code to exit with.
@@ -45,11 +53,13 @@ func exitCode(err error, ctx context.Context, stderr io.Writer) int {
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &reported) && reported.code == exitInterrupted:
+		return exitSignalled(ctx)
 	case errors.As(err, &reported):
 		return reported.code
 	case ctx.Err() != nil:
-		fmt.Fprintln(stderr, "gpuplay: interrupted")
-		return exitInterrupted
+		say(stderr, "gpuplay: interrupted\n")
+		return exitSignalled(ctx)
 	}
 	complain(stderr, err)
 	var usage *usageError
@@ -61,27 +71,10 @@ func exitCode(err error, ctx context.Context, stderr io.Writer) int {
 
 // complain prints an error and how to fix it.
 func complain(stderr io.Writer, err error) {
-	text := "gpuplay: " + plain.Text(err.Error())
+	say(stderr, "gpuplay: %v\n", err)
 	if hint := hintOf(err); hint != "" {
-		text += "\n  " + strings.ReplaceAll(plain.Text(hint), "\n", "\n  ")
+		say(stderr, "  %s\n", strings.ReplaceAll(hint, "\n", "\n  "))
 	}
-	say(stderr, "%s", text)
-}
-
-// say writes lines of text, broken between words where w is a terminal. Elsewhere each
-// stays one, for other programs to find.
-func say(w io.Writer, format string, args ...any) error {
-	width, ok := terminal(w)
-	if !ok {
-		width = math.MaxInt
-	}
-	var b strings.Builder
-	for l := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
-		text := strings.TrimLeft(l, " ")
-		lines(&b, l[:len(l)-len(text)], text, width)
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // hintOf returns how to fix an error, as the command line says it.
@@ -123,13 +116,14 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	env            environment
+	working        chan struct{} // holds one while something works, see work
 }
 
 // catalog returns the engines as the environment has them.
 func (a *app) catalog() *catalog.Catalog {
 	e := a.env.engines
 	if a.env.trace {
-		e.Trace = a.stderr
+		e.Trace = &plainly{Writer: a.stderr}
 	}
 	return &catalog.Catalog{Env: e}
 }

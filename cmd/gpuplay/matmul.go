@@ -92,13 +92,13 @@ func (a *app) matmul(ctx context.Context, f matmulFlags, g bench.GEMM) error {
 	r, err := a.measure(ctx, f.outputFlags, func(ctx context.Context, s *event.Stream) (*record.Run, error) {
 		return race.Matmul(ctx, a.deps(), o, s)
 	})
-	if f.output == "" && f.format == f.people && f.protocol == string(bench.Classic) {
+	if f.to == nil && f.format == f.people && f.protocol == string(bench.Classic) {
 		f.format = "line" // its own form
 	}
 	err = a.conclude(f.outputFlags, r, err, true)
 	if r != nil && !f.quiet {
 		if text := judge.Protocols(r); text != "" {
-			say(a.stderr, "%s", text)
+			say(a.stderr, "%s\n", text)
 		}
 	}
 	return err

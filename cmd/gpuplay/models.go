@@ -2,15 +2,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"github.com/charmbracelet/x/ansi"
 	"github.com/spf13/cobra"
 
+	"github.com/gpuplay/gpuplay/internal/encode"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hub"
 	"github.com/gpuplay/gpuplay/internal/model"
@@ -82,13 +83,22 @@ and HF_HUB_OFFLINE are honoured.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			path, err := a.download(c.Context(), append(args, hub.Defaults[0].Name)[0], yes)
 			if err == nil {
-				fmt.Fprintln(a.stdout, path)
+				a.printPath(path)
 			}
 			return err
 		},
 	}
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "download without asking, however large it is")
 	return c
+}
+
+// printPath prints a path alone on a line: to a program as it is, which may hold what a
+// terminal must not get.
+func (a *app) printPath(path string) {
+	if _, shown := terminal(a.stdout); shown {
+		path = plain.Line(path)
+	}
+	io.WriteString(a.stdout, path+"\n")
 }
 
 // modelsJSON is what models prints with --json.
@@ -111,9 +121,7 @@ func (a *app) showModels(ctx context.Context, dirs []string, asJSON bool) error 
 				doc.Unusable = append(doc.Unusable, e)
 			}
 		}
-		enc := json.NewEncoder(a.stdout)
-		enc.SetIndent("", "  ")
-		return enc.Encode(doc)
+		return encode.Indented(a.stdout, doc)
 	}
 	style := a.env.style(a.stdout)
 	var b strings.Builder
@@ -123,7 +131,7 @@ func (a *app) showModels(ctx context.Context, dirs []string, asJSON bool) error 
 		b.WriteString("No language models were found on this machine.\n")
 	} else {
 		modelTable(&b, found, places.Free, style)
-		next = commandLine{}.Command([]string{"gpuplay", "llm", shownRef(found[0])})
+		next = commandLine{}.Command([]string{"gpuplay", "llm", found[0].Ref})
 	}
 	for _, err := range unusable {
 		fmt.Fprintf(&b, "\nCannot be used: %s\n", plain.Line(err.Error()))
@@ -131,8 +139,9 @@ func (a *app) showModels(ctx context.Context, dirs []string, asJSON bool) error 
 			fmt.Fprintf(&b, "  %s\n", plain.Line(hint))
 		}
 	}
-	fmt.Fprintf(&b, "\nNext: %s", next)
-	return say(a.stdout, "%s", style.Plain(b.String()))
+	fmt.Fprintf(&b, "\nNext: %s\n", next)
+	say(a.stdout, "%s", style.Plain(b.String()))
+	return nil
 }
 
 // modelTable lists models by the program that keeps them, and within it what is

@@ -165,7 +165,7 @@ func TestModelsGet(t *testing.T) {
 func TestResolveModel(t *testing.T) {
 	home, h := somewhere(t)
 	app := func() *app {
-		return &app{stdin: strings.NewReader(""), stderr: &bytes.Buffer{}, env: readEnvironment()}
+		return &app{stdin: strings.NewReader(""), stderr: &bytes.Buffer{}, env: readEnvironment(), working: make(chan struct{}, 1)}
 	}
 	_, err := app().resolveModel(t.Context(), "", nil, "", false)
 	if err == nil || err.Error() != "no language model was found on this machine" || !strings.Contains(hintOf(err), "gpuplay models get Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q4_K_M downloads a small one: about 491 MB, license Apache-2.0") {
@@ -257,5 +257,18 @@ func TestTransferLine(t *testing.T) {
 	tr.now.Waiting = "the connection ended early"
 	if got, want := tr.line(10*time.Second), "  x.gguf: the connection ended early"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+// A relative path is no XDG folder.
+func TestRelativeXDG(t *testing.T) {
+	home, _ := somewhere(t)
+	t.Setenv("XDG_CACHE_HOME", "cache")
+	t.Setenv("XDG_DATA_HOME", "data")
+	if got, want := readModelEnvironment().places.HuggingFace, filepath.Join(home, ".cache", "huggingface", "hub"); got != want {
+		t.Errorf("the Hub's cache is %s, want %s", got, want)
+	}
+	if got := dataDir(); !filepath.IsAbs(got) {
+		t.Errorf("data is kept in %s", got)
 	}
 }

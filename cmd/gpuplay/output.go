@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,6 +30,8 @@ type outputFlags struct {
 	people string   // what the form for people is called; empty: table
 	names  []string // the formats that there are
 
+	to *destination // what output stands for, once check has been called; nil: stdout
+
 	// answer is what writes to stdout the text that a model generates, as it comes,
 	// where that is the result itself; nil: nothing does.
 	answer *term.Answer
@@ -48,7 +49,7 @@ func (f *outputFlags) add(fl *pflag.FlagSet, kind record.Kind) {
 	last := len(f.names) - 1
 	fl.StringVarP(&f.format, "format", "f", "", strings.Join(f.names[:last], ", ")+" or "+f.names[last]+" (default: by --output's ending, else "+f.people+")")
 	must(fl.SetAnnotation("format", valuesOf, f.names))
-	fl.StringVarP(&f.output, "output", "o", "", "write the result to this file, all of it or nothing; events as they come")
+	fl.StringVarP(&f.output, "output", "o", "", "write the result to this file, all of it or nothing; events as they come; - is stdout")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "only the result")
 }
 
@@ -67,33 +68,8 @@ func (f *outputFlags) check() error {
 	if f.output == "" {
 		return nil
 	}
-	return writable("output", f.output)
-}
-
-// writable sees whether the file that a flag names can be written.
-func writable(flag, name string) error {
-	info, err := os.Stat(name)
-	if err == nil && info.IsDir() {
-		return usagef("name a file in it", "--%s %s: is a folder", flag, name)
-	}
-	if err == nil && !info.Mode().IsRegular() { // a pipe, /dev/null
-		return nil
-	}
-	probe, err := os.CreateTemp(filepath.Dir(name), ".gpuplay-*")
-	if err != nil {
-		return usagef("name a file in a folder that is there and may be written to", "--%s %s: %v", flag, name, cause(err))
-	}
-	probe.Close()
-	os.Remove(probe.Name())
-	return nil
-}
-
-// cause strips the path that an os error repeats.
-func cause(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
+	var err error
+	f.to, err = newDestination("output", f.output)
 	return err
 }
 
@@ -114,7 +90,7 @@ func (a *app) measure(ctx context.Context, f outputFlags, measure measurement, w
 	s := event.NewStream(record.NewID(), nil)
 	_, live := terminal(a.stderr)
 	_, shown := terminal(a.stdout)
-	told := f.format == events && f.output == "" && shown // both would write into one picture
+	told := f.format == events && f.to == nil && shown // both would write into one picture
 	p := term.NewProgress(a.stderr, live, f.quiet || told, a.env.style(a.stderr))
 	p.Size = func() (columns, lines int) { return window(a.stderr) }
 	p.Answer = f.answer
@@ -124,7 +100,7 @@ func (a *app) measure(ctx context.Context, f outputFlags, measure measurement, w
 	}
 	written := func() error { return nil }
 	if f.format == events {
-		each, end, err := a.events(f.output)
+		each, end, err := a.events(f.to)
 		if err != nil {
 			p.Close()
 			return nil, err
@@ -136,7 +112,9 @@ func (a *app) measure(ctx context.Context, f outputFlags, measure measurement, w
 	if live {
 		end = suspending(p.Suspend)
 	}
+	done := a.work()
 	r, err := measure(ctx, s)
+	done()
 	s.Close()
 	p.Close()
 	end()
@@ -145,19 +123,19 @@ func (a *app) measure(ctx context.Context, f outputFlags, measure measurement, w
 
 // events returns what writes events to a file, stdout for none, as they come; end
 // says whether that went well.
-func (a *app) events(name string) (each func(event.Event), end func() error, err error) {
-	if name == "" {
+func (a *app) events(to *destination) (each func(event.Event), end func() error, err error) {
+	if to == nil {
 		each, end = encode.Events(a.stdout)
 		return each, end, nil
 	}
-	file, err := os.Create(name)
+	file, err := to.stream()
 	if err != nil {
-		return nil, nil, fmt.Errorf("--output %s: %w", name, cause(err))
+		return nil, nil, err
 	}
 	each, failed := encode.Events(file)
 	return each, func() error {
 		if err := errors.Join(failed(), file.Close()); err != nil {
-			return fmt.Errorf("--output %s: %w", name, cause(err))
+			return fmt.Errorf("--output %s: %w", to.name, cause(err))
 		}
 		return nil
 	}, nil
@@ -214,43 +192,19 @@ func (a *app) deliver(f outputFlags, r *record.Run) error {
 	case f.format == "": // it is where it belongs
 		return nil
 	case f.format == events: // they have been written
-		if f.output == "" || f.quiet {
+		if f.to == nil || f.quiet {
 			return nil
 		}
-	case f.output == "":
+	case f.to == nil:
 		return a.write(a.stdout, r, f, f.format)
 	default:
-		err := writeFile(f.output, func(w io.Writer) error { return a.write(w, r, f, f.format) })
+		err := f.to.write(func(w io.Writer) error { return a.write(w, r, f, f.format) })
 		if err != nil {
-			return errors.Join(fmt.Errorf("--output %s: %w", f.output, err), a.write(a.stdout, r, f, f.format))
+			return errors.Join(err, a.write(a.stdout, r, f, f.format))
 		}
 		if f.quiet {
 			return nil
 		}
 	}
 	return a.write(a.stdout, r, f, f.people)
-}
-
-// writeFile writes a file whole or not at all.
-func writeFile(name string, write func(io.Writer) error) (err error) {
-	if info, statErr := os.Stat(name); statErr == nil && !info.Mode().IsRegular() {
-		f, err := os.OpenFile(name, os.O_WRONLY, 0)
-		if err != nil {
-			return cause(err)
-		}
-		return errors.Join(write(f), f.Close())
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), ".gpuplay-*")
-	if err != nil {
-		return cause(err)
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	if err := errors.Join(write(f), f.Sync(), f.Chmod(0o644), f.Close()); err != nil {
-		return cause(err)
-	}
-	return os.Rename(f.Name(), name)
 }

@@ -55,7 +55,7 @@ func readModelEnvironment() modelEnvironment {
 		}
 		return dir
 	}
-	cache := cmp.Or(os.Getenv("XDG_CACHE_HOME"), at(".cache")) // of Linux; Hugging Face's Python has it everywhere
+	cache := cmp.Or(xdg("XDG_CACHE_HOME"), at(".cache")) // of Linux; Hugging Face's Python has it everywhere
 	hf := cmp.Or(expand(os.Getenv("HF_HOME")), below(cache, "huggingface"))
 	e.token = readToken(cmp.Or(expand(os.Getenv("HF_TOKEN_PATH")), below(hf, "token")))
 	p := &e.places

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
+
+	"github.com/gpuplay/gpuplay/internal/plain"
 )
 
 // commandLine is the wording of remedies on a command line: a parameter is a flag,
@@ -57,10 +60,22 @@ func quote(word string) string {
 var bare = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
 
 // quotePOSIX quotes for sh and its descendants, where nothing within single quotes
-// means anything but the next single quote.
+// means anything but the next single quote. What no terminal is to be sent is written by
+// its bytes, in the $'…' of POSIX.1-2024, which bash and zsh have long had.
 func quotePOSIX(word string) string {
-	if bare.MatchString(word) {
+	switch {
+	case bare.MatchString(word):
 		return word
+	case plain.Line("."+word+".") != "."+word+".":
+		var b strings.Builder
+		for _, c := range []byte(word) {
+			if c < ' ' || c >= 0x7f || c == '\'' || c == '\\' {
+				fmt.Fprintf(&b, `\%03o`, c)
+				continue
+			}
+			b.WriteByte(c)
+		}
+		return "$'" + b.String() + "'"
 	}
 	return "'" + strings.ReplaceAll(word, "'", `'"'"'`) + "'"
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/plain"
 )
 
 func TestCommandLine(t *testing.T) {
@@ -42,25 +43,29 @@ func TestCommandLineShortens(t *testing.T) {
 }
 
 // hostile are words that a shell would read something into.
-var hostile = []string{"", "two words", "it's", `a"b`, "$HOME", "`date`", "a;b", "~", "*", "{a,b}", "#", "!x", `back\slash`, "line\nbreak", "-x", "ü", "a&b", "'"}
+var hostile = []string{"", "two words", "it's", `a"b`, "$HOME", "`date`", "a;b", "~", "*", "{a,b}", "#", "!x", `back\slash`, "line\nbreak", "-x", "ü", "a&b", "'", "\x1b[2J\a", "\u202e\u009b", "it's\r\n", "\t"}
 
 // What is quoted arrives as it is, by the shell's own word.
 func TestQuotePOSIX(t *testing.T) {
 	for word, want := range map[string]string{
 		"plain": "plain", "a/b-c_d.1:2,3=4+5@6%7": "a/b-c_d.1:2,3=4+5@6%7", "": "''", "two words": "'two words'", "it's": `'it'"'"'s'`, "~/x": "'~/x'",
+		"new\nline": `$'new\012line'`, "\x1b[2J'\\": `$'\033[2J\047\134'`, "ü\u202e": `$'\303\274\342\200\256'`,
 	} {
 		if got := quotePOSIX(word); got != want {
 			t.Errorf("%q is quoted as %s, want %s", word, got, want)
 		}
 	}
-	sh, err := exec.LookPath("sh")
+	sh, err := exec.LookPath("bash") // not every sh has $'…' yet
 	if err != nil {
-		t.Skip("no sh")
+		t.Skip("no bash")
 	}
 	for _, word := range hostile {
 		out, err := exec.Command(sh, "-c", "printf %s "+quotePOSIX(word)).Output()
 		if err != nil || string(out) != word {
 			t.Errorf("%q arrives as %q, %v", word, out, err)
+		}
+		if quoted := quotePOSIX(word); plain.Line(quoted) != quoted {
+			t.Errorf("%q is quoted as %q, which is shown otherwise", word, quoted)
 		}
 	}
 }

@@ -28,8 +28,8 @@ checks every result, and says in a sentence how much faster the GPU is.`,
 		Version:       version,
 	}
 	root.SetIn(a.stdin)
-	root.SetOut(a.stdout)
-	root.SetErr(a.stderr)
+	root.SetOut(&plainly{Writer: a.stdout})
+	root.SetErr(&plainly{Writer: a.stderr})
 	root.SetHelpFunc(a.help)
 	root.SetUsageFunc(a.usage)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -114,7 +113,7 @@ func (a *app) setup(ctx context.Context, f setupFlags, frameworks []string, plac
 		LookPath: exec.LookPath,
 		Free:     disk.Free,
 		Env:      a.env.engines.Children,
-		Log:      a.stderr,
+		Log:      &plainly{Writer: a.stderr},
 		Index:    setup.PyPI,
 	}
 	var failed bool
@@ -148,7 +147,7 @@ func (a *app) setup(ctx context.Context, f setupFlags, frameworks []string, plac
 		if dir := filepath.Dir(place("")); f.dir != "" && dir != a.env.engines.Folder {
 			next = "cd " + quote(dir) + " && " + next
 		}
-		fmt.Fprintf(a.stdout, "Next: %s\n", next)
+		say(a.stdout, "Next: %s\n", next)
 	}
 	return nil
 }
@@ -174,11 +173,12 @@ func (a *app) brewLlama(ctx context.Context, b *setup.Builder, dryRun bool) erro
 	if dryRun {
 		out = a.stdout
 	}
-	fmt.Fprintln(out, "llama.cpp from Homebrew")
+	say(out, "llama.cpp from Homebrew\n")
 	showCommand(out, command)
 	if dryRun {
 		return nil
 	}
+	defer a.work()()
 	facts, err := b.Brew(ctx, command, a.env.engines.Folder)
 	if err == nil {
 		a.showFacts(facts)
@@ -200,7 +200,9 @@ func (a *app) setupOne(ctx context.Context, b *setup.Builder, f setupFlags, p *s
 	if p.Build != nil {
 		b.Log = log
 	}
+	done := a.work()
 	facts, err := b.Make(ctx, j)
+	done()
 	log.close()
 	if err != nil {
 		return err
@@ -213,27 +215,27 @@ func (a *app) setupOne(ctx context.Context, b *setup.Builder, f setupFlags, p *s
 func showJob(w io.Writer, b *setup.Builder, j *setup.Job) {
 	p := j.Plan
 	if j.Made {
-		say(w, "%s: complete in %s", p.Framework, j.Folder)
+		say(w, "%s: complete in %s\n", p.Framework, j.Folder)
 		showCommand(w, b.ModelsCommand(j))
 		return
 	}
-	say(w, "%s into %s, %s free", p.Framework, j.Folder, unit.Bytes(float64(j.Free)))
+	say(w, "%s into %s, %s free\n", p.Framework, j.Folder, unit.Bytes(float64(j.Free)))
 	for i, s := range p.Sources {
 		from := "from"
 		if i > 0 {
 			from = "else from"
 		}
-		say(w, "  %s %s: about %s to download, %s on disk", from, s.Name, unit.Bytes(float64(s.Download)), unit.Bytes(float64(s.Disk)))
+		say(w, "  %s %s: about %s to download, %s on disk\n", from, s.Name, unit.Bytes(float64(s.Download)), unit.Bytes(float64(s.Disk)))
 	}
 	if p.Build != nil {
 		backend := "no GPU"
 		if p.Build.Backend != "" {
 			backend = p.Build.Backend
 		}
-		say(w, "  built from source, for this CPU and %s: some minutes", backend)
+		say(w, "  built from source, for this CPU and %s: some minutes\n", backend)
 	}
 	for _, n := range p.Notes {
-		say(w, "  note: %s", n)
+		say(w, "  note: %s\n", n)
 	}
 	for _, command := range append(b.Commands(j, p.Sources[0]), b.ModelsCommand(j)) {
 		showCommand(w, command)
@@ -243,7 +245,7 @@ func showJob(w io.Writer, b *setup.Builder, j *setup.Job) {
 // showCommand shows a command as it can be typed, if there is one.
 func showCommand(w io.Writer, command []string) {
 	if len(command) > 0 {
-		fmt.Fprintf(w, "  $ %s\n", commandLine{}.Command(command))
+		say(w, "  $ %s\n", commandLine{}.Command(command))
 	}
 }
 
@@ -253,5 +255,5 @@ func (a *app) showFacts(facts []string) {
 	if !a.env.unicode {
 		separator = " | "
 	}
-	fmt.Fprintln(a.stdout, a.env.style(a.stdout).Plain(strings.Join(facts, separator)))
+	say(a.stdout, "%s\n", a.env.style(a.stdout).Plain(strings.Join(facts, separator)))
 }

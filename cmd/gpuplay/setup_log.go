@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"regexp"
 	"strconv"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/charmbracelet/x/ansi"
 
+	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/term"
 )
 
@@ -56,12 +56,12 @@ func (l *buildLog) line(line string) {
 	}
 	switch {
 	case l.live != nil:
-		l.live.Show("  " + ansi.Strip(line))
+		l.live.Show("  " + plain.Line(ansi.Strip(line)))
 	case strings.HasPrefix(line, "gpuplay: "):
-		fmt.Fprintln(l.out, "  "+strings.TrimPrefix(line, "gpuplay: "))
+		say(l.out, "  %s\n", strings.TrimPrefix(line, "gpuplay: "))
 	case share >= 0 && int(share*10) > l.shown:
 		l.shown = int(share * 10)
-		fmt.Fprintf(l.out, "  built %d %%\n", l.shown*10)
+		say(l.out, "  built %d %%\n", l.shown*10)
 	}
 }
 

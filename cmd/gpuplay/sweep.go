@@ -29,6 +29,7 @@ type sweepFlags struct {
 	plot      string
 	crossover bool
 	kept      string // the file that each size goes to once it is measured; empty: none
+	picture   *destination
 }
 
 const usualSizes = "64:4096"
@@ -133,13 +134,17 @@ func (f *sweepFlags) checkOutput() error {
 	if err := f.outputFlags.check(); err != nil {
 		return err
 	}
-	if f.output != "" && f.format == "jsonl" {
-		f.kept, f.output, f.format = f.output, "", f.people
+	if f.to != nil && f.to.open == nil && f.format == "jsonl" {
+		f.kept, f.to, f.format = f.to.path, nil, f.people
 	}
 	if f.plot == "" {
 		return nil
 	}
-	return writable("plot", f.plot)
+	var err error
+	if f.picture, err = newDestination("plot", f.plot); err == nil && f.picture == nil {
+		err = usagef("--format svg writes the picture to stdout", "--plot %s: is stdout, which has the table", f.plot)
+	}
+	return err
 }
 
 // open opens the file that the sweep is kept in, nil if there is to be none.
@@ -155,9 +160,9 @@ func (f *sweepFlags) open() (*sweep.File, error) {
 		file, err := sweep.Create(f.kept)
 		switch {
 		case errors.Is(err, fs.ErrExist):
-			return nil, usagef(commandLine{}.Param("resume", f.kept)+" continues it; or name another file", "--output %s: is there already", f.kept)
+			return nil, usagef(commandLine{}.Param("resume", f.output)+" continues it; or name another file", "--output %s: is there already", f.output)
 		case err != nil:
-			return nil, fmt.Errorf("--output %s: %w", f.kept, cause(err))
+			return nil, fmt.Errorf("--output %s: %w", f.output, cause(err))
 		}
 		return file, nil
 	}
@@ -178,21 +183,17 @@ func (a *app) sweep(ctx context.Context, f sweepFlags, o sweep.Options) error {
 	if r == nil {
 		return err
 	}
-	err = errors.Join(err, a.plot(f.plot, r))
+	err = errors.Join(err, a.plot(f.picture, r))
 	if f.kept != "" && f.format == f.people && f.quiet { // it is in its file
 		f.format = ""
 	}
 	return a.conclude(f.outputFlags, r, err, false)
 }
 
-// plot draws a sweep into a file, if there is a name of one and anything to draw.
-func (a *app) plot(name string, r *record.Run) error {
-	if name == "" || len(r.Results) == 0 {
+// plot draws a sweep into a file, if there is one and anything to draw.
+func (a *app) plot(to *destination, r *record.Run) error {
+	if to == nil || len(r.Results) == 0 {
 		return nil
 	}
-	err := writeFile(name, func(w io.Writer) error { return encode.Write(w, r, "svg", commandLine{}) })
-	if err != nil {
-		return fmt.Errorf("--plot %s: %w", name, err)
-	}
-	return nil
+	return to.write(func(w io.Writer) error { return encode.Write(w, r, "svg", commandLine{}) })
 }

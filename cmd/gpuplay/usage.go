@@ -34,7 +34,7 @@ const helpWidth = 100
 
 // help prints what a command does and how it is called.
 func (a *app) help(c *cobra.Command, _ []string) {
-	fmt.Fprint(c.OutOrStdout(), helpText(c, min(a.env.style(a.stdout).Width, helpWidth)))
+	say(a.stdout, "%s", helpText(c, min(a.env.style(a.stdout).Width, helpWidth)))
 }
 
 // helpText is what a command does, then its usage, within a number of columns.
@@ -55,8 +55,8 @@ func helpText(c *cobra.Command, width int) string {
 
 // usage prints how a command is called.
 func (a *app) usage(c *cobra.Command) error {
-	_, err := fmt.Fprint(c.OutOrStdout(), usageText(c, min(a.env.style(a.stdout).Width, helpWidth)))
-	return err
+	say(a.stdout, "%s", usageText(c, min(a.env.style(a.stdout).Width, helpWidth)))
+	return nil
 }
 
 // lines adds a text behind a lead: see term.Hanging.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os/signal"
+
 	"github.com/spf13/cobra"
 
 	"github.com/gpuplay/gpuplay/internal/catalog"
@@ -15,7 +17,12 @@ func newWorker(a *app) *cobra.Command {
 		Hidden: true,
 		Args:   cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return catalog.Serve(args[0], a.stdin, a.stdout)
+			signal.Reset(endings()...) // nothing here is worth keeping: a signal ends it at once
+			out := a.stdout
+			if f := fileOf(out); f != nil {
+				out = f
+			}
+			return catalog.Serve(args[0], a.stdin, out)
 		},
 	}
 }

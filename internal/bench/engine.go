@@ -111,7 +111,8 @@ type Task interface {
 	// busy any more. The sets differ in A alone. An engine that keeps one C fills it
 	// with NaN, or with a pattern that no product has, before its clock starts, so that
 	// a product that was not computed does not look like the one before. A cancelled
-	// context ends it early with the context's error.
+	// context ends it early with the context's error. A worker whose products stall
+	// computes fewer than n and says so in Iters.
 	Run(ctx context.Context, n, set int) (Sample, error)
 	// MulVec returns C·x in float64, for the C of the latest Run: x has n elements,
 	// the result m. It is only called after a Run.

@@ -79,6 +79,7 @@ type entry struct {
 	spent  time.Duration
 	done   bool
 	set    int        // of operands, of the latest run
+	stalls int        // runs that were ended early
 	broken bool       // the latest run failed: nobody knows what C holds
 	right  bool       // a product of it was as precise as it must be
 	sound  int        // samples until the latest whose product was checked
@@ -327,6 +328,9 @@ func (r *Runner) finish(ctx context.Context, e *entry, asked int, largest GEMM) 
 		}
 		e.result.Warnings.Add(measure.Interrupted, "interrupted")
 	}
+	if e.stalls > 0 {
+		e.result.Warnings.Add(measure.Stalled, "%s took ten times as long as planned and ended early: other programs have the CPUs", plural(e.stalls, "run"))
+	}
 	e.result.judge(asked, largest)
 	r.sink().Emit(e.ID, e.result)
 }
@@ -373,10 +377,13 @@ func (r *Runner) run(ctx context.Context, e *entry, n int) (Sample, error) {
 	start := r.sink().Now()
 	s, err := e.task.Run(ctx, n, e.set)
 	s.Start, s.End = start, r.sink().Now()
-	if err == nil && (s.Iters != n || s.Wall < 0) {
+	if err == nil && (s.Iters < 1 || s.Iters > n || s.Wall < 0) {
 		err = &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("engine %s reports %s in %s where %d were asked for", e.Engine.Name(), plural(s.Iters, "product"), s.Wall, n)}
 	}
 	e.broken = err != nil
+	if err == nil && s.Iters < n {
+		e.stalls++
+	}
 	return s, measure.Because(ctx, err)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/measure"
 )
 
 const ms = time.Millisecond
@@ -229,6 +230,21 @@ type lying struct {
 func (e lying) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
 	task, err := e.Engine.Prepare(ctx, d, g, seed, tell)
 	return reporting{task, e.change}, err
+}
+
+// A run that was ended early counts with the products that it had, and is named.
+func TestRunsThatStalled(t *testing.T) {
+	r := newRig(gpu("A", time.Microsecond))
+	runs := 0
+	r.lanes[0].Engine = lying{r.lanes[0].Engine, func(s *bench.Sample) {
+		if runs++; runs > 10 && runs%3 == 0 && s.Iters > 1 {
+			s.Iters /= 2
+		}
+	}}
+	result := r.race(t, budget)[0]
+	if !result.Verified() || !result.Has(measure.Stalled) {
+		t.Errorf("error %v, warnings %v", result.Error, result.Warnings)
+	}
 }
 
 func TestSamplesThatMakeNoSense(t *testing.T) {

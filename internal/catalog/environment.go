@@ -8,10 +8,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"sync"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/python"
@@ -118,18 +118,15 @@ func (c *Catalog) Language(runtime, interpreter string) func(ctx context.Context
 // of its own below site-packages.
 func (e Environment) libraryDirs() []string {
 	roots := []string{e.VirtualEnv}
-	for _, pattern := range []string{filepath.Join(e.Folder, ".venv*"), filepath.Join(e.Own, "*")} {
-		found, _ := filepath.Glob(pattern)
-		roots = append(roots, found...)
-	}
+	roots = append(roots, disk.Match(e.Folder, ".venv*")...)
+	roots = append(roots, disk.Match(e.Own, "*")...)
 	var dirs []string
 	for _, root := range roots {
 		if root == "" {
 			continue
 		}
 		for _, inside := range []string{"lib", "lib/python*/site-packages", "Library/bin", "Lib/site-packages"} { // the last two on Windows
-			found, _ := filepath.Glob(filepath.Join(root, inside))
-			dirs = append(dirs, found...)
+			dirs = append(dirs, disk.Match(root, inside)...)
 		}
 	}
 	return dirs

@@ -4,6 +4,7 @@ package disk
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -15,6 +16,17 @@ import (
 func Exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
+}
+
+// Match returns the paths in a folder that match a pattern of package path's, which may
+// lead into folders below it. Unlike filepath.Glob it takes the folder's own name as it
+// is, with whatever stars and brackets.
+func Match(folder, pattern string) []string {
+	names, _ := fs.Glob(os.DirFS(folder), pattern) // what cannot be read holds nothing
+	for i, name := range names {
+		names[i] = filepath.Join(folder, filepath.FromSlash(name))
+	}
+	return names
 }
 
 // Nearest returns the folder itself, or the first of its parents that exists.

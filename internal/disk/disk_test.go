@@ -60,3 +60,27 @@ func TestFree(t *testing.T) {
 		t.Error("a folder that is not there has space")
 	}
 }
+
+// A folder's name is no pattern, whatever it holds.
+func TestMatch(t *testing.T) {
+	for _, name := range []string{"plain", "a[b]*?", `back\slash`, "it's \"$HOME\"", "new\nline", "{a,b}"} {
+		folder := filepath.Join(t.TempDir(), name)
+		file := filepath.Join(folder, "lib", "python3", "x.so")
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Logf("%q: %v", name, err) // Windows has no such names
+			continue
+		}
+		if err := os.WriteFile(file, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := Match(folder, "lib/python*/*.so"); len(got) != 1 || got[0] != file {
+			t.Errorf("in %q: %q, want %q", folder, got, file)
+		}
+		if got := Match(folder, "*.so"); len(got) > 0 {
+			t.Errorf("in %q: %q", folder, got)
+		}
+	}
+	if got := Match("", "*"); len(got) > 0 {
+		t.Errorf("in no folder: %q", got)
+	}
+}

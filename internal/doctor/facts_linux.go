@@ -114,8 +114,7 @@ func gatherPCI(_ context.Context, f *Facts) {
 func gatherVulkan(_ context.Context, f *Facts) {
 	v := Vulkan{Drivers: []string{}}
 	for _, dir := range []string{"/etc/vulkan/icd.d", "/usr/local/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d", "/usr/share/vulkan/icd.d"} {
-		found, _ := filepath.Glob(filepath.Join(dir, "*.json"))
-		for _, file := range found {
+		for _, file := range disk.Match(dir, "*.json") {
 			v.Drivers = append(v.Drivers, strings.TrimSuffix(filepath.Base(file), ".json"))
 		}
 	}

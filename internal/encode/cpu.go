@@ -1,7 +1,6 @@
 package encode
 
 import (
-	"encoding/csv"
 	"io"
 	"strconv"
 
@@ -13,7 +12,7 @@ import (
 
 // cpuCSV writes one row per figure, in base units.
 func cpuCSV(w io.Writer, r *record.Run, _ fault.Wording) error {
-	out := csv.NewWriter(w)
+	out := newRows(w)
 	out.Write([]string{"what", "of", "threads", "unit", "median", "low", "high", "confidence", "samples"})
 	row := func(what, of string, threads int, unitName string, series []float64) {
 		if len(series) == 0 {

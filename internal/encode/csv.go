@@ -7,12 +7,26 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/record"
 )
 
+// rows are those of a CSV file, whose cells are made harmless.
+type rows struct{ *csv.Writer }
+
+func newRows(w io.Writer) rows { return rows{csv.NewWriter(w)} }
+
+// Write writes a row; an error shows in Error.
+func (r rows) Write(cells []string) {
+	for i, c := range cells {
+		cells[i] = plain.Line(c)
+	}
+	r.Writer.Write(cells)
+}
+
 // productsCSV writes one row per lane: the summary, in base units.
 func productsCSV(w io.Writer, r *record.Run, _ fault.Wording) error {
-	c := csv.NewWriter(w)
+	c := newRows(w)
 	c.Write([]string{"lane", "engine", "device", "api", "kind", "hardware", "library", "version", "in", "acc", "out", "m", "n", "k", "trans_a", "trans_b",
 		"protocol", "seed", "threads", "samples", "products", "seconds", "flops_median", "flops_low", "flops_high", "confidence", "peak_flops",
 		"start_seconds", "prepare_seconds", "first_seconds", "verified", "arithmetic", "error"})

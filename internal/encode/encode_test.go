@@ -224,13 +224,10 @@ func TestCSV(t *testing.T) {
 // What people paste or read at a terminal holds nothing that commands one, and keeps
 // its lines, whatever the names in a run are.
 func TestHostileText(t *testing.T) {
-	for _, kind := range []record.Kind{record.Race, record.MatMul, record.Sweep, record.LLM} {
+	for _, kind := range recordtest.Kinds {
 		for seed := range uint64(60) {
 			r := recordtest.Random(kind, seed)
-			for _, format := range []string{"line", "md", "svg"} {
-				if !slices.Contains(Formats(kind), format) {
-					continue
-				}
+			for _, format := range Formats(kind) {
 				text := string(encoded(t, r, format))
 				for _, c := range text {
 					if c != '\n' && unicode.In(c, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) && c != '\u200c' && c != '\u200d' {

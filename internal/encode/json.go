@@ -9,6 +9,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/stats"
 )
@@ -102,10 +103,13 @@ func finite(i stats.Interval) *stats.Interval {
 
 // JSON writes a run, with what follows from it, as one indented object;
 // docs/run.schema.json describes it.
-func JSON(w io.Writer, r *record.Run, _ fault.Wording) error {
+func JSON(w io.Writer, r *record.Run, _ fault.Wording) error { return Indented(w, derive(r)) }
+
+// Indented writes a value as indented JSON.
+func Indented(w io.Writer, v any) error {
 	e := encoder(w)
 	e.SetIndent("", "  ")
-	return e.Encode(derive(r))
+	return e.Encode(v)
 }
 
 // JSONL writes a line per lane, of a sweep per size, each a run of the same id with
@@ -121,7 +125,7 @@ func JSONL(w io.Writer, r *record.Run, _ fault.Wording) error {
 }
 
 func encoder(w io.Writer) *json.Encoder {
-	e := json.NewEncoder(w)
+	e := json.NewEncoder(plain.JSON(w))
 	e.SetEscapeHTML(false)
 	return e
 }

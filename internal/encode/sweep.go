@@ -1,7 +1,6 @@
 package encode
 
 import (
-	"encoding/csv"
 	"fmt"
 	"io"
 	"strconv"
@@ -16,7 +15,7 @@ import (
 // sweepCSV writes one row per lane and size, in base units, with how many times as fast
 // as that lane the first one is.
 func sweepCSV(w io.Writer, r *record.Run, _ fault.Wording) error {
-	c := csv.NewWriter(w)
+	c := newRows(w)
 	c.Write([]string{"lane", "m", "n", "k", "in", "acc", "out", "engine", "device", "library", "version", "threads", "samples", "seconds",
 		"flops_median", "flops_low", "flops_high", "peak_flops", "first_times_as_fast", "first_low", "first_high", "verified", "error"})
 	for _, p := range judge.NewSweep(r).Points {

@@ -1,7 +1,6 @@
 package encode
 
 import (
-	"encoding/csv"
 	"fmt"
 	"io"
 	"math"
@@ -101,7 +100,7 @@ func lanesOf(r *record.Run) (*record.Tokens, []*llm.Result) {
 
 // tokensCSV writes one row per lane: the summary, in base units.
 func tokensCSV(w io.Writer, r *record.Run, _ fault.Wording) error {
-	c := csv.NewWriter(w)
+	c := newRows(w)
 	c.Write([]string{"lane", "kind", "hardware", "runtime", "model", "ngl", "layers", "threads", "tokens", "samples",
 		"generation", "generation_low", "generation_high", "prompt_tokens", "prompt", "prompt_low", "prompt_high",
 		"first_seconds", "first_low", "first_high", "load_seconds", "memory", "verified", "error"})

@@ -86,13 +86,13 @@ func TestTrainingLines(t *testing.T) {
 	}
 }
 
-func TestExplainJSON(t *testing.T) {
+func TestIndented(t *testing.T) {
 	e := &record.Explanation{
 		Subject: "512³", Fair: 0.7, Lanes: []record.Verdict{{Lane: "a/b", Label: "A", Speed: 1e9, Op: "FLOP", Standing: "<1>", Slow: true, Causes: []record.Cause{{Code: "noise", Claim: "noisy", Evidence: "±5 %", Remedies: fault.Advice("again"), Factor: 1.5}}}},
 		Missing: []record.Missing{{Engine: "torch", API: "cuda", Code: fault.Unavailable, Reason: "none"}},
 	}
 	var b bytes.Buffer
-	if err := ExplainJSON(&b, e); err != nil {
+	if err := Indented(&b, e); err != nil {
 		t.Fatal(err)
 	}
 	golden.Compare(t, "explain.json", b.Bytes())

@@ -1,7 +1,6 @@
 package encode
 
 import (
-	"encoding/csv"
 	"io"
 	"strconv"
 
@@ -32,7 +31,7 @@ func trainingJSONL(w io.Writer, r *record.Run, _ fault.Wording) error {
 // trainingCSV writes one row per iteration and validation, in base units; what one of
 // them does not have is empty.
 func trainingCSV(w io.Writer, r *record.Run, _ fault.Wording) error {
-	c := csv.NewWriter(w)
+	c := newRows(w)
 	c.Write([]string{"iteration", "loss", "validation_loss", "learning_rate", "tokens_per_second", "trained_tokens", "peak_bytes"})
 	for _, s := range stepsOf(r) {
 		switch {

@@ -46,6 +46,7 @@ const (
 	SoftwareGPU WarningCode = "software_gpu" // a CPU behind a GPU's interface
 	NotOnGPU    WarningCode = "not_on_gpu"   // meant for a GPU and computed nothing there
 	Unchecked   WarningCode = "unchecked"    // its last product could not be checked
+	Stalled     WarningCode = "stalled"      // samples were ended early because their threads were not given the CPUs
 	ShortAnswer WarningCode = "short_answer" // an answer that ended before its number of tokens
 )
 
@@ -94,14 +95,36 @@ func Turns(n, round int) iter.Seq[int] {
 	}
 }
 
+// ticks are the parts of a limit that are counted one by one.
+const ticks = 20
+
 // Limit returns ctx with a limit for one step, 0 for none. Because turns an error of
 // its end into one that names the limit.
+//
+// Time in which this program was stopped (Ctrl-Z) is not counted but for one twentieth of
+// the limit: what it waits for may have been stopped too, or could not be heard.
 func Limit(ctx context.Context, limit time.Duration, doing string) (context.Context, context.CancelFunc) {
 	if limit == 0 {
 		return context.WithCancel(ctx)
 	}
 	cause := fault.Errorf(fault.Timeout, "%s within %s", doing, unit.Seconds(limit)).With(fault.Change("timeout", "{} allows more time"))
-	return context.WithTimeoutCause(ctx, limit, cause)
+	if limit < ticks*time.Millisecond { // nobody stops and continues it within that
+		return context.WithTimeoutCause(ctx, limit, cause)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		tick := time.NewTicker(limit / ticks) // which drops those that nobody was there for
+		defer tick.Stop()
+		for range ticks {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+		cancel(cause)
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // Because returns why ctx ended if that is what err says, else err.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
@@ -83,7 +84,7 @@ func openFolder(path string) (Model, error) {
 	case c.Method != nil && c.Method.Name != "":
 		m.Quantization, m.Runtimes = c.Method.Name, []string{Torch}
 	}
-	files, _ := filepath.Glob(filepath.Join(escaped(path), "*.safetensors"))
+	files := disk.Match(path, "*.safetensors")
 	if len(files) == 0 {
 		return Model{}, invalid(wantsFolder, "%s has a config.json and no .safetensors", path)
 	}
@@ -124,18 +125,10 @@ func missingPart(path string) string {
 
 // inFolder says what to do with a folder that is no model: name the GGUF file in it.
 func inFolder(path string) fault.Remedies {
-	if files, _ := filepath.Glob(filepath.Join(escaped(path), "*.gguf")); len(files) > 0 {
+	if files := disk.Match(path, "*.gguf"); len(files) > 0 {
 		return fault.Advice("name the file: " + files[0])
 	}
 	return wantsFolder
-}
-
-// escaped returns a pattern that matches only the path itself.
-func escaped(path string) string {
-	if filepath.Separator == '\\' {
-		return path // where patterns cannot be escaped
-	}
-	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`).Replace(path)
 }
 
 // generates reports whether a class of Transformers generates text.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
@@ -140,8 +141,7 @@ func textModel(dir string) bool {
 	if err != nil || json.Unmarshal(text, &c) != nil || !slices.ContainsFunc(c.Architectures, generates) {
 		return false
 	}
-	files, _ := filepath.Glob(filepath.Join(escaped(dir), "*.safetensors"))
-	return len(files) > 0
+	return len(disk.Match(dir, "*.safetensors")) > 0
 }
 
 // LanguageModel reports whether a GGUF file's name is that of a model, or of the
@@ -163,8 +163,7 @@ func LanguageModel(name string) bool {
 // https://huggingface.co/docs/huggingface_hub/guides/manage-cache: of each
 // repository the snapshot that refs/main names, or else the newest.
 func (s *search) huggingFace(cache string) {
-	repositories, _ := filepath.Glob(filepath.Join(escaped(cache), "models--*"))
-	for _, repository := range repositories {
+	for _, repository := range disk.Match(cache, "models--*") {
 		owner, name, ok := strings.Cut(strings.TrimPrefix(filepath.Base(repository), "models--"), "--")
 		id := owner + "/" + name
 		if !ok {

@@ -2,14 +2,17 @@
 // or a program's log, harmless on a terminal: what would move its cursor, change its
 // title, turn the direction of writing or not be seen at all is shown instead of done.
 //
-// It knows nothing of columns and colours. Package term passes all text of others
-// through it; JSON, CSV and Markdown keep such text as it came.
+// It knows nothing of columns and colours. All text of others passes through it before it
+// is shown or written. JSON loses nothing thereby, since it can name every character.
 package plain
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -44,6 +47,36 @@ func Text(t string) string {
 func Line(t string) string {
 	t = Text(strings.ReplaceAll(t, "\r\n", "\n"))
 	return strings.Join(strings.FieldsFunc(t, func(r rune) bool { return r == '\n' || r == '\t' }), " ")
+}
+
+// JSON returns a writer for texts of JSON, each in one write, in which characters that
+// command a terminal are written by their numbers (\u009b): it is the same JSON, and may
+// be looked at.
+func JSON(w io.Writer) io.Writer { return escaper{w} }
+
+type escaper struct{ w io.Writer }
+
+func (e escaper) Write(p []byte) (int, error) {
+	text := p
+	if bytes.ContainsFunc(p, commands) {
+		var b bytes.Buffer
+		for _, r := range string(p) {
+			switch {
+			case !commands(r):
+				b.WriteRune(r)
+			case r > 0xffff:
+				high, low := utf16.EncodeRune(r)
+				fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+			default:
+				fmt.Fprintf(&b, `\u%04x`, r)
+			}
+		}
+		text = b.Bytes()
+	}
+	if _, err := e.w.Write(text); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // joiners are the format characters that shape letters and emoji and do nothing

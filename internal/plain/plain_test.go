@@ -1,6 +1,8 @@
 package plain
 
 import (
+	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 	"unicode"
@@ -45,6 +47,23 @@ func TestLine(t *testing.T) {
 	} {
 		if got := Line(in); got != want {
 			t.Errorf("Line(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// JSON is the same text, and nothing in it commands a terminal.
+func TestJSON(t *testing.T) {
+	for _, text := range []string{"plain", "\x1b[2J\x07\x7f", "\u009b31m\u0085", "\u202eevil\u2066", "tag \U000e0041", "line\nand\ttab", "می\u200cخواهم 👩‍👧 ä", "\u2028\u2029\ufeff"} {
+		var b bytes.Buffer
+		if err := json.NewEncoder(JSON(&b)).Encode(text); err != nil {
+			t.Fatal(err)
+		}
+		if out := strings.TrimSuffix(b.String(), "\n"); Text(out) != out {
+			t.Errorf("%q is written as %q", text, out)
+		}
+		var back string
+		if err := json.Unmarshal(b.Bytes(), &back); err != nil || back != text {
+			t.Errorf("%q came back as %q, %v", text, back, err)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
@@ -17,7 +18,7 @@ import (
 // keeps. Parse returns the same run, except that JSON holds UTF-8 alone: other bytes
 // in a text become U+FFFD.
 func Write(w io.Writer, r *Run) error {
-	e := json.NewEncoder(w)
+	e := json.NewEncoder(plain.JSON(w))
 	e.SetEscapeHTML(false)
 	return e.Encode(r)
 }

@@ -336,6 +336,9 @@ func (ch *child) await(ctx context.Context, q *question, patience time.Duration)
 	}
 }
 
+// limited is the way out where the system refuses what a process needs.
+var limited = fault.Advice("ulimit -a shows what this shell allows: -v of address space, -u of processes and threads, -n of open files")
+
 // obituary says how the child ended and quotes its last words.
 func (ch *child) obituary(o operation) error {
 	select {
@@ -362,8 +365,11 @@ func (ch *child) obituary(o operation) error {
 		e.Message = fmt.Sprintf("ended with exit code %d while %s", state.ExitCode(), o.doing)
 	}
 	words := ch.log.words()
-	if strings.Contains(words, "out of memory") || strings.Contains(words, "cannot allocate memory") {
+	switch {
+	case strings.Contains(words, "out of memory") || strings.Contains(words, "cannot allocate memory"):
 		e.Code, e.Remedies = fault.OutOfMemory, o.less
+	case strings.Contains(words, "pthread_create failed") || strings.Contains(words, "newosproc"):
+		e.Remedies = limited
 	}
 	if words != "" {
 		e.Message += fmt.Sprintf(": “%s”", words)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"syscall"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -96,7 +97,11 @@ func (c *Client) Close() {
 func (c *Client) start(ctx context.Context) (*child, error) {
 	ch, err := startChild(c)
 	if err != nil {
-		return nil, fault.Errorf(fault.Unavailable, "worker did not start: %v", err)
+		e := fault.Errorf(fault.Unavailable, "worker did not start: %v", err)
+		if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.ENOMEM) || errors.Is(err, syscall.EMFILE) {
+			e.Remedies = limited
+		}
+		return nil, e
 	}
 	c.mu.Lock()
 	if c.all == nil {
@@ -212,7 +217,7 @@ func (t *task) Run(ctx context.Context, n, set int) (s bench.Sample, err error) 
 		return s, err
 	}
 	r := got.result
-	if r.Iters != n || r.Wall <= 0 {
+	if r.Iters < 1 || r.Iters > n || r.Wall <= 0 {
 		return s, fault.Errorf(fault.Internal, "worker reports %d products in %v where %d were asked for", r.Iters, r.Wall, n)
 	}
 	return bench.Sample{Iters: r.Iters, Wall: r.Wall, Device: r.Device, Busy: r.Busy}, nil

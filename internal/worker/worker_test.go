@@ -11,6 +11,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -764,6 +765,21 @@ func TestStop(t *testing.T) {
 		}
 		if p.child.usable() != obeys {
 			t.Errorf("obeys %t: usable %t", obeys, p.child.usable())
+		}
+	}
+}
+
+// A process that was refused a thread says what to do.
+func TestObituaryOfLimits(t *testing.T) {
+	for _, words := range []string{"runtime/cgo: pthread_create failed: Resource temporarily unavailable\n", "runtime: failed to create new OS thread (have 4 already; errno=11)\nfatal error: newosproc\n"} {
+		ch := newChild(nil)
+		ch.cmd = exec.Command(os.Args[0], "-test.run=^$")
+		if err := ch.cmd.Run(); err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(ch.log, words)
+		if e := fault.From(ch.obituary(run.operation)); !strings.Contains(e.Remedies.String(), "ulimit") {
+			t.Errorf("%q: %v, %v", words, e, e.Remedies)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/ffi/dl"
 	"github.com/gpuplay/gpuplay/internal/hardware"
@@ -43,8 +44,7 @@ func find(o Options) ([]*library, []hardware.Missing) {
 	for _, k := range kinds {
 		for _, dir := range append(o.Dirs[:len(o.Dirs):len(o.Dirs)], folders...) {
 			for _, pattern := range files[k.api] {
-				paths, _ := filepath.Glob(filepath.Join(escape(dir), pattern)) // the patterns are well formed
-				for _, path := range paths {
+				for _, path := range disk.Match(dir, pattern) {
 					f.file(k.api, path)
 				}
 			}
@@ -56,14 +56,6 @@ func find(o Options) ([]*library, []hardware.Missing) {
 		all = append(all, f.found[k]...)
 	}
 	return all, f.missing
-}
-
-// escape keeps the stars and brackets of a folder's name from being a pattern.
-func escape(dir string) string {
-	if filepath.Separator == '\\' { // where Glob knows no escape
-		return dir
-	}
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
 }
 
 // file adds the library in that file, or says why not.

@@ -44,6 +44,9 @@ func Create(name string) (*File, error) {
 // one without any size if it is empty. A last line that was cut off is dropped; any
 // other that cannot be read is an error.
 func Resume(name string) (*File, error) {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() { // reading a pipe could wait for ever
+		return nil, errors.New("is no regular file")
+	}
 	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err

@@ -96,7 +96,7 @@ var values = map[reflect.Type][]string{
 	of[record.Status]():       {"ok", "warning", "failed", "absent", "unknown"},
 	of[train.Form]():          {"text", "prompt/completion", "chat"},
 	of[train.End]():           {"complete", "interrupted", "memory", "failed"},
-	of[measure.WarningCode](): {"few_samples", "smaller", "noise", "outliers", "short", "drift", "arithmetic", "above_peak", "interrupted", "software_gpu", "not_on_gpu", "unchecked", "short_answer"},
+	of[measure.WarningCode](): {"few_samples", "smaller", "noise", "outliers", "short", "drift", "arithmetic", "above_peak", "interrupted", "software_gpu", "not_on_gpu", "unchecked", "stalled", "short_answer"},
 }
 
 // fields are what fields without a type of their own can be.
@@ -181,8 +181,43 @@ func (f Filler) fill(v reflect.Value, options string) {
 	}
 }
 
+// Poison puts a text behind all text in what p points to that comes from elsewhere: types
+// of their own have closed lists.
+func Poison(p any, with string) {
+	var walk func(v reflect.Value)
+	walk = func(v reflect.Value) {
+		switch v.Kind() {
+		case reflect.Pointer, reflect.Interface:
+			if v.Kind() == reflect.Pointer && !v.IsNil() {
+				walk(v.Elem())
+			}
+		case reflect.Slice:
+			for i := range v.Len() {
+				walk(v.Index(i))
+			}
+		case reflect.Map:
+			for _, key := range v.MapKeys() {
+				if v.Type().Elem().Kind() == reflect.String {
+					v.SetMapIndex(key, reflect.ValueOf(v.MapIndex(key).String()+with+"z"))
+				}
+			}
+		case reflect.Struct:
+			for i := range v.NumField() {
+				if v.Type().Field(i).IsExported() {
+					walk(v.Field(i))
+				}
+			}
+		case reflect.String:
+			if v.Type() == of[string]() && v.String() != "" {
+				v.SetString(v.String() + with + "z")
+			}
+		}
+	}
+	walk(reflect.ValueOf(p))
+}
+
 // pieces are what text is made of: words and what needs care.
-var pieces = []string{"GPU", "4096³", "naïve", "漢字", "🙂", "👩‍🚀", " ", "\n", "\t", "\x00", "\x1b[2J", "\x7f", "\u0085", "\u202e", "\u2028", "\"", "\\", "<b>&", "|", "–", "\ufffd"}
+var pieces = []string{"GPU", "4096³", "naïve", "漢字", "🙂", "👩‍🚀", " ", "\n", "\t", "\x00", "\x1b[2J", "\x1b]0;title\a", "\r", "\b", "\x7f", "\u0085", "\u009b31m", "\u202e", "\u2066", "\u200f", "\ufeff", "\U000e0041", "\u2028", "\"", "\\", "<b>&", "|", "–", "\ufffd"}
 
 func (f Filler) text() string {
 	var b strings.Builder
