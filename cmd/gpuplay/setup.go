@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gpuplay/gpuplay/internal/disk"
+	"github.com/gpuplay/gpuplay/internal/probe"
 	"github.com/gpuplay/gpuplay/internal/python"
 	"github.com/gpuplay/gpuplay/internal/setup"
 	"github.com/gpuplay/gpuplay/internal/unit"
@@ -108,7 +109,7 @@ func (a *app) setupPlace(f setupFlags) (func(framework string) string, error) {
 // index. With several, one that fails does not keep the others from being made.
 func (a *app) setup(ctx context.Context, f setupFlags, frameworks []string, place func(string) string) error {
 	b := &setup.Builder{
-		Machine:  setup.Detect(ctx, setup.Run, a.env.engines.Children),
+		Machine:  setup.Detect(ctx, setup.Run, a.env.engines.Children, probe.Ask),
 		Exec:     setup.Run,
 		LookPath: exec.LookPath,
 		Free:     disk.Free,

@@ -3,14 +3,17 @@ package doctor
 import (
 	"context"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/gpuplay/gpuplay/internal/disk"
 )
 
-var platform = []func(context.Context, *Facts){gatherContainer, gatherPower, gatherClock, gatherHeat, gatherPCI, gatherVulkan, gatherNVIDIA}
+var platform = []func(context.Context, *Facts){gatherContainer, gatherPower, gatherClock, gatherHeat, gatherPCI, gatherVulkan, gatherAMD}
 
 // stub reports why an interpreter must not be started; only macOS has such.
 func stub(context.Context, string) error { return nil }
@@ -107,6 +110,17 @@ func gatherPCI(_ context.Context, f *Facts) {
 			})
 		}
 	}
+}
+
+// gatherAMD looks at the device through which ROCm computes, which the amdgpu driver
+// makes (rocm.docs.amd.com/projects/install-on-linux: "Configuring permissions").
+func gatherAMD(_ context.Context, f *Facts) {
+	const kfd = "/dev/kfd"
+	a := AMD{Node: disk.Exists(kfd), Access: unix.Access(kfd, unix.R_OK|unix.W_OK) == nil}
+	if u, err := user.Current(); err == nil {
+		a.User = u.Username
+	}
+	f.AMD = &a
 }
 
 // gatherVulkan lists the driver manifests in the loader's system folders

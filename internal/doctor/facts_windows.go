@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/windows/registry"
 )
 
-var platform = []func(context.Context, *Facts){gatherPower, gatherVulkan, gatherNVIDIA}
+var platform = []func(context.Context, *Facts){gatherPower, gatherVulkan}
 
 // stub reports why an interpreter must not be started; only macOS has such.
 func stub(context.Context, string) error { return nil }

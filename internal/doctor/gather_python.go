@@ -7,9 +7,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/python"
 )
 
@@ -70,7 +72,7 @@ func frameworks(ctx context.Context, o Options) []Framework {
 				return
 			}
 			e := env(found.Path)
-			w.Python = Python{Path: found.Path, Why: found.Why, Version: e.Version, Machine: e.Machine}
+			w.Python = Python{Path: found.Path, Why: found.Why, Version: e.Version, Machine: e.Machine, Pip: e.has("pip"), Managed: e.managed(found.Path)}
 			if e.err != nil {
 				w.Python.Error = e.err.Error()
 				return
@@ -96,6 +98,16 @@ func (e environment) has(module string) bool {
 	return false
 }
 
+// managed reports whether the packages of the system own an interpreter, which marks it so
+// (packaging.python.org/en/latest/specifications/externally-managed-environments); the
+// virtual environments on it are free.
+func (e environment) managed(interpreter string) bool {
+	if disk.Exists(filepath.Join(filepath.Dir(filepath.Dir(interpreter)), "pyvenv.cfg")) {
+		return false
+	}
+	return slices.ContainsFunc(e.Path, func(dir string) bool { return disk.Exists(filepath.Join(dir, "EXTERNALLY-MANAGED")) })
+}
+
 // packages returns the versions of a framework's packages, by the names of their
 // metadata's folders: torch-2.15.0.dist-info.
 func (e environment) packages(framework string) map[string]string {
@@ -109,7 +121,7 @@ func (e environment) packages(framework string) map[string]string {
 			}
 			name, version, _ := strings.Cut(stem, "-")
 			name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
-			matters := strings.HasPrefix(name, framework) || strings.HasPrefix(name, "nvidia-cuda-runtime")
+			matters := strings.HasPrefix(name, framework) || strings.HasPrefix(name, "nvidia-cuda-runtime") || name == "numpy"
 			if _, shadowed := found[name]; ok && matters && !shadowed {
 				found[name], _, _ = strings.Cut(version, "-py") // an egg's Python
 			}
