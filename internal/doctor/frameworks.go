@@ -153,7 +153,7 @@ func judge(f Facts, w Framework, title, release string, found []trouble) []recor
 		default:
 			c.Seen += ", sees " + strings.Join(apis(e.Found.Devices), ", ")
 			if m := e.Found.Missing; len(m) > 0 && f.hasGPU() && !slices.ContainsFunc(e.Found.Devices, isGPU) {
-				found = append(found, trouble{record.Warning, "it does not see the GPU: " + m[0].Reason, m[0].Remedies})
+				found = append(found, trouble{record.Warning, "it does not see the GPU: " + m[0].Reason, elsewhere(m[0].Remedies)})
 			}
 		}
 	}
@@ -164,6 +164,11 @@ func judge(f Facts, w Framework, title, release string, found []trouble) []recor
 		}
 	}
 	return []record.Check{c}
+}
+
+// elsewhere leaves out the advice to run this diagnosis.
+func elsewhere(list fault.Remedies) fault.Remedies {
+	return slices.DeleteFunc(slices.Clone(list), func(r fault.Remedy) bool { return slices.Equal(r.Command, []string{"gpuplay", "doctor"}) })
 }
 
 func isGPU(d hardware.Device) bool { return d.Kind == hardware.GPU }

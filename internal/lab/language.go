@@ -87,7 +87,11 @@ func others(m model.Model) fault.Remedies {
 
 // another are the remedies for an interpreter that does not have what it takes.
 func another(framework string) fault.Remedies {
-	return fault.Remedies{fault.Change("python", "{} names another interpreter"), fault.Run("{} makes one", "gpuplay", "setup", framework)}
+	one := fault.Run("{} makes one", "gpuplay", "setup", framework)
+	if framework == "torch" { // MLX has what language models need in any case
+		one.Param = "llm"
+	}
+	return fault.Remedies{fault.Change("python", "{} names another interpreter"), one}
 }
 
 // Made returns the framework that made the adapter in a folder, since no other can read

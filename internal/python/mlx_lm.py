@@ -16,9 +16,9 @@ def inventory(cpu, threads):
     global generation, models, tuner, trainer, callbacks, datasets, flat
     found = arrays(cpu, threads)
     generation, models, tuner, trainer, callbacks, datasets = (
-        load("mlx_lm." + module, "mlx-lm", "mlx-lm", command("gpuplay", "setup", "mlx"))
+        load("mlx_lm." + module, "mlx-lm", ["mlx-lm"], command("gpuplay", "setup", "mlx"))
         for module in ("generate", "utils", "tuner.utils", "tuner.trainer", "tuner.callbacks", "tuner.datasets"))
-    flat = load("mlx.utils", "MLX", "mlx").tree_flatten
+    flat = load("mlx.utils", "MLX", ["mlx"]).tree_flatten
     for device in found["devices"]:
         device["versions"] = {**device["versions"], "mlx-lm": importlib.metadata.version("mlx-lm")}
     return found

@@ -9,7 +9,7 @@ import inspect
 
 hf = None  # imported by inventory
 tensors = inventory  # of torch.py
-# What installs transformers and peft: the parameter llm of the command.
+# What makes an environment with transformers and peft: the parameter llm of the command.
 INSTALL = {**command("gpuplay", "setup", "torch"), "param": "llm"}
 
 
@@ -19,7 +19,7 @@ def inventory(cpu, threads):
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     found = tensors(cpu, threads)
-    hf = load("transformers", "transformers", "transformers", INSTALL)
+    hf = load("transformers", "transformers", ["transformers"], INSTALL)
     hf.utils.logging.disable_progress_bar()
     for device in found["devices"]:
         device["versions"] = {**device["versions"], "transformers": hf.__version__}
@@ -51,7 +51,7 @@ class Model:
         self.peak_seen = 0
 
     def peft(self):
-        return load("peft", "peft", "peft", INSTALL)
+        return load("peft", "peft", ["peft"], pip_install("peft"))
 
     def end_tokens(self):
         end = self.model.generation_config.eos_token_id

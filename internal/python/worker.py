@@ -25,10 +25,13 @@ import array
 import gc
 import glob
 import importlib
+import importlib.metadata
+import importlib.util
 import json
 import os
 import queue
 import re
+import shutil
 import sys
 import threading
 import time
@@ -86,14 +89,33 @@ def command(*words, text=""):
 
 
 def pip_install(*packages, text=""):
-    """The remedy of installing packages for this interpreter."""
+    """The remedy of installing packages for this interpreter, with uv where it has no pip."""
+    if importlib.util.find_spec("pip") is None and shutil.which("uv"):
+        return command("uv", "pip", "install", "--python", sys.executable, *packages, text=text)
     return command(sys.executable, "-m", "pip", "install", *packages, text=text)
 
 
-def load(module, name, package, *remedies):
+def installed(*packages):
+    """The name and the version of the first of these packages that is there, by its
+    metadata: to ask what cannot be imported."""
+    for package in packages:
+        try:
+            return package, importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            pass
+    return None, None
+
+
+def build_for_gpu():
+    """The remedy of a build for CPUs: which one for CUDA fits depends on the GPU and its
+    driver, and what it has to replace on what is installed."""
+    return command("gpuplay", "doctor", text="where there is an NVIDIA GPU, {} says how to get the build for it")
+
+
+def load(module, name, packages, *remedies):
     """The framework's module, imported; or what is wrong with it, for people. The
-    remedies are for a module that is not there; package is what pip is to install again
-    for one that is broken."""
+    remedies are for a module that is not there; packages are what pip is to install again
+    for one that is broken: those that are installed, not their like."""
     try:
         return importlib.import_module(module)
     except (Exception, SystemExit) as e:  # a broken wheel raises more than ImportError
@@ -101,7 +123,7 @@ def load(module, name, package, *remedies):
             raise Failure("unavailable", f"{name} is not installed for {sys.executable}",
                           *(remedies or [command("gpuplay", "setup", e.name)]))
         raise Failure("unavailable", f"{name} is installed but cannot be imported: {type(e).__name__}: {first_line(e)}",
-                      pip_install("--force-reinstall", *package.split()))
+                      pip_install("--force-reinstall", *packages))
 
 
 def element_type(gemm, where, kinds, tf32=False):
