@@ -184,6 +184,19 @@ func TestDiscover(t *testing.T) {
 	}
 }
 
+// Setting up a framework mends nothing where another interpreter was named.
+func TestObtainable(t *testing.T) {
+	said := fault.Remedies{fault.Run("", "gpuplay", "setup", "jax"), {Text: "words"}}
+	for why, want := range map[string]string{
+		".venv": "gpuplay setup jax; words", "PATH": "gpuplay setup jax; words", "asked for": "python names another interpreter; words",
+		"GPUPLAY_JAX_PYTHON": "let GPUPLAY_JAX_PYTHON name another interpreter; words",
+	} {
+		if got := obtainable(said, python.Interpreter{Why: why}, "jax").String(); got != want {
+			t.Errorf("%s: %s, want %s", why, got, want)
+		}
+	}
+}
+
 // program returns the path of a program that is no Python, "" where there is none.
 func program(t *testing.T, name string) string {
 	t.Helper()

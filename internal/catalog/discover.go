@@ -61,8 +61,26 @@ func (c *Catalog) start(ctx context.Context, e Entry, o Options) Contender {
 	case errors.Is(out.Err, fault.Crashed) && !e.BuiltIn() && len(fault.From(out.Err).Remedies) == 0:
 		out.Err = fault.Errorf(fault.Crashed, "%v (started by %s)", out.Err, found.Path).With(found.Replace(e.Name)...)
 	}
+	var failed *fault.Error
+	if errors.As(out.Err, &failed) && !e.BuiltIn() {
+		failed.Remedies = obtainable(failed.Remedies, found, e.Name)
+	}
 	out.Found.Devices = slices.Clone(out.Found.Devices) // the client keeps its own
 	out.Start = time.Since(begin)
+	return out
+}
+
+// obtainable returns a worker's remedies with another one for setting up the framework,
+// where that would change nothing: a worker does not know how its interpreter was chosen.
+func obtainable(list fault.Remedies, found python.Interpreter, framework string) fault.Remedies {
+	var out fault.Remedies
+	for _, r := range list {
+		if r.Text == "" && r.Param == "" && slices.Equal(r.Command, []string{"gpuplay", "setup", framework}) {
+			out = append(out, found.Obtain(framework)...)
+		} else {
+			out = append(out, r)
+		}
+	}
 	return out
 }
 

@@ -15,7 +15,11 @@ func (f Facts) replace(w Framework) fault.Remedies {
 	if w.Python.Why == python.Variable(w.Name) {
 		return fault.Remedies{f.unset(w.Python.Why)}
 	}
-	return python.Interpreter{Path: w.Python.Path, Why: w.Python.Why}.Replace(w.Name)
+	return w.interpreter().Replace(w.Name)
+}
+
+func (w Framework) interpreter() python.Interpreter {
+	return python.Interpreter{Path: w.Python.Path, Why: w.Python.Why}
 }
 
 // install is how to have pip, or uv, install what args say where a framework is taken
@@ -153,11 +157,10 @@ func (f Facts) noGPULane(w Framework, what string) []trouble {
 // obtain is how to get a framework that is not installed. Where an interpreter was named,
 // nothing else is looked at.
 func (f Facts) obtain(w Framework) fault.Remedies {
-	switch w.Python.Why {
-	case python.Variable(w.Name), python.Asked:
+	if w.Python.Why == python.Variable(w.Name) {
 		return f.replace(w)
 	}
-	return fault.Remedies{setup(w.Name)}
+	return w.interpreter().Obtain(w.Name)
 }
 
 // debian reports whether the distribution's packages are Debian's.

@@ -153,6 +153,9 @@ func answered(f Facts) []record.Check {
 		}
 		c := record.Check{Name: "NVIDIA", Status: record.OK, Seen: fmt.Sprintf("%s, %s, compute capability %s, driver %s",
 			cmp.Or(g.Name, "a GPU without a name"), memory, cmp.Or(g.Capability, "not known"), cmp.Or(n.Version, "not known"))}
+		if n.CUDA != "" {
+			c.Seen += " for CUDA up to " + n.CUDA
+		}
 		if count > 1 {
 			c.Seen = fmt.Sprintf("%d × %s", count, c.Seen)
 		}

@@ -64,8 +64,11 @@ func ask(ctx context.Context, probes probe.Asker) Driver {
 		}
 	}
 	if !d.Asked && ctx.Err() == nil {
-		if s := smi(ctx); s.Asked || d.Error == "" {
+		switch s := smi(ctx); {
+		case s.Asked || d.Error == "":
 			d = s
+		case s.Error != "":
+			d.Error += "; " + s.Error
 		}
 	}
 	if !d.Asked && errors.Is(ctx.Err(), context.DeadlineExceeded) {

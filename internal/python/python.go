@@ -92,6 +92,15 @@ func (i Interpreter) Replace(framework string) fault.Remedies {
 	return fault.Remedies{setup}
 }
 
+// Obtain returns how to get the framework, which this interpreter does not have. Where one
+// was named, Find looks at no other.
+func (i Interpreter) Obtain(framework string) fault.Remedies {
+	if i.Why == Asked || i.Why == Variable(framework) {
+		return i.Replace(framework)
+	}
+	return fault.Remedies{fault.Run("", "gpuplay", "setup", framework)}
+}
+
 // Reasons for which an interpreter is chosen, beside the names of variables and PATH.
 const (
 	Own      = "made by gpuplay"
