@@ -264,6 +264,27 @@ func TestAnswered(t *testing.T) {
 	}
 }
 
+// What a build needs that does not run: a newer driver, another build, or neither.
+func TestMisfit(t *testing.T) {
+	const cu126 = "/home/ada/.venv-torch/bin/python -m pip install --force-reinstall torch --index-url https://download.pytorch.org/whl/cu126"
+	newer := "install it from https://www.nvidia.com/drivers, then restart"
+	for _, tt := range []struct{ driver, capability, want string }{
+		{"575.57.08", "8.9", newer + "; or, for the driver that is there: " + cu126},
+		{"470.182.03", "8.9", newer},
+		{"580.95.05", "6.0", cu126},
+		{"575.57.08", "6.0", cu126},
+		{"470.182.03", "6.0", newer},
+		{"470.182.03", "3.7", "no build for CUDA has code for this GPU; the one for the CPU does without"},
+	} {
+		f := facts(t, "volta")
+		f.System, f.NVIDIA = "another 1", &nvidia.Driver{Version: tt.driver, Asked: true, GPUs: []nvidia.GPU{{Name: "a GPU", Capability: tt.capability}}}
+		_, found := torch(f, f.Frameworks[0]) // 2.15.0 for CUDA 13.2
+		if len(found) != 1 || found[0].status != record.Failed || found[0].remedies.String() != tt.want {
+			t.Errorf("driver %s, compute capability %s: %+v, want %s", tt.driver, tt.capability, found, tt.want)
+		}
+	}
+}
+
 // A fix goes where the framework is taken from, by the tool that is there, and leads to an
 // environment that is then chosen.
 func TestFixes(t *testing.T) {

@@ -127,11 +127,12 @@ func (f Facts) misfit(w Framework, release string) []trouble {
 		return []trouble{bad(record.Warning, b.NoCode(without[0]))}
 	}
 	remedies, _, ok := f.cudaBuild(w)
+	newer := b.Old(d) && (len(without) == 0 || len(without) < len(d.GPUs)) // a newer driver is enough
 	switch {
-	case b.Old(d) && ok && len(remedies) == 1:
+	case newer && len(remedies) == 1:
 		remedies[0].Text = "or, for the driver that is there"
 		fallthrough
-	case b.Old(d):
+	case newer:
 		remedies = append(fault.Remedies{driver(f)}, remedies...)
 	case !ok && nvidia.TooOld(w.Name, f.Arch, d):
 		remedies = fault.Remedies{driver(f)}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -131,7 +132,8 @@ func (e environment) packages(framework string) map[string]string {
 }
 
 // builtFor returns the CUDA or ROCm version that a framework is built for. PyTorch
-// writes it into torch/version.py; the others bring CUDA as packages.
+// writes it into torch/version.py; the others bring CUDA as packages, which may also be
+// there for another framework.
 func (e environment) builtFor(framework string, packages map[string]string) (cuda, rocm string) {
 	if framework == "torch" {
 		for _, dir := range e.Path {
@@ -139,6 +141,11 @@ func (e environment) builtFor(framework string, packages map[string]string) (cud
 				return assigned(string(text), "cuda"), assigned(string(text), "hip")
 			}
 		}
+		return "", ""
+	}
+	bridge := map[string]string{"jax": "jax-cuda", "mlx": "mlx-cuda", "tensorflow": "tensorflow"}[framework]
+	there := func(name string) bool { return strings.HasPrefix(name, bridge) && name != "tensorflow-cpu" }
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(packages)), there) {
 		return "", ""
 	}
 	for name, version := range packages {

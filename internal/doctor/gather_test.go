@@ -106,6 +106,11 @@ func TestPackages(t *testing.T) {
 			t.Errorf("%s is built for CUDA %q, ROCm %q, want CUDA %q", framework, cuda, rocm, want.cuda)
 		}
 	}
+	for framework, alone := range map[string]string{"tensorflow": "tensorflow-cpu", "jax": "jaxlib", "mlx": "mlx-cpu"} {
+		if cuda, _ := e.builtFor(framework, map[string]string{alone: "1.0", "nvidia-cuda-runtime": "13.2.86"}); cuda != "" {
+			t.Errorf("%s takes another framework's CUDA %s for its own", alone, cuda)
+		}
+	}
 	if cuda, _ := e.builtFor("mlx", map[string]string{"mlx": "0.32.4", "mlx-cuda-13": "0.32.4"}); cuda != "13" {
 		t.Errorf("mlx-cuda-13 is built for CUDA %q", cuda)
 	}
