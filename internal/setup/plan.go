@@ -104,7 +104,11 @@ func New(framework string, m Machine, o Options) (*Plan, error) {
 			why = fmt.Sprintf("no build of %s for %s on %s/%s is known%s", framework, want, m.OS, m.Arch, because(r.why))
 		}
 		if o.GPU {
-			return nil, fail(fault.Remedies{fault.Change("cpu", "{} takes the build without it")}, "%s", why)
+			remedies := fault.Remedies{fault.Change("cpu", "{} takes the build without it")}
+			if nvidia.TooOld(framework, m.Arch, m.NVIDIA) {
+				remedies = append(fault.Advice("install a newer driver: https://www.nvidia.com/drivers"), remedies...)
+			}
+			return nil, fail(remedies, "%s", why)
 		}
 		p.note("%s computes on the CPU here: %s", framework, why)
 		want = None

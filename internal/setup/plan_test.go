@@ -191,6 +191,21 @@ func TestRecipes(t *testing.T) {
 	}
 }
 
+// What the table of builds offers can be set up.
+func TestBuildsHaveRecipes(t *testing.T) {
+	for _, b := range nvidia.Builds {
+		for _, arch := range []string{"amd64", "arm64"} {
+			if b.Choice == 0 || b.Arch != "" && b.Arch != arch {
+				continue
+			}
+			kind := GPU("CUDA " + b.CUDA[:2])
+			if r, err := find(b.Framework, Machine{OS: "linux", Arch: arch}, kind); err != nil || !slices.Contains(r.gpus, kind) {
+				t.Errorf("%s for %s on %s: %v", b.Framework, kind, arch, err)
+			}
+		}
+	}
+}
+
 // Every framework can be set up somewhere and be checked, with what runs language
 // models on it.
 func TestFrameworksAreComplete(t *testing.T) {
