@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/probe"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // A Driver is what NVIDIA's driver says of itself and of its GPUs. The zero value is a
@@ -72,7 +73,7 @@ func ask(ctx context.Context, probes probe.Asker) Driver {
 		}
 	}
 	if !d.Asked && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		d = Driver{Slow: true, Error: "no answer within " + time.Since(start).Round(100*time.Millisecond).String()}
+		d = Driver{Slow: true, Error: "no answer within " + unit.Seconds(time.Since(start).Round(100*time.Millisecond))}
 	}
 	return d
 }
