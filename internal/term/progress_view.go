@@ -186,6 +186,8 @@ func (v *view) tokenPhase(lane string, phase llm.Phase) {
 		v.show(l.name + ": loading the model")
 	case llm.Answered:
 		v.endAnswer()
+	case llm.Warming:
+		v.show(l.name + ": warming up")
 	case llm.Measuring:
 		if !v.live {
 			v.say(l.name + ": measuring")

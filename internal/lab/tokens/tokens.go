@@ -128,8 +128,8 @@ func measureLanes(ctx context.Context, d lab.Deps, o Options, m model.Model, rt 
 	plan := llm.Plan{
 		Prompt: o.Prompt, Tokens: o.Tokens, Filler: longPrompt, Repeat: o.Repeat, Exact: o.Exact, Budget: o.Budget, Limit: o.Timeout,
 	}
-	if o.Context > 0 { // a small one holds no more
-		plan.Filler = min(plan.Filler, o.Context/2)
+	for _, l := range lanes { // a small context holds no more
+		plan.Filler = min(plan.Filler, l.Settings.Context/2)
 	}
 	if len(lanes) > 1 && !o.Sweep && rt.Name() != model.Ollama { // which has one lane in memory at a time
 		if plan.Turns = together(m, len(lanes), d.Free); !plan.Turns {

@@ -289,6 +289,16 @@ func TestContext(t *testing.T) {
 	}
 }
 
+// Long prompts fit into a small context.
+func TestSmallContext(t *testing.T) {
+	o := options
+	o.Context, o.Bench = 128, Never
+	r, _ := run(t.Context(), deps, o, chosen{Runtime: fakeRuntime{per: time.Millisecond}})
+	if got := r.Tokens.Results[0]; got.Filler != 64 || got.Samples[0].PromptTokens != 5+64 {
+		t.Errorf("long prompts of %d tokens, %+v", got.Filler, got.Samples)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	if err := options.Check(); err != nil {
 		t.Fatal(err)
