@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gpuplay/gpuplay/internal/doctor"
 	"github.com/gpuplay/gpuplay/internal/nvidia"
 	"github.com/gpuplay/gpuplay/internal/probe"
 )
@@ -13,6 +14,7 @@ import (
 // probes are what package probe has another process of this program find out.
 var probes = map[string]func() any{
 	nvidia.Probe: func() any { return nvidia.NVML() },
+	doctor.Probe: func() any { return doctor.ProbeVulkan() },
 }
 
 // newProbe makes the hidden command that answers one probe.

@@ -211,7 +211,9 @@ func TestRules(t *testing.T) {
 		{"nothing known of memory", "mac", func(f *Facts) { f.Memory = nil }, "Memory", record.Unknown, ""},
 		{"no engine at all", "container", func(f *Facts) { f.Engines = nil }, "Race", record.Failed, "nothing to race"},
 		{"no Python", "container", func(f *Facts) { f.Frameworks = nil }, "Python", record.Absent, "taken from it"},
-		{"software Vulkan without a GPU", "container", func(f *Facts) { f.Vulkan.Drivers = []string{"lvp_icd.x86_64"} }, "Vulkan", record.Absent, "never for a comparison"},
+		{"software Vulkan without a GPU", "container", func(f *Facts) {
+			f.Vulkan = &Vulkan{Drivers: []string{"lvp_icd.x86_64"}, Devices: []VulkanDevice{{Name: "llvmpipe", Version: "1.3", CPU: true}}}
+		}, "Vulkan", record.Absent, "never for a comparison"},
 		{"hidden GPUs", "h200", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": ""} }, "Variable", record.Warning, "hides"},
 		{"hidden GPUs where there are none", "container", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": ""} }, "Variables", record.OK, ""},
 		{"strict oneDNN", "container", func(f *Facts) { f.Variables = map[string]string{"ONEDNN_DEFAULT_FPMATH_MODE": "STRICT"} }, "Variables", record.OK, ""},

@@ -91,11 +91,6 @@ type AMD struct {
 	User   string `json:"user,omitempty"`
 }
 
-// Vulkan is the drivers whose manifests are installed.
-type Vulkan struct {
-	Drivers []string `json:"drivers"` // file names without .json: radeon_icd.x86_64
-}
-
 // Engine is what became of starting one.
 type Engine struct {
 	Name    string             `json:"name"`

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/disk"
 )
 
-var platform = []func(context.Context, *Facts){gatherContainer, gatherPower, gatherClock, gatherHeat, gatherPCI, gatherVulkan, gatherAMD}
+var platform = []func(context.Context, *Facts){gatherContainer, gatherPower, gatherClock, gatherHeat, gatherPCI, gatherAMD}
 
 // stub reports why an interpreter must not be started; only macOS has such.
 func stub(context.Context, string) error { return nil }
@@ -123,14 +124,28 @@ func gatherAMD(_ context.Context, f *Facts) {
 	f.AMD = &a
 }
 
-// gatherVulkan lists the driver manifests in the loader's system folders
+// manifests lists the manifests of Vulkan's drivers in the loader's system folders
 // (github.com/KhronosGroup/Vulkan-Loader/blob/main/docs/LoaderDriverInterface.md).
-func gatherVulkan(_ context.Context, f *Facts) {
-	v := Vulkan{Drivers: []string{}}
+func manifests() []string {
+	list := []string{}
 	for _, dir := range []string{"/etc/vulkan/icd.d", "/usr/local/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d", "/usr/share/vulkan/icd.d"} {
 		for _, file := range disk.Match(dir, "*.json") {
-			v.Drivers = append(v.Drivers, strings.TrimSuffix(filepath.Base(file), ".json"))
+			list = append(list, strings.TrimSuffix(filepath.Base(file), ".json"))
 		}
 	}
-	f.Vulkan = &v
+	return list
+}
+
+// denied returns the name of this user if there are GPUs and it may open the device files
+// of none, else "".
+func denied() string {
+	nodes := disk.Match("/dev/dri", "renderD*")
+	if len(nodes) == 0 || slices.ContainsFunc(nodes, func(node string) bool { return unix.Access(node, unix.R_OK|unix.W_OK) == nil }) {
+		return ""
+	}
+	me, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return me.Username
 }

@@ -166,5 +166,5 @@ func (f Facts) obtain(w Framework) fault.Remedies {
 
 // debian reports whether the distribution's packages are Debian's.
 func (f Facts) debian() bool {
-	return f.OS == "linux" && slices.Contains([]string{"debian", "ubuntu", "linuxmint", "pop", "raspbian", "kali", "zorin", "elementary", "neon"}, f.distribution())
+	return f.OS == "linux" && familyOf(f.System) == debian
 }

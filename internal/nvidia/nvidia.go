@@ -60,7 +60,7 @@ func ask(ctx context.Context, probes probe.Asker) Driver {
 	start := time.Now()
 	var d Driver
 	if probes != nil {
-		if err := probes(ctx, Probe, &d); err != nil {
+		if _, err := probes(ctx, Probe, &d); err != nil {
 			d = Driver{Error: "NVML: " + err.Error()}
 		}
 	}

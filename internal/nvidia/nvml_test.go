@@ -92,7 +92,7 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	var answer Driver
-	if err := probe.Ask(ctx, Probe, &answer); !errors.Is(err, context.Canceled) {
+	if _, err := probe.Ask(ctx, Probe, &answer); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }

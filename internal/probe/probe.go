@@ -19,29 +19,32 @@ import (
 
 // An Asker decodes the answer of the probe of that name: Ask, or nothing in a test whose
 // binary is not this program.
-type Asker func(ctx context.Context, name string, answer any) error
+type Asker func(ctx context.Context, name string, answer any, env ...string) (said string, err error)
 
-// Ask starts the probe and decodes its answer. The child inherits the environment. The
-// error is the context's when that ends first, or else has what the child has written.
-func Ask(ctx context.Context, name string, answer any) error {
+// Ask starts the probe and decodes its answer; said is what else it has written to stderr.
+// The child inherits the environment, to which env adds. The error is the context's when
+// that ends first, or else has what the child has written.
+func Ask(ctx context.Context, name string, answer any, env ...string) (said string, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return fmt.Errorf("finding this program to start it again: %w", err)
+		return "", fmt.Errorf("finding this program to start it again: %w", err)
 	}
-	stdout, stderr, err := process.Output(ctx, &exec.Cmd{Path: self, Args: []string{"gpuplay", "probe", name}})
+	cmd := &exec.Cmd{Path: self, Args: []string{"gpuplay", "probe", name}}
+	cmd.Env = append(cmd.Environ(), env...)
+	stdout, said, err := process.Output(ctx, cmd)
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return "", ctx.Err()
 	}
 	if err == nil { // the library may have printed before
 		lines := strings.Split(strings.TrimSpace(stdout), "\n")
 		if err = json.Unmarshal([]byte(lines[len(lines)-1]), answer); err == nil {
-			return nil
+			return said, nil
 		}
 	}
-	if said := strings.Join(strings.Fields(cmp.Or(stderr, stdout)), " "); said != "" {
-		err = errors.New(said)
+	if text := strings.Join(strings.Fields(cmp.Or(said, stdout)), " "); text != "" {
+		err = errors.New(text)
 	}
-	return fmt.Errorf("probe %s: %w", name, err)
+	return said, fmt.Errorf("probe %s: %w", name, err)
 }
 
 // Answer writes a probe's answer on a line of its own.

@@ -332,16 +332,18 @@ func TestPick(t *testing.T) {
 	gpus := []llamacpp.GPU{{Name: "CUDA0"}, {Name: "CUDA1"}}
 	for _, tt := range []struct {
 		gpus       []llamacpp.GPU
+		backends   []string
 		name, want string
 		says, how  string
 	}{
-		{gpus, "", "CUDA0", "", ""},
-		{gpus, "cuda1", "CUDA1", "", ""},
-		{nil, "", "", "", ""},
-		{gpus, "CUDA9", "", "llama.cpp has no device CUDA9", "did you mean CUDA0? there are: CUDA0, CUDA1"},
-		{nil, "CUDA0", "", "llama.cpp has no device CUDA0: it lists none", "gpuplay setup llama.cpp gets a build for the GPU that is here"},
+		{gpus, nil, "", "CUDA0", "", ""},
+		{gpus, nil, "cuda1", "CUDA1", "", ""},
+		{nil, nil, "", "", "", ""},
+		{gpus, nil, "CUDA9", "", "llama.cpp has no device CUDA9", "did you mean CUDA0? there are: CUDA0, CUDA1"},
+		{nil, nil, "CUDA0", "", "llama.cpp has no device CUDA0: it lists none", "gpuplay setup llama.cpp gets a build for the GPU that is here"},
+		{nil, []string{"Vulkan"}, "Vulkan0", "", "llama.cpp has no device Vulkan0: it lists none", "gpuplay doctor says what is missing"},
 	} {
-		g, err := pick(tt.gpus, tt.name)
+		g, err := pick(tt.gpus, tt.name, llamacpp.Installation{Backends: tt.backends})
 		got := ""
 		if g != nil {
 			got = g.Name
