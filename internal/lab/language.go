@@ -120,6 +120,7 @@ type Language struct {
 	Device    string      // as hardware.Pick takes it: cpu, gpu, cuda:1; "": the GPU if there is one
 	Threads   int         // CPU threads; 0: the framework's own choice
 	Python    string      // interpreter, or environment, that has the framework; "": the first that is found
+	Generate  bool        // it is to generate, as fast as it can
 }
 
 // Check refuses what makes no sense, whatever the model.
@@ -165,7 +166,7 @@ func (d Deps) Load(ctx context.Context, s *event.Stream, cards []hardware.Card, 
 		return nil, err
 	}
 	Note(s, fmt.Sprintf("starting %s, loading %s of weights", r.Name(), unit.Bytes(float64(o.Model.Bytes))))
-	m, err := r.Open(ctx, o.Model.Path, framework.Options{Device: o.Device, Threads: o.Threads, Adapter: adapter, Bits: bits})
+	m, err := r.Open(ctx, o.Model.Path, framework.Options{Device: o.Device, Threads: o.Threads, Adapter: adapter, Bits: bits, Graph: o.Generate})
 	if err != nil {
 		if e := (*fault.Error)(nil); errors.As(err, &e) && len(e.Remedies) == 0 {
 			err = fault.Errorf(e.Code, "%s", e.Message).With(another(r.Name())...)

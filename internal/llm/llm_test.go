@@ -110,7 +110,7 @@ func (f *fakeRuntime) Load(context.Context, string, Settings) (Session, error) {
 }
 
 func (s *fakeSession) Facts() Facts {
-	return Facts{Device: s.device, Runtime: "fake 1", Context: 1024}
+	return Facts{Device: s.device, Runtime: "fake 1", DType: "float32", Context: 1024}
 }
 
 func (s *fakeSession) Generate(ctx context.Context, r Request, each func(Piece)) (g Generation, err error) {

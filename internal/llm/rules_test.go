@@ -224,6 +224,7 @@ func TestRuleNoRatio(t *testing.T) {
 		"failed":       func(r *Result) { r.Error = errDied },
 		"wrong":        func(r *Result) { r.Check.Passed = false },
 		"software GPU": func(r *Result) { r.Facts.Device.Kind = hardware.SoftwareGPU },
+		"another type": func(r *Result) { r.Facts.DType = "bfloat16" },
 		"not on a GPU": func(r *Result) { r.Warnings.Add(measure.NotOnGPU, "no layer is on the GPU") },
 		"no samples":   func(r *Result) { r.Samples = nil },
 	} {

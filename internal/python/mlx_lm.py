@@ -25,7 +25,7 @@ def inventory(cpu, threads):
 
 
 class Model:
-    def __init__(self, device_id, folder, adapter, bits):
+    def __init__(self, device_id, folder, adapter, bits, dtype, graph):  # weights stay in their type
         self.place = places[device_id]
         mx.set_default_device(self.place)
         mx.reset_peak_memory()
@@ -71,7 +71,7 @@ class Model:
     def encode(self, prompt, chat):
         return encode_prompt(self.tokenizer, prompt, chat)
 
-    def generate(self, tokens, limit, ignore_end, candidates):
+    def generate(self, tokens, limit, ignore_end, candidates, eager):  # MLX has no other way
         self.model.eval()
         ends = self.tokenizer.eos_token_ids
         if ignore_end:

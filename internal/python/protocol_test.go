@@ -274,7 +274,7 @@ class Words:
 
 
 class Model:
-    def __init__(self, device_id, folder, adapter, bits):
+    def __init__(self, device_id, folder, adapter, bits, dtype, graph):
         if folder == "broken":
             raise ValueError("no config.json")
         self.tokenizer = Words()
@@ -285,7 +285,7 @@ class Model:
     def encode(self, prompt, chat):
         return [ord(c) for c in prompt]
 
-    def generate(self, tokens, limit, ignore_end, candidates):
+    def generate(self, tokens, limit, ignore_end, candidates, eager):
         for i in range(limit):
             best = [(97 + i, -0.5), (98 + i, float("-inf"))][:candidates] or None
             yield 97 + i, chr(97 + i), best, {"prompt_tokens": len(tokens), "prompt_ns": 1, "tokens": i + 1, "token_ns": 2, "finish": "length" if i + 1 == limit else ""}

@@ -45,8 +45,8 @@ OPERATIONS = {
     "prepare": ("device", "gemm", "seed"),
     "run": ("n", "set"),
     "mulvec": (),  # a frame with x is answered by a frame with C.x
-    "load": ("device", "model", "adapter", "bits"),
-    "generate": ("prompt", "chat", "filler", "tokens", "ignore_end", "candidates"),
+    "load": ("device", "model", "adapter", "bits", "dtype", "graph"),
+    "generate": ("prompt", "chat", "filler", "tokens", "ignore_end", "candidates", "eager"),
     "tune": ("train", "valid?", "adapter", "resume", "from", "batch", "layers", "rank", "scale", "dropout", "lr", "dora", "seed",
              "max_length", "save_every", "eval_every", "state"),
     "train": ("iters",),

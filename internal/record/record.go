@@ -142,6 +142,9 @@ type Generation struct {
 	Facts   llm.Facts      `json:"facts"`
 	About   llm.About      `json:"about"`
 	Answer  llm.Generation `json:"answer"`
+	// Eager is the same again with every kernel launched from Python, where the answer's
+	// were launched as one CUDA graph for each token; nil where they were not.
+	Eager *llm.Generation `json:"eager,omitempty"`
 }
 
 // Training is what a model was taught.

@@ -112,6 +112,8 @@ type LoadArgs struct {
 	Model   string `json:"model"`   // its folder
 	Adapter string `json:"adapter"` // the folder of an adapter; empty for none
 	Bits    int    `json:"bits"`    // the number of bits to quantize the weights to; 0: leave them as they are
+	DType   string `json:"dtype"`   // the type to compute in on a GPU: "float32"; empty: the worker's choice
+	Graph   bool   `json:"graph"`   // generate with one graph of kernels for each token where that is possible
 }
 
 // GenerateArgs are an llm.Request.
@@ -122,6 +124,7 @@ type GenerateArgs struct {
 	Tokens     int    `json:"tokens"`
 	IgnoreEnd  bool   `json:"ignore_end"`
 	Candidates int    `json:"candidates"`
+	Eager      bool   `json:"eager"`
 }
 
 // Generated is how a generation ended.
@@ -132,6 +135,7 @@ type Generated struct {
 	TokenTime    time.Duration `json:"token_ns"` // from having the first token to having the last
 	Finish       string        `json:"finish"`   // "length", "stop", or empty when it was cut off
 	Peak         int64         `json:"peak"`     // bytes; 0 when not known
+	Graph        bool          `json:"graph"`    // each token was one graph of kernels
 }
 
 // TrainArgs say for how many iterations the adapter is trained.

@@ -14,6 +14,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/lab"
 	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/llm/framework"
 	"github.com/gpuplay/gpuplay/internal/llm/llamacpp"
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/record"
@@ -47,6 +48,9 @@ func runtimeFor(ctx context.Context, d lab.Deps, o Options, m model.Model, r *re
 	rt, err := d.Framework(ctx, name, o.Python, m)
 	if err != nil {
 		return chosen{}, err
+	}
+	if rt.Runtime == framework.Transformers && o.devices() > 1 {
+		rt.DType = "float32" // as on the CPU; alone, the GPU computes in the 16 bits of most models
 	}
 	return chosen{Runtime: rt, mayHaveGPU: true}, nil // its worker says whether there is one
 }

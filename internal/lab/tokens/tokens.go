@@ -74,6 +74,14 @@ func (o Options) Check() error {
 // line and no failure.
 func (o Options) usual() bool { return !o.Sweep && len(o.Layers) == 0 }
 
+// devices returns how many devices the lanes compute on.
+func (o Options) devices() int {
+	if o.usual() || o.Sweep || slices.Contains(o.Layers, 0) && slices.ContainsFunc(o.Layers, func(n int) bool { return n > 0 }) {
+		return 2
+	}
+	return 1
+}
+
 // Run measures tokens per second.
 func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.Run, error) {
 	if err := o.Check(); err != nil {

@@ -289,6 +289,18 @@ func TestContext(t *testing.T) {
 	}
 }
 
+// Lanes on two devices compute in one type.
+func TestDevices(t *testing.T) {
+	for _, tt := range []struct {
+		o    Options
+		want int
+	}{{Options{}, 2}, {Options{Sweep: true}, 2}, {Options{Layers: []int{99, 0}}, 2}, {Options{Layers: []int{0}}, 1}, {Options{Layers: []int{5, 99}}, 1}} {
+		if got := tt.o.devices(); got != tt.want {
+			t.Errorf("%+v: %d devices", tt.o, got)
+		}
+	}
+}
+
 // Long prompts fit into a small context.
 func TestSmallContext(t *testing.T) {
 	o := options

@@ -31,6 +31,9 @@ type Runtime struct {
 	// Client makes the parent's end of a worker that computes with a number of CPU
 	// threads, 0 for the framework's own choice.
 	Client func(ctx context.Context, threads int) (*worker.Client, error)
+	// DType is the type that Load has a GPU compute in, "float32" where it is compared with
+	// a CPU; empty: the framework's choice, for many models 16 bits.
+	DType string
 }
 
 var _ llm.Runtime = (*Runtime)(nil)
@@ -50,7 +53,7 @@ func (r *Runtime) Load(ctx context.Context, model string, l llm.Settings) (llm.S
 	if l.Layers > 0 {
 		device = hardware.GPU
 	}
-	m, err := r.Open(ctx, model, Options{Device: string(device), Threads: l.Threads})
+	m, err := r.Open(ctx, model, Options{Device: string(device), Threads: l.Threads, DType: r.DType, Graph: true})
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +69,8 @@ type Options struct {
 	Threads int    // CPU threads; 0: the framework's own choice
 	Adapter string // the folder of an adapter to load with it, "" for none
 	Bits    int    // bits to cut the weights to; 0: leave them as they are
+	DType   string // the type to compute in on a GPU, "float32"; "": the framework's choice
+	Graph   bool   // generate with the kernels of each token as one CUDA graph, where that is possible
 }
 
 // Open starts a worker and loads the model in a folder.
@@ -81,7 +86,7 @@ func (r *Runtime) Open(ctx context.Context, folder string, o Options) (*Model, e
 	}
 	m := &Model{link: link}
 	if m.device, err = hardware.Pick(link.Inventory(), r.Name(), o.Device); err == nil {
-		m.about, _, err = worker.Do(ctx, link, worker.Load, worker.LoadArgs{Device: m.device.ID, Model: folder, Adapter: o.Adapter, Bits: o.Bits}, nil, 0)
+		m.about, _, err = worker.Do(ctx, link, worker.Load, worker.LoadArgs{Device: m.device.ID, Model: folder, Adapter: o.Adapter, Bits: o.Bits, DType: o.DType, Graph: o.Graph}, nil, 0)
 	}
 	if err != nil {
 		link.Close()
@@ -93,6 +98,7 @@ func (r *Runtime) Open(ctx context.Context, folder string, o Options) (*Model, e
 		Load:    time.Since(start),
 		Memory:  &m.about.Bytes,
 		Threads: m.about.Threads,
+		DType:   m.about.DType,
 		Context: m.about.Context,
 		Notes:   m.about.Notes,
 	}
@@ -147,7 +153,7 @@ func (m *Model) Generate(ctx context.Context, r llm.Request, each func(llm.Piece
 	var text strings.Builder // these are written by events, which end before Do returns
 	var sequence []llm.Token
 	var first time.Duration
-	args := worker.GenerateArgs{Prompt: r.Prompt, Chat: r.Chat && m.about.Chat, Filler: r.Filler, Tokens: r.Tokens, IgnoreEnd: r.IgnoreEnd, Candidates: r.Candidates}
+	args := worker.GenerateArgs{Prompt: r.Prompt, Chat: r.Chat && m.about.Chat, Filler: r.Filler, Tokens: r.Tokens, IgnoreEnd: r.IgnoreEnd, Candidates: r.Candidates, Eager: r.Eager}
 	answer, stopped, err := worker.Do(ctx, m.link, worker.Generate, args, func(t llm.Token) {
 		at := time.Since(start)
 		if len(sequence) == 0 {
@@ -171,6 +177,7 @@ func (m *Model) Generate(ctx context.Context, r llm.Request, each func(llm.Piece
 		Tokens:       answer.Tokens,
 		TokenTime:    answer.TokenTime,
 		Finish:       answer.Finish,
+		Graph:        answer.Graph,
 		Sequence:     sequence,
 		Peak:         answer.Peak,
 		PeakOf:       m.about.PeakOf,
