@@ -174,7 +174,7 @@ class Worker(Requests):
     def smaller(self):
         return LESS_TRAINING if self.settings else (advice("a smaller model"),)
 
-    def refuse(self, op):
+    def refuse(self, op, args):
         if op in ("generate", "tune", "train", "close") and not self.model:
             raise Failure("invalid", f"{op} without a model")
         if op == "train" and not self.settings:

@@ -166,8 +166,7 @@ class Task:
             self.notes += switch_notes({"PYTORCH_ENABLE_MPS_FALLBACK": (("0",), "what MPS lacks runs on the CPU")}, os.environ)
         if self.device.type == "cpu" and dtype == torch.float16:
             self.notes.append("float16 is slow in PyTorch on CPUs without float16 arithmetic")
-        if self.device.type in ("cuda", "xpu"):  # or each product switches to the device and back
-            getattr(torch, self.device.type).set_device(self.device)
+        self.make_current()
         shape_a, shape_b = shapes(gemm)
         all_a = [fill(seed, operand, shape_a, dtype).to(self.device) for operand in A_OF_SET]
         b = fill(seed, 1, shape_b, dtype).to(self.device)
@@ -179,6 +178,12 @@ class Task:
         if self.device.type == "cuda" and not self.sum:
             self.stream = torch.cuda.current_stream(self.device)
         synchronize(self.device)
+
+    def make_current(self):
+        """Makes its device PyTorch's current one, or each product would switch to it and
+        back. Another task may have made its own device current."""
+        if self.device.type in ("cuda", "xpu"):
+            getattr(torch, self.device.type).set_device(self.device)
 
     def check_int8(self, gemm):
         """_int_mm is PyTorch's only product of int8 with int32 sums."""
@@ -194,6 +199,7 @@ class Task:
         return facts
 
     def ready(self, which):
+        self.make_current()
         self.left = self.lefts[which]
         if self.sum:
             self.c = None  # each product makes its own
