@@ -74,8 +74,9 @@ func enginesText(found []catalog.Contender, width int) string {
 	}
 	for _, c := range found {
 		row(fmt.Sprintf("%-10s  ", c.Name), "%s", c.About)
-		for _, d := range c.Found.Devices {
-			row(fmt.Sprintf("  + %-10s ", d.API), "%s on %s, ready in %s", d.Label(), about(d), unit.Seconds(c.Start))
+		names := hardware.Names(c.Found.Devices)
+		for i, d := range c.Found.Devices {
+			row(fmt.Sprintf("  + %-10s ", names[i]), "%s on %s, ready in %s", d.Label(), about(d), unit.Seconds(c.Start))
 		}
 		for _, m := range catalog.Missing([]catalog.Contender{c}) {
 			lead := "  - "

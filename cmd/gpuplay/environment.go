@@ -105,6 +105,7 @@ func (e environment) style(w io.Writer) term.Style {
 	s := term.Style{Width: 80, Unicode: e.unicode, Words: commandLine{e.engines.Folder}}
 	if width, ok := terminal(w); ok {
 		s.Width, s.Color = width, e.color
+		_, s.Lines = window(w)
 	}
 	return s
 }

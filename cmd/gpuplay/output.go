@@ -24,6 +24,7 @@ type outputFlags struct {
 	format string
 	output string
 	quiet  bool
+	all    bool // also what has no room on the screen
 
 	references []*record.Run // shown beside a race, as term.Style has it
 
@@ -179,6 +180,9 @@ func (a *app) write(w io.Writer, r *record.Run, f outputFlags, format string) er
 	if format == f.people {
 		s := a.env.style(w)
 		s.References = f.references
+		if f.all {
+			s.Lines = 0
+		}
 		return term.Table(w, r, s)
 	}
 	return encode.Write(w, r, format, commandLine{})

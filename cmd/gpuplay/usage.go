@@ -23,7 +23,7 @@ type flagGroup struct {
 
 // flagGroups are in the help's order; flags in none of them come last.
 var flagGroups = []flagGroup{
-	{"What is measured", []string{"engines", "engine", "device", "size", "sizes", "shapes", "crossover", "m", "n", "k", "trans-a", "trans-b", "dtype", "seed", "prompt", "ngl", "sweep", "tokens", "runtime", "raw"}},
+	{"What is measured", []string{"engines", "engine", "device", "all-gpus", "size", "sizes", "shapes", "crossover", "m", "n", "k", "trans-a", "trans-b", "dtype", "seed", "prompt", "ngl", "sweep", "tokens", "runtime", "raw"}},
 	{"What is learned", []string{"data", "adapter", "iters", "batch", "layers", "rank", "lr", "scale", "dropout", "dora", "qlora", "max-length", "save-every", "eval-every"}},
 	{"How", []string{"framework", "isa", "protocol", "repeat", "time", "resume", "bench", "threads", "ctx", "llama-cpp", "python", "model-dir", "yes", "timeout"}},
 	{"Output", []string{"format", "output", "plot", "json", "verbose", "quiet", "no-reference"}},

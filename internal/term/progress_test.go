@@ -179,6 +179,15 @@ func TestProgressOfManyLanes(t *testing.T) {
 	golden.Compare(t, "progress.lanes.60x8.txt", perform(t, s, 60, 8, Style{Unicode: true}, false))
 }
 
+// A lane that there is no time for is done.
+func TestProgressOfLeftOutLanes(t *testing.T) {
+	s := script{event.Begin{Kind: string(record.Race)}, in{"gocpu/cpu", event.Lane{Name: "gpuplay", Op: "FLOP"}}, in{"blas/openblas", event.Lane{Name: "OpenBLAS", Op: "FLOP"}},
+		in{"gocpu/cpu", event.Phase{Phase: "preparing"}}, in{"blas/openblas", event.Phase{Phase: string(bench.LeftOut)}}, moment("one is left out")}
+	if text := string(perform(t, s, 80, 24, Style{Unicode: true}, false)); !strings.Contains(text, "OpenBLAS  left out for lack of time") {
+		t.Errorf("it is not said:\n%s", text)
+	}
+}
+
 // A sweep says what it measures until it can say what came of it, and announces the
 // lanes of each size.
 func TestProgressOfSweep(t *testing.T) {

@@ -152,7 +152,9 @@ func (v *view) phase(lane, phase string) {
 		}
 	default:
 		if l := v.lane(lane); l != nil {
-			l.phase = phase
+			if l.phase = phase; phase == string(bench.LeftOut) {
+				l.result = "left out for lack of time"
+			}
 		}
 	}
 }

@@ -16,8 +16,55 @@ import (
 )
 
 // raceTable writes the lanes of a race or a single product, one group for each piece of
-// hardware, and what they mean in a sentence.
+// hardware, and what they mean in a sentence. Lanes that matter least are left out until
+// all of it can be seen at once.
 func raceTable(w io.Writer, r *record.Run, s Style) error {
+	hidden := map[*bench.Result]bool{}
+	p := racePage(r, s, hidden)
+	fits := func() bool { return s.Lines == 0 || strings.Count(p.text.String(), "\n") < s.Lines } // the prompt takes the last one
+	var order []*bench.Result
+	for _, x := range leastFirst(r.Results) {
+		if fits() {
+			break
+		}
+		hidden[x] = true
+		order = append(order, x)
+		p = racePage(r, s, hidden)
+	}
+	for _, x := range slices.Backward(order) { // a row alone takes less than a piece of hardware with its title
+		if delete(hidden, x); fits() {
+			whole := p
+			if p = racePage(r, s, hidden); !fits() {
+				hidden[x], p = true, whole
+			}
+		}
+	}
+	return p.writeTo(w)
+}
+
+// leastFirst returns the lanes that a table can do without, the least important first:
+// those that are slowest beside the best of their kind. That itself is never among them,
+// nor is what failed or is doubtful.
+func leastFirst(results []*bench.Result) []*bench.Result {
+	share := func(x *bench.Result) float64 {
+		best := judge.Best(results, x.Device.Kind)
+		if best == nil {
+			return 0
+		}
+		return judge.Speed(x) / judge.Speed(best)
+	}
+	var list []*bench.Result
+	for _, x := range results {
+		if x.Verified() && x != judge.Best(results, x.Device.Kind) {
+			list = append(list, x)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *bench.Result) int { return cmp.Compare(share(a), share(b)) })
+	return list
+}
+
+// racePage is the page of a race without the rows of some lanes.
+func racePage(r *record.Run, s Style, hidden map[*bench.Result]bool) *page {
 	p := &page{Style: s}
 	p.title(raceTitle(r.Results)...)
 	references := judge.References(r, s.References)
@@ -45,6 +92,9 @@ func raceTable(w io.Writer, r *record.Run, s Style) error {
 	for _, part := range byHardware(r) {
 		g := group{title: part.title}
 		for _, x := range part.results {
+			if hidden[x] {
+				continue
+			}
 			lane := row{name: x.Device.Label(), best: best[x]}
 			s, measured := x.Speed()
 			switch {
@@ -63,7 +113,9 @@ func raceTable(w io.Writer, r *record.Run, s Style) error {
 			}
 			g.rows = append(g.rows, lane)
 		}
-		t.groups = append(t.groups, g)
+		if len(g.rows) > 0 {
+			t.groups = append(t.groups, g)
+		}
 	}
 	if len(references) > 0 {
 		g := group{title: "Reference, measured with gpuplay on other machines"}
@@ -77,14 +129,29 @@ func raceTable(w io.Writer, r *record.Run, s Style) error {
 		t.groups = append(t.groups, g)
 	}
 	p.table(t)
+	if n := len(hidden); n > 0 {
+		p.line()
+		p.paragraph(fault.Change("verbose", lanes(n)+" without room here: {} shows all").Words(p.Words), dim)
+	}
 	sentences := judge.Sentences(r)
 	if len(references) > 0 { // after the first, which says that there is no GPU
 		sentences = slices.Insert(sentences, min(1, len(sentences)), references[0].Sentence())
 	}
 	p.sentences(sentences)
+	if text := judge.LeftOut(r, p.Words); text != "" {
+		p.notes([]string{text})
+	}
 	p.notes(p.beyond(r))
 	p.next(judge.Next(r))
-	return p.writeTo(w)
+	return p
+}
+
+// lanes counts lanes that are not shown.
+func lanes(n int) string {
+	if n == 1 {
+		return "1 more lane"
+	}
+	return fmt.Sprintf("%d more lanes", n)
 }
 
 // raceTitle says what was measured and how.
@@ -131,12 +198,7 @@ func byHardware(r *record.Run) []hardwareResults {
 		if d.Kind == hardware.CPU && r.Machine.Processors() != "" {
 			return judge.Processor(r, d.Name)
 		}
-		for _, c := range r.Cards {
-			if d.Kind == hardware.GPU && d.Card != nil && c.Number == *d.Card && c.Name != "" {
-				d.Name = c.Name
-			}
-		}
-		return d.Place(len(r.Cards))
+		return judge.Place(r, d)
 	}
 	sorted := slices.SortedStableFunc(slices.Values(r.Results), func(a, b *bench.Result) int {
 		return cmp.Or(

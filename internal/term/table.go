@@ -361,11 +361,7 @@ func (l *layout) row(r row, marks string) {
 		return
 	}
 	if l.bar > 0 {
-		filled := 0
-		if r.bar > 0 {
-			filled = min(l.bar, max(1, int(math.Round(r.bar*float64(l.bar)))))
-		}
-		spans = append(spans, span{"  " + strings.Repeat("█", filled) + strings.Repeat(" ", l.bar-filled), usual})
+		spans = append(spans, span{"  " + l.filled(r.bar), usual})
 	}
 	for _, i := range l.shown {
 		look := l.columns[i].look
@@ -378,6 +374,22 @@ func (l *layout) row(r row, marks string) {
 		spans = append(spans, span{strings.Repeat(" ", l.gap) + l.cell(l.aligned(r.cells[i], i), i), look})
 	}
 	l.line(spans...)
+}
+
+// filled returns the bar of a share, in eighths of a column, so that what is small looks
+// as small as it is: of ASCII in whole columns, with a point for less than half of one.
+func (l *layout) filled(share float64) string {
+	eighths := 0
+	if share > 0 {
+		eighths = min(8*l.bar, max(1, int(math.Round(share*float64(8*l.bar)))))
+	}
+	text := strings.Repeat("█", eighths/8)
+	switch rest := eighths % 8; {
+	case rest == 0:
+	case l.Unicode || eighths < 8 || rest >= 4: // ASCII has one character for all from a half on
+		text += string([]rune("▏▎▍▌▋▊▉")[rest-1])
+	}
+	return pad(text, l.bar)
 }
 
 // failed adds what stands in place of a row's figures: beside the name, or below it

@@ -38,11 +38,11 @@ func TestDropsByRank(t *testing.T) {
 		{76, `
   Device                                 figure   second   third   wide only
     the first lane   █████████████████    12.5       2 s       a           w
-    the second lane  ██                    1.25    20 ms       b           w`},
+    the second lane  █▊                    1.25    20 ms       b           w`},
 		{62, `
   Device                               figure   second   third
     the first lane   ███████████████    12.5       2 s       a
-    the second lane  ██                  1.25    20 ms       b`},
+    the second lane  █▌                  1.25    20 ms       b`},
 		{49, `
   Device              figure   second   third
     the first lane     12.5       2 s       a
@@ -158,7 +158,7 @@ func TestBars(t *testing.T) {
 	}
 	same(t, "bars", lay(two), `
   one    ########################   1
-  two    #                          0
+  two    .                          0
   three  ########################   9
   none                              -`)
 }

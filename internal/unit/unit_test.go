@@ -59,3 +59,14 @@ func TestParseSize(t *testing.T) {
 		}
 	}
 }
+
+func TestSpan(t *testing.T) {
+	for seconds, want := range map[float64]string{
+		0.0123: "0.012 s", 0.76: "0.76 s", 3.3333: "3.3 s", 60: "60 s", 89: "89 s", 90: "1.5 min", 1488: "25 min", 5399: "90 min", 5400: "1.5 h", 26762: "7.4 h",
+		172799: "48 h", 172800: "2 days", 864000: "10 days", 63071999: "730 days", 66e6: "2.1 years", 1e12: "32000 years",
+	} {
+		if got := Span(seconds); got != want {
+			t.Errorf("%g s: %q, want %q", seconds, got, want)
+		}
+	}
+}

@@ -88,13 +88,15 @@ func parse(names []string) ([]want, []catalog.Entry, error) {
 // choose returns the lanes in the order in which they were asked for.
 func choose(list []want, found []catalog.Contender) ([]bench.Lane, error) {
 	if len(list) == 0 {
-		return lab.Racing(found), nil
+		lanes, _ := lab.Racing(found, false)
+		return lanes, nil
 	}
 	var lanes []bench.Lane
 	for _, w := range list {
 		c := found[slices.IndexFunc(found, func(c catalog.Contender) bool { return c.Name == w.engine })]
 		if w.device == "" && c.Err == nil {
-			lanes = append(lanes, lab.Lanes(c, c.Racing()...)...)
+			its, _ := lab.Racing([]catalog.Contender{c}, false)
+			lanes = append(lanes, its...)
 			continue
 		}
 		lane, err := lab.Choose(c, w.device)
