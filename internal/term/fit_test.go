@@ -51,6 +51,25 @@ func TestRaceFitsTheScreen(t *testing.T) {
 	}
 }
 
+// Beside reference cards, what is said elsewhere or by the table is left out before any
+// lane is.
+func TestReferencesFitTheScreen(t *testing.T) {
+	r := recordtest.Races()["cpu"]
+	style := Style{Width: 80, Lines: 24, Unicode: true, Words: recordtest.Flags{}, References: cards()}
+	s := newScreen(80, 24)
+	if err := Table(s, r, style); err != nil {
+		t.Fatal(err)
+	}
+	seen := s.text()
+	if strings.Contains(seen, "Published") || strings.Contains(seen, "without room") || !strings.Contains(seen, "447 times this CPU") || s.emulator.ScrollbackLen() > 0 {
+		t.Errorf("the screen is\n%s", seen)
+	}
+	style.Lines = 0
+	if whole := tableOf(t, r, style); !strings.Contains(whole, "Published") || strings.Contains(whole, "without room") {
+		t.Errorf("without a limit it is\n%s", whole)
+	}
+}
+
 // What failed is never left out; the sentence is seen below it all the same.
 func TestFailuresKeepTheirRoom(t *testing.T) {
 	r := recordtest.Races()["equal.all"]

@@ -16,12 +16,16 @@ import (
 )
 
 // raceTable writes the lanes of a race or a single product, one group for each piece of
-// hardware, and what they mean in a sentence. Lanes that matter least are left out until
-// all of it can be seen at once.
+// hardware, and what they mean in a sentence. Where all of it cannot be seen at once, what
+// is said beside that is left out, and then the lanes that matter least.
 func raceTable(w io.Writer, r *record.Run, s Style) error {
 	hidden := map[*bench.Result]bool{}
-	p := racePage(r, s, hidden)
+	p := racePage(r, s, hidden, false)
 	fits := func() bool { return s.Lines == 0 || strings.Count(p.text.String(), "\n") < s.Lines } // the prompt takes the last one
+	if fits() {
+		return p.writeTo(w)
+	}
+	p = racePage(r, s, hidden, true)
 	var order []*bench.Result
 	for _, x := range leastFirst(r.Results) {
 		if fits() {
@@ -29,14 +33,16 @@ func raceTable(w io.Writer, r *record.Run, s Style) error {
 		}
 		hidden[x] = true
 		order = append(order, x)
-		p = racePage(r, s, hidden)
+		p = racePage(r, s, hidden, true)
 	}
 	for _, x := range slices.Backward(order) { // a row alone takes less than a piece of hardware with its title
-		if delete(hidden, x); fits() {
-			whole := p
-			if p = racePage(r, s, hidden); !fits() {
-				hidden[x], p = true, whole
-			}
+		if !fits() {
+			break
+		}
+		whole := p
+		delete(hidden, x)
+		if p = racePage(r, s, hidden, true); !fits() {
+			hidden[x], p = true, whole
 		}
 	}
 	return p.writeTo(w)
@@ -63,8 +69,9 @@ func leastFirst(results []*bench.Result) []*bench.Result {
 	return list
 }
 
-// racePage is the page of a race without the rows of some lanes.
-func racePage(r *record.Run, s Style, hidden map[*bench.Result]bool) *page {
+// racePage is the page of a race without the rows of some lanes; a brief one is without
+// what makers publish, and beside reference cards without the comparison of CPU lanes.
+func racePage(r *record.Run, s Style, hidden map[*bench.Result]bool, brief bool) *page {
 	p := &page{Style: s}
 	p.title(raceTitle(r.Results)...)
 	references := judge.References(r, s.References)
@@ -136,12 +143,15 @@ func racePage(r *record.Run, s Style, hidden map[*bench.Result]bool) *page {
 	sentences := judge.Sentences(r)
 	if len(references) > 0 { // after the first, which says that there is no GPU
 		sentences = slices.Insert(sentences, min(1, len(sentences)), references[0].Sentence())
+		if brief { // the next one compares CPU lanes, as the table does
+			sentences = sentences[:min(2, len(sentences))]
+		}
 	}
 	p.sentences(sentences)
 	if text := judge.LeftOut(r, p.Words); text != "" {
 		p.notes([]string{text})
 	}
-	p.notes(p.beyond(r))
+	p.notes(p.beyond(r, brief))
 	p.next(judge.Next(r))
 	return p
 }
@@ -251,7 +261,7 @@ func (p *page) laneNotes(r *bench.Result) []string {
 // beyond says what could be had beside what was measured: which engines broke, which are not
 // there, and what makers publish of GPUs. Devices that are missing are in the sentences
 // already.
-func (p *page) beyond(r *record.Run) []string {
+func (p *page) beyond(r *record.Run, brief bool) []string {
 	var list []string
 	for _, m := range r.Missing {
 		if m.API != "" || m.Code == fault.Unavailable {
@@ -267,7 +277,7 @@ func (p *page) beyond(r *record.Run) []string {
 		}
 		list = append(list, text)
 	}
-	if text := judge.Published(r); text != "" && p.References != nil {
+	if text := judge.Published(r); text != "" && p.References != nil && !brief {
 		list = append(list, text)
 	}
 	if names := judge.Possible(r); len(names) > 0 {
