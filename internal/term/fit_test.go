@@ -10,7 +10,13 @@ import (
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
+	"github.com/gpuplay/gpuplay/internal/screen"
 )
+
+// seenOn is what can be seen on a screen, without what has scrolled off it.
+func seenOn(s *screen.Screen) string {
+	return strings.Join(strings.SplitAfter(s.Text(), "\n")[s.Above():], "")
+}
 
 // However many lanes a race has, it is seen at once on a screen of 80×24, with the prompt
 // below it: the sentence, and the best of each kind. Without a limit all lanes are there.
@@ -23,16 +29,16 @@ func TestRaceFitsTheScreen(t *testing.T) {
 		}
 	}
 	for name, r := range map[string]*record.Run{"equal": recordtest.Races()["equal"], "equal.all": recordtest.Races()["equal.all"], "crowd": crowd} {
-		s := newScreen(80, 24)
+		s := screen.New(80, 24)
 		style := Style{Width: 80, Lines: 24, Unicode: true, Words: recordtest.Flags{}}
 		if err := Table(s, r, style); err != nil {
 			t.Fatal(err)
 		}
 		s.Write([]byte("$ "))
-		if n := s.emulator.ScrollbackLen(); n > 0 {
-			t.Errorf("%s: %d lines have scrolled off the screen:\n%s", name, n, s.text())
+		if n := s.Above(); n > 0 {
+			t.Errorf("%s: %d lines have scrolled off the screen:\n%s", name, n, s.Text())
 		}
-		seen := s.emulator.String()
+		seen := seenOn(s)
 		for _, want := range []string{
 			"AI GPU Playground", "GPU 0 is 18× as fast as the CPU", "What the CPU does in a minute, the GPU does in 3.3 s.", "Estimate from", "Left out: for lack of time",
 			judge.Best(r.Results, hardware.CPU).Device.Label(), judge.Best(r.Results, hardware.GPU).Device.Label(),
@@ -42,7 +48,7 @@ func TestRaceFitsTheScreen(t *testing.T) {
 			}
 		}
 		if name != "crowd" {
-			golden.Compare(t, name+".screen.txt", []byte(s.text()))
+			golden.Compare(t, name+".screen.txt", []byte(s.Text()))
 		}
 		style.Lines = 0
 		if all := tableOf(t, r, style); strings.Count(all, ", eager ")+strings.Count(all, ", jit ")+strings.Count(all, "built in") != len(r.Results) || strings.Contains(all, "without room") {
@@ -56,12 +62,12 @@ func TestRaceFitsTheScreen(t *testing.T) {
 func TestReferencesFitTheScreen(t *testing.T) {
 	r := recordtest.Races()["cpu"]
 	style := Style{Width: 80, Lines: 24, Unicode: true, Words: recordtest.Flags{}, References: cards()}
-	s := newScreen(80, 24)
+	s := screen.New(80, 24)
 	if err := Table(s, r, style); err != nil {
 		t.Fatal(err)
 	}
-	seen := s.text()
-	if strings.Contains(seen, "Published") || strings.Contains(seen, "without room") || !strings.Contains(seen, "447 times this CPU") || s.emulator.ScrollbackLen() > 0 {
+	seen := s.Text()
+	if strings.Contains(seen, "Published") || strings.Contains(seen, "without room") || !strings.Contains(seen, "447 times this CPU") || s.Above() > 0 {
 		t.Errorf("the screen is\n%s", seen)
 	}
 	style.Lines = 0
@@ -74,12 +80,12 @@ func TestReferencesFitTheScreen(t *testing.T) {
 func TestFailuresKeepTheirRoom(t *testing.T) {
 	r := recordtest.Races()["equal.all"]
 	r.Results[3+5].Error = fault.Errorf(fault.Crashed, "ended by signal 6")
-	s := newScreen(80, 24)
+	s := screen.New(80, 24)
 	if err := Table(s, r, Style{Width: 80, Lines: 24, Unicode: true, Words: recordtest.Flags{}}); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(s.text(), "incomplete: ended by signal 6") || !strings.Contains(s.emulator.String(), "GPU 0 is 18×") {
-		t.Errorf("the failure or the sentence is not seen:\n%s", s.text())
+	if !strings.Contains(s.Text(), "incomplete: ended by signal 6") || !strings.Contains(seenOn(s), "GPU 0 is 18×") {
+		t.Errorf("the failure or the sentence is not seen:\n%s", s.Text())
 	}
 }
 
