@@ -14,7 +14,7 @@ import (
 func TestScreens(t *testing.T) {
 	for name, r := range map[string]string{"race": "cards", "race.failed": "troubled", "sweep": "mixed"} {
 		window := screen.New(80, 24)
-		if err := Table(window, recordtest.Examples()[r], Style{Width: 80, Color: true, Unicode: true, Words: recordtest.Flags{}}); err != nil {
+		if err := Table(window, recordtest.Examples()[r], Style{Width: 80, Lines: 24, Color: true, Unicode: true, Words: recordtest.Flags{}}); err != nil {
 			t.Fatal(err)
 		}
 		golden.Compare(t, "screen."+name+".80x24.txt", window.Window())
