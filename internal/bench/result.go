@@ -117,7 +117,7 @@ func (r *Result) judge(asked int, largest GEMM) {
 	case asked == 0 && n < leastSamples && !r.Has(measure.Interrupted):
 		_, wall := r.Total()
 		r.Warnings.Add(measure.FewSamples, "%s in %s: there was time for no more", plural(n, "sample"), unit.Seconds(wall))
-	case speed.Firm() && speed.Spread() > measure.Noisy:
+	case speed.Firm() && speed.Spread() > measure.Noisy && !r.Has(measure.Throttled):
 		r.Warnings.Add(measure.Noise, "noisy: something else uses this machine, or its clock changes")
 	}
 	seconds := r.Seconds()
@@ -133,10 +133,12 @@ func (r *Result) judge(asked int, largest GEMM) {
 			r.Warnings.Add(measure.Short, "samples of %s: too short for a wait for the device not to count", unit.Seconds(time.Duration(m*float64(time.Second))))
 		}
 	}
-	if k := stats.Outliers(seconds); k > 0 && n >= minSamples && !r.Has(measure.Noise) {
+	if k := stats.Outliers(seconds); k > 0 && n >= minSamples && !r.Has(measure.Noise) && !r.Has(measure.Throttled) {
 		r.Warnings.Add(measure.Outliers, "some samples are far from the others: something else ran at times")
 	}
-	if change, certain := stats.Drift(seconds); certain && change > measure.Drifting {
+	if change, certain := stats.Drift(seconds); r.Has(measure.Throttled) {
+		// It explains this too.
+	} else if certain && change > measure.Drifting {
 		r.Warnings.Add(measure.Drift, "became slower while it was measured: it is throttled, or another program began to run")
 	} else if certain && change < -measure.Drifting {
 		r.Warnings.Add(measure.Drift, "became faster while it was measured: it had not warmed up yet, or another program ended")
@@ -171,6 +173,10 @@ func plural(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
+// busy returns how many cores of the CPU a lane computes on, 0 where that is not known:
+// a second thread on a core adds none.
+func (r *Result) busy() int { return min(r.Facts.Threads, r.Facts.Cores) }
+
 // Compare returns how many times as fast as base a result is.
 func Compare(r, base *Result) measure.Comparison {
 	var c measure.Comparison
@@ -187,6 +193,9 @@ func Compare(r, base *Result) measure.Comparison {
 	differ(a.In == b.In && a.Out != b.Out, "results in %s against %s", a.Out, b.Out)
 	differ(a.Sum != b.Sum || r.Protocol != base.Protocol, "protocol")
 	differ(r.Seed != base.Seed, "seed")
+	if x, y := r.busy(), base.busy(); x > 0 && y > 0 {
+		differ(x != y, "cores: %s has %s, %s has %s", r.Device.Library, plural(r.Facts.Threads, "thread"), base.Device.Library, plural(base.Facts.Threads, "thread"))
+	}
 	for _, x := range []*Result{r, base} {
 		differ(!x.Verified(), "%s is not verified", x.Device.Library)
 		differ(x.Device.Kind == hardware.SoftwareGPU, "%s is a software GPU", x.Device.Name)

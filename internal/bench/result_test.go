@@ -66,6 +66,10 @@ func TestCompareSaysWhatDiffers(t *testing.T) {
 		{"protocol", func(r *bench.Result) { r.Protocol = bench.Classic }, []string{"protocol"}},
 		{"seed", func(r *bench.Result) { r.Seed = 2 }, []string{"seed"}},
 		{"wrong", func(r *bench.Result) { r.Check.Passed = false }, []string{"Lib is not verified"}},
+		{"a thread on half of the cores", func(r *bench.Result) { r.Facts = bench.Facts{Threads: 1, Cores: 2} }, []string{"cores: Lib has 1 thread, Base has 2 threads"}},
+		{"two threads on each core", func(r *bench.Result) { r.Facts = bench.Facts{Threads: 4, Cores: 2} }, nil},
+		{"threads not known", func(r *bench.Result) { r.Facts = bench.Facts{Cores: 2} }, nil},
+		{"an older record, without cores", func(r *bench.Result) { r.Facts = bench.Facts{Threads: 1} }, nil},
 		{"software GPU", func(r *bench.Result) { r.Device.Kind = hardware.SoftwareGPU }, []string{"Chip is a software GPU"}},
 	}
 	for _, tt := range tests {
@@ -73,6 +77,7 @@ func TestCompareSaysWhatDiffers(t *testing.T) {
 			r := series("Lib", ms, ms)
 			tt.change(r)
 			base := series("Base", ms, ms)
+			base.Facts = bench.Facts{Threads: 2, Cores: 2}
 			if diff := cmp.Diff(tt.want, bench.Compare(r, base).Differs); diff != "" {
 				t.Error(diff)
 			}

@@ -242,3 +242,36 @@ func TestLanesShareACard(t *testing.T) {
 }
 
 var _ event.Sink = (*rig)(nil)
+
+// A lane that its container's CPU quota has stopped says so, and looks for no other
+// cause of its noise. What other lanes were stopped for does not count.
+func TestRuleThrottled(t *testing.T) {
+	r := newRig(scripted("A", fake.Fixed(100*ms).Jitter(0.3, 1)), scripted("B", fake.Fixed(100*ms).Jitter(0.3, 1)))
+	r.Throttled = func() (int64, int64) { return int64(len(r.runs)), int64(len(r.runsOf("A"))) }
+	results := r.race(t, budget)
+	if got := codes(results[0]); got != "throttled" {
+		t.Errorf("the lane that was stopped warns of %q", got)
+	}
+	if got := codes(results[1]); got != "noise" {
+		t.Errorf("the other lane warns of %q", got)
+	}
+}
+
+// Lanes that compute on different numbers of cores are not compared, but a lane knows how
+// many there are only if it is one of the CPU.
+func TestRuleCores(t *testing.T) {
+	one, two := scripted("A", fake.Fixed(100*ms)), scripted("B", fake.Fixed(100*ms))
+	one.Kind, two.Kind = hardware.CPU, hardware.CPU
+	one.Facts.Threads, two.Facts.Threads = 1, 2
+	r := newRig(one, two, gpu("C", 100*ms))
+	for i := range r.lanes {
+		r.lanes[i].Cores = 2
+	}
+	results := r.race(t, budget)
+	if c := bench.Compare(results[0], results[1]); len(c.Differs) != 1 {
+		t.Errorf("1 thread against 2 on 2 cores: %q", c.Differs)
+	}
+	if c := bench.Compare(results[2], results[0]); len(c.Differs) != 0 || results[2].Facts.Cores != 0 {
+		t.Errorf("a GPU against a CPU: %q, %d cores", c.Differs, results[2].Facts.Cores)
+	}
+}

@@ -27,6 +27,9 @@ type Lane struct {
 	// Bounded lanes compute with what the Runner's Peak was measured with, so that they
 	// cannot be faster.
 	Bounded bool
+	// Cores are those of the CPU, of its fastest kind, that a CPU lane can compute on; 0:
+	// not known.
+	Cores int
 	// Note, if not empty, is added to what the engine notes.
 	Note  string
 	Start time.Duration // time that the engine took to start; copied to the result
@@ -72,6 +75,9 @@ type Runner struct {
 	Sink event.Sink
 	// Free returns the bytes of available memory; nil or 0: not known.
 	Free func() int64
+	// Throttled returns in how many periods of a container's CPU quota this machine has
+	// run until now, and in how many it was stopped; nil: not known.
+	Throttled func() (periods, throttled int64)
 	// StepLimit is the longest time that one step of a lane may take: preparing,
 	// one sample, or one check. A lane that exceeds it is ended. 0 means no limit.
 	StepLimit time.Duration
@@ -99,6 +105,7 @@ type entry struct {
 	sound  int           // samples until the latest whose product was checked
 	due    int           // samples until the next one that is checked
 	random *rand.Rand    // decides due
+	quota  measure.Quota
 }
 
 // Race measures the lanes: it prepares them one after the other and checks their
@@ -346,8 +353,13 @@ func (r *Runner) finish(ctx context.Context, e *entry, asked int, largest GEMM) 
 		e.result.Warnings.Add(measure.Interrupted, "interrupted")
 	}
 	if e.stalls > 0 {
-		e.result.Warnings.Add(measure.Stalled, "%s took ten times as long as planned and ended early: other programs have the CPUs", plural(e.stalls, "run"))
+		why := "other programs have the CPUs"
+		if e.quota.Throttled > 0 {
+			why = "the CPU quota was used up"
+		}
+		e.result.Warnings.Add(measure.Stalled, "%s took ten times as long as planned and ended early: %s", plural(e.stalls, "run"), why)
 	}
+	e.quota.Warn(&e.result.Warnings)
 	e.result.judge(asked, largest)
 	r.sink().Emit(e.ID, e.result)
 }
@@ -421,6 +433,9 @@ func (r *Runner) prepare(ctx context.Context, e *entry, seed uint64, taken float
 	}
 	e.task, e.result.Facts = task, task.Facts()
 	e.result.Facts.Published = e.Published
+	if e.Device.Kind == hardware.CPU {
+		e.result.Facts.Cores = e.Cores
+	}
 	if e.Note != "" {
 		e.result.Facts.Notes = append(slices.Clip(e.result.Facts.Notes), e.Note)
 	}

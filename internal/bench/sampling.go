@@ -96,6 +96,7 @@ func enoughOf(s Sample) int {
 // products is too small and the sample too short: then the number is corrected and
 // the sample repeated.
 func (r *Runner) take(ctx context.Context, e *entry, stop Stop) (s Sample, err error) {
+	defer e.quota.Count(r.Throttled)()
 	for range 5 {
 		s, err = r.run(ctx, e, e.iters)
 		if err != nil || stop.Repeat > 0 || s.Wall >= sampleTime {

@@ -84,7 +84,7 @@ func openBLAS(h worker.Hello) (bench.Engine, error) {
 }
 
 func blasOptions(e Environment, o Options) any {
-	return blas.Options{Dirs: e.libraryDirs(), Libraries: e.BLAS}
+	return blas.Options{Dirs: e.libraryDirs(), Libraries: e.BLAS, Settings: e.threadSettings()}
 }
 
 // decode reads an engine's options from hello, of which there may be none.

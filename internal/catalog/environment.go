@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,9 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/gpuplay/gpuplay/internal/disk"
+	"github.com/gpuplay/gpuplay/internal/engine/blas"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/python"
@@ -50,7 +53,7 @@ func (c *Catalog) Environ(more ...string) []string {
 // client returns the parent's end of an engine's worker, which has yet to start, and the
 // interpreter of a framework.
 func (c *Catalog) client(ctx context.Context, e Entry, o Options) (w *worker.Client, found python.Interpreter, err error) {
-	w = &worker.Client{Engine: e.Name, Env: c.Environ(e.env...), Hello: worker.Hello{Threads: o.Threads, CPU: host.CPU()}, Trace: c.trace(e.Name)}
+	w = &worker.Client{Engine: e.Name, Env: c.Environ(e.env...), Hello: worker.Hello{Threads: cmp.Or(o.Threads, host.Threads()), CPU: host.CPU()}, Trace: c.trace(e.Name)}
 	if e.options != nil {
 		text, err := json.Marshal(e.options(c.Env, o))
 		if err != nil {
@@ -114,7 +117,7 @@ func (c *Catalog) Language(runtime, interpreter string) func(ctx context.Context
 		}
 		return &worker.Client{
 			Engine: runtime, Path: interpreter, Args: args, Source: source, Env: c.Environ(),
-			Hello: worker.Hello{Threads: threads, CPU: host.CPU()}, Trace: c.trace(runtime),
+			Hello: worker.Hello{Threads: cmp.Or(threads, host.Threads()), CPU: host.CPU()}, Trace: c.trace(runtime),
 		}, nil
 	}
 }
@@ -136,6 +139,21 @@ func (e Environment) libraryDirs() []string {
 		}
 	}
 	return dirs
+}
+
+// threadSettings returns the variables of child processes that set threads of BLAS
+// libraries.
+func (e Environment) threadSettings() []string {
+	var set []string
+	for _, pair := range e.Children {
+		name, _, _ := strings.Cut(pair, "=")
+		for _, names := range blas.ThreadVariables {
+			if slices.Contains(names, name) && !slices.Contains(set, pair) {
+				set = append(set, pair)
+			}
+		}
+	}
+	return set
 }
 
 // trace returns what takes a worker's traffic, nil if nobody does.

@@ -13,7 +13,7 @@ var groups = []struct {
 	name   string
 	checks []func(Facts) []record.Check
 }{
-	{"Machine", []func(Facts) []record.Check{system, process, tools, memory, power, clock, heat}},
+	{"Machine", []func(Facts) []record.Check{system, process, tools, quota, memory, power, clock, heat}},
 	{"GPU", []func(Facts) []record.Check{metal, nvidiaDriver, vulkan}},
 	{"Engines", []func(Facts) []record.Check{builtIn}},
 	{"Frameworks", []func(Facts) []record.Check{pythons, frameworkChecks}},

@@ -208,6 +208,8 @@ func TestRules(t *testing.T) {
 		{"no turbo", "volta", func(f *Facts) { f.Clock.NoTurbo = true }, "CPU clock", record.Warning, "highest"},
 		{"an Intel Mac", "mac", func(f *Facts) { f.Apple.Silicon = false }, "Metal", record.Warning, "Apple silicon"},
 		{"a virtual Mac", "mac", func(f *Facts) { f.Virtual = true }, "Metal", record.Warning, "MPS"},
+		{"half a CPU", "container", func(f *Facts) { f.Quota = &Quota{CPUs: 0.5, Machine: 2, Periods: 127, Throttled: 35} }, "CPU quota", record.Warning, "stopped whenever"},
+		{"a container's memory", "container", func(f *Facts) { f.Memory.Machine = 64e9 }, "Memory", record.OK, ""},
 		{"nothing known of memory", "mac", func(f *Facts) { f.Memory = nil }, "Memory", record.Unknown, ""},
 		{"no engine at all", "container", func(f *Facts) { f.Engines = nil }, "Race", record.Failed, "nothing to race"},
 		{"no Python", "container", func(f *Facts) { f.Frameworks = nil }, "Python", record.Absent, "taken from it"},

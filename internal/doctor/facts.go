@@ -23,10 +23,11 @@ type Facts struct {
 	System     string            `json:"system"`           // "debian 12.11", "macOS 15.1"
 	Version    string            `json:"version"`          // of the system: "12.11"
 	CPU        string            `json:"cpu"`
-	Cores      int               `json:"cores"`          // physical cores that this process may use; 0 where it is not known which CPUs share one
-	CPUs       int               `json:"cpus,omitempty"` // logical CPUs that this process may use
-	Container  string            `json:"container"`      // docker, podman, kubernetes, lxc; empty: none that shows
-	Virtual    bool              `json:"virtual"`        // a hypervisor is below
+	Cores      int               `json:"cores"`           // physical cores that this process may use; 0 where it is not known which CPUs share one
+	CPUs       int               `json:"cpus,omitempty"`  // logical CPUs that this process may use
+	Quota      *Quota            `json:"quota,omitempty"` // of CPU time; nil: none, or not below what the machine has
+	Container  string            `json:"container"`       // docker, podman, kubernetes, lxc; empty: none that shows
+	Virtual    bool              `json:"virtual"`         // a hypervisor is below
 	Apple      *Apple            `json:"apple,omitempty"`
 	Memory     *Memory           `json:"memory,omitempty"`
 	Power      *Power            `json:"power,omitempty"`
@@ -49,10 +50,19 @@ type Apple struct {
 	Tools      *string `json:"tools,omitempty"` // folder of the command line tools; "" when not installed
 }
 
+// Quota is a limit of CPU time, of a container or a service.
+type Quota struct {
+	CPUs      float64 `json:"cpus"`      // on average
+	Machine   int     `json:"machine"`   // CPUs that there are
+	Periods   int64   `json:"periods"`   // of the quota in which something ran until now
+	Throttled int64   `json:"throttled"` // in which it was used up
+}
+
 // Memory is main memory, in bytes.
 type Memory struct {
-	Total     uint64 `json:"total"`
-	Available uint64 `json:"available"` // without swapping
+	Total     uint64 `json:"total"`             // that this process may use
+	Machine   uint64 `json:"machine,omitempty"` // that the machine has, where a container's limit is lower
+	Available uint64 `json:"available"`         // without swapping
 	SwapUsed  uint64 `json:"swap_used"`
 }
 

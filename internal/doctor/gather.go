@@ -49,6 +49,10 @@ func Gather(ctx context.Context, o Options) Facts {
 	f.Cores, _, f.CPUs = machine.Cores()
 	_, err := exec.LookPath("uv")
 	f.UV = err == nil
+	if quota := machine.ReadLimits().CPUs; quota > 0 && quota < float64(runtime.NumCPU()) {
+		f.Quota = &Quota{CPUs: quota, Machine: runtime.NumCPU()}
+		f.Quota.Periods, f.Quota.Throttled = machine.Throttled()
+	}
 	parts := append([]func(context.Context, *Facts){
 		gatherSystem, gatherMemory,
 		func(ctx context.Context, f *Facts) { f.Frameworks = frameworks(ctx, o) },
@@ -86,7 +90,10 @@ func gatherMemory(ctx context.Context, f *Facts) {
 	if err != nil {
 		return
 	}
-	m := Memory{Total: v.Total, Available: v.Available}
+	m := Memory{Total: uint64(machine.Total()), Available: uint64(machine.Free())}
+	if m.Total < v.Total {
+		m.Machine = v.Total
+	}
 	if s, err := mem.SwapMemoryWithContext(ctx); err == nil {
 		m.SwapUsed = s.Used
 	}

@@ -57,6 +57,21 @@ func tools(f Facts) []record.Check {
 	return one("Xcode tools", record.OK, *f.Apple.Tools, "")
 }
 
+// quota warns of a limit of CPU time. A lane is stopped when it has used its share of a
+// period up, usually of 0.1 s, which is longer than a sample.
+func quota(f Facts) []record.Check {
+	q := f.Quota
+	if q == nil {
+		return nil
+	}
+	seen := fmt.Sprintf("%.3g of %d CPUs", q.CPUs, q.Machine)
+	if q.Throttled > 0 {
+		seen += fmt.Sprintf("; %d of %d periods were throttled", q.Throttled, q.Periods)
+	}
+	return one("CPU quota", record.Warning, seen, "this container is stopped whenever it has used up its share of CPU time: lanes compute with no more threads than that, and samples are noisy",
+		advice("give the container more CPUs, or no limit"))
+}
+
 // memory warns when products would be swapped to disk.
 func memory(f Facts) []record.Check {
 	m := f.Memory
@@ -64,6 +79,9 @@ func memory(f Facts) []record.Check {
 		return unknown("Memory")
 	}
 	c := record.Check{Name: "Memory", Status: record.OK, Seen: fmt.Sprintf("%s, %s free", unit.Bytes(float64(m.Total)), unit.Bytes(float64(m.Available)))}
+	if m.Machine > 0 {
+		c.Seen = fmt.Sprintf("%s, the limit of this container on a machine with %s; %s free", unit.Bytes(float64(m.Total)), unit.Bytes(float64(m.Machine)), unit.Bytes(float64(m.Available)))
+	}
 	if m.SwapUsed > 0 {
 		c.Seen += fmt.Sprintf(", %s of swap in use", unit.Bytes(float64(m.SwapUsed)))
 	}

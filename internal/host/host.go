@@ -12,7 +12,6 @@ import (
 	"github.com/klauspost/cpuid/v2"
 	"github.com/shirou/gopsutil/v4/cpu"
 	"github.com/shirou/gopsutil/v4/host"
-	"github.com/shirou/gopsutil/v4/mem"
 
 	"github.com/gpuplay/gpuplay/internal/topology"
 )
@@ -32,7 +31,8 @@ type Machine struct {
 	Fast     int      `json:"fast_cores,omitempty"` // those of the fastest kind, where there are several kinds
 	CPUs     int      `json:"cpus,omitempty"`       // logical CPUs that this process may use
 	Features []string `json:"features,omitempty"`   // the CPU's instruction sets that matter for matrix products
-	Memory   *uint64  `json:"memory,omitempty"`     // bytes
+	Quota    *float64 `json:"cpu_quota,omitempty"`  // CPUs that a container may use on average, where that is fewer than there are
+	Memory   *uint64  `json:"memory,omitempty"`     // bytes that this process may use: the machine's, or a container's limit
 	Virtual  string   `json:"virtual,omitempty"`    // "kvm", "docker": another system below shares the machine
 }
 
@@ -59,8 +59,11 @@ func Describe(ctx context.Context) Machine {
 			m.Virtual = info.VirtualizationSystem
 		}
 	}
-	if v, err := mem.VirtualMemoryWithContext(ctx); err == nil {
-		m.Memory = &v.Total
+	if total := uint64(Total()); total > 0 {
+		m.Memory = &total
+	}
+	if quota := ReadLimits().CPUs; quota > 0 && quota < float64(runtime.NumCPU()) {
+		m.Quota = &quota
 	}
 	return m
 }
@@ -90,13 +93,17 @@ func (m Machine) Processors() string {
 		}
 		return strconv.Itoa(n) + " " + noun + "s"
 	}
+	quota := ""
+	if m.Quota != nil {
+		quota = ", quota of " + strconv.FormatFloat(*m.Quota, 'g', 3, 64) + " CPUs"
+	}
 	switch {
 	case m.Cores > 0 && m.CPUs > m.Cores:
-		return plural(m.Cores, "core") + ", " + plural(m.CPUs, "thread")
+		return plural(m.Cores, "core") + ", " + plural(m.CPUs, "thread") + quota
 	case m.Cores > 0:
-		return plural(m.Cores, "core")
+		return plural(m.Cores, "core") + quota
 	case m.CPUs > 0:
-		return plural(m.CPUs, "CPU")
+		return plural(m.CPUs, "CPU") + quota
 	}
 	return ""
 }
@@ -112,22 +119,16 @@ func CPU() string {
 	return runtime.GOARCH + " CPU"
 }
 
-// Free returns the bytes of memory that can be had without swapping, 0 when the
-// system does not say.
+// Free returns the bytes of memory that can be had without swapping, within the limit of
+// a container; 0 when the system does not say.
 func Free() int64 {
-	v, err := mem.VirtualMemory()
-	if err != nil {
-		return 0
-	}
-	return int64(v.Available)
+	_, free := memory()
+	return int64(free)
 }
 
-// Total returns the bytes of memory that the machine has, 0 when the system does
-// not say.
+// Total returns the bytes of memory that this process may use: the machine's, or a
+// container's limit; 0 when the system does not say.
 func Total() int64 {
-	v, err := mem.VirtualMemory()
-	if err != nil {
-		return 0
-	}
-	return int64(v.Total)
+	total, _ := memory()
+	return int64(total)
 }

@@ -188,7 +188,7 @@ func (s *Sweep) Notes(words fault.Wording) []string {
 		text string
 	}
 	var order []note
-	var noisy []string
+	var noisy, throttled []string
 	at := map[note][]string{}
 	marked := false
 	for _, p := range s.Points {
@@ -208,6 +208,9 @@ func (s *Sweep) Notes(words fault.Wording) []string {
 			marked = marked || doubtful(r)
 			if r.Has(measure.Noise) && !slices.Contains(noisy, p.Cube()) {
 				noisy = append(noisy, p.Cube())
+			}
+			if r.Has(measure.Throttled) && !slices.Contains(throttled, p.Cube()) {
+				throttled = append(throttled, p.Cube())
 			}
 			if r.Error != nil {
 				add(i, r.Error.Words(words))
@@ -240,6 +243,9 @@ func (s *Sweep) Notes(words fault.Wording) []string {
 	}
 	if len(noisy) > 0 {
 		out = append(out, "noisy: something else used this machine, or its clock changed"+where(noisy))
+	}
+	if len(throttled) > 0 {
+		out = append(out, "throttled: the CPU quota of this container is what was measured"+where(throttled))
 	}
 	return out
 }

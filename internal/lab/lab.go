@@ -10,6 +10,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -86,7 +87,7 @@ func (o Settings) Stop() bench.Stop { return bench.Stop{Repeat: o.Repeat, Budget
 
 // Runner returns a runner that tells to a sink and limits each step of an engine.
 func (d Deps) Runner(sink event.Sink, limit time.Duration) *bench.Runner {
-	return &bench.Runner{Sink: sink, Free: d.Free, StepLimit: limit}
+	return &bench.Runner{Sink: sink, Free: d.Free, Throttled: host.Throttled, StepLimit: limit}
 }
 
 // Peak returns what measures the peak of this machine's CPU: gpuplay's own kernels, in
@@ -117,7 +118,8 @@ func (d Deps) Peak(o catalog.Options) func(context.Context, bench.GEMM) (float64
 }
 
 // Bound says of lanes, whose products are known, what they cannot be faster than: a GPU
-// than what its maker publishes, a CPU than the peak that gpuplay measures on it.
+// than what its maker publishes, a CPU than the peak that gpuplay measures on it. It also
+// says of CPU lanes how many cores there are.
 func Bound(lanes []bench.Lane) {
 	for i := range lanes {
 		l := &lanes[i]
@@ -129,9 +131,16 @@ func Bound(lanes []bench.Lane) {
 				l.Note = "no published peak of this GPU is known here: nothing bounds the figure"
 			}
 		case hardware.CPU:
-			l.Bounded = bounded(l.GEMM.In)
+			l.Bounded, l.Cores = bounded(l.GEMM.In), cores()
 		}
 	}
+}
+
+// cores returns how many threads it takes to use this CPU's fastest cores. Where it is not
+// known which CPUs share a core, two of them may.
+func cores() int {
+	all, fast, cpus := host.Cores()
+	return cmp.Or(fast, all, (cpus+1)/2)
 }
 
 // bounded reports whether gpuplay's own kernels use the fastest instructions that this

@@ -47,8 +47,11 @@ const (
 
 // A Runner measures lanes.
 type Runner struct {
-	Sink  event.Sink      // is told what goes on and keeps the clock
-	Cards []hardware.Card // the GPUs of this machine, to which Run adds those that it finds: each lane's device says which one it is on
+	Sink event.Sink // is told what goes on and keeps the clock
+	// Throttled returns in how many periods of a container's CPU quota this machine has
+	// run until now, and in how many it was stopped; nil: not known.
+	Throttled func() (periods, throttled int64)
+	Cards     []hardware.Card // the GPUs of this machine, to which Run adds those that it finds: each lane's device says which one it is on
 }
 
 func (r *Runner) phase(e *entry, p Phase) { r.Sink.Emit(e.ID, event.Phase{Phase: string(p)}) }
@@ -61,6 +64,7 @@ type entry struct {
 	wall    time.Duration // what a warm answer takes
 	session Session
 	request Request // of each round
+	quota   measure.Quota
 	result  *Result
 }
 
@@ -180,6 +184,7 @@ func (r *Runner) rounds(ctx context.Context, list []*entry) {
 
 // round takes one sample of a lane.
 func (r *Runner) round(ctx context.Context, e *entry) {
+	defer e.quota.Count(r.Throttled)()
 	s := Sample{Start: r.Sink.Now()}
 	g, ok := e.ask(ctx, e.request)
 	if !ok {
@@ -261,8 +266,9 @@ func (e *entry) judge(ctx context.Context) {
 		}
 		res.Warnings.Add(measure.ShortAnswer, "%d tokens instead of %d: %s", res.Samples[0].Tokens, res.Tokens, why)
 	}
+	e.quota.Warn(&res.Warnings)
 	for _, m := range []Metric{Generating, Prompting} {
-		if f, ok := res.Figure(m); ok && f.Firm() && f.Spread() > measure.Noisy {
+		if f, ok := res.Figure(m); ok && !res.Warnings.Has(measure.Throttled) && f.Firm() && f.Spread() > measure.Noisy {
 			res.Warnings.Add(measure.Noise, "noisy: something else uses this machine, or its clock changes")
 			break
 		}

@@ -37,6 +37,7 @@ const (
 	FewSamples  WarningCode = "few_samples"  // fewer than the interval needs
 	Smaller     WarningCode = "smaller"      // measured on a smaller product than its neighbours
 	Noise       WarningCode = "noise"        // the interval stayed wider than Noisy
+	Throttled   WarningCode = "throttled"    // stopped again and again by a container's CPU quota
 	Outliers    WarningCode = "outliers"     // single samples far from the others
 	Short       WarningCode = "short"        // samples so short that waiting for the device counts
 	Drift       WarningCode = "drift"        // it became slower or faster while it was measured
@@ -66,6 +67,33 @@ func (list Warnings) Has(code WarningCode) bool {
 // Add adds a warning.
 func (list *Warnings) Add(code WarningCode, format string, args ...any) {
 	*list = append(*list, Warning{code, fmt.Sprintf(format, args...)})
+}
+
+// A Quota counts the periods of a container's CPU quota in which a lane was measured.
+type Quota struct {
+	Periods   int64 // in which something ran
+	Throttled int64 // in which it was stopped because the quota was used up
+}
+
+// Count adds what a function reads now to what it read before.
+func (q *Quota) Count(read func() (periods, throttled int64)) (stop func()) {
+	if read == nil {
+		return func() {}
+	}
+	periods, throttled := read()
+	return func() {
+		p, t := read()
+		q.Periods += p - periods
+		q.Throttled += t - throttled
+	}
+}
+
+// Warn adds the warning that follows from the count, if one does: then the quota is why
+// a figure is low or uncertain, and nothing else needs to be looked for.
+func (q Quota) Warn(list *Warnings) {
+	if q.Throttled > 0 {
+		list.Add(Throttled, "%d of %d periods were throttled: the CPU quota of this container is what was measured", q.Throttled, q.Periods)
+	}
 }
 
 // A Comparison says how many times as fast as another a lane is.

@@ -29,6 +29,7 @@ type Options struct {
 	Dirs      []string `json:"dirs,omitempty"`      // folders searched before the system's: lib and site-packages of Python environments
 	Libraries []string `json:"libraries,omitempty"` // exact files, before all others
 	Threads   int      `json:"-"`                   // of every library; 0 leaves the number to the library
+	Settings  []string `json:"settings,omitempty"`  // variables of the environment that set threads, as NAME=value
 }
 
 // An Engine is a bench.Engine with one device for each BLAS library. It calls

@@ -1,6 +1,7 @@
 package blas
 
 import (
+	"cmp"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/ffi/dl"
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/host"
 )
 
 // Three things differ by system and lie in system_*.go: files, the names that
@@ -23,20 +25,22 @@ import (
 
 // A finder collects the libraries of one search.
 type finder struct {
-	threads int
-	found   map[*kind][]*library
-	missing []hardware.Missing
-	tried   map[string]bool  // files, since patterns overlap
-	seen    map[uintptr]bool // libraries by the address of a function, since one file has many names
+	threads  int
+	settings []string
+	found    map[*kind][]*library
+	missing  []hardware.Missing
+	tried    map[string]bool  // files, since patterns overlap
+	seen     map[uintptr]bool // libraries by the address of a function, since one file has many names
 }
 
 // find loads every library that the options and the system lead to.
 func find(o Options) ([]*library, []hardware.Missing) {
 	f := finder{
-		threads: o.Threads,
-		found:   map[*kind][]*library{},
-		tried:   map[string]bool{},
-		seen:    map[uintptr]bool{},
+		threads:  o.Threads,
+		settings: o.Settings,
+		found:    map[*kind][]*library{},
+		tried:    map[string]bool{},
+		seen:     map[uintptr]bool{},
 	}
 	for _, file := range o.Libraries {
 		f.file("blas", file)
@@ -134,6 +138,12 @@ func (f *finder) open(name string) error {
 		lib.kind = k
 		if lib.threads > 0 && f.threads > 0 && lib.threads != f.threads {
 			lib.notes = append(lib.notes, fmt.Sprintf("%s was asked for %d threads and has %d", k.library, f.threads, lib.threads))
+		}
+		if f.threads == 0 {
+			cores, _, cpus := host.Cores()
+			if note := fewer(k.api, lib.threads, cmp.Or(cores, (cpus+1)/2), f.settings); note != "" {
+				lib.notes = append(lib.notes, note)
+			}
 		}
 		f.found[k] = append(f.found[k], lib)
 		return nil

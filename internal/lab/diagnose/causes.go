@@ -19,7 +19,7 @@ import (
 // causes are all that is looked for in a slow lane. Each returns nothing unless the
 // run holds evidence.
 var causes = []func(*record.Run, *bench.Result) []record.Cause{
-	software, notOnGPU, classic, emulated, threads, kernels, small, memoryBound, throttled, noise, fullPrecision, fewSamples, notes,
+	software, notOnGPU, classic, emulated, threads, kernels, small, memoryBound, quota, throttled, noise, fullPrecision, fewSamples, notes,
 }
 
 // examine is the remedy of asking the doctor, and deep of having it start every
@@ -176,6 +176,17 @@ func memoryBound(_ *record.Run, l *bench.Result) []record.Cause {
 		Evidence: fmt.Sprintf("%s operations for each byte of A, B and C, about %s are needed to keep the device busy; at this speed it moves %s/s",
 			unit.Digits3(intensity), unit.Digits3(need), unit.Bytes(g.Bytes()/stats.Median(l.Seconds()))),
 		Remedies: fault.Advice("a larger smallest dimension: batch more rows into one product"), Factor: need / intensity}}
+}
+
+// quota: a container that was stopped because it had used its share of the CPUs up.
+func quota(_ *record.Run, l *bench.Result) []record.Cause {
+	for _, w := range l.Warnings {
+		if w.Code == measure.Throttled {
+			return []record.Cause{{Code: "quota", Claim: "the container that gpuplay runs in has a CPU quota, and used it up", Evidence: w.Text,
+				Remedies: fault.Advice("give the container more CPUs"), Factor: 2}}
+		}
+	}
+	return nil
 }
 
 // throttled: it became slower, or was not warm.

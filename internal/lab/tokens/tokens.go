@@ -4,6 +4,7 @@
 package tokens
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -151,7 +152,7 @@ func measureLanes(ctx context.Context, d lab.Deps, o Options, m model.Model, rt 
 		}
 		s.Emit(l.ID, lane)
 	}
-	runner := llm.Runner{Sink: s, Cards: r.Cards}
+	runner := llm.Runner{Sink: s, Cards: r.Cards, Throttled: host.Throttled}
 	results := runner.Run(ctx, m, lanes, plan)
 	r.Cards = runner.Cards
 	t.Limits = limits(ctx, s, o.Threads, results)
@@ -179,7 +180,7 @@ func (o Options) lanes(rt chosen, m model.Model) []llm.Contender {
 	case len(layers) == 0:
 		layers = []int{0, llm.AllLayers}
 	}
-	settings := llm.Settings{Threads: o.Threads, Context: o.Context}
+	settings := llm.Settings{Threads: cmp.Or(o.Threads, host.Threads()), Context: o.Context}
 	if o.Context == 0 {
 		// A token is rarely less than two bytes of a prompt.
 		settings.Context = max(1024, (len(o.Prompt)/2+o.Tokens+64+255)/256*256)
