@@ -113,7 +113,7 @@ func components(root string) map[string]string {
 		if f.Models != "" {
 			there[f.Models] = ""
 		}
-		s := python.Search{Variable: os.Getenv(python.Variable(f.Name)), Folder: root, LookPath: exec.LookPath, Has: python.HasModule}
+		s := python.Search{Variable: os.Getenv(python.Variable(f.Name)), Folder: root, LookPath: exec.LookPath}
 		found, err := s.Find(context.Background(), f.Name)
 		if err != nil || !python.HasModule(context.Background(), found.Path, f.Name) {
 			continue

@@ -30,8 +30,8 @@ type Lane struct {
 	// Cores are those of the CPU, of its fastest kind, that a CPU lane can compute on; 0:
 	// not known.
 	Cores int
-	// Note, if not empty, is added to what the engine notes.
-	Note  string
+	// Notes are added to what the engine notes.
+	Notes []string
 	Start time.Duration // time that the engine took to start; copied to the result
 
 	estimate *estimate // set by Plan; nil: nothing is known
@@ -436,8 +436,8 @@ func (r *Runner) prepare(ctx context.Context, e *entry, seed uint64, taken float
 	if e.Device.Kind == hardware.CPU {
 		e.result.Facts.Cores = e.Cores
 	}
-	if e.Note != "" {
-		e.result.Facts.Notes = append(slices.Clip(e.result.Facts.Notes), e.Note)
+	if len(e.Notes) > 0 {
+		e.result.Facts.Notes = append(slices.Clip(e.result.Facts.Notes), e.Notes...)
 	}
 	e.result.Prepare = r.sink().Now() - start
 	if e.single, err = r.run(ctx, e, 1); err != nil {

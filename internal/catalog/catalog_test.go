@@ -101,8 +101,8 @@ func TestClient(t *testing.T) {
 	if err := os.MkdirAll(libraries, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	c := &Catalog{Environment{Folder: dir, BLAS: []string{"/opt/libblas.so"}, Children: []string{"HOME=/h", "CUDA_DEVICE_ORDER=FASTEST_FIRST"}, Trace: &log}}
-	w, _, err := c.client(t.Context(), entries(t, "blas")[0], Options{Threads: 3})
+	c := &Catalog{Env: Environment{Folder: dir, BLAS: []string{"/opt/libblas.so"}, Children: []string{"HOME=/h", "CUDA_DEVICE_ORDER=FASTEST_FIRST"}, Trace: &log}}
+	w, _, err := c.client(t.Context(), entries(t, "blas")[0], Options{Threads: 3}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestCardOrderWins(t *testing.T) {
 	if err != nil {
 		t.Skip("no env")
 	}
-	c := &Catalog{Environment{Children: []string{"CUDA_DEVICE_ORDER=FASTEST_FIRST"}}}
+	c := &Catalog{Env: Environment{Children: []string{"CUDA_DEVICE_ORDER=FASTEST_FIRST"}}}
 	out, err := (&exec.Cmd{Path: env, Args: []string{"env"}, Env: c.Environ()}).Output()
 	if err != nil || strings.TrimSpace(string(out)) != "CUDA_DEVICE_ORDER=PCI_BUS_ID" {
 		t.Errorf("a child has %q, %v", out, err)
@@ -139,7 +139,7 @@ func TestCardOrderWins(t *testing.T) {
 }
 
 func TestDiscover(t *testing.T) {
-	c := &Catalog{Environment{Children: os.Environ()}}
+	c := &Catalog{Env: Environment{Children: os.Environ()}}
 	told := make(chan Contender, len(Engines))
 	isas := gemm.ISAs()
 	worst := string(isas[len(isas)-1])

@@ -22,6 +22,7 @@ type Contender struct {
 	Found  hardware.Inventory
 	Err    error
 	Start  time.Duration // from starting the engine to knowing its devices
+	Note   string        // how its framework was found, if a reader of its results must know
 }
 
 // Discover starts engines side by side, each within the limit, asks for their devices
@@ -52,18 +53,36 @@ func (c *Catalog) start(ctx context.Context, e Entry, o Options) Contender {
 	}
 	defer cancel()
 	var found python.Interpreter
-	if out.Client, found, out.Err = c.client(step, e, o); out.Err == nil {
-		out.Found, out.Err = out.Client.Devices(step)
+	failed := map[string]string{} // interpreters in which the framework does not start, with why
+	for {
+		client, chosen, err := c.client(step, e, o, failed)
+		if err == nil && len(failed) > 0 && !chosen.Has { // no other has it: the first error counts
+			break
+		}
+		if out.Client != nil {
+			out.Client.Close()
+		}
+		found = chosen
+		out.Client, out.Err, out.Note = client, err, found.Note()
+		if err == nil {
+			out.Found, out.Err = client.Devices(step)
+		}
+		if !found.Has || !errors.Is(out.Err, fault.Crashed) && !errors.Is(out.Err, fault.Unavailable) {
+			break
+		}
+		failed[found.Path] = out.Err.Error()
 	}
 	switch {
+	case errors.Is(out.Err, fault.Unavailable) && out.Note != "":
+		out.Err = fault.Errorf(fault.Unavailable, "%v; %s", out.Err, out.Note).With(fault.From(out.Err).Remedies...)
 	case errors.Is(out.Err, context.DeadlineExceeded) && ctx.Err() == nil:
 		out.Err = fault.Errorf(fault.Timeout, "did not start within %s", unit.Seconds(o.Timeout)).With(fault.Change("timeout", "{} gives it longer"))
 	case errors.Is(out.Err, fault.Crashed) && !e.BuiltIn() && len(fault.From(out.Err).Remedies) == 0:
 		out.Err = fault.Errorf(fault.Crashed, "%v (started by %s)", out.Err, found.Path).With(found.Replace(e.Name)...)
 	}
-	var failed *fault.Error
-	if errors.As(out.Err, &failed) && !e.BuiltIn() {
-		failed.Remedies = obtainable(failed.Remedies, found, e.Name)
+	var why *fault.Error
+	if errors.As(out.Err, &why) && !e.BuiltIn() {
+		why.Remedies = obtainable(why.Remedies, found, e.Name)
 	}
 	out.Found.Devices = slices.Clone(out.Found.Devices) // the client keeps its own
 	out.Start = time.Since(begin)

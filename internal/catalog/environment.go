@@ -35,7 +35,8 @@ type Environment struct {
 
 // A Catalog starts engines as an environment has them.
 type Catalog struct {
-	Env Environment
+	Env     Environment
+	pythons python.Asker
 }
 
 // cardOrder has CUDA number cards by their PCI addresses, as nvidia-smi and
@@ -51,34 +52,38 @@ func (c *Catalog) Environ(more ...string) []string {
 }
 
 // client returns the parent's end of an engine's worker, which has yet to start, and the
-// interpreter of a framework.
-func (c *Catalog) client(ctx context.Context, e Entry, o Options) (w *worker.Client, found python.Interpreter, err error) {
-	w = &worker.Client{Engine: e.Name, Env: c.Environ(e.env...), Hello: worker.Hello{Threads: cmp.Or(o.Threads, host.Threads()), CPU: host.CPU()}, Trace: c.trace(e.Name)}
+// interpreter of a framework: not one of those, by their paths, in which the framework
+// has failed before, if there is another.
+func (c *Catalog) client(ctx context.Context, e Entry, o Options, failed map[string]string) (*worker.Client, python.Interpreter, error) {
+	w := &worker.Client{Engine: e.Name, Env: c.Environ(e.env...), Hello: worker.Hello{Threads: cmp.Or(o.Threads, host.Threads()), CPU: host.CPU()}, Trace: c.trace(e.Name)}
 	if e.options != nil {
 		text, err := json.Marshal(e.options(c.Env, o))
 		if err != nil {
-			return nil, found, fmt.Errorf("options of %s: %w", e.Name, err)
+			return nil, python.Interpreter{}, fmt.Errorf("options of %s: %w", e.Name, err)
 		}
 		w.Hello.Options = text
 	}
 	if e.BuiltIn() {
 		self, err := os.Executable()
 		if err != nil {
-			return nil, found, fmt.Errorf("finding this program to start it again: %w", err)
+			return nil, python.Interpreter{}, fmt.Errorf("finding this program to start it again: %w", err)
 		}
 		w.Path, w.Args = self, []string{"gpuplay", "worker", e.Name}
-		return w, found, nil
+		return w, python.Interpreter{}, nil
 	}
-	if found, err = c.Interpreter(ctx, e.Name, o.Python, python.HasModule); err != nil {
+	search := c.Search(e.Name, o.Python)
+	search.Failed = failed
+	found, err := c.find(ctx, search, e.Name)
+	if err != nil {
 		return nil, found, err
 	}
 	w.Path = found.Path
-	w.Args, w.Source, err = python.Worker(found.Path, e.Name)
+	w.Args, w.Source, err = python.Worker(found.Path, found.Mode, e.Name)
 	return w, found, err
 }
 
 // Search returns where the Python for a framework is looked for.
-func (c *Catalog) Search(framework, asked string, has func(ctx context.Context, interpreter, module string) bool) python.Search {
+func (c *Catalog) Search(framework, asked string) python.Search {
 	return python.Search{
 		Asked:      asked,
 		Variable:   c.Env.Pythons[python.Variable(framework)],
@@ -86,22 +91,31 @@ func (c *Catalog) Search(framework, asked string, has func(ctx context.Context, 
 		Own:        c.Env.Own,
 		VirtualEnv: c.Env.VirtualEnv,
 		LookPath:   exec.LookPath,
-		Has:        has,
+		Ask:        c.pythons.Ask,
 	}
 }
 
-// Interpreter returns the Python for a framework: the one that was asked for, or else
-// the first with the framework in it; has finds out whether one has it.
-func (c *Catalog) Interpreter(ctx context.Context, framework, asked string, has func(ctx context.Context, interpreter, module string) bool) (python.Interpreter, error) {
-	found, err := c.Search(framework, asked, has).Find(ctx, framework)
+// Ask asks an interpreter for itself, once.
+func (c *Catalog) Ask(ctx context.Context, interpreter string, m python.Mode) python.Environment {
+	return c.pythons.Ask(ctx, interpreter, m)
+}
+
+// Interpreter returns the Python for a framework and modules beside it: the one that was
+// asked for, or else the first in which they are and nothing is known to be wrong.
+func (c *Catalog) Interpreter(ctx context.Context, framework, asked string, modules ...string) (python.Interpreter, error) {
+	return c.find(ctx, c.Search(framework, asked), framework, modules...)
+}
+
+func (c *Catalog) find(ctx context.Context, s python.Search, framework string, modules ...string) (python.Interpreter, error) {
+	found, err := s.Find(ctx, framework, modules...)
 	if err == nil {
 		return found, nil
 	}
 	remedy := fault.Run("{} makes one", "gpuplay", "setup", framework)
 	switch {
-	case asked != "":
+	case s.Asked != "":
 		remedy = fault.Change("python", "{} names an interpreter")
-	case c.Env.Pythons[python.Variable(framework)] != "":
+	case s.Variable != "":
 		remedy = fault.Remedy{Text: "let " + python.Variable(framework) + " name an interpreter, or unset it"}
 	}
 	return found, fault.Errorf(fault.Unavailable, "%v", err).With(remedy)
@@ -109,14 +123,14 @@ func (c *Catalog) Interpreter(ctx context.Context, framework, asked string, has 
 
 // Language returns what makes the parent's end of a worker for a runtime of language
 // models, mlx_lm or transformers, in an interpreter that has it.
-func (c *Catalog) Language(runtime, interpreter string) func(ctx context.Context, threads int) (*worker.Client, error) {
+func (c *Catalog) Language(runtime string, interpreter python.Interpreter) func(ctx context.Context, threads int) (*worker.Client, error) {
 	return func(_ context.Context, threads int) (*worker.Client, error) {
-		args, source, err := python.Worker(interpreter, runtime)
+		args, source, err := python.Worker(interpreter.Path, interpreter.Mode, runtime)
 		if err != nil {
 			return nil, err
 		}
 		return &worker.Client{
-			Engine: runtime, Path: interpreter, Args: args, Source: source, Env: c.Environ(),
+			Engine: runtime, Path: interpreter.Path, Args: args, Source: source, Env: c.Environ(),
 			Hello: worker.Hello{Threads: cmp.Or(threads, host.Threads()), CPU: host.CPU()}, Trace: c.trace(runtime),
 		}, nil
 	}

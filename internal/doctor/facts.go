@@ -12,6 +12,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/nvidia"
+	"github.com/gpuplay/gpuplay/internal/python"
 )
 
 // Facts describe a machine. What could not be found out is nil or empty, never a
@@ -113,13 +114,16 @@ type Engine struct {
 // Framework is where a Python framework would be taken from, and what is there by
 // its packages' metadata.
 type Framework struct {
-	Name      string            `json:"name"` // of its module
-	Python    Python            `json:"python"`
-	Installed bool              `json:"installed"`
-	Packages  map[string]string `json:"packages,omitempty"` // versions of those that matter
-	CUDA      string            `json:"cuda,omitempty"`     // that it is built for: "13.2"
-	ROCm      string            `json:"rocm,omitempty"`
-	Error     string            `json:"error,omitempty"` // why no interpreter could be chosen
+	Name      string             `json:"name"` // of its module
+	Python    Python             `json:"python"`
+	Source    string             `json:"source,omitempty"` // "the user site" or "PYTHONPATH", if it is not installed in the interpreter itself
+	Passed    []python.Candidate `json:"passed,omitempty"` // interpreters that come before and do not work
+	Installed bool               `json:"installed"`
+	Broken    string             `json:"broken,omitempty"`   // why it cannot be imported, as far as that shows
+	Packages  map[string]string  `json:"packages,omitempty"` // versions of those that matter
+	CUDA      string             `json:"cuda,omitempty"`     // that it is built for: "13.2"
+	ROCm      string             `json:"rocm,omitempty"`
+	Error     string             `json:"error,omitempty"` // why no interpreter could be chosen
 }
 
 // Python is an interpreter.

@@ -3,8 +3,10 @@ package doctor
 import (
 	"context"
 	"errors"
+	"os/exec"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,18 +46,6 @@ func toolsFolder(ctx context.Context) (string, error) {
 	return developer.folder, developer.err
 }
 
-// stub refuses macOS's own python3 while the command line tools are missing: it
-// would open a window that offers to install them.
-func stub(ctx context.Context, interpreter string) error {
-	if interpreter != "/usr/bin/python3" {
-		return nil
-	}
-	if _, err := toolsFolder(ctx); err != nil {
-		return errors.New("it comes with the command line tools, which are not installed")
-	}
-	return nil
-}
-
 func gatherPower(ctx context.Context, f *Facts) {
 	source, err := output(ctx, "pmset", "-g", "batt")
 	if err != nil {
@@ -75,3 +65,28 @@ func gatherHeat(ctx context.Context, f *Facts) {
 func manifests() []string { return nil }
 
 func denied() string { return "" }
+
+// output runs a program and returns what it prints, or its complaint as the error.
+func output(ctx context.Context, name string, args ...string) (string, error) {
+	start := time.Now()
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	c := exec.CommandContext(ctx, name, args...)
+	c.WaitDelay = 100 * time.Millisecond // for what its own children keep open
+	var out, complaint strings.Builder
+	c.Stdout, c.Stderr = &out, &complaint
+	err := c.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && ctx.Err() == nil {
+		// nvidia-smi complains on stdout, Python ends its traceback with the reason.
+		for _, text := range []string{complaint.String(), out.String()} {
+			if lines := strings.Split(strings.TrimSpace(text), "\n"); lines[0] != "" {
+				return out.String(), errors.New(strings.TrimSpace(lines[len(lines)-1]))
+			}
+		}
+	}
+	if ctx.Err() != nil {
+		err = errors.New("no answer within " + time.Since(start).Round(100*time.Millisecond).String())
+	}
+	return out.String(), err
+}

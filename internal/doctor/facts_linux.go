@@ -16,9 +16,6 @@ import (
 
 var platform = []func(context.Context, *Facts){gatherContainer, gatherPower, gatherClock, gatherHeat, gatherPCI, gatherAMD}
 
-// stub reports why an interpreter must not be started; only macOS has such.
-func stub(context.Context, string) error { return nil }
-
 // read returns a file's text without the space around it, "" if there is none.
 func read(path ...string) string {
 	text, _ := os.ReadFile(filepath.Join(path...))

@@ -12,9 +12,6 @@ import (
 
 var platform = []func(context.Context, *Facts){gatherPower}
 
-// stub reports why an interpreter must not be started; only macOS has such.
-func stub(context.Context, string) error { return nil }
-
 // powerStatus is SYSTEM_POWER_STATUS of winbase.h.
 type powerStatus struct {
 	acLine, batteryFlag, batteryPercent, systemFlag uint8

@@ -43,11 +43,33 @@ func pythons(f Facts) []record.Check {
 			list = append(list, unknown("Python")...)
 		}
 	}
+	list = append(list, passedOver(f)...)
 	if len(good) > 0 {
 		list = append(one("Python", record.OK, strings.Join(good, "; "), ""), list...)
 	}
 	if list == nil {
 		return one("Python", record.Absent, "none found", titles()+" are taken from it", installPython(f)...)
+	}
+	return list
+}
+
+// passedOver shows the interpreters that come before those that are used and do not run,
+// each once.
+func passedOver(f Facts) []record.Check {
+	var list []record.Check
+	seen := map[string]bool{}
+	for _, w := range f.Frameworks {
+		for _, p := range w.Passed {
+			if p.Module != "" || seen[p.Path] {
+				continue
+			}
+			seen[p.Path] = true
+			status, why := record.Warning, "the next Python is used: "+w.Python.Why
+			if !w.Installed {
+				status, why = record.Failed, "what is installed in it cannot be used"
+			}
+			list = append(list, one("Python", status, fmt.Sprintf("%s does not run: %s", p.Why, p.Reason), why, f.obtain(w)...)...)
+		}
 	}
 	return list
 }
@@ -145,7 +167,15 @@ func judge(f Facts, w Framework, title, release string, found []trouble) []recor
 	if w.ROCm != "" {
 		c.Seen += " for ROCm " + w.ROCm
 	}
-	c.Seen += " (" + w.Python.Why + ")"
+	c.Seen += " (" + w.Python.Why
+	if w.Source != "" {
+		c.Seen += ", from " + w.Source
+		found = append(found, trouble{record.Warning, "it is not installed in that Python: what else is in " + w.Source + " comes with it", fault.Remedies{setup(w.Name)}})
+	}
+	c.Seen += ")"
+	if w.Broken != "" {
+		found = append(found, trouble{record.Failed, "it cannot be imported: " + w.Broken, fault.Remedies{setup(w.Name)}})
+	}
 	if e := f.engine(w.Name); e != nil {
 		switch {
 		case e.Error != nil:
@@ -163,7 +193,13 @@ func judge(f Facts, w Framework, title, release string, found []trouble) []recor
 			break
 		}
 	}
-	return []record.Check{c}
+	list := []record.Check{c}
+	for _, p := range w.Passed {
+		if p.Module != "" && w.Broken == "" {
+			list = append(list, one(title, record.Warning, p.Why+" is broken: "+p.Reason, "the next Python that has it is used: "+w.Python.Why, advice("mend it or remove it"))...)
+		}
+	}
+	return list
 }
 
 // elsewhere leaves out the advice to run this diagnosis.

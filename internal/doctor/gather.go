@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"errors"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -23,9 +22,10 @@ import (
 type Options struct {
 	// Variables are those of the environment that are named in Variables and set.
 	Variables map[string]string
-	// Find chooses a framework's interpreter in the order in which a race does; has
-	// tells whether an interpreter has a module.
-	Find func(ctx context.Context, framework string, has func(ctx context.Context, interpreter, module string) bool) (python.Interpreter, error)
+	// Find chooses a framework's interpreter in the order in which a race does, and Ask
+	// asks an interpreter for itself.
+	Find func(ctx context.Context, framework string) (python.Interpreter, error)
+	Ask  func(ctx context.Context, interpreter string, m python.Mode) python.Environment
 	// Probe asks drivers in processes of their own; nil leaves out what only they know.
 	Probe probe.Asker
 	// Limit is how long other programs may take to answer, together; 0: programLimit
@@ -106,29 +106,4 @@ func limited(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, programLimit)
-}
-
-// output runs a program and returns what it prints, or its complaint as the error.
-func output(ctx context.Context, name string, args ...string) (string, error) {
-	start := time.Now()
-	ctx, cancel := limited(ctx)
-	defer cancel()
-	c := exec.CommandContext(ctx, name, args...)
-	c.WaitDelay = 100 * time.Millisecond // for what its own children keep open
-	var out, complaint strings.Builder
-	c.Stdout, c.Stderr = &out, &complaint
-	err := c.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && ctx.Err() == nil {
-		// nvidia-smi complains on stdout, Python ends its traceback with the reason.
-		for _, text := range []string{complaint.String(), out.String()} {
-			if lines := strings.Split(strings.TrimSpace(text), "\n"); lines[0] != "" {
-				return out.String(), errors.New(strings.TrimSpace(lines[len(lines)-1]))
-			}
-		}
-	}
-	if ctx.Err() != nil {
-		err = errors.New("no answer within " + time.Since(start).Round(100*time.Millisecond).String())
-	}
-	return out.String(), err
 }

@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"maps"
 	"os"
@@ -17,46 +16,10 @@ import (
 )
 
 // An environment is what an interpreter says of itself.
-type environment struct {
-	Version string   `json:"version"`
-	Machine string   `json:"machine"`
-	Path    []string `json:"path"` // where it looks for modules
-	err     error
-}
+type environment struct{ python.Environment }
 
-// ask starts an interpreter; it imports nothing but what is loaded or tiny.
-func ask(ctx context.Context, interpreter string) environment {
-	const question = `import sys, json, os
-m = os.uname().machine if hasattr(os, "uname") else os.environ.get("PROCESSOR_ARCHITECTURE", "")
-print(json.dumps({"version": sys.version.split()[0], "machine": m, "path": [p for p in sys.path if p]}))`
-	var e environment
-	if why := stub(ctx, interpreter); why != nil {
-		return environment{err: why}
-	}
-	out, err := output(ctx, interpreter, "-c", question)
-	if err == nil {
-		err = json.Unmarshal([]byte(out[strings.LastIndex(strings.TrimSpace(out), "\n")+1:]), &e) // a banner may come first
-	}
-	e.err = err
-	return e
-}
-
-// frameworks finds each framework's interpreter and packages. Every interpreter is
-// asked once.
+// frameworks finds each framework's interpreter and packages.
 func frameworks(ctx context.Context, o Options) []Framework {
-	var mu sync.Mutex
-	asked := map[string]func() environment{}
-	env := func(interpreter string) environment {
-		mu.Lock()
-		once, known := asked[interpreter]
-		if !known {
-			once = sync.OnceValue(func() environment { return ask(ctx, interpreter) })
-			asked[interpreter] = once
-		}
-		mu.Unlock()
-		return once()
-	}
-	has := func(_ context.Context, interpreter, module string) bool { return env(interpreter).has(module) }
 	list := make([]Framework, len(python.Frameworks))
 	var wg sync.WaitGroup
 	for i, f := range python.Frameworks {
@@ -64,7 +27,7 @@ func frameworks(ctx context.Context, o Options) []Framework {
 		wg.Go(func() {
 			w := Framework{Name: name}
 			defer func() { list[i] = w }()
-			found, err := o.Find(ctx, name, has)
+			found, err := o.Find(ctx, name)
 			var named *exec.Error // of looking up an interpreter that was asked for
 			if errors.As(err, &named) {
 				w.Error = err.Error()
@@ -72,31 +35,20 @@ func frameworks(ctx context.Context, o Options) []Framework {
 			if err != nil {
 				return
 			}
-			e := env(found.Path)
-			w.Python = Python{Path: found.Path, Why: found.Why, Version: e.Version, Machine: e.Machine, Pip: e.has("pip"), Managed: e.managed(found.Path)}
-			if e.err != nil {
-				w.Python.Error = e.err.Error()
+			e := environment{o.Ask(ctx, found.Path, found.Mode)}
+			w.Python = Python{Path: found.Path, Why: found.Why, Version: e.Version, Machine: e.Machine, Pip: e.Modules["pip"].File != "", Managed: e.managed(found.Path)}
+			w.Passed, w.Source = found.Passed, found.Mode.String()
+			if e.Err != nil {
+				w.Python.Error = e.Err.Error()
 				return
 			}
-			w.Installed = e.has(name)
+			w.Installed, w.Broken = found.Has || found.Broken != "", found.Broken
 			w.Packages = e.packages(name)
 			w.CUDA, w.ROCm = e.builtFor(name, w.Packages)
 		})
 	}
 	wg.Wait()
 	return list
-}
-
-// has reports whether a module is there, as a folder or a file.
-func (e environment) has(module string) bool {
-	for _, dir := range e.Path {
-		for _, name := range []string{module, module + ".py"} {
-			if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // managed reports whether the packages of the system own an interpreter, which marks it so

@@ -19,10 +19,11 @@ import (
 var recorded = flag.String("record", "", "write this machine's facts to a file")
 
 func TestGather(t *testing.T) {
-	search := func(ctx context.Context, framework string, has func(context.Context, string, string) bool) (python.Interpreter, error) {
-		return python.Search{LookPath: exec.LookPath, Has: has}.Find(ctx, framework)
+	var asker python.Asker
+	search := func(ctx context.Context, framework string) (python.Interpreter, error) {
+		return python.Search{LookPath: exec.LookPath, Ask: asker.Ask}.Find(ctx, framework)
 	}
-	f := Gather(t.Context(), Options{Find: search, Variables: map[string]string{"XLA_FLAGS": "--x"}})
+	f := Gather(t.Context(), Options{Find: search, Ask: asker.Ask, Variables: map[string]string{"XLA_FLAGS": "--x"}})
 	if f.OS != runtime.GOOS || f.Arch != runtime.GOARCH || f.CPU == "" || f.Cores < 1 || f.Memory == nil || len(f.Frameworks) != len(python.Frameworks) {
 		t.Errorf("facts of this machine lack something: %+v", f)
 	}
@@ -46,10 +47,10 @@ func TestGather(t *testing.T) {
 func TestGatherCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	find := func(context.Context, string, func(context.Context, string, string) bool) (python.Interpreter, error) {
+	find := func(context.Context, string) (python.Interpreter, error) {
 		return python.Interpreter{Path: "/no/such/python", Why: "PATH"}, nil
 	}
-	f := Gather(ctx, Options{Find: find})
+	f := Gather(ctx, Options{Find: find, Ask: new(python.Asker).Ask})
 	for _, w := range f.Frameworks {
 		if w.Python.Error == "" || w.Installed {
 			t.Errorf("%s: %+v", w.Name, w)
@@ -60,9 +61,9 @@ func TestGatherCancelled(t *testing.T) {
 // No Python at all is no failure; one that was asked for and is not there is.
 func TestNoPython(t *testing.T) {
 	for variable, want := range map[string]record.Status{"": record.Absent, "/no/such/python": record.Failed} {
-		find := func(ctx context.Context, framework string, has func(context.Context, string, string) bool) (python.Interpreter, error) {
+		find := func(ctx context.Context, framework string) (python.Interpreter, error) {
 			nowhere := func(file string) (string, error) { return "", &exec.Error{Name: file, Err: exec.ErrNotFound} }
-			return python.Search{Variable: variable, Folder: t.TempDir(), Own: t.TempDir(), LookPath: nowhere, Has: has}.Find(ctx, framework)
+			return python.Search{Variable: variable, Folder: t.TempDir(), Own: t.TempDir(), LookPath: nowhere}.Find(ctx, framework)
 		}
 		for _, c := range Examine(Facts{Frameworks: frameworks(t.Context(), Options{Find: find})}) {
 			if c.Group == "Frameworks" && c.Name != "Python" && c.Status != want {
@@ -86,10 +87,7 @@ func TestPackages(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "torch", "version.py"), []byte(source), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	e := environment{Path: []string{filepath.Join(dir, "none"), dir}}
-	if !e.has("torch") || e.has("tensorflow") {
-		t.Error("modules are not told apart from their metadata")
-	}
+	e := environment{python.Environment{Path: []string{filepath.Join(dir, "none"), dir}}}
 	for framework, want := range map[string]struct {
 		packages map[string]string
 		cuda     string

@@ -128,7 +128,7 @@ func Bound(lanes []bench.Lane) {
 			if flops, _, ok := hardware.PublishedPeak(l.Device.Name, string(l.GEMM.In), string(l.GEMM.Acc)); ok {
 				l.Published = &flops
 			} else {
-				l.Note = "no published peak of this GPU is known here: nothing bounds the figure"
+				l.Notes = append(l.Notes, "no published peak of this GPU is known here: nothing bounds the figure")
 			}
 		case hardware.CPU:
 			l.Bounded, l.Cores = bounded(l.GEMM.In), cores()
@@ -193,7 +193,11 @@ func Note(s event.Sink, text string) { s.Emit("", event.Note{Text: text}) }
 func Lanes(c catalog.Contender, devices ...hardware.Device) []bench.Lane {
 	var lanes []bench.Lane
 	for _, d := range devices {
-		lanes = append(lanes, bench.Lane{Engine: c.Client, Device: d, Start: c.Start})
+		l := bench.Lane{Engine: c.Client, Device: d, Start: c.Start}
+		if c.Note != "" {
+			l.Notes = []string{c.Note}
+		}
+		lanes = append(lanes, l)
 	}
 	return lanes
 }

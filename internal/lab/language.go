@@ -53,15 +53,13 @@ func (d Deps) Framework(ctx context.Context, name, interpreter string, m model.M
 	var failed error
 	for _, name := range able {
 		f := python.Frameworks[slices.IndexFunc(python.Frameworks, func(f python.Framework) bool { return f.Name == name })]
-		found, err := d.Catalog.Interpreter(ctx, f.Name, interpreter, func(ctx context.Context, interpreter, module string) bool {
-			return python.HasModule(ctx, interpreter, module) && python.HasModule(ctx, interpreter, f.Models)
-		})
+		found, err := d.Catalog.Interpreter(ctx, f.Name, interpreter, f.Models)
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue
 		}
-		r := &framework.Runtime{Runtime: f.Models, Client: d.Catalog.Language(f.Models, found.Path)}
-		if python.HasModule(ctx, found.Path, f.Models) {
+		r := &framework.Runtime{Runtime: f.Models, Client: d.Catalog.Language(f.Models, found)}
+		if found.Has {
 			return r, nil
 		}
 		if first == nil {

@@ -1,21 +1,33 @@
 package process
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os/exec"
 	"time"
 )
 
-// Output runs a command to its end and returns what it has written. When the context
+// A tail keeps the end of what is written to it: a program may never stop writing.
+type tail struct{ text []byte }
+
+const tailSize = 1 << 20
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.text = append(t.text, p...)
+	if len(t.text) > 2*tailSize {
+		t.text = append(t.text[:0], t.text[len(t.text)-tailSize:]...)
+	}
+	return len(p), nil
+}
+
+// Output runs a command to its end and returns what it has written, or the end of it. When the context
 // ends first, the command is killed with all that it has started, and the context's
 // error is returned without waiting: a process that hangs in a driver cannot be killed.
 func Output(ctx context.Context, cmd *exec.Cmd) (stdout, stderr string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", "", err
 	}
-	var out, log bytes.Buffer
+	var out, log tail
 	cmd.Stdout, cmd.Stderr = &out, &log
 	cmd.WaitDelay = 100 * time.Millisecond // for what its own children keep open
 	Detach(cmd)
@@ -30,7 +42,7 @@ func Output(ctx context.Context, cmd *exec.Cmd) (stdout, stderr string, err erro
 		if errors.Is(err, exec.ErrWaitDelay) {
 			err = nil
 		}
-		return out.String(), log.String(), err
+		return string(out.text), string(log.text), err
 	case <-ctx.Done():
 		Kill(cmd.Process)
 		return "", "", ctx.Err()

@@ -74,3 +74,22 @@ func running(pid int) bool {
 	status, err := p.Status()
 	return err == nil && len(status) > 0 && status[0] != process.Zombie
 }
+
+// Output returns what a program has written, its end where that is very much, and ends
+// one that its context ends with all that it has started.
+func TestOutputIsBounded(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there is no sh on Windows")
+	}
+	out, complaint, err := Output(t.Context(), exec.Command("sh", "-c", "echo yes; echo no >&2; exit 3"))
+	if out != "yes\n" || complaint != "no\n" || err == nil {
+		t.Errorf("%q, %q, %v", out, complaint, err)
+	}
+	out, _, err = Output(t.Context(), exec.Command("sh", "-c", "head -c 5000000 /dev/zero; echo end"))
+	if err != nil || len(out) > 3*tailSize || !strings.HasSuffix(out, "end\n") {
+		t.Errorf("%d bytes, %v", len(out), err)
+	}
+	if _, _, err := Output(t.Context(), exec.Command("/no/such/program")); err == nil {
+		t.Error("a program that is not there runs")
+	}
+}

@@ -63,16 +63,12 @@ func TestFind(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.search.Has = func(_ context.Context, interpreter, module string) bool {
-				if module != "torch" {
-					t.Errorf("asked for module %q", module)
+			tt.search.Ask = func(_ context.Context, interpreter string, m Mode) Environment {
+				e := Environment{Version: "3.11.7", Modules: map[string]Module{}}
+				if slices.Contains(tt.has, interpreter) {
+					e.Modules["torch"] = Module{File: "torch/__init__.py"}
 				}
-				for _, h := range tt.has {
-					if h == interpreter {
-						return true
-					}
-				}
-				return false
+				return e
 			}
 			got, err := tt.search.Find(context.Background(), "torch")
 			if tt.fails != "" {
@@ -81,7 +77,7 @@ func TestFind(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || got != (Interpreter{tt.path, tt.why}) {
+			if err != nil || got.Path != tt.path || got.Why != tt.why || got.Has != (len(tt.has) > 0) || got.Note() != "" {
 				t.Errorf("found %+v, %v, want %s by %s", got, err, tt.path, tt.why)
 			}
 		})
@@ -108,7 +104,12 @@ func TestReplace(t *testing.T) {
 		s := Search{
 			Folder: folder, Own: filepath.Join(folder, "own"), VirtualEnv: filepath.Join(folder, "active"),
 			LookPath: func(name string) (string, error) { return "/usr/bin/" + name, nil },
-			Has:      func(_ context.Context, interpreter, _ string) bool { return has[interpreter] },
+			Ask: func(_ context.Context, interpreter string, _ Mode) Environment {
+				if has[interpreter] {
+					return Environment{Modules: map[string]Module{"torch": {File: "torch.py"}}}
+				}
+				return Environment{}
+			},
 		}
 		before, err := s.Find(t.Context(), "torch")
 		if err != nil {
@@ -131,7 +132,7 @@ func TestReplace(t *testing.T) {
 		}
 	}
 	for why, want := range map[string]string{"asked for": "python names another interpreter", "GPUPLAY_TORCH_PYTHON": "let GPUPLAY_TORCH_PYTHON name another interpreter"} {
-		if got := (Interpreter{"/x/python", why}).Replace("torch").String(); got != want {
+		if got := (Interpreter{Path: "/x/python", Why: why}).Replace("torch").String(); got != want {
 			t.Errorf("%s: %s", why, got)
 		}
 	}
@@ -151,7 +152,7 @@ func TestFrameworksHaveWorkers(t *testing.T) {
 			if name == "" {
 				continue
 			}
-			if _, _, err := Worker("python3", name); err != nil {
+			if _, _, err := Worker("python3", Isolated, name); err != nil {
 				t.Errorf("%s: %v", f.Title, err)
 			}
 		}

@@ -115,7 +115,7 @@ func TestFrameworks(t *testing.T) {
 func extend(c *worker.Client, code string) {
 	c.Source = append(slices.Clone(c.Source), code...)
 	c.Args = slices.Clone(c.Args)
-	c.Args[4] = strconv.Itoa(len(c.Source))
+	c.Args[5] = strconv.Itoa(len(c.Source))
 }
 
 func namesTraps(t *testing.T, c *worker.Client, d hardware.Device, threads int, notes []string) {

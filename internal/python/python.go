@@ -7,11 +7,10 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -27,21 +26,143 @@ type Search struct {
 	VirtualEnv string // VIRTUAL_ENV: an active environment
 	// LookPath finds a program: exec.LookPath.
 	LookPath func(file string) (string, error)
-	// Has reports whether an interpreter finds a module: HasModule.
-	Has func(ctx context.Context, interpreter, module string) bool
+	// Ask asks an interpreter for itself, as an Asker does; nil for the function Ask.
+	Ask func(ctx context.Context, interpreter string, m Mode) Environment
+	// Failed are interpreters, by path, that were tried and did not work, with why.
+	Failed map[string]string
 }
 
 // An Interpreter with the reason it was chosen.
 type Interpreter struct {
-	Path string
-	Why  string // "asked for", "GPUPLAY_TORCH_PYTHON", ".venv-torch", "PATH"
+	Path   string
+	Why    string      // "asked for", "GPUPLAY_TORCH_PYTHON", ".venv-torch", "PATH"
+	Mode   Mode        // in which it has the framework
+	Has    bool        // the framework, with nothing known against it
+	Broken string      // what is known against the framework in it
+	Passed []Candidate // those before it in the order that do not work
 }
 
-// Find returns the interpreter to use for the framework, which is also the name
-// of its module: the first in the order of Search's fields that has it, or else
-// the first that there is, whose worker will say what is missing.
-func (s Search) Find(ctx context.Context, framework string) (Interpreter, error) {
-	for _, explicit := range []Interpreter{{s.Asked, Asked}, {s.Variable, Variable(framework)}} {
+// A Candidate is an interpreter that may have a framework.
+type Candidate struct {
+	Why    string `json:"why"`              // it was looked at: ".venv"
+	Path   string `json:"path"`             // of the interpreter
+	Module string `json:"module,omitempty"` // that does not work in it; empty: the interpreter itself
+	Reason string `json:"reason"`           // for which it is passed over; empty for none
+}
+
+func (c Candidate) String() string { return c.Why + ": " + c.Reason }
+
+// Note says what a reader of a result must know about how the framework was found; empty
+// for nothing.
+func (i Interpreter) Note() string {
+	var parts []string
+	if i.Mode != Isolated {
+		parts = append(parts, fmt.Sprintf("taken from %s, not from what is installed in %s", i.Mode, i.Path))
+	}
+	for _, p := range i.Passed {
+		parts = append(parts, fmt.Sprintf("%s was passed over: %s", p.Why, p.Reason))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Find returns the interpreter to use for the framework, which is also the name of its
+// module, and modules beside it: the first in the order of Search's fields in which all
+// are and nothing is known to be wrong. Without one it is the first in which something
+// is wrong, or else the first that runs, whose worker will say what is missing.
+//
+// What is installed in an interpreter comes first; then what its user has added with pip
+// --user; then what PYTHONPATH adds.
+func (s Search) Find(ctx context.Context, framework string, modules ...string) (Interpreter, error) {
+	modules = append([]string{framework}, modules...)
+	list, err := s.candidates(framework)
+	if err != nil {
+		return Interpreter{}, err
+	}
+	ask := s.Ask
+	if ask == nil {
+		ask = func(ctx context.Context, path string, m Mode) Environment { return Ask(ctx, path, m) }
+	}
+	choose := func(at int, m Mode, has bool, broken string) (Interpreter, error) {
+		c := list[at]
+		i := Interpreter{Path: c.Path, Why: c.Why, Mode: m, Has: has, Broken: broken}
+		for _, p := range list[:at] {
+			if p.Reason != "" {
+				i.Passed = append(i.Passed, p)
+			}
+		}
+		return i, nil
+	}
+	running, broken, brokenMode := -1, -1, Isolated
+	for _, m := range modes {
+		for at := range list {
+			c := &list[at]
+			if c.Reason != "" {
+				continue
+			}
+			e := ask(ctx, c.Path, m)
+			if e.Err != nil {
+				if m == Isolated {
+					c.Reason = e.Err.Error()
+				}
+				continue
+			}
+			if running < 0 {
+				running = at
+			}
+			has, why := e.all(modules)
+			if why == "" {
+				why = s.Failed[c.Path]
+			}
+			switch {
+			case !has:
+			case why == "":
+				return choose(at, m, true, "")
+			default:
+				if c.Module, c.Reason = framework, why; broken < 0 {
+					broken, brokenMode = at, m
+				}
+			}
+		}
+	}
+	switch {
+	case broken >= 0:
+		return choose(broken, brokenMode, false, list[broken].Reason)
+	case running >= 0:
+		i, err := choose(running, Isolated, false, "")
+		i.Passed = nil
+		for _, p := range list { // what is in those after it is missed too
+			if p.Reason != "" {
+				i.Passed = append(i.Passed, p)
+			}
+		}
+		return i, err
+	case len(list) == 0:
+		return Interpreter{}, fmt.Errorf("no Python was found: looked for .venv-%s and .venv here, an active environment and python3 on PATH", framework)
+	}
+	if first := slices.IndexFunc(list, func(c Candidate) bool { return disk.Exists(c.Path) }); first >= 0 {
+		return choose(first, Isolated, false, "")
+	}
+	return Interpreter{}, fmt.Errorf("no Python was found that works: %s", list[0])
+}
+
+// all reports whether an interpreter has modules, and what is wrong with one of them.
+func (e Environment) all(modules []string) (has bool, why string) {
+	for _, m := range modules {
+		there, broken := e.Has(m)
+		if !there {
+			return false, ""
+		}
+		if broken != nil && why == "" {
+			why = broken.Error()
+		}
+	}
+	return true, why
+}
+
+// candidates returns the interpreters that may have a framework, in order; environments
+// whose interpreter is not there have a reason. One that was asked for is the only one.
+func (s Search) candidates(framework string) ([]Candidate, error) {
+	for _, explicit := range []Candidate{{Path: s.Asked, Why: Asked}, {Path: s.Variable, Why: Variable(framework)}} {
 		if explicit.Path == "" {
 			continue
 		}
@@ -52,22 +173,38 @@ func (s Search) Find(ctx context.Context, framework string) (Interpreter, error)
 		found, err := s.LookPath(path)
 		switch {
 		case err == nil:
-			return Interpreter{found, explicit.Why}, nil
+			return []Candidate{{Path: found, Why: explicit.Why}}, nil
 		case s.Asked != "":
-			return Interpreter{}, fmt.Errorf("the Python %s that was asked for is no program: %w", explicit.Path, err)
+			return nil, fmt.Errorf("the Python %s that was asked for is no program: %w", explicit.Path, err)
 		}
-		return Interpreter{}, fmt.Errorf("%s names %s, which is no program: %w", explicit.Why, explicit.Path, err)
+		return nil, fmt.Errorf("%s names %s, which is no program: %w", explicit.Why, explicit.Path, err)
 	}
-	there := s.candidates(framework)
-	for _, i := range there {
-		if s.Has(ctx, i.Path, framework) {
-			return i, nil
+	var list []Candidate
+	own := ""
+	if s.Own != "" {
+		own = filepath.Join(s.Own, framework)
+	}
+	for _, e := range []struct{ path, why string }{
+		{filepath.Join(s.Folder, inFolder+"-"+framework), inFolder + "-" + framework},
+		{filepath.Join(s.Folder, inFolder), inFolder},
+		{own, Own},
+		{s.VirtualEnv, "VIRTUAL_ENV"},
+	} {
+		if e.path == "" || disk.Exists(filepath.Join(e.path, Incomplete)) {
+			continue
+		}
+		if c := (Candidate{Path: In(e.path), Why: e.why}); disk.Exists(c.Path) {
+			list = append(list, c)
+		} else if c.Reason = dangling(e.path); c.Reason != "" {
+			list = append(list, c)
 		}
 	}
-	if len(there) > 0 {
-		return there[0], nil
+	for _, name := range []string{"python3", "python"} {
+		if path, err := s.LookPath(name); err == nil {
+			return append(list, Candidate{Path: path, Why: "PATH"}), nil
+		}
 	}
-	return Interpreter{}, fmt.Errorf("no Python was found: looked for .venv-%s and .venv here, an active environment and python3 on PATH", framework)
+	return list, nil
 }
 
 // Replace returns how to get an environment for the framework that Find takes in place of
@@ -108,43 +245,29 @@ const (
 	inFolder = ".venv" // and .venv-torch
 )
 
-// candidates returns the interpreters that there are, in order.
-func (s Search) candidates(framework string) []Interpreter {
-	var there []Interpreter
-	for _, e := range []Interpreter{
-		{filepath.Join(s.Folder, inFolder+"-"+framework), inFolder + "-" + framework},
-		{filepath.Join(s.Folder, inFolder), inFolder},
-		{filepath.Join(s.Own, framework), Own},
-		{s.VirtualEnv, "VIRTUAL_ENV"},
-	} {
-		path := In(e.Path)
-		if e.Path != "" && disk.Exists(path) && !disk.Exists(filepath.Join(e.Path, Incomplete)) {
-			there = append(there, Interpreter{path, e.Why})
+// dangling says why the environment in a folder has no interpreter: links to one that
+// was removed or updated lead nowhere. It is empty for what is no environment.
+func dangling(folder string) string {
+	path := In(folder)
+	if to, err := os.Readlink(path); err == nil {
+		for !filepath.IsAbs(to) { // bin/python leads to python3, and that to the interpreter
+			path = filepath.Join(filepath.Dir(path), to)
+			if to, err = os.Readlink(path); err != nil {
+				to = path
+				break
+			}
 		}
+		return fmt.Sprintf("its interpreter was %s, which is not there", to)
 	}
-	for _, name := range []string{"python3", "python"} {
-		if path, err := s.LookPath(name); err == nil {
-			return append(there, Interpreter{path, "PATH"})
-		}
+	if disk.Exists(filepath.Join(folder, "pyvenv.cfg")) {
+		return "it has no interpreter " + path
 	}
-	return there
+	return ""
 }
 
 // Incomplete is the file that an environment has while gpuplay makes it. Whoever
 // finds it leaves the environment alone.
 const Incomplete = ".incomplete"
-
-// HasModule reports whether interpreter would find the module, without importing
-// it.
-func HasModule(ctx context.Context, interpreter, module string) bool {
-	const ask = `import sys
-sys.path[:] = [p for p in sys.path if p]
-from importlib.util import find_spec
-sys.exit(find_spec(sys.argv[1]) is None)`
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	return exec.CommandContext(ctx, interpreter, "-c", ask, module).Run() == nil
-}
 
 // Variable returns the name of the environment variable that names a framework's
 // interpreter.

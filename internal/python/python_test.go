@@ -32,7 +32,12 @@ func limit(t *testing.T) context.Context {
 // client makes interpreter a worker.
 func client(t *testing.T, interpreter, framework string) *worker.Client {
 	t.Helper()
-	args, source, err := Worker(interpreter, framework)
+	return clientIn(t, interpreter, Isolated, framework)
+}
+
+func clientIn(t *testing.T, interpreter string, m Mode, framework string) *worker.Client {
+	t.Helper()
+	args, source, err := Worker(interpreter, m, framework)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +54,7 @@ func frameworkPython(t *testing.T, framework string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Search{Variable: os.Getenv(Variable(framework)), Folder: root, VirtualEnv: os.Getenv("VIRTUAL_ENV"), LookPath: exec.LookPath, Has: HasModule}
+	s := Search{Variable: os.Getenv(Variable(framework)), Folder: root, VirtualEnv: os.Getenv("VIRTUAL_ENV"), LookPath: exec.LookPath}
 	found, err := s.Find(limit(t), framework)
 	if err != nil || !HasModule(limit(t), found.Path, framework) {
 		enginetest.Require(t, framework, "no Python with "+framework+" was found: pip install "+framework+" into .venv-"+framework)
@@ -146,7 +151,7 @@ func stub(t *testing.T, framework, module string) *worker.Client {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(module), 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	c := client(t, python3(t), framework)
+	c := clientIn(t, python3(t), Inherited, framework)
 	c.Env = append(c.Env, "PYTHONPATH="+dir)
 	return c
 }
@@ -198,7 +203,7 @@ func TestNotPython(t *testing.T) {
 
 // A worker ends when its stdin does, also while it computes.
 func TestWorkerEndsWithItsInput(t *testing.T) {
-	args, source, err := Worker(python3(t), "torch")
+	args, source, err := Worker(python3(t), Isolated, "torch")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +217,7 @@ func TestWorkerEndsWithItsInput(t *testing.T) {
 	if hang == string(source) {
 		t.Fatal("the framework's file has no class Task")
 	}
-	cmd.Args[4] = strconv.Itoa(len(hang))
+	cmd.Args[5] = strconv.Itoa(len(hang))
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +237,7 @@ func TestWorkerEndsWithItsInput(t *testing.T) {
 }
 
 func TestWorkerNeedsAFramework(t *testing.T) {
-	if _, _, err := Worker("python3", "abacus"); err == nil {
+	if _, _, err := Worker("python3", Isolated, "abacus"); err == nil {
 		t.Error("there is a worker for abacus")
 	}
 }

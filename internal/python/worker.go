@@ -3,6 +3,7 @@ package python
 import (
 	"embed"
 	"fmt"
+	"slices"
 	"strconv"
 )
 
@@ -10,8 +11,8 @@ import (
 var files embed.FS
 
 // boot reads the program from stdin, so that no file is left anywhere and a traceback
-// still has names and lines. The current folder leaves the search path: a file called
-// torch.py in it is not what the user means.
+// still has names and lines. The current folder leaves the search path in every mode: a
+// file called torch.py in it is not what the user means.
 const boot = `import sys
 sys.path[:] = [p for p in sys.path if p]
 n, engine, names = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
@@ -32,10 +33,10 @@ func parts(name string) []string {
 	return []string{"worker.py", name + ".py"}
 }
 
-// Worker returns the arguments, its own name first, that make interpreter a worker of
-// that name, a framework's or that of a runtime of language models, and the program to
-// write to its stdin before the first request.
-func Worker(interpreter, name string) (args []string, source []byte, err error) {
+// Worker returns the arguments, its own name first, that make an interpreter in a mode a
+// worker of that name, a framework's or that of a runtime of language models, and the
+// program to write to its stdin before the first request.
+func Worker(interpreter string, m Mode, name string) (args []string, source []byte, err error) {
 	names := parts(name)
 	for _, file := range names {
 		text, err := files.ReadFile(file)
@@ -47,5 +48,5 @@ func Worker(interpreter, name string) (args []string, source []byte, err error) 
 		}
 		source = append(source, text...)
 	}
-	return append([]string{interpreter, "-u", "-c", boot, strconv.Itoa(len(source)), name}, names...), source, nil
+	return slices.Concat([]string{interpreter}, m.flags(), []string{"-u", "-c", boot, strconv.Itoa(len(source)), name}, names), source, nil
 }

@@ -41,7 +41,7 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 	var found []catalog.Contender
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		facts = doctor.Gather(ctx, doctor.Options{Variables: o.Variables, Find: finder(d.Catalog, o.Python), Probe: o.Probe, Limit: o.Limit})
+		facts = doctor.Gather(ctx, doctor.Options{Variables: o.Variables, Find: finder(d.Catalog, o.Python), Ask: d.Catalog.Ask, Probe: o.Probe, Limit: o.Limit})
 	})
 	wg.Go(func() {
 		found = d.Catalog.Discover(ctx, list, catalog.Options{Python: o.Python, Timeout: o.Timeout}, nil)
@@ -60,9 +60,9 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 }
 
 // finder returns how a framework's interpreter is chosen: as for a race.
-func finder(c *catalog.Catalog, asked string) func(context.Context, string, func(context.Context, string, string) bool) (python.Interpreter, error) {
-	return func(ctx context.Context, framework string, has func(context.Context, string, string) bool) (python.Interpreter, error) {
-		return c.Search(framework, asked, has).Find(ctx, framework)
+func finder(c *catalog.Catalog, asked string) func(context.Context, string) (python.Interpreter, error) {
+	return func(ctx context.Context, framework string) (python.Interpreter, error) {
+		return c.Search(framework, asked).Find(ctx, framework)
 	}
 }
 

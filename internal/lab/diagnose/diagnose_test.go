@@ -101,7 +101,7 @@ func TestDeep(t *testing.T) {
 	for _, deep := range []bool{false, true} {
 		dir := t.TempDir()
 		interpreter, log := filepath.Join(dir, "python"), filepath.Join(dir, "log")
-		script := "#!/bin/sh\necho \"$1\" >> " + log + "\necho '{\"version\": \"3.12.0\", \"machine\": \"x86_64\", \"path\": []}'\n"
+		script := "#!/bin/sh\necho \"$2\" >> " + log + "\necho\necho 'gpuplay-environment {\"version\": \"3.12.0\", \"machine\": \"x86_64\", \"path\": []}'\n"
 		if err := os.WriteFile(interpreter, []byte(script), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -27,7 +27,7 @@ func TestFixedCache(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			interpreter := frameworktest.Interpreter(t, framework.Transformers)
-			args, source, err := python.Worker(interpreter, framework.Transformers)
+			args, source, err := python.Worker(interpreter, python.Isolated, framework.Transformers)
 			if err != nil {
 				t.Fatal(err)
 			}

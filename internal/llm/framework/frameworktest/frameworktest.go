@@ -60,7 +60,7 @@ func Limit(t testing.TB) context.Context {
 func Interpreter(t testing.TB, name string) string {
 	t.Helper()
 	first := modules(name)[0]
-	s := python.Search{Variable: os.Getenv(python.Variable(first)), Folder: Root(), VirtualEnv: os.Getenv("VIRTUAL_ENV"), LookPath: exec.LookPath, Has: python.HasModule}
+	s := python.Search{Variable: os.Getenv(python.Variable(first)), Folder: Root(), VirtualEnv: os.Getenv("VIRTUAL_ENV"), LookPath: exec.LookPath}
 	found, err := s.Find(Limit(t), first)
 	for _, m := range modules(name) {
 		if err != nil || !python.HasModule(Limit(t), found.Path, m) {
@@ -75,7 +75,7 @@ func Real(t testing.TB, name string) *framework.Runtime {
 	t.Helper()
 	path := Interpreter(t, name)
 	return &framework.Runtime{Runtime: name, Client: func(_ context.Context, threads int) (*worker.Client, error) {
-		args, source, err := python.Worker(path, name)
+		args, source, err := python.Worker(path, python.Isolated, name)
 		return &worker.Client{Engine: name, Path: path, Args: args, Source: source, Env: os.Environ(), Hello: worker.Hello{CPU: "a CPU", Threads: threads}}, err
 	}}
 }
