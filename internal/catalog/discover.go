@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
@@ -22,7 +24,7 @@ type Contender struct {
 	Found  hardware.Inventory
 	Err    error
 	Start  time.Duration // from starting the engine to knowing its devices
-	Note   string        // how its framework was found, if a reader of its results must know
+	Notes  []string      // what a reader of its results must know of how it was found and started
 }
 
 // Discover starts engines side by side, each within the limit, asks for their devices
@@ -54,6 +56,7 @@ func (c *Catalog) start(ctx context.Context, e Entry, o Options) Contender {
 	defer cancel()
 	var found python.Interpreter
 	failed := map[string]string{} // interpreters in which the framework does not start, with why
+	var without []string          // variables that are left out of its environment
 	for {
 		client, chosen, err := c.client(step, e, o, failed)
 		if err == nil && len(failed) > 0 && !chosen.Has { // no other has it: the first error counts
@@ -63,9 +66,17 @@ func (c *Catalog) start(ctx context.Context, e Entry, o Options) Contender {
 			out.Client.Close()
 		}
 		found = chosen
-		out.Client, out.Err, out.Note = client, err, found.Note()
+		out.Client, out.Err, out.Notes = client, err, found.Notes()
 		if err == nil {
+			client.Env = slices.DeleteFunc(slices.Clone(client.Env), func(pair string) bool { return slices.Contains(without, pair) })
 			out.Found, out.Err = client.Devices(step)
+		}
+		if pair := blamed(out.Err, client); pair != "" {
+			without = append(without, pair)
+			continue
+		}
+		for _, pair := range without {
+			out.Notes = append(out.Notes, pair+" is left out: "+e.Name+" does not start with it")
 		}
 		if !found.Has || !errors.Is(out.Err, fault.Crashed) && !errors.Is(out.Err, fault.Unavailable) {
 			break
@@ -73,8 +84,8 @@ func (c *Catalog) start(ctx context.Context, e Entry, o Options) Contender {
 		failed[found.Path] = out.Err.Error()
 	}
 	switch {
-	case errors.Is(out.Err, fault.Unavailable) && out.Note != "":
-		out.Err = fault.Errorf(fault.Unavailable, "%v; %s", out.Err, out.Note).With(fault.From(out.Err).Remedies...)
+	case errors.Is(out.Err, fault.Unavailable) && len(out.Notes) > 0:
+		out.Err = fault.Errorf(fault.Unavailable, "%v; %s", out.Err, strings.Join(out.Notes, "; ")).With(fault.From(out.Err).Remedies...)
 	case errors.Is(out.Err, context.DeadlineExceeded) && ctx.Err() == nil:
 		out.Err = fault.Errorf(fault.Timeout, "did not start within %s", unit.Seconds(o.Timeout)).With(fault.Change("timeout", "{} gives it longer"))
 	case errors.Is(out.Err, fault.Crashed) && !e.BuiltIn() && len(fault.From(out.Err).Remedies) == 0:
@@ -101,6 +112,30 @@ func obtainable(list fault.Remedies, found python.Interpreter, framework string)
 		}
 	}
 	return out
+}
+
+// settings are the beginnings of the names of variables that frameworks and their
+// libraries read.
+var settings = []string{"JAX_", "XLA_", "PJRT_", "TF_", "TORCH_", "PYTORCH_", "MLX_", "OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "CUDA_", "NVIDIA_", "NPROC"}
+
+// choices are those with which a user chooses devices: they are never left out.
+var choices = []string{"CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "JAX_PLATFORMS"}
+
+// blamed returns the variable of a worker's environment, as NAME=value, that its error
+// names; empty for none. JAX writes jax_num_cpu_devices for JAX_NUM_CPU_DEVICES.
+func blamed(err error, w *worker.Client) string {
+	if w == nil || !errors.Is(err, fault.Crashed) && !errors.Is(err, fault.Unavailable) {
+		return ""
+	}
+	words := strings.FieldsFunc(strings.ToUpper(err.Error()), func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	for _, pair := range w.Env {
+		name, _, _ := strings.Cut(pair, "=")
+		ours := slices.ContainsFunc(settings, func(s string) bool { return strings.HasPrefix(name, s) })
+		if ours && !slices.Contains(choices, name) && slices.Contains(words, name) {
+			return pair
+		}
+	}
+	return ""
 }
 
 // Close ends the contenders' workers.

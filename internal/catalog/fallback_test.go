@@ -57,12 +57,13 @@ func TestFallsBack(t *testing.T) {
 	}
 	environment(".venv-torch", "import sys, os; print('Check failed: cpu has AVX', file=sys.stderr, flush=True); os.abort()")
 	environment(".venv", imports)
+	environment("strict", "import os\nif 'JAX_ENABLE_X64' in os.environ: raise ValueError('Invalid value for flag jax_enable_x64')\nif os.environ.get('CUDA_VISIBLE_DEVICES') == 'x': raise ValueError('CUDA_VISIBLE_DEVICES is not understood')\n"+imports)
 	environment("active", "raise ImportError('libtorch_cpu.so: undefined symbol')")
 	c := &Catalog{Env: Environment{Folder: folder, VirtualEnv: filepath.Join(folder, "active"), Children: os.Environ()}}
 	list := c.Discover(t.Context(), entries(t, "torch"), Options{}, nil)
 	defer Close(list)
-	if got := list[0]; got.Err != nil || len(got.Found.Devices) != 1 || !strings.Contains(got.Note, ".venv-torch was passed over: ended by signal 6 (aborted) while starting: “Check failed: cpu has AVX”") {
-		t.Errorf("found %+v, note %q, error %v", got.Found, got.Note, got.Err)
+	if got := list[0]; got.Err != nil || len(got.Found.Devices) != 1 || !strings.Contains(strings.Join(got.Notes, "; "), ".venv-torch was passed over: ended by signal 6 (aborted) while starting: “Check failed: cpu has AVX”") {
+		t.Errorf("found %+v, notes %q, error %v", got.Found, got.Notes, got.Err)
 	}
 	// Where none works, the first says why.
 	c = &Catalog{Env: Environment{VirtualEnv: filepath.Join(folder, "active"), Children: os.Environ()}}
@@ -74,7 +75,21 @@ func TestFallsBack(t *testing.T) {
 	// Nor is one that was asked for by name passed over.
 	asked := c.Discover(t.Context(), entries(t, "torch"), Options{Python: filepath.Join(folder, "active")}, nil)
 	defer Close(asked)
-	if asked[0].Err == nil || asked[0].Note != "" {
+	if asked[0].Err == nil || asked[0].Notes != nil {
 		t.Errorf("asked for: %+v", asked[0])
+	}
+	// A value that a framework does not understand costs no lane.
+	c = &Catalog{Env: Environment{VirtualEnv: filepath.Join(folder, "strict"), Children: append(os.Environ(), "JAX_ENABLE_X64=maybe", "JAX_OTHER=1")}}
+	strict := c.Discover(t.Context(), entries(t, "torch"), Options{}, nil)
+	defer Close(strict)
+	if got := strict[0]; got.Err != nil || strings.Join(got.Notes, "; ") != "JAX_ENABLE_X64=maybe is left out: torch does not start with it" {
+		t.Errorf("notes %q, error %v", got.Notes, got.Err)
+	}
+	// Except for one that chooses devices.
+	c = &Catalog{Env: Environment{VirtualEnv: filepath.Join(folder, "strict"), Children: append(os.Environ(), "CUDA_VISIBLE_DEVICES=x")}}
+	chosen := c.Discover(t.Context(), entries(t, "torch"), Options{}, nil)
+	defer Close(chosen)
+	if chosen[0].Err == nil {
+		t.Errorf("it starts without the user's choice of devices: %q", chosen[0].Notes)
 	}
 }

@@ -229,6 +229,14 @@ func TestRules(t *testing.T) {
 			f.Vulkan = &Vulkan{Drivers: []string{"lvp_icd.x86_64"}, Devices: []VulkanDevice{{Name: "llvmpipe", Version: "1.3", CPU: true}}}
 		}, "Vulkan", record.Absent, "never for a comparison"},
 		{"hidden GPUs", "h200", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": ""} }, "Variable", record.Warning, "hides"},
+		{"hidden GPUs by a word", "h200", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": "NoDevFiles"} }, "Variable", record.Warning, "hides"},
+		{"hidden GPUs by a number", "h200", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": "-1,0"} }, "Variable", record.Warning, "hides"},
+		{"hidden GPUs by one that is not there", "h200", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": "64"} }, "Variable", record.Warning, "hides"},
+		{"one of the GPUs", "h200", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": "0"} }, "Variables", record.OK, ""},
+		{"a GPU by its UUID", "h200", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": "GPU-8a"} }, "Variables", record.OK, ""},
+		{"nested threads", "container", func(f *Facts) { f.Variables = map[string]string{"OMP_NUM_THREADS": "2,1"} }, "Variables", record.OK, ""},
+		{"threads that are no number", "container", func(f *Facts) { f.Variables = map[string]string{"NPROC": "auto"} }, "Variable", record.Warning, "threads"},
+		{"bound threads", "container", func(f *Facts) { f.Variables = map[string]string{"OMP_PROC_BIND": "close"} }, "Variable", record.Warning, "binds"},
 		{"hidden GPUs where there are none", "container", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": ""} }, "Variables", record.OK, ""},
 		{"strict oneDNN", "container", func(f *Facts) { f.Variables = map[string]string{"ONEDNN_DEFAULT_FPMATH_MODE": "STRICT"} }, "Variables", record.OK, ""},
 	} {

@@ -36,8 +36,22 @@ func noVulkan(_ string, f Facts) bool {
 // fewer reports whether the value is a number of threads below the cores. Where it is
 // not known which CPUs share one, there are at least half as many cores.
 func fewer(v string, f Facts) bool {
-	n, err := strconv.Atoi(v)
+	first, _, _ := strings.Cut(v, ",") // of nested parallel regions
+	n, err := strconv.Atoi(strings.TrimSpace(first))
 	return err != nil || n < cmp.Or(f.Cores, (f.CPUs+1)/2)
+}
+
+// hidesAll reports whether a list of GPUs, by number or UUID, names none that there is: it
+// ends at the first entry that names none, such as -1 or NoDevFiles (CUDA Programming
+// Guide, "CUDA Environment Variables").
+func hidesAll(v string, f Facts) bool {
+	first, _, _ := strings.Cut(v, ",")
+	first = strings.TrimSpace(first)
+	if n, err := strconv.Atoi(first); err == nil {
+		known := f.NVIDIA != nil && len(f.NVIDIA.GPUs) > 0
+		return n < 0 || known && n >= len(f.NVIDIA.GPUs)
+	}
+	return !strings.HasPrefix(first, "GPU-") && !strings.HasPrefix(first, "MIG-")
 }
 
 var table = []variable{
@@ -54,7 +68,20 @@ var table = []variable{
 	{"VECLIB_MAXIMUM_THREADS", fewer, "Accelerate gets fewer threads than there are cores"},
 	{"OPENBLAS_CORETYPE", always, "OpenBLAS uses that CPU's kernels, not the ones made for this CPU"},
 	{"MKL_DEBUG_CPU_TYPE", always, "MKL uses another CPU's kernels"},
-	{"CUDA_VISIBLE_DEVICES", func(v string, f Facts) bool { return f.hasNVIDIA() && (v == "" || strings.HasPrefix(v, "-")) }, "it hides every NVIDIA GPU"},
+	{"BLIS_NUM_THREADS", fewer, "BLIS gets fewer threads than there are cores"},
+	{"TF_NUM_INTRAOP_THREADS", fewer, "TensorFlow gets fewer threads than there are cores"},
+	{"PJRT_NPROC", fewer, "JAX gets fewer threads than there are cores"},
+	{"NPROC", fewer, "JAX gets fewer threads than there are cores"},
+	{"GOMAXPROCS", fewer, "engines get fewer threads than there are cores"},
+	{"OMP_PROC_BIND", isNot("false"), "OpenMP binds the threads that compute to CPUs"},
+	{"GOMP_CPU_AFFINITY", always, "OpenMP binds the threads that compute to CPUs"},
+	{"KMP_AFFINITY", isNot("none", "disabled"), "OpenMP binds the threads that compute to CPUs"},
+	{"CUDA_VISIBLE_DEVICES", func(v string, f Facts) bool { return f.hasNVIDIA() && hidesAll(v, f) }, "it hides every NVIDIA GPU"},
+	{"HIP_VISIBLE_DEVICES", always, "it may hide AMD's GPUs from ROCm"},
+	{"ROCR_VISIBLE_DEVICES", always, "it may hide AMD's GPUs from ROCm"},
+	{"JAX_PLATFORMS", always, "JAX uses no other devices"},
+	{"JAX_DISABLE_JIT", isNot("0", "false", "no", "off"), "JAX compiles nothing; measurements compile all the same"},
+	{"LD_PRELOAD", always, "a library is loaded into every engine"},
 	{"XLA_FLAGS", always, "changes how JAX and TensorFlow compile"},
 	{"VK_DRIVER_FILES", noVulkan, "only the Vulkan drivers that it names are loaded, and they have no device"},
 	{"VK_ICD_FILENAMES", noVulkan, "only the Vulkan drivers that it names are loaded, and they have no device"},

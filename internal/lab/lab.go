@@ -193,11 +193,7 @@ func Note(s event.Sink, text string) { s.Emit("", event.Note{Text: text}) }
 func Lanes(c catalog.Contender, devices ...hardware.Device) []bench.Lane {
 	var lanes []bench.Lane
 	for _, d := range devices {
-		l := bench.Lane{Engine: c.Client, Device: d, Start: c.Start}
-		if c.Note != "" {
-			l.Notes = []string{c.Note}
-		}
-		lanes = append(lanes, l)
+		lanes = append(lanes, bench.Lane{Engine: c.Client, Device: d, Start: c.Start, Notes: slices.Clip(c.Notes)})
 	}
 	return lanes
 }

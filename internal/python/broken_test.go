@@ -132,7 +132,7 @@ func TestBrokenEnvironments(t *testing.T) {
 			}
 			nowhere := func(string) (string, error) { return "", exec.ErrNotFound }
 			alone, err := Search{Folder: folder, LookPath: nowhere}.Find(limit(t), tt.framework)
-			said := alone.Broken + alone.Note()
+			said := alone.Broken + strings.Join(alone.Notes(), "; ")
 			switch {
 			case err != nil:
 				said = err.Error()
@@ -254,7 +254,7 @@ func TestNotIsolated(t *testing.T) {
 	}
 	put(t, folder, map[string]string{"torch.py": "__version__ = '1.0.2'"})
 	found, err := search.Find(limit(t), "torch")
-	if err != nil || found.Mode != Inherited || !strings.Contains(found.Note(), "taken from PYTHONPATH") {
+	if err != nil || found.Mode != Inherited || !strings.Contains(strings.Join(found.Notes(), "; "), "taken from PYTHONPATH") {
 		t.Errorf("PYTHONPATH: %+v, %v", found, err)
 	}
 	says(t, found, "PyTorch 1.0.2 is too old")
@@ -264,7 +264,7 @@ func TestNotIsolated(t *testing.T) {
 	}
 	put(t, strings.TrimSpace(string(site)), map[string]string{"torch.py": "__version__ = '1.0.3'"})
 	found, err = search.Find(limit(t), "torch")
-	if err != nil || found.Mode != UserSite || !strings.Contains(found.Note(), "taken from the user site") {
+	if err != nil || found.Mode != UserSite || !strings.Contains(strings.Join(found.Notes(), "; "), "taken from the user site") {
 		t.Errorf("the user site: %+v, %v", found, err)
 	}
 	says(t, found, "PyTorch 1.0.3 is too old")

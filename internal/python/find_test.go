@@ -77,7 +77,7 @@ func TestFind(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || got.Path != tt.path || got.Why != tt.why || got.Has != (len(tt.has) > 0) || got.Note() != "" {
+			if err != nil || got.Path != tt.path || got.Why != tt.why || got.Has != (len(tt.has) > 0) || got.Notes() != nil {
 				t.Errorf("found %+v, %v, want %s by %s", got, err, tt.path, tt.why)
 			}
 		})

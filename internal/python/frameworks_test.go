@@ -190,6 +190,15 @@ func TestDecisions(t *testing.T) {
 		{"torch", `thread_notes(8, 16, {})`, ``}, // two threads a core
 		{"torch", `thread_notes(1, 2, {"OMP_NUM_THREADS": "1"})`, `computes with 1 thread of 2 cores: OMP_NUM_THREADS=1`},
 		{"torch", `thread_notes(4, 16, {})`, `computes with 4 threads of 16 cores`},
+		{"torch", `thread_notes(2, 1, {})`, `computes with 2 threads of 1 core`},
+		{"torch", `binding_notes(1, 2, {"OMP_PROC_BIND": "close"})`, `threads are bound to CPUs: OMP_PROC_BIND=close`},
+		{"torch", `binding_notes(2, 2, {"OMP_PROC_BIND": "false"})`, ``},
+		{"torch", `str(number_of(("PJRT_NPROC", "NPROC"), {"PJRT_NPROC": "auto", "NPROC": "3"}))`, `3`},
+		{"torch", `str(number_of(("PJRT_NPROC", "NPROC"), {"PJRT_NPROC": "0", "NPROC": "-1"}))`, `None`},
+		{"torch", `may_be_hidden("none is seen", [], {"CUDA_VISIBLE_DEVICES": "NoDevFiles"})[0]`, `none is seen; CUDA_VISIBLE_DEVICES=NoDevFiles is set, which may hide it`},
+		{"torch", `may_be_hidden("none is seen", [], {"CUDA_VISIBLE_DEVICES": ""})[0]`, `none is seen; CUDA_VISIBLE_DEVICES="" is set, which may hide it`},
+		{"torch", `may_be_hidden("none is seen", [advice("look")], {"HIP_VISIBLE_DEVICES": "7"})[1][0]["text"]`, `unset HIP_VISIBLE_DEVICES`},
+		{"torch", `may_be_hidden("none is seen", [advice("look")], {})[1][0]["text"]`, `look`},
 		{"torch", `thread_notes(64, 2, {})`, `computes with 64 threads of 2 cores`},
 
 		{"torch", `switch_notes(FP32_ON_CPU, {})`, ``},

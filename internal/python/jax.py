@@ -26,7 +26,8 @@ def why_no(api, chosen, plugins, error):
         return f"JAX_PLATFORMS={chosen} is set", [advice("unset JAX_PLATFORMS")]
     if plugins:
         named = ", ".join(f"{name} {version}" for name, version in plugins.items())
-        return f"{named} is installed and finds no device: {error}", [pip_install("--upgrade", "jax", *plugins, text="the plugin's version must be jaxlib's")]
+        upgrade = pip_install("--upgrade", "jax", *plugins, text="the plugin's version must be jaxlib's")
+        return may_be_hidden(f"{named} is installed and finds no device: {error}", [upgrade], os.environ)
     if api == "metal":
         return "JAX has no Metal plugin", [pip_install("jax-metal", text="experimental, for old versions of JAX")]
     return "JAX is installed without its CUDA plugin", [build_for_gpu()]
@@ -39,6 +40,7 @@ def inventory(cpu, threads):
         os.environ["PJRT_NPROC"] = os.environ["NPROC"] = str(threads)  # XLA's pool has no other setting
     jax = load("jax", "JAX", [requirement(installed(*PLATFORMS["cuda"][1])[0])])
     jax.config.update("jax_enable_x64", True)  # before the first array
+    jax.config.update("jax_disable_jit", False)
     if hasattr(jax.config, "jax_cpu_enable_async_dispatch"):
         jax.config.update("jax_cpu_enable_async_dispatch", False)  # or 32 results wait in memory
     versions = {"python": sys.version.split()[0], "jax": jax.__version__}
@@ -52,7 +54,7 @@ def inventory(cpu, threads):
         plugins = plugins_of(packages)
         try:
             there = jax.local_devices(backend=platform)
-        except RuntimeError as e:
+        except (RuntimeError, AssertionError) as e:  # the latter when no platform of JAX_PLATFORMS is there
             usual = "metal" if sys.platform == "darwin" else "cuda"
             if plugins or api in ("cpu", usual):
                 reason, remedies = why_no(api, os.environ.get("JAX_PLATFORMS"), plugins, first_line(e))
@@ -82,7 +84,7 @@ class Task:
         dtype = element_type(gemm, f"JAX on {api}", kinds, tf32=api == "cuda")
         # Said in the product itself: past this no default and no variable counts.
         precision = jax.lax.DotAlgorithmPreset.TF32_TF32_F32 if gemm["acc"] == "tf32" else jax.lax.Precision.HIGHEST
-        self.notes = []
+        self.notes = switch_notes({"JAX_DISABLE_JIT": (("0", "FALSE", "NO", "OFF"), "not used here, the product is compiled")}, os.environ)
         if dtype == numpy.float32:
             self.notes += switch_notes({"cpu": FP32_ON_CPU, "cuda": FP32_ON_CUDA}.get(api, {}), os.environ)
             default = jax.config.jax_default_matmul_precision
@@ -115,7 +117,7 @@ class Task:
     def facts(self):
         facts = {"notes": self.notes}
         if self.api == "cpu":
-            facts["threads"] = int(os.environ.get("PJRT_NPROC") or os.environ.get("NPROC") or usable_cpus())
+            facts["threads"] = number_of(("PJRT_NPROC", "NPROC"), os.environ) or CPUS
         return facts
 
     def ready(self, which):

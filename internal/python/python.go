@@ -52,17 +52,16 @@ type Candidate struct {
 
 func (c Candidate) String() string { return c.Why + ": " + c.Reason }
 
-// Note says what a reader of a result must know about how the framework was found; empty
-// for nothing.
-func (i Interpreter) Note() string {
-	var parts []string
+// Notes say what a reader of a result must know about how the framework was found.
+func (i Interpreter) Notes() []string {
+	var notes []string
 	if i.Mode != Isolated {
-		parts = append(parts, fmt.Sprintf("taken from %s, not from what is installed in %s", i.Mode, i.Path))
+		notes = append(notes, fmt.Sprintf("taken from %s, not from what is installed in %s", i.Mode, i.Path))
 	}
 	for _, p := range i.Passed {
-		parts = append(parts, fmt.Sprintf("%s was passed over: %s", p.Why, p.Reason))
+		notes = append(notes, fmt.Sprintf("%s was passed over: %s", p.Why, p.Reason))
 	}
-	return strings.Join(parts, "; ")
+	return notes
 }
 
 // Find returns the interpreter to use for the framework, which is also the name of its

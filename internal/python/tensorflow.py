@@ -25,10 +25,10 @@ def metal_problem(version, metal):
 def gpu_problem(version, build):
     """The same elsewhere, from TensorFlow's build information."""
     if build.get("is_rocm_build"):
-        return f"TensorFlow {version} is built for ROCm and sees no GPU that it can use", [command("rocminfo", text="{} shows whether AMD's driver sees one")]
+        return may_be_hidden(f"TensorFlow {version} is built for ROCm and sees no GPU that it can use", [command("rocminfo", text="{} shows whether AMD's driver sees one")], os.environ)
     if build.get("is_cuda_build"):
-        return f"TensorFlow {version} is built for GPUs and sees none that it can use", [
-            command("nvidia-smi", text="{} shows whether the driver sees one"), pip_install("tensorflow[and-cuda]", text="{} brings the CUDA libraries")]
+        return may_be_hidden(f"TensorFlow {version} is built for GPUs and sees none that it can use", [
+            command("nvidia-smi", text="{} shows whether the driver sees one"), pip_install("tensorflow[and-cuda]", text="{} brings the CUDA libraries")], os.environ)
     return f"TensorFlow {version} is a CPU-only build", [build_for_gpu()]
 
 
@@ -110,8 +110,8 @@ class Task:
     def facts(self):
         facts = {"notes": self.notes}
         if self.api == "cpu":
-            default = os.environ.get("TF_NUM_INTRAOP_THREADS") or usable_cpus()
-            facts["threads"] = tf.config.threading.get_intra_op_parallelism_threads() or int(default)
+            default = number_of(("TF_NUM_INTRAOP_THREADS",), os.environ) or CPUS
+            facts["threads"] = tf.config.threading.get_intra_op_parallelism_threads() or default
         return facts
 
     def wait(self, matrix):

@@ -72,7 +72,8 @@ def no_gpu(version, cuda):
         maker, tool = "CUDA", command("nvidia-smi", text="{} shows whether the driver sees one")
     else:
         maker, tool = "ROCm", command("rocminfo", text="{} shows whether AMD's driver sees one")
-    return {"api": "cuda", "kind": "gpu", "reason": f"PyTorch {version} is built for {maker} and sees no GPU that it can use", "remedies": [tool]}
+    reason, remedies = may_be_hidden(f"PyTorch {version} is built for {maker} and sees no GPU that it can use", [tool], os.environ)
+    return {"api": "cuda", "kind": "gpu", "reason": reason, "remedies": remedies}
 
 
 def known_card(p):

@@ -35,6 +35,7 @@ import shutil
 import sys
 import threading
 import time
+import traceback
 
 PROTOCOL = 2
 
@@ -152,6 +153,18 @@ def switch_notes(known, environment):
             if environment.get(name) and environment[name].upper() not in harmless]
 
 
+# What hides GPUs from programs, of CUDA and of ROCm.
+HIDING = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+
+
+def may_be_hidden(reason, remedies, environment):
+    """Why a framework that is built for GPUs has none, and remedies: a variable that may
+    hide them comes first."""
+    hiding = [name for name in HIDING if name in environment]
+    named = [f'{name}={environment[name] or chr(34) * 2}' for name in hiding]
+    return "; ".join([reason, *(f"{pair} is set, which may hide it" for pair in named)]), [advice(f"unset {name}") for name in hiding] + remedies
+
+
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "PJRT_NPROC", "NPROC")
 
 
@@ -161,13 +174,35 @@ def thread_notes(threads, cpus, environment):
     settings = [f"{name}={environment[name]}" for name in THREAD_VARIABLES if environment.get(name)]
     if threads == cpus or (threads < cpus <= 2 * threads and not settings):
         return []
-    note = f"computes with {threads} thread{'s' if threads > 1 else ''} of {cpus} cores"
+    note = f"computes with {threads} thread{'s' if threads > 1 else ''} of {cpus} core{'s' if cpus > 1 else ''}"
     return [note + f": {', '.join(settings)}" if settings else note]
 
 
 def usable_cpus():
     """The CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+# Asked before a framework is imported: some OpenMP libraries bind the thread that
+# imports them to a CPU.
+CPUS = usable_cpus()
+
+BINDING_VARIABLES = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
+
+
+def binding_notes(bound, cpus, environment):
+    """A note when variables bind the thread that computes to fewer CPUs than there are."""
+    settings = [f"{name}={environment[name]}" for name in BINDING_VARIABLES if environment.get(name)]
+    return [f"threads are bound to CPUs: {', '.join(settings)}"] if settings and bound < cpus else []
+
+
+def number_of(names, environment):
+    """The first of the variables that is a number above 0, as its libraries read it; None
+    if there is none."""
+    for name in names:
+        if re.fullmatch(r"[0-9]+", environment.get(name, "").strip()) and int(environment[name]):
+            return int(environment[name])
+    return None
 
 
 def main_memory():
@@ -484,7 +519,9 @@ class Worker(Requests):
         self.tasks[task] = prepared, n
         facts = prepared.facts()
         if "threads" in facts and not self.threads:
-            facts["notes"] += thread_notes(facts["threads"], usable_cpus(), os.environ)
+            facts["notes"] += thread_notes(facts["threads"], CPUS, os.environ)
+        if "threads" in facts:
+            facts["notes"] += binding_notes(usable_cpus(), CPUS, os.environ)
         return facts
 
     def run(self, n, set, task=0):
@@ -530,7 +567,12 @@ def is_out_of_memory(e):
 
 def first_line(e):
     text = str(e).strip()
-    return text.splitlines()[0] if text else "no message"
+    if text:
+        return text.splitlines()[0]
+    for frame in reversed(traceback.extract_tb(e.__traceback__)):
+        if frame.line:  # an assertion without words says what it asserts
+            return f"no message, at “{frame.line}” in {frame.name}"
+    return "no message"
 
 
 current = 0  # the request that is being answered

@@ -3,19 +3,22 @@ package worker
 import (
 	"bytes"
 	"io"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
 
 // A journal keeps of a worker's log what says how it ended: the latest lines, and the
-// line with which a Go program's crash begins, however long the stacks behind it are.
+// line that says why a program crashed, however long the stacks behind it are.
 type journal struct {
 	trace io.Writer // gets a copy of everything; nil: nobody does
 
 	mu    sync.Mutex
 	text  []byte // the latest of the log, journalSize at least
 	line  []byte // the beginning of the line that is being written
-	crash string // the first line since the latest request that begins as crashes do
+	crash string // the line since the latest request that says most about a crash
+	rank  int    // how much it says
 }
 
 const (
@@ -48,25 +51,46 @@ func (j *journal) Write(p []byte) (int, error) {
 func (j *journal) note() {
 	line := strings.TrimSpace(string(j.line))
 	j.line = j.line[:0]
-	if j.crash == "" && crashes(line) {
-		j.crash = line
+	if rank := crashes(line); rank > j.rank {
+		j.crash, j.rank = line, rank
 	}
 }
 
-// crashes reports whether a line is the first of a Go program's crash.
-func crashes(line string) bool {
-	return strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") || strings.HasPrefix(line, "SIG")
+// reasons are what lines have in which programs say why they end, of several libraries
+// and systems. Stacks follow them.
+var reasons = []*regexp.Regexp{
+	regexp.MustCompile(`^(panic|fatal error): |^SIG`),                                       // Go
+	regexp.MustCompile(`\bCheck failed: |\bCHECK failed: `),                                 // TensorFlow, XLA
+	regexp.MustCompile(`[Aa]ssertion .*failed|failed assertion|ASSERT(_\w+)?\(.*\) failed`), // assert(3), Metal, GGML
+	regexp.MustCompile(`^what\(\):`),                                                        // C++, of an exception that nobody caught
+	regexp.MustCompile(`^LLVM ERROR: |^Intel (oneMKL|MKL) FATAL ERROR|^OMP: Error #`),
+	regexp.MustCompile(`symbol lookup error: |error while loading shared libraries: |Library not loaded: `), // loaders
+}
+
+// hints are those in which they say less.
+var hints = regexp.MustCompile(`^terminate called |^libc\+\+abi: terminating|^Fatal Python error: |^\*\*\* stack smashing detected|^(free|malloc|corrupted|double free)[^:]*\(\): `)
+
+// crashes returns how much a line says about why a program crashed: 2 for a reason, 1
+// for no more than that it did, 0 for nothing.
+func crashes(line string) int {
+	switch {
+	case slices.ContainsFunc(reasons, func(r *regexp.Regexp) bool { return r.MatchString(line) }):
+		return 2
+	case hints.MatchString(line):
+		return 1
+	}
+	return 0
 }
 
 // turn begins a new request: what was logged before it is not how it ends.
 func (j *journal) turn() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.crash = ""
+	j.crash, j.rank = "", 0
 }
 
-// words returns the line of the log that says most about an end: a Go program begins
-// with it, before its stacks, others end with it.
+// words returns the line of the log that says most about an end: that of a crash, whose
+// stacks may follow it, or else the last.
 func (j *journal) words() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
