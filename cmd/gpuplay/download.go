@@ -56,11 +56,17 @@ func (a *app) consent(ctx context.Context, c *hub.Client, p *hub.Plan, yes bool)
 	if yes || p.Missing < unasked {
 		return nil
 	}
+	return a.ask(ctx, fmt.Sprintf("%s is %s", p.ID, what))
+}
+
+// ask asks the person at the terminal whether to download something large. No answer, and
+// no terminal, is a no.
+func (a *app) ask(ctx context.Context, what string) error {
 	_, in := terminal(a.stdin)
 	if _, out := terminal(a.stderr); !in || !out {
-		return fault.Errorf(fault.Unavailable, "%s is %s: nothing of that size is downloaded unasked", p.ID, what).With(fault.Change("yes", "{} downloads it"))
+		return fault.Errorf(fault.Unavailable, "%s: nothing of that size is downloaded unasked", what).With(fault.Change("yes", "{} downloads it"))
 	}
-	say(a.stderr, "Download it? [y/N] ")
+	say(a.stderr, "%s. Download it? [y/N] ", what)
 	answer := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(a.stdin).ReadString('\n') // the end of the input is a no

