@@ -11,6 +11,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/measure"
+	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -234,15 +235,22 @@ func tokenBounds(t *record.Tokens, r *llm.Result) []string {
 }
 
 // tokenNext suggests the curve over layers where a GPU was measured and the curve was
-// not.
+// not, by a runtime that splits layers between devices.
 func tokenNext(r *record.Run) *fault.Remedy {
 	t := r.Tokens
 	if t == nil || t.Layers || !slices.ContainsFunc(t.Results, func(x *llm.Result) bool { return x.Facts.Device.Kind == hardware.GPU && x.Verified() }) {
 		return nil
 	}
-	command := []string{"gpuplay", "llm"}
-	if t.Model.Ref != "" {
-		command = append(command, t.Model.Ref)
+	const text = "how speed and memory grow with the layers on the GPU"
+	switch t.Results[0].Runtime {
+	case model.LlamaCpp:
+		command := []string{"gpuplay", "llm"}
+		if t.Model.Ref != "" {
+			command = append(command, t.Model.Ref)
+		}
+		return &fault.Remedy{Command: command, Param: "sweep", Text: text}
+	case model.Ollama: // the model's name alone would have llama.cpp run it
+		return &fault.Remedy{Param: "sweep", Text: "with the same command: " + text}
 	}
-	return &fault.Remedy{Command: command, Param: "sweep", Text: "how speed and memory grow with the layers on the GPU"}
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/measure"
+	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
 )
@@ -206,6 +207,21 @@ func TestTokenNext(t *testing.T) {
 	if next == nil || next.Words(recordtest.Flags{}) != "how speed and memory grow with the layers on the GPU: gpuplay llm m.gguf --sweep" {
 		t.Fatalf("%+v", next)
 	}
+	for runtime, want := range map[string]string{
+		model.Ollama: "with the same command: how speed and memory grow with the layers on the GPU: --sweep", model.Torch: "", model.MLX: "",
+	} {
+		for _, x := range gpu.Tokens.Results {
+			x.Runtime = runtime
+		}
+		got := ""
+		if next := Next(gpu); next != nil {
+			got = next.Words(recordtest.Flags{})
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", runtime, got, want)
+		}
+	}
+	gpu = recordtest.Tokens()["tokens.gpu"]
 	gpu.Interrupted = true
 	for name, r := range map[string]*record.Run{
 		"interrupted": gpu, "layers": recordtest.Tokens()["tokens.layers"], "no GPU": recordtest.Tokens()["tokens.cpu"], "a wrong GPU": recordtest.Tokens()["tokens.troubled"], "nothing": {Kind: record.LLM},
