@@ -38,7 +38,7 @@ type Options struct {
 	Threads int           // CPU threads; 0: the runtime's own choice
 	Context int           // tokens that prompt and answer may take together; 0: what is needed, at least 1024
 
-	Device   string // the GPU, as llama.cpp calls it; "": its first
+	Device   string // the GPU, as llama.cpp calls it, or for MLX and PyTorch as hardware.Pick takes it; "": its first
 	LlamaCPP string // a folder with llama-server; "": the first that is found
 	Bench    Bench  // llama-bench's figures beside ours
 	Python   string // interpreter, or environment, for MLX and PyTorch; "": the first that is found
@@ -66,6 +66,8 @@ func (o Options) Check() error {
 		return fault.Errorf(fault.Invalid, "a sweep chooses the layers itself").With(fault.Change("ngl", "leave {} out"))
 	case slices.ContainsFunc(o.Layers, func(n int) bool { return n < 0 }):
 		return fault.Errorf(fault.Invalid, "layers on the GPU are 0 or more").With(fault.Set("ngl", "0,99", "for example"))
+	case o.Runtime != "":
+		return o.heeded(o.Runtime)
 	}
 	return nil
 }

@@ -3,6 +3,9 @@ package tokens
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -10,12 +13,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/lab"
 	"github.com/gpuplay/gpuplay/internal/lab/labtest"
 	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/llm/framework"
 	"github.com/gpuplay/gpuplay/internal/llm/llamacpp"
 	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/model"
@@ -305,6 +310,11 @@ func TestCheck(t *testing.T) {
 		"a sweep chooses the layers itself": func(o *Options) {
 			o.Sweep, o.Layers = true, []int{0}
 		},
+		"ollama chooses the GPU itself":           func(o *Options) { o.Runtime, o.Device = model.Ollama, "cuda:1" },
+		"torch computes all layers on one device": func(o *Options) { o.Runtime, o.Sweep = model.Torch, true },
+		"mlx does not use llama.cpp":              func(o *Options) { o.Runtime, o.LlamaCPP = model.MLX, "folder" },
+		"mlx has no llama-bench":                  func(o *Options) { o.Runtime, o.Bench = model.MLX, Always },
+		"llama.cpp does not use Python":           func(o *Options) { o.Runtime, o.Python = model.LlamaCpp, "python3" },
 	} {
 		o := options
 		change(&o)
@@ -315,6 +325,39 @@ func TestCheck(t *testing.T) {
 		if _, err := Run(t.Context(), deps, o, event.NewStream("r1", nil)); err == nil || err.Error() != says {
 			t.Errorf("Run: error %v, want %s", err, says)
 		}
+	}
+}
+
+// The GPU that was named reaches the framework, whether the runtime was named too or
+// follows from the model; what a model's runtime ignores is refused.
+func TestRuntimeFor(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("shell scripts are no programs on Windows")
+	}
+	folder := t.TempDir()
+	python := filepath.Join(folder, ".venv-torch", "bin", "python") // has every module
+	if err := errors.Join(os.MkdirAll(filepath.Dir(python), 0o755), os.WriteFile(python, []byte("#!/bin/sh\n"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	d := lab.Deps{Catalog: &catalog.Catalog{Env: catalog.Environment{Folder: folder}}}
+	m := model.Model{Format: model.Safetensors, Runtimes: []string{model.Torch}}
+	for _, name := range []string{model.Torch, ""} {
+		o := Options{Runtime: name, Device: "cuda:1"}
+		rt, err := runtimeFor(t.Context(), d, o, m, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, ok := rt.Runtime.(*framework.Runtime); !ok || f.GPU != "cuda:1" {
+			t.Errorf("runtime %q: %+v", name, rt.Runtime)
+		}
+		o.Sweep = true
+		if _, err := runtimeFor(t.Context(), d, o, m, nil, nil); !errors.Is(err, fault.Invalid) {
+			t.Errorf("runtime %q: a sweep where layers are not split: %v", name, err)
+		}
+	}
+	_, err := runtimeFor(t.Context(), d, Options{Python: python}, model.Model{Format: model.GGUF}, nil, nil)
+	if !errors.Is(err, fault.Invalid) {
+		t.Errorf("a Python for llama.cpp: %v", err)
 	}
 }
 

@@ -8,11 +8,13 @@
 package framework
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/worker"
@@ -31,6 +33,9 @@ type Runtime struct {
 	// Client makes the parent's end of a worker that computes with a number of CPU
 	// threads, 0 for the framework's own choice.
 	Client func(ctx context.Context, threads int) (*worker.Client, error)
+	// GPU is where Load puts a model with layers on the GPU, as hardware.Pick takes it;
+	// empty: the first GPU.
+	GPU string
 }
 
 var _ llm.Runtime = (*Runtime)(nil)
@@ -44,13 +49,13 @@ func (r *Runtime) Name() string {
 }
 
 // Load loads the model in a folder onto the CPU when l has no layers, else onto the
-// first GPU; one that is not there is an error that says why.
+// GPU; one that is not there is an error that says why.
 func (r *Runtime) Load(ctx context.Context, model string, l llm.Settings) (llm.Session, error) {
-	device := hardware.CPU
+	o := Options{Device: string(hardware.CPU), Threads: l.Threads}
 	if l.Layers > 0 {
-		device = hardware.GPU
+		o.Device, o.onGPU = cmp.Or(r.GPU, string(hardware.GPU)), true
 	}
-	m, err := r.Open(ctx, model, Options{Device: string(device), Threads: l.Threads})
+	m, err := r.Open(ctx, model, o)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +71,8 @@ type Options struct {
 	Threads int    // CPU threads; 0: the framework's own choice
 	Adapter string // the folder of an adapter to load with it, "" for none
 	Bits    int    // bits to cut the weights to; 0: leave them as they are
+
+	onGPU bool // a Device that is no GPU is an error
 }
 
 // Open starts a worker and loads the model in a folder.
@@ -80,7 +87,11 @@ func (r *Runtime) Open(ctx context.Context, folder string, o Options) (*Model, e
 		return nil, err
 	}
 	m := &Model{link: link}
-	if m.device, err = hardware.Pick(link.Inventory(), r.Name(), o.Device); err == nil {
+	m.device, err = hardware.Pick(link.Inventory(), r.Name(), o.Device)
+	if err == nil && o.onGPU && m.device.Kind == hardware.CPU {
+		err = fault.Errorf(fault.Invalid, "device %s is no GPU", o.Device).With(fault.Set("ngl", 0, "the CPU alone"))
+	}
+	if err == nil {
 		m.about, _, err = worker.Do(ctx, link, worker.Load, worker.LoadArgs{Device: m.device.ID, Model: folder, Adapter: o.Adapter, Bits: o.Bits}, nil, 0)
 	}
 	if err != nil {

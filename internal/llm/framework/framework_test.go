@@ -171,6 +171,31 @@ func TestNoGPU(t *testing.T) {
 	})
 }
 
+// The GPU of a lane is the one that was named, never another one nor the CPU.
+func TestNamedGPU(t *testing.T) {
+	each(t, func(t *testing.T, r *framework.Runtime, folder string) {
+		for device, want := range map[string]struct {
+			code fault.Code
+			says string
+		}{
+			"cuda:77": {fault.Unavailable, "cuda:77"},
+			"cpu":     {fault.Invalid, "device cpu is no GPU"},
+		} {
+			named := *r
+			named.GPU = device
+			_, err := named.Load(frameworktest.Limit(t), folder, llm.Settings{Layers: llm.AllLayers})
+			if !errors.Is(err, want.code) || !strings.Contains(err.Error(), want.says) || len(fault.From(err).Remedies) == 0 {
+				t.Errorf("%s: error %v, want %s: %s", device, err, want.code, want.says)
+			}
+			s, err := named.Load(frameworktest.Limit(t), folder, llm.Settings{}) // the CPU's lane stays
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
+		}
+	})
+}
+
 // rows writes a file of rows that are quickly learned.
 func rows(t *testing.T) string {
 	t.Helper()
