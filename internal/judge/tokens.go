@@ -47,9 +47,9 @@ func TokenRate(r *llm.Result, m llm.Metric) float64 {
 }
 
 // TokenLimits returns what the device of a lane can do at most, nil where that is not
-// known: only a CPU's limits are measured.
+// known: only those of this machine's CPU are measured.
 func TokenLimits(t *record.Tokens, r *llm.Result) *llm.Limits {
-	if r.Facts.Device.Kind != hardware.CPU || r.Has(measure.NotOnGPU) {
+	if r.Facts.Device.Kind != hardware.CPU || r.Facts.Host != "" || r.Has(measure.NotOnGPU) {
 		return nil
 	}
 	return t.Limits
@@ -75,6 +75,8 @@ func TokenLane(r *llm.Result) string {
 func TokenPlace(run *record.Run, r *llm.Result) string {
 	d := r.Facts.Device
 	switch {
+	case r.Facts.Host != "":
+		return d.Name
 	case d.Name == "" && r.OnGPU():
 		return "GPU"
 	case d.Name == "" || d.Kind == hardware.CPU:

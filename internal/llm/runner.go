@@ -126,7 +126,7 @@ func (r *Runner) load(ctx context.Context, m model.Model, e *entry) {
 		return
 	}
 	e.result.Facts = e.session.Facts()
-	if d := &e.result.Facts.Device; d.Kind == hardware.GPU && d.Card == nil {
+	if d := &e.result.Facts.Device; d.Kind == hardware.GPU && d.Card == nil && e.result.Facts.Host == "" {
 		r.Cards = hardware.Cards(r.Cards, *d)
 		d.Card = hardware.CardOf(*d, r.Cards)
 	}

@@ -24,6 +24,7 @@ type chosen struct {
 	llm.Runtime
 	mayHaveGPU bool            // false: it has none for sure
 	gpu        hardware.Device // as far as it is known
+	host       string          // the address of another machine that computes; "": this one does
 	bench      bencher         // its own benchmark; nil if it has none
 }
 
@@ -45,7 +46,8 @@ func runtimeFor(ctx context.Context, d lab.Deps, o Options, m model.Model, r *re
 	}
 	switch name {
 	case model.Ollama:
-		return chosen{Runtime: ollamaOf(d), mayHaveGPU: true}, nil // it says where a model went
+		rt := ollamaOf(d)
+		return chosen{Runtime: rt, mayHaveGPU: true, host: rt.Remote(ctx)}, nil // it says where a model went
 	case model.LlamaCpp:
 		return llamaCPP(ctx, d, o, m, r, s)
 	}

@@ -95,13 +95,15 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 }
 
 // find returns the model that is measured. Ollama runs what it has itself, by its name;
-// its files, where they can be read, say more of a model than Ollama does.
+// its files, where they are on this machine and can be read, say more of a model than
+// Ollama does.
 func (o Options) find(ctx context.Context, d lab.Deps) (model.Model, error) {
 	if o.Runtime != model.Ollama {
 		return o.Model, nil
 	}
-	m, err := ollamaOf(d).Find(ctx, o.Name)
-	if err != nil {
+	rt := ollamaOf(d)
+	m, err := rt.Find(ctx, o.Name)
+	if err != nil || rt.Remote(ctx) != "" {
 		return m, err
 	}
 	found, _ := model.Find(ctx, d.Models.Places)
@@ -140,7 +142,10 @@ func measureLanes(ctx context.Context, d lab.Deps, o Options, m model.Model, rt 
 	}
 	for _, l := range lanes {
 		lane := event.Lane{Name: l.Name, Engine: rt.Name(), Device: r.Machine.CPU}
-		if l.Settings.Layers > 0 {
+		switch {
+		case rt.host != "":
+			lane.Device = rt.host
+		case l.Settings.Layers > 0:
 			lane.Device, lane.Card = rt.gpu.Name, rt.gpu.Card
 		}
 		s.Emit(l.ID, lane)

@@ -30,9 +30,10 @@ import (
 // fakeRuntime answers at once with made-up times; the tests of llamacpp, ollama and
 // framework run the real ones.
 type fakeRuntime struct {
-	gpu error         // of loading a layer onto the GPU
-	per time.Duration // a token takes
-	ask func()        // if not nil, is called before an answer
+	gpu  error         // of loading a layer onto the GPU
+	host string        // another machine that computes
+	per  time.Duration // a token takes
+	ask  func()        // if not nil, is called before an answer
 }
 
 type fakeSession struct {
@@ -55,7 +56,7 @@ func (s fakeSession) Facts() llm.Facts {
 	if s.settings.Layers > 0 {
 		d = hardware.Device{ID: "cuda:GPU-a", Name: "A GPU", Kind: hardware.GPU, API: "cuda", UUID: "GPU-a"}
 	}
-	return llm.Facts{Device: d, Runtime: "fake 1", Load: time.Second, Context: s.settings.Context}
+	return llm.Facts{Host: s.host, Device: d, Runtime: "fake 1", Load: time.Second, Context: s.settings.Context}
 }
 
 func (s fakeSession) Generate(ctx context.Context, r llm.Request, each func(llm.Piece)) (llm.Generation, error) {
@@ -416,6 +417,27 @@ func TestCard(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%s: card %d, want %d", name, got, tt.want)
 		}
+	}
+}
+
+// What another machine computes is not under the limits of this one's CPU, nor on one of
+// its cards.
+func TestRemote(t *testing.T) {
+	const host = "192.0.2.7:11434"
+	r, events := run(t.Context(), deps, options, chosen{Runtime: fakeRuntime{per: time.Millisecond, host: host}, mayHaveGPU: true, host: host})
+	if card := r.Tokens.Results[1].Facts.Device.Card; card != nil || len(r.Cards) != 1 {
+		t.Errorf("the GPU is on card %v of %+v", card, r.Cards)
+	}
+	for _, e := range events {
+		if l, ok := e.Data.(event.Lane); ok && l.Device != host {
+			t.Errorf("announced as %+v", l)
+		}
+	}
+	s := event.NewStream("r1", nil)
+	defer s.Close()
+	remote := &llm.Result{Facts: llm.Facts{Host: host, Device: hardware.Device{Kind: hardware.CPU}}, Samples: []llm.Sample{{Tokens: 2}}}
+	if l := limits(t.Context(), s, 1, []*llm.Result{remote}); l != nil {
+		t.Errorf("limits %+v", l)
 	}
 }
 
