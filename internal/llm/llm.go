@@ -147,9 +147,9 @@ type Token struct {
 
 // A Candidate is a token with the natural logarithm of its probability.
 type Candidate struct {
-	ID      int     `json:"id"`
-	Text    string  `json:"text"`
-	LogProb float64 `json:"logprob"`
+	ID      int      `json:"id"`
+	Text    string   `json:"text"`
+	LogProb *float64 `json:"logprob"` // nil where the runtime computed something that is no number
 }
 
 // PromptRate returns the prompt's tokens per second; ok is false when it has no time.

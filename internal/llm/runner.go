@@ -241,12 +241,9 @@ func check(list []*entry) {
 	})
 	base := authority(list)
 	for _, e := range list {
-		if e == base {
-			continue
-		}
-		e.result.Check = Agree(base.Name, base.result.Shown.Sequence, e.result.Shown.Sequence)
-		if base.result.Check == nil { // it passed as far as anybody can say
-			base.result.Check = &Check{Base: base.Name, Agree: len(base.result.Shown.Sequence), Of: len(base.result.Shown.Sequence), Passed: true}
+		c := Agree(base.Name, base.result.Shown.Sequence, e.result.Shown.Sequence)
+		if len(list) > 1 || !c.Passed { // the base itself passes as far as anybody can say
+			e.result.Check = c
 		}
 	}
 }

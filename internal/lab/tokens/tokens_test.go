@@ -66,6 +66,7 @@ func (s fakeSession) Generate(ctx context.Context, r llm.Request, each func(llm.
 	if err := ctx.Err(); err != nil {
 		return llm.Generation{}, err
 	}
+	likely := -0.1
 	per := s.per / time.Duration(1+s.settings.Layers)
 	prompt := 5 + r.Filler
 	g := llm.Generation{
@@ -78,7 +79,7 @@ func (s fakeSession) Generate(ctx context.Context, r llm.Request, each func(llm.
 			each(llm.Piece{Text: " a"})
 		}
 		if r.Candidates > 0 {
-			g.Sequence = append(g.Sequence, llm.Token{ID: 1, Text: " a", Candidates: []llm.Candidate{{ID: 1, Text: " a", LogProb: -0.1}}})
+			g.Sequence = append(g.Sequence, llm.Token{ID: 1, Text: " a", Candidates: []llm.Candidate{{ID: 1, Text: " a", LogProb: &likely}}})
 		}
 	}
 	return g, nil

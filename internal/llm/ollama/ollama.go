@@ -158,7 +158,7 @@ type answer struct {
 
 type logprob struct {
 	Token   string    `json:"token"`
-	LogProb float64   `json:"logprob"`
+	LogProb *float64  `json:"logprob"`
 	Top     []logprob `json:"top_logprobs"`
 }
 
