@@ -45,6 +45,20 @@ type Result struct {
 	Stage    Phase            `json:"stage,omitempty"` // the phase in which Error happened
 }
 
+// Label names a lane for people: what computes and, where that is timed by the classic
+// loop, this too, since a device may have a lane of either protocol.
+func (r *Result) Label() string { return label(r.Device, r.Protocol == Classic) }
+
+// Label names a lane as that of its Result.
+func (l Lane) Label() string { return label(l.Device, l.GEMM.Sum) }
+
+func label(d hardware.Device, classic bool) string {
+	if classic {
+		return d.Label() + ", classic"
+	}
+	return d.Label()
+}
+
 // Seconds returns the wall time of one product, one value per sample.
 func (r *Result) Seconds() []float64 {
 	s := make([]float64, len(r.Samples))

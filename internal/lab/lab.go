@@ -207,7 +207,7 @@ func LaneIDs(lanes []bench.Lane) {
 // Announce tells of lanes before anything is measured in them.
 func Announce(s event.Sink, lanes []bench.Lane) {
 	for _, l := range lanes {
-		s.Emit(l.ID, event.Lane{Name: l.Device.Label(), Engine: l.Engine.Name(), Device: l.Device.Name, Card: l.Device.Card, Op: l.GEMM.Op()})
+		s.Emit(l.ID, event.Lane{Name: l.Label(), Engine: l.Engine.Name(), Device: l.Device.Name, Card: l.Device.Card, Op: l.GEMM.Op()})
 	}
 }
 

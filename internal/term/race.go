@@ -45,7 +45,7 @@ func raceTable(w io.Writer, r *record.Run, s Style) error {
 	for _, part := range byHardware(r) {
 		g := group{title: part.title}
 		for _, x := range part.results {
-			lane := row{name: x.Device.Label(), best: best[x]}
+			lane := row{name: x.Label(), best: best[x]}
 			s, measured := x.Speed()
 			switch {
 			case measured:
