@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,9 +64,7 @@ func (a *app) showEngines(ctx context.Context, f laneFlags, asJSON bool) error {
 	}
 	for _, c := range found {
 		say(a.stdout, "%-10s  %s\n", c.Name, c.About)
-		for _, d := range c.Found.Devices {
-			say(a.stdout, "  + %-10s %s on %s, ready in %s\n", plain.Line(d.API), plain.Line(d.Label()), plain.Line(about(d)), unit.Seconds(c.Start))
-		}
+		showDevices(a.stdout, c)
 		for _, m := range catalog.Missing([]catalog.Contender{c}) {
 			if m.API == "" {
 				say(a.stdout, "  - %s\n", plain.Line(m.Reason))
@@ -78,6 +77,18 @@ func (a *app) showEngines(ctx context.Context, f laneFlags, asJSON bool) error {
 		}
 	}
 	return nil
+}
+
+// showDevices writes a line for each device of an engine, by the name that chooses it,
+// and below it the file that it was found in.
+func showDevices(w io.Writer, c catalog.Contender) {
+	names := hardware.Names(c.Found.Devices)
+	for i, d := range c.Found.Devices {
+		say(w, "  + %-10s %s on %s, ready in %s\n", plain.Line(names[i]), plain.Line(d.Label()), plain.Line(about(d)), unit.Seconds(c.Start))
+		if d.File != "" {
+			say(w, "      %s\n", plain.Line(d.File))
+		}
+	}
 }
 
 // about returns the hardware with its number on this machine and its memory.

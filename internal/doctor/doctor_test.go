@@ -164,6 +164,9 @@ func TestRules(t *testing.T) {
 		{"an Intel Mac", "mac", func(f *Facts) { f.Apple.Silicon = false }, "Metal", record.Warning, "Apple silicon"},
 		{"a virtual Mac", "mac", func(f *Facts) { f.Virtual = true }, "Metal", record.Warning, "MPS"},
 		{"nothing known of memory", "mac", func(f *Facts) { f.Memory = nil }, "Memory", record.Unknown, ""},
+		{"a BLAS that was named and is not there", "container", func(f *Facts) {
+			f.engine("blas").Error = fault.Errorf(fault.Invalid, "GPUPLAY_BLAS names a library that cannot be used: a.so")
+		}, "BLAS", record.Failed, "asked for by name"},
 		{"no engine at all", "container", func(f *Facts) { f.Engines = nil }, "Race", record.Failed, "nothing to race"},
 		{"no Python", "container", func(f *Facts) { f.Frameworks = nil }, "Python", record.Absent, "taken from it"},
 		{"software Vulkan without a GPU", "container", func(f *Facts) { f.Vulkan.Drivers = []string{"lvp_icd.x86_64"} }, "Vulkan", record.Absent, "never for a comparison"},

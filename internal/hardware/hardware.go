@@ -28,6 +28,7 @@ type Device struct {
 	API      string            `json:"api"`                // the interface: cpu, cuda, mps, openblas
 	Library  string            `json:"library"`            // what computes, as its maker writes it: PyTorch, OpenBLAS
 	Version  string            `json:"version"`            // of the library
+	File     string            `json:"file,omitempty"`     // of a library that was found as one; a machine may have several of a version
 	Detail   string            `json:"detail,omitempty"`   // what else tells it from its neighbours: the instruction set
 	Versions map[string]string `json:"versions,omitempty"` // of all else that matters: python, cuda, driver
 	Index    *int              `json:"index,omitempty"`    // of a GPU among those that this process sees through the interface, in PCI order: 1 is cuda:1; nil where the interface has no numbers
