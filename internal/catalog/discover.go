@@ -54,7 +54,9 @@ func (c *Catalog) start(ctx context.Context, e Entry, o Options) Contender {
 		out.Found, out.Err = out.Client.Devices(step)
 	}
 	switch {
-	case errors.Is(out.Err, context.DeadlineExceeded) && ctx.Err() == nil:
+	case out.Err != nil && ctx.Err() != nil: // whatever it says, this is why
+		out.Err = fault.Errorf(fault.Interrupted, "interrupted while it started")
+	case errors.Is(out.Err, context.DeadlineExceeded):
 		out.Err = fault.Errorf(fault.Timeout, "did not start within %s", unit.Seconds(o.Timeout)).With(fault.Change("timeout", "{} gives it longer"))
 	case errors.Is(out.Err, fault.Crashed) && !e.BuiltIn() && len(fault.From(out.Err).Remedies) == 0:
 		out.Err = fault.Errorf(fault.Crashed, "%v", out.Err).With(

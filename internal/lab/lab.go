@@ -11,6 +11,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -150,7 +151,10 @@ func (d Deps) Start(ctx context.Context, s *event.Stream, list []catalog.Entry, 
 	}
 	Note(s, "starting "+strings.Join(names, ", "))
 	return d.Catalog.Discover(ctx, list, o, func(c catalog.Contender) {
-		if c.Err != nil {
+		switch {
+		case errors.Is(c.Err, fault.Interrupted): // who did that knows
+			return
+		case c.Err != nil:
 			Note(s, c.Name+": "+c.Err.Error())
 			return
 		}
