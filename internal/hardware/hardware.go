@@ -3,7 +3,6 @@
 package hardware
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -71,23 +70,6 @@ type Missing struct {
 	Kind     Kind           `json:"kind"` // what it would be
 	Reason   string         `json:"reason"`
 	Remedies fault.Remedies `json:"remedies,omitempty"`
-}
-
-// UnmarshalJSON also reads what versions before 0.2 wrote, and what an engine's
-// worker may still write: a fix in words in place of remedies.
-func (m *Missing) UnmarshalJSON(text []byte) error {
-	type plain Missing
-	in := struct {
-		*plain
-		Fix string `json:"fix"`
-	}{plain: (*plain)(m)}
-	if err := json.Unmarshal(text, &in); err != nil {
-		return err
-	}
-	if in.Fix != "" && len(m.Remedies) == 0 {
-		m.Remedies = fault.Advice(in.Fix)
-	}
-	return nil
 }
 
 // An Inventory is what an engine found on this machine.
