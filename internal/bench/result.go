@@ -150,6 +150,15 @@ func (r *Result) judge(asked int, largest GEMM) {
 	if k := stats.Outliers(seconds); k > 0 && n >= minSamples && !r.Has(measure.Noise) {
 		r.Warnings.Add(measure.Outliers, "some samples are far from the others: something else ran at times")
 	}
+	busy := 0
+	for _, x := range r.Samples {
+		if x.Busy {
+			busy++
+		}
+	}
+	if busy > 0 {
+		r.Warnings.Add(measure.Busy, "its threads went on using the CPU after %d of %s: what ran next may be slower for it", busy, plural(n, "sample"))
+	}
 	if change, certain := stats.Drift(seconds); certain && change > measure.Drifting {
 		r.Warnings.Add(measure.Drift, "became slower while it was measured: it is throttled, or another program began to run")
 	} else if certain && change < -measure.Drifting {
