@@ -77,7 +77,7 @@ func base(host string) (*url.URL, error) {
 // own address tells; empty: it runs on this one.
 func (r *Runtime) Remote(ctx context.Context) string {
 	u, err := base(r.Host)
-	if err != nil {
+	if err != nil || u.Hostname() == "localhost" {
 		return ""
 	}
 	var here []netip.Addr
