@@ -79,11 +79,12 @@ var foreign = map[string][]string{
 	"internal/setup/make.go":               {"uv"},
 	"internal/setup/plan.go":               {"pip", "uv"},
 	"internal/setup/build.go":              {"cmake"},
-	"internal/setup/machine.go":            {"nvidia-smi", "uv"},
-	"internal/doctor/gather_nvidia.go":     {"nvidia-smi"},
+	"internal/setup/machine.go":            {"uv"},
+	"internal/nvidia/smi.go":               {"nvidia-smi"},
 	"internal/llm/ollama/ollamatest":       {"ollama"},
 	"internal/doctor/gpu.go":               {"docker", "podman"},
-	"internal/doctor/frameworks.go":        {"pip"},
+	"internal/doctor/fixes.go":             {"pip", "uv"},
+	"internal/doctor/frameworks.go":        {"docker"},
 	"internal/engine/blas/system_linux.go": {"apt"},
 }
 

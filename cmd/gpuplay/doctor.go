@@ -10,6 +10,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/lab/diagnose"
+	"github.com/gpuplay/gpuplay/internal/probe"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/term"
 )
@@ -31,7 +32,11 @@ func newDoctor(a *app) *cobra.Command {
 environment, and says for each what was seen, why it matters and how to fix it.
 It takes about a second and imports no framework; --deep starts them all.
 
-  ✓ in order   ! limits or changes results   ✗ broken   – not there   ? not known
+  ✓ in order
+  ! limits or changes results
+  ✗ broken
+  – not there
+  ? not known
 
 It ends with exit code 1 when something is broken. --why-slow explains a result
 that race, matmul or sweep wrote with --format json.`,
@@ -43,7 +48,7 @@ that race, matmul or sweep wrote with --format json.`,
 			if c.Flags().Changed("why-slow") {
 				return a.whySlow(f.whySlow, f.json)
 			}
-			o := diagnose.Options{Deep: f.deep, Python: f.python, Variables: a.env.doctor, Timeout: f.timeout}
+			o := diagnose.Options{Deep: f.deep, Python: f.python, Variables: a.env.doctor, Probe: probe.Ask, Timeout: f.timeout}
 			switch asked := c.Flags().Changed("timeout"); {
 			case !f.deep && !asked:
 				o.Timeout = promptly

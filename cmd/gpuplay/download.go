@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hub"
 	"github.com/gpuplay/gpuplay/internal/plain"
@@ -84,7 +82,8 @@ func (a *app) consent(ctx context.Context, c *hub.Client, p *hub.Plan, yes bool)
 // else one line whenever something happens.
 type transfer struct {
 	out   io.Writer
-	live  bool
+	live  *term.Live // nil: not on a terminal
+	end   func()     // to be called when live is no longer used
 	style term.Style
 	plan  *hub.Plan
 	done  chan struct{}
@@ -100,8 +99,10 @@ type transfer struct {
 func newTransfer(out io.Writer, style term.Style, p *hub.Plan) *transfer {
 	t := &transfer{out: out, style: style, plan: p, done: make(chan struct{}), began: time.Now(), from: p.Bytes - p.Missing}
 	t.now = hub.Progress{Done: t.from, Total: p.Bytes}
-	if _, t.live = terminal(out); t.live && p.Missing > 0 {
-		t.ended.Go(t.show)
+	if p.Missing > 0 {
+		if t.live, t.end = onTerminal(out, style); t.live != nil {
+			t.ended.Go(t.show)
+		}
 	}
 	return t
 }
@@ -109,7 +110,7 @@ func newTransfer(out io.Writer, style term.Style, p *hub.Plan) *transfer {
 func (t *transfer) observe(p hub.Progress) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.live && p.Waiting != "" && p.Waiting != t.waiting {
+	if t.live == nil && p.Waiting != "" && p.Waiting != t.waiting {
 		say(t.out, "  %s: %s\n", plain.Line(p.File), plain.Line(p.Waiting))
 	}
 	t.waiting = p.Waiting
@@ -123,10 +124,11 @@ func (t *transfer) show() {
 		t.mu.Lock()
 		line := t.line(time.Since(t.began))
 		t.mu.Unlock()
-		io.WriteString(t.out, "\r"+ansi.EraseLineRight+ansi.Truncate(line, t.style.Width-1, ""))
+		t.live.Show(line)
 		select {
 		case <-t.done:
-			io.WriteString(t.out, "\r"+ansi.EraseLineRight)
+			t.live.Show()
+			t.end()
 			return
 		case <-tick.C:
 		}
@@ -148,8 +150,8 @@ func (t *transfer) line(after time.Duration) string {
 	line := "  " + strings.Repeat(full, filled) + strings.Repeat(empty, width-filled) +
 		fmt.Sprintf("  %s of %s", unit.Bytes(float64(p.Done)), unit.Bytes(float64(p.Total)))
 	if speed := float64(p.Done-t.from) / after.Seconds(); after > time.Second && speed > 0 {
-		left := time.Duration(float64(p.Total-p.Done) / speed * float64(time.Second)).Round(time.Second)
-		line += fmt.Sprintf("  %s/s  %s left", unit.Bytes(speed), left)
+		left := time.Duration(float64(p.Total-p.Done) / speed * float64(time.Second))
+		line += fmt.Sprintf("  %s/s  %s", unit.Bytes(speed), unit.Left(left))
 	}
 	return line
 }

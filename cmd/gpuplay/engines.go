@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,33 +62,37 @@ func (a *app) showEngines(ctx context.Context, f laneFlags, asJSON bool) error {
 		}
 		return encode.Indented(a.stdout, list)
 	}
-	for _, c := range found {
-		say(a.stdout, "%-10s  %s\n", c.Name, c.About)
-		showDevices(a.stdout, c)
-		for _, m := range catalog.Missing([]catalog.Contender{c}) {
-			if m.API == "" {
-				say(a.stdout, "  - %s\n", plain.Line(m.Reason))
-			} else {
-				say(a.stdout, "  - %-10s %s\n", plain.Line(m.API), plain.Line(m.Reason))
-			}
-			if len(m.Remedies) > 0 {
-				say(a.stdout, "      %s\n", plain.Line(m.Remedies.Words(commandLine{})))
-			}
-		}
-	}
+	say(a.stdout, "%s", enginesText(found, a.env.style(a.stdout).Width))
 	return nil
 }
 
-// showDevices writes a line for each device of an engine, by the name that chooses it,
-// and below it the file that it was found in.
-func showDevices(w io.Writer, c catalog.Contender) {
-	names := hardware.Names(c.Found.Devices)
-	for i, d := range c.Found.Devices {
-		say(w, "  + %-10s %s on %s, ready in %s\n", plain.Line(names[i]), plain.Line(d.Label()), plain.Line(about(d)), unit.Seconds(c.Start))
-		if d.File != "" {
-			say(w, "      %s\n", plain.Line(d.File))
+// enginesText lists engines with their devices, and what is missing with how to get it.
+func enginesText(found []catalog.Contender, width int) string {
+	var b strings.Builder
+	row := func(lead, format string, args ...any) {
+		lines(&b, lead, plain.Line(fmt.Sprintf(format, args...)), width)
+	}
+	for _, c := range found {
+		row(fmt.Sprintf("%-10s  ", c.Name), "%s", c.About)
+		names := hardware.Names(c.Found.Devices)
+		for i, d := range c.Found.Devices {
+			row(fmt.Sprintf("  + %-10s ", names[i]), "%s on %s, ready in %s", d.Label(), about(d), unit.Seconds(c.Start))
+			if d.File != "" {
+				row("      ", "%s", d.File)
+			}
+		}
+		for _, m := range catalog.Missing([]catalog.Contender{c}) {
+			lead := "  - "
+			if m.API != "" {
+				lead = fmt.Sprintf("  - %-10s ", m.API)
+			}
+			row(lead, "%s", m.Reason)
+			if len(m.Remedies) > 0 {
+				row("      ", "%s", m.Remedies.Words(commandLine{}))
+			}
 		}
 	}
+	return b.String()
 }
 
 // about returns the hardware with its number on this machine and its memory.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"testing"
 	"time"
 
@@ -10,7 +9,7 @@ import (
 )
 
 // Each device is shown by what --device takes; copies of a library by their files too.
-func TestShowDevices(t *testing.T) {
+func TestEnginesText(t *testing.T) {
 	blas := func(id, file string) hardware.Device {
 		return hardware.Device{ID: id, Name: "A CPU", Kind: hardware.CPU, API: "openblas", Library: "OpenBLAS", Version: "0.3.31", File: file}
 	}
@@ -29,10 +28,9 @@ func TestShowDevices(t *testing.T) {
 `},
 		{[]hardware.Device{gpu, other}, "  + cuda:0     PyTorch 2.15 cuda on A GPU, ready in 1.00 s\n  + cuda:1     PyTorch 2.15 cuda on A GPU, ready in 1.00 s\n"},
 	} {
-		var b bytes.Buffer
-		showDevices(&b, catalog.Contender{Found: hardware.Inventory{Devices: tt.devices}, Start: time.Second})
-		if b.String() != tt.want {
-			t.Errorf("%s\nwant\n%s", b.String(), tt.want)
+		found := catalog.Contender{Entry: catalog.Entry{Name: "blas", About: "libraries"}, Found: hardware.Inventory{Devices: tt.devices}, Start: time.Second}
+		if got := enginesText([]catalog.Contender{found}, 80); got != "blas        libraries\n"+tt.want {
+			t.Errorf("%s\nwant\n%s", got, tt.want)
 		}
 	}
 }

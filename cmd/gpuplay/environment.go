@@ -105,6 +105,17 @@ func (e environment) style(w io.Writer) term.Style {
 	s := term.Style{Width: 80, Unicode: e.unicode, Words: commandLine{e.engines.Folder}}
 	if width, ok := terminal(w); ok {
 		s.Width, s.Color = width, e.color
+		_, s.Lines = window(w)
 	}
 	return s
+}
+
+// onTerminal returns lines that change on out, nil if that is no terminal. Ctrl-Z takes
+// them off it before it stops the program, until end is called.
+func onTerminal(out io.Writer, style term.Style) (live *term.Live, end func()) {
+	if _, ok := terminal(out); !ok {
+		return nil, nil
+	}
+	live = term.NewLive(out, style, func() (columns, lines int) { return window(out) })
+	return live, suspending(live.Suspend)
 }

@@ -61,7 +61,7 @@ func (f *measureFlags) addCommon(fl *pflag.FlagSet, kind record.Kind, timeout ti
 	fl.DurationVar(&f.budget, "time", 10*time.Second, "about how long to measure")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of the random inputs")
 	fl.IntVar(&f.threads, "threads", 0, "CPU threads (default: the engine's own choice)")
-	fl.StringVar(&f.isa, "isa", "", "instruction set of gocpu: "+strings.Join(isaNames(), ", ")+" (default: the first)")
+	fl.StringVar(&f.isa, "isa", "", "instruction set of gocpu, such as avx2, neon or portable (default: this CPU's best)")
 	fl.StringVar(&f.python, "python", "", "Python interpreter or environment with the framework in it")
 	fl.DurationVar(&f.timeout, "timeout", timeout, "how long one step of an engine may take: starting, preparing, one sample")
 	f.outputFlags.add(fl, kind)
@@ -90,11 +90,7 @@ func (f *measureFlags) checkCommon(fl *pflag.FlagSet) (matrix.DType, error) {
 	}
 	d, err := matrix.ParseDType(f.dtype)
 	if err != nil {
-		var names []string
-		for _, d := range matrix.DTypes {
-			names = append(names, string(d))
-		}
-		return "", mistyped(f.dtype, names, "unknown dtype %q", f.dtype)
+		return "", mistyped(f.dtype, dtypeNames(), "unknown dtype %q", f.dtype)
 	}
 	return d, nil
 }

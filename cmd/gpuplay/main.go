@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -72,7 +73,7 @@ func exitCode(err error, ctx context.Context, stderr io.Writer) int {
 func complain(stderr io.Writer, err error) {
 	say(stderr, "gpuplay: %v\n", err)
 	if hint := hintOf(err); hint != "" {
-		say(stderr, "  %s\n", hint)
+		say(stderr, "  %s\n", strings.ReplaceAll(hint, "\n", "\n  "))
 	}
 }
 

@@ -73,6 +73,7 @@ loop's.`,
 	fl.BoolVar(&f.transA, "trans-a", false, "A lies transposed in memory")
 	fl.BoolVar(&f.transB, "trans-b", false, "B lies transposed in memory")
 	fl.StringVar(&f.protocol, "protocol", protocols[0], "steady, classic or both")
+	must(fl.SetAnnotation("protocol", valuesOf, protocols))
 	return c
 }
 

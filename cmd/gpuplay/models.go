@@ -71,6 +71,7 @@ and HF_HUB_OFFLINE are honoured.`,
 		Example: `  gpuplay models get
   gpuplay models get Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q8_0
   gpuplay models get mlx-community/Qwen2.5-0.5B-Instruct-4bit --yes`,
+		ValidArgsFunction: modelsToGet,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef("", "one model at a time: %s", strings.Join(args, " "))

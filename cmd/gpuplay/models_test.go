@@ -280,7 +280,7 @@ print(build_hf_headers().get("authorization", "").removeprefix("Bearer "))`
 func TestTransferLine(t *testing.T) {
 	p := &hub.Plan{Bytes: 400e6, Missing: 300e6}
 	tr := &transfer{plan: p, from: 100e6, style: term.Style{Unicode: true}, now: hub.Progress{File: "x.gguf", Done: 200e6, Total: 400e6}}
-	if got, want := tr.line(10*time.Second), "  ████████████░░░░░░░░░░░░  200 MB of 400 MB  10.0 MB/s  20s left"; got != want {
+	if got, want := tr.line(10*time.Second), "  ████████████░░░░░░░░░░░░  200 MB of 400 MB  10.0 MB/s  20 s left"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 	tr.now.Waiting = "the connection ended early"

@@ -24,6 +24,7 @@ type outputFlags struct {
 	format string
 	output string
 	quiet  bool
+	all    bool // also what has no room on the screen
 
 	references []*record.Run // shown beside a race, as term.Style has it
 
@@ -48,6 +49,7 @@ func (f *outputFlags) add(fl *pflag.FlagSet, kind record.Kind) {
 	f.names = append(append([]string{f.people}, encode.Formats(kind)...), events)
 	last := len(f.names) - 1
 	fl.StringVarP(&f.format, "format", "f", "", strings.Join(f.names[:last], ", ")+" or "+f.names[last]+" (default: by --output's ending, else "+f.people+")")
+	must(fl.SetAnnotation("format", valuesOf, f.names))
 	fl.StringVarP(&f.output, "output", "o", "", "write the result to this file, all of it or nothing; events as they come; - is stdout")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "only the result")
 }
@@ -107,11 +109,16 @@ func (a *app) measure(ctx context.Context, f outputFlags, measure measurement, w
 		s.Subscribe(each)
 		written = end
 	}
+	end := func() {}
+	if live {
+		end = suspending(p.Suspend)
+	}
 	done := a.work()
 	r, err := measure(ctx, s)
 	done()
 	s.Close()
 	p.Close()
+	end()
 	return r, errors.Join(err, written())
 }
 
@@ -173,6 +180,9 @@ func (a *app) write(w io.Writer, r *record.Run, f outputFlags, format string) er
 	if format == f.people {
 		s := a.env.style(w)
 		s.References = f.references
+		if f.all {
+			s.Lines = 0
+		}
 		return term.Table(w, r, s)
 	}
 	return encode.Write(w, r, format, commandLine{})

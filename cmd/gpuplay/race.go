@@ -18,6 +18,7 @@ import (
 type raceFlags struct {
 	measureFlags
 	engines     []string
+	allGPUs     bool
 	noReference bool
 }
 
@@ -28,7 +29,11 @@ func newRace(a *app) *cobra.Command {
 		Short: "Race the CPU against every GPU on the same matrix multiply",
 		Long: `race finds every engine and device, measures the same product in all of them in
 turns, checks every result and says how much faster the GPU is. Without --size it
-chooses the size so that measuring takes about --time.`,
+chooses one that keeps a GPU busy: a product takes up to a second on the CPU.
+
+It ends within twice --time, beside the start of the slowest engine. If there is not
+enough time for all lanes, the fastest CPU and the fastest GPU are measured, and what
+was left out is named. Of equal GPUs one stands for all, unless --all-gpus is given.`,
 		Example: `  gpuplay race
   gpuplay race --size 4096 --dtype float16
   gpuplay race --engines gocpu,torch --output race.json`,
@@ -48,15 +53,17 @@ chooses the size so that measuring takes about --time.`,
 			if !f.noReference {
 				f.references = reference.Records()
 			}
-			o := race.Options{Settings: f.settings(), Engines: f.engines, Size: int(f.size), DType: dtype, Preliminary: !f.quiet}
+			o := race.Options{Settings: f.settings(), Engines: f.engines, Size: int(f.size), DType: dtype, AllGPUs: f.allGPUs, Preliminary: !f.quiet}
 			r, err := a.measure(c.Context(), f.outputFlags, func(ctx context.Context, s *event.Stream) (*record.Run, error) {
 				return race.Run(ctx, a.deps(), o, s)
 			})
 			return a.conclude(f.outputFlags, r, err, len(f.engines) > 0)
 		},
 	}
-	c.Flags().StringSliceVar(&f.engines, "engines", nil, "only these: "+strings.Join(catalog.Names(), ","))
+	c.Flags().StringSliceVar(&f.engines, "engines", nil, "only these, with commas between: "+strings.Join(catalog.Names(), ", "))
+	c.Flags().BoolVar(&f.allGPUs, "all-gpus", false, "measure each of several equal GPUs, not one in the place of all")
 	f.add(c, record.Race, time.Minute)
 	c.Flags().BoolVar(&f.noReference, "no-reference", false, "without a GPU: do not show what GPUs of other machines do")
+	c.Flags().BoolVar(&f.all, "verbose", false, "show every lane, also those that have no room on the screen")
 	return c
 }

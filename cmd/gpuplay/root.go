@@ -18,8 +18,8 @@ func newRoot(a *app) *cobra.Command {
 		Short: "Measure and feel what a GPU does for AI on this machine",
 		Long: `gpuplay races the CPU against every GPU it finds on the same matrix multiply,
 checks every result, and says in a sentence how much faster the GPU is.`,
-		Example: `  gpuplay                                             the race, on whatever is here
-  gpuplay race --dtype bfloat16 --size 4096           another type, another size
+		Example: `  gpuplay                                     the race, on whatever is here
+  gpuplay race --dtype bfloat16 --size 4096   another type, another size
   gpuplay matmul --engine torch --device gpu --size 8192 --dtype float16`,
 		Args:          noArgs,
 		RunE:          race.RunE,
@@ -30,7 +30,8 @@ checks every result, and says in a sentence how much faster the GPU is.`,
 	root.SetIn(a.stdin)
 	root.SetOut(&plainly{Writer: a.stdout})
 	root.SetErr(&plainly{Writer: a.stderr})
-	root.SetUsageFunc(usage)
+	root.SetHelpFunc(a.help)
+	root.SetUsageFunc(a.usage)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usagef(c.CommandPath()+" --help lists the flags", "%s", parsing.ReplaceAllString(err.Error(), ""))
 	})
@@ -38,8 +39,9 @@ checks every result, and says in a sentence how much faster the GPU is.`,
 	root.AddCommand(
 		race, newMatmul(a), newSweep(a), newCPU(a), newLearn(a),
 		newLLM(a), newGenerate(a), newFinetune(a), newModels(a),
-		newEngines(a), newSetup(a), newDoctor(a), newWorker(a),
+		newEngines(a), newSetup(a), newDoctor(a), newWorker(a), newProbe(a),
 	)
+	a.completions(root)
 	return root
 }
 

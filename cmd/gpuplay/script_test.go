@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/golden"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm/llamacpp"
 	"github.com/gpuplay/gpuplay/internal/llm/llmtest"
@@ -26,8 +26,6 @@ import (
 	"github.com/gpuplay/gpuplay/internal/stats"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
-
-var update = flag.Bool("update", false, "rewrite what the scripts and golden files expect")
 
 // The scripts run this test binary as gpuplay; it starts itself as its workers.
 func TestMain(m *testing.M) {
@@ -48,7 +46,7 @@ func TestScripts(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", "script"),
-		UpdateScripts: *update,
+		UpdateScripts: golden.Updating(),
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("LANG", "C.UTF-8")
 			e.Setenv("TINY_MODEL", filepath.Join(root, "internal", "llm", "framework", "frameworktest", "testdata", "tiny_model.py"))
@@ -142,7 +140,7 @@ func figures(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &d))
 	table := strings.Join(strings.Fields(ts.ReadFile("stdout")), " ")
 	scale := 1e9
-	if strings.Contains(table, "TFLOP/s") {
+	if strings.Contains(table, "TFLOP/s ±") { // the head of the column; published figures have a unit of their own
 		scale = 1e12
 	}
 	for _, r := range d.Results {

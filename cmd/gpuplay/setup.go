@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gpuplay/gpuplay/internal/disk"
+	"github.com/gpuplay/gpuplay/internal/probe"
 	"github.com/gpuplay/gpuplay/internal/python"
 	"github.com/gpuplay/gpuplay/internal/setup"
 	"github.com/gpuplay/gpuplay/internal/unit"
@@ -43,6 +44,7 @@ the frameworks.`,
   gpuplay setup mlx
   gpuplay setup torch --cpu --dir .
   gpuplay setup llama.cpp --from-source`,
+		ValidArgs: names,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef("setup all makes every one that there is for this machine", "one framework at a time: %s", strings.Join(args, " "))
@@ -107,7 +109,7 @@ func (a *app) setupPlace(f setupFlags) (func(framework string) string, error) {
 // index. With several, one that fails does not keep the others from being made.
 func (a *app) setup(ctx context.Context, f setupFlags, frameworks []string, place func(string) string) error {
 	b := &setup.Builder{
-		Machine:  setup.Detect(ctx, setup.Run, a.env.engines.Children),
+		Machine:  setup.Detect(ctx, setup.Run, a.env.engines.Children, probe.Ask),
 		Exec:     setup.Run,
 		LookPath: exec.LookPath,
 		Free:     disk.Free,

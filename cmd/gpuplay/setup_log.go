@@ -17,16 +17,15 @@ import (
 // elsewhere every tenth of it; all of it is in the log file.
 type buildLog struct {
 	out   io.Writer
-	live  bool
-	style term.Style
+	live  *term.Live // nil: not on a terminal
+	end   func()     // to be called when live is no longer used
 	rest  []byte
-	shown int  // the last tenth
-	drawn bool // a line is on the terminal
+	shown int // the last tenth
 }
 
 func newBuildLog(out io.Writer, style term.Style) *buildLog {
-	l := &buildLog{out: out, style: style, shown: -1}
-	_, l.live = terminal(out)
+	l := &buildLog{out: out, shown: -1}
+	l.live, l.end = onTerminal(out, style)
 	return l
 }
 
@@ -56,9 +55,8 @@ func (l *buildLog) line(line string) {
 		share = done / max(of, 1)
 	}
 	switch {
-	case l.live:
-		l.drawn = true
-		io.WriteString(l.out, "\r"+ansi.EraseLineRight+ansi.Truncate("  "+plain.Line(ansi.Strip(line)), l.style.Width-1, ""))
+	case l.live != nil:
+		l.live.Show("  " + plain.Line(ansi.Strip(line)))
 	case strings.HasPrefix(line, "gpuplay: "):
 		say(l.out, "  %s\n", strings.TrimPrefix(line, "gpuplay: "))
 	case share >= 0 && int(share*10) > l.shown:
@@ -69,7 +67,8 @@ func (l *buildLog) line(line string) {
 
 // close leaves nothing on a terminal.
 func (l *buildLog) close() {
-	if l.drawn {
-		io.WriteString(l.out, "\r"+ansi.EraseLineRight)
+	if l.live != nil {
+		l.live.Show()
+		l.end()
 	}
 }

@@ -15,10 +15,24 @@ import (
 
 // say writes text for people, in which everything that could command a terminal is made
 // visible: this program says nothing but through it, packages term and encode, which see
-// to that themselves, and what it draws on a terminal. A write that fails shows in the
-// end, see checked.
+// to that themselves, and what it draws on a terminal. On a terminal, lines break between
+// words; elsewhere they stay whole, for other programs to find. A write that fails shows
+// in the end, see checked.
 func say(w io.Writer, format string, args ...any) {
-	io.WriteString(w, plain.Text(fmt.Sprintf(format, args...)))
+	text := plain.Text(fmt.Sprintf(format, args...))
+	if width, ok := terminal(w); ok {
+		var b strings.Builder
+		for l := range strings.Lines(text) {
+			words := strings.TrimLeft(l, " ")
+			if !strings.HasSuffix(l, "\n") || len(l) <= width { // a question, or short
+				b.WriteString(l)
+				continue
+			}
+			lines(&b, l[:len(l)-len(words)], strings.TrimSuffix(words, "\n"), width)
+		}
+		text = b.String()
+	}
+	io.WriteString(w, text)
 }
 
 // A plainly makes harmless what others write, such as an installer, or cobra, which

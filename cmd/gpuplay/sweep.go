@@ -40,7 +40,8 @@ func newSweep(a *app) *cobra.Command {
 		Use:   "sweep",
 		Short: "Measure engines over a range of sizes, side by side",
 		Long: `sweep measures the same products in every engine, size after size, the samples of
-each size in turns, and compares the first engine with the best of the others.
+each size in turns, and compares the first engine with the best of the others of its
+kind, CPU with CPU, and the fastest GPU with the fastest CPU.
 
 Sizes are a range by powers of two (64:8192), with steps (64:8192:+256, 64:8192:*1.5),
 a list of such, or shapes m×n×k. With --output FILE.jsonl each size is written once it

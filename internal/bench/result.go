@@ -128,7 +128,7 @@ func (r *Result) judge(asked int, largest GEMM) {
 		r.Warnings.Add(measure.Smaller, "measured at %s: one product at %s would take %s", unit.Cube(g.M, g.N, g.K), unit.Cube(largest.M, largest.N, largest.K), unit.Seconds(would))
 	}
 	switch {
-	case asked == 0 && n < minSamples && !r.Has(measure.Interrupted):
+	case asked == 0 && n < leastSamples && !r.Has(measure.Interrupted):
 		_, wall := r.Total()
 		r.Warnings.Add(measure.FewSamples, "%s in %s: there was time for no more", plural(n, "sample"), unit.Seconds(wall))
 	case speed.Firm() && speed.Spread() > measure.Noisy:

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -13,7 +14,6 @@ import (
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/measure"
-	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // A Lane is one engine and device with the product that it computes.
@@ -30,6 +30,8 @@ type Lane struct {
 	// Note, if not empty, is added to what the engine notes.
 	Note  string
 	Start time.Duration // time that the engine took to start; copied to the result
+
+	estimate *estimate // set by Plan; nil: nothing is known
 }
 
 // A Phase is what a lane is doing.
@@ -41,6 +43,7 @@ const (
 	WarmingUp Phase = "warming up"
 	Sampling  Phase = "measuring"
 	Finished  Phase = "finished"
+	LeftOut   Phase = "left out" // there is no time to measure the lane
 )
 
 // Stop says when a lane has enough samples.
@@ -52,6 +55,14 @@ type Stop struct {
 	// Budget limits the total time of the samples of all lanes, unless Repeat is
 	// set. A lane always gets one sample.
 	Budget time.Duration
+	// Until is when all is to be measured, on the Sink's clock; 0: there is no such
+	// time. Each lane then gets the 6 samples that an interval needs, also beyond its
+	// share of Budget, and lanes that there is no time for are left out. The first CPU
+	// lane and the first GPU lane are measured in any case.
+	Until time.Duration
+	// Latest is until when those 6 samples may be taken if all takes longer than was
+	// estimated; 0: Until.
+	Latest time.Duration
 }
 
 // A Runner measures. The zero value is ready to use.
@@ -78,28 +89,35 @@ type entry struct {
 	iters  int    // products per sample
 	spent  time.Duration
 	done   bool
-	set    int        // of operands, of the latest run
-	stalls int        // runs that were ended early
-	broken bool       // the latest run failed: nobody knows what C holds
-	right  bool       // a product of it was as precise as it must be
-	sound  int        // samples until the latest whose product was checked
-	due    int        // samples until the next one that is checked
-	random *rand.Rand // decides due
+	out    bool          // there is no time for it
+	before time.Duration // what it took to prepare it and to check its first product
+	check  time.Duration // what its latest check took
+	set    int           // of operands, of the latest run
+	stalls int           // runs that were ended early
+	broken bool          // the latest run failed: nobody knows what C holds
+	right  bool          // a product of it was as precise as it must be
+	sound  int           // samples until the latest whose product was checked
+	due    int           // samples until the next one that is checked
+	random *rand.Rand    // decides due
 }
 
-// Race measures the lanes: it prepares them one after the other, checks their
-// products, warms them up and takes their samples in turns, forwards and backwards,
-// so that changes in temperature, clocks and other load affect them all. It returns
-// one result per lane, in the order of the lanes, in any case: a lane that fails
+// Race measures the lanes: it prepares them one after the other and checks their
+// first products, warms them up and takes their samples in turns, forwards and
+// backwards, so that changes in temperature, clocks and other load affect them all. It
+// returns one result per lane, in the order of the lanes, in any case: a lane that fails
 // reports its error and the others continue; when ctx is cancelled, what was
-// measured so far is kept.
+// measured so far is kept. The result of a lane that stop.Until leaves no time for is nil.
 func (r *Runner) Race(ctx context.Context, lanes []Lane, seed uint64, stop Stop) []*Result {
-	entries, results := r.enter(ctx, lanes, seed, Steady)
-	defer closeAll(entries)
 	refs := &references{of: map[matrix.Problem]*matrix.Reference{}}
-	racing := r.checkAll(ctx, running(entries), refs)
+	entries, results := r.enter(ctx, lanes, seed, Steady, stop, refs)
+	defer closeAll(entries)
+	racing := running(entries)
 	if len(racing) > 0 {
+		stop.Budget = r.budget(racing, stop)
 		share := stop.Budget / time.Duration(len(racing))
+		if !r.hurried(racing, stop) {
+			share = math.MaxInt64 // there is time to warm up, however long a product takes
+		}
 		for _, e := range racing {
 			r.warmUp(ctx, e, stop, share, refs)
 		}
@@ -121,16 +139,21 @@ func (r *Runner) Race(ctx context.Context, lanes []Lane, seed uint64, stop Stop)
 	for _, e := range racing {
 		r.finish(ctx, e, stop.Repeat, largest)
 	}
+	for i, e := range entries {
+		if e.out {
+			results[i] = nil
+		}
+	}
 	return results
 }
 
 // Classic times repeat products of every lane in a single sample, one lane after
 // the other, after 3 products to warm up.
 func (r *Runner) Classic(ctx context.Context, lanes []Lane, seed uint64, repeat int) []*Result {
-	entries, results := r.enter(ctx, lanes, seed, Classic)
-	defer closeAll(entries)
 	refs := &references{of: map[matrix.Problem]*matrix.Reference{}}
-	for _, e := range r.checkAll(ctx, running(entries), refs) {
+	entries, results := r.enter(ctx, lanes, seed, Classic, Stop{}, refs)
+	defer closeAll(entries)
+	for _, e := range running(entries) {
 		r.phase(e, WarmingUp)
 		_, err := r.run(ctx, e, 3)
 		if err != nil {
@@ -155,16 +178,39 @@ func (r *Runner) Classic(ctx context.Context, lanes []Lane, seed uint64, repeat 
 	return results
 }
 
-// enter prepares the lanes.
-func (r *Runner) enter(ctx context.Context, lanes []Lane, seed uint64, p Protocol) ([]*entry, []*Result) {
+// enter prepares the lanes and checks their first products, those of the most worth
+// first where there may not be time for all.
+func (r *Runner) enter(ctx context.Context, lanes []Lane, seed uint64, p Protocol, stop Stop, refs *references) ([]*entry, []*Result) {
 	entries, results := make([]*entry, len(lanes)), make([]*Result, len(lanes))
 	for i, l := range lanes {
 		results[i] = &Result{Lane: l.ID, Engine: l.Engine.Name(), Device: l.Device, GEMM: l.GEMM, Seed: seed, Protocol: p, Start: l.Start, Samples: []Sample{}}
 		entries[i] = &entry{Lane: l, result: results[i], set: matrix.Sets - 1, random: rand.New(rand.NewPCG(seed, uint64(i)))}
 	}
-	for i, e := range entries {
+	order := entries
+	if stop.Until > 0 {
+		order = byWorth(entries)
+	}
+	var in []*entry
+	for _, e := range order {
+		if e.out = !r.timeFor(e, running(in), stop); e.out {
+			r.phase(e, LeftOut)
+			continue
+		}
+		begin := r.sink().Now()
 		r.sink().Emit(e.ID, event.Size{M: e.GEMM.M, N: e.GEMM.N, K: e.GEMM.K})
-		r.prepare(ctx, e, seed, beside(entries[:i], e.Device))
+		r.prepare(ctx, e, seed, beside(in, e.Device))
+		in = append(in, e)
+		if e.result.Error != nil || ctx.Err() != nil {
+			continue
+		}
+		if e.estimate == nil && r.sink().Now()+e.single.Wall < stop.Until { // the first product may have been slow only because of loading
+			if s, err := r.run(ctx, e, 1); err == nil && s.Wall < e.single.Wall {
+				e.single = s
+			}
+		}
+		r.phase(e, Checking)
+		r.check(ctx, e, refs)
+		e.before = r.sink().Now() - begin
 	}
 	return entries, results
 }
@@ -211,19 +257,6 @@ func (refs *references) get(ctx context.Context, g GEMM, seed uint64, set int) (
 		refs.of[p] = other
 	}
 	return refs.of[p], nil
-}
-
-// checkAll checks the latest products of the lanes and returns the lanes that may
-// continue.
-func (r *Runner) checkAll(ctx context.Context, entries []*entry, refs *references) []*entry {
-	for _, e := range entries {
-		if ctx.Err() != nil {
-			break
-		}
-		r.phase(e, Checking)
-		r.check(ctx, e, refs)
-	}
-	return running(entries)
 }
 
 // closingLimit is how long the closing checks of a lane may take once the user has
@@ -293,26 +326,10 @@ func (r *Runner) bound(ctx context.Context, entries []*entry) {
 	}
 }
 
-// beside returns the bytes that other lanes take on the device of one more: all lanes
-// stay in memory together.
-func beside(others []*entry, d hardware.Device) float64 {
-	bytes := 0.0
-	for _, o := range others {
-		if o.task == nil || o.Device.Kind != hardware.GPU || d.Kind != hardware.GPU {
-			continue
-		}
-		a, b := o.Device, d
-		if a.UUID != "" && a.UUID == b.UUID || a.PCI != "" && a.PCI == b.PCI || a.Card != nil && b.Card != nil && *a.Card == *b.Card || a.Name == b.Name && a.ID == b.ID {
-			bytes += o.GEMM.Footprint()
-		}
-	}
-	return bytes
-}
-
 func running(entries []*entry) []*entry {
 	var left []*entry
 	for _, e := range entries {
-		if e.result.Error == nil {
+		if e.result.Error == nil && !e.out {
 			left = append(left, e)
 		}
 	}
@@ -438,43 +455,6 @@ func (r *Runner) peakAgain(ctx context.Context, e *entry) {
 	}
 }
 
-// fits returns an error if g's matrices do not fit into the available memory, of which
-// other lanes have taken some.
-func (r *Runner) fits(d hardware.Device, g GEMM, taken float64) error {
-	var limit float64
-	switch {
-	case d.Kind == hardware.GPU && d.Memory != nil:
-		limit = max(1, float64(*d.Memory)-taken)
-		if free := r.free(); free > 0 && (d.API == "mps" || d.API == "metal") { // the CPU's memory too
-			limit = min(limit, free)
-		}
-	case d.Kind != hardware.GPU && r.Free != nil:
-		limit = r.free()
-	}
-	need := g.Footprint()
-	if limit <= 0 || need <= limit {
-		return nil
-	}
-	// The matrices of a square product grow with the square of its size.
-	largest := int(math.Sqrt(limit/float64(3*g.In.Size()+g.Out.Size()))) / 256 * 256
-	err := &fault.Error{
-		Code:    fault.OutOfMemory,
-		Message: fmt.Sprintf("too big: %s in %s needs %s of memory, %s is available", unit.Cube(g.M, g.N, g.K), g.In, unit.Bytes(need), unit.Bytes(limit)),
-	}
-	if largest > 0 {
-		err.Remedies = fault.Remedies{fault.Set("size", largest, "the largest size that fits")}
-	}
-	return err
-}
-
-// free returns the bytes of memory that are available, 0 when that is not known.
-func (r *Runner) free() float64 {
-	if r.Free == nil {
-		return 0
-	}
-	return float64(r.Free())
-}
-
 // check checks the product of a lane's latest run, and reports whether it could.
 func (r *Runner) check(ctx context.Context, e *entry, refs *references) bool {
 	if e.broken {
@@ -486,7 +466,18 @@ func (r *Runner) check(ctx context.Context, e *entry, refs *references) bool {
 	ref, err := refs.get(step, g, e.result.Seed, e.set)
 	var c matrix.Check
 	if err == nil {
+		begin := r.sink().Now()
 		c, err = ref.CheckProduct(func(x []float64) ([]float64, error) { return e.task.MulVec(step, x) }, g.Acc, g.Out)
+		e.check = r.sink().Now() - begin
+	}
+	if errors.Is(err, fault.Lost) { // with another lane, whose fault it is
+		if len(e.result.Samples) > 0 {
+			e.result.Warnings.Add(measure.Unchecked, "its last product could not be checked: %v", err)
+			return false
+		}
+		if _, err = r.run(ctx, e, 1); err == nil { // one product is as good as another before any is timed
+			return r.check(ctx, e, refs)
+		}
 	}
 	if err != nil {
 		r.fail(ctx, e, Checking, measure.Because(step, err))

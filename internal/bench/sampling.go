@@ -12,10 +12,11 @@ import (
 )
 
 const (
-	sampleTime = 20 * time.Millisecond  // long enough to make a synchronisation insignificant
-	leastTime  = 500 * time.Millisecond // of all samples of a lane
-	precise    = 0.01                   // the half width of the interval, relative to the median, at which a lane has enough samples
-	maxSamples = 16                     // of a noisy series, if they last leastTime: more would not make it precise
+	sampleTime   = 20 * time.Millisecond  // long enough to make a synchronisation insignificant
+	leastTime    = 500 * time.Millisecond // of all samples of a lane
+	precise      = 0.01                   // the half width of the interval, relative to the median, at which a lane has enough samples
+	leastSamples = 6                      // that an interval of 95 % needs
+	maxSamples   = 16                     // of a noisy series, if they last leastTime: more would not make it precise
 )
 
 // warmTime is how long a device takes to reach its sustained clock frequency. A GPU
@@ -115,6 +116,10 @@ func (r *Runner) sample(ctx context.Context, entries []*entry, stop Stop, refs *
 			if e.done || ctx.Err() != nil {
 				continue
 			}
+			if len(e.result.Samples) > 0 && r.late(e, entries, stop) {
+				e.done = true
+				continue
+			}
 			s, err := r.take(ctx, e, stop)
 			if err != nil {
 				e.done = true
@@ -189,7 +194,7 @@ func (e *entry) enough(stop Stop, share time.Duration) bool {
 	if stop.Repeat > 0 {
 		return n >= stop.Repeat
 	}
-	if e.spent+e.spent/time.Duration(n) > share { // there is no time for another one
+	if e.spent+e.spent/time.Duration(n) > share && (stop.Until == 0 || n >= leastSamples) { // there is no time for another one
 		return true
 	}
 	speed, _ := e.result.Speed()
@@ -207,5 +212,9 @@ func (e *entry) total(stop Stop, share time.Duration) int {
 	}
 	each := max(1, e.spent/time.Duration(n))
 	want := max(minSamples, int(leastTime/each)+1, n+1)
-	return min(want, max(1, int(share/each)))
+	least := 1
+	if stop.Until > 0 {
+		least = leastSamples
+	}
+	return min(want, max(least, int(share/each)))
 }

@@ -102,7 +102,7 @@ func TestClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &Catalog{Environment{Folder: dir, BLAS: []string{"/opt/libblas.so"}, Children: []string{"HOME=/h", "CUDA_DEVICE_ORDER=FASTEST_FIRST"}, Trace: &log}}
-	w, err := c.Client(t.Context(), entries(t, "blas")[0], Options{Threads: 3})
+	w, _, err := c.client(t.Context(), entries(t, "blas")[0], Options{Threads: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,8 +162,8 @@ func TestDiscover(t *testing.T) {
 	}{
 		"too slow":      {"gocpu", Options{Timeout: 1}, fault.Timeout, "did not start within 1.00 ns", "timeout gives it longer"},
 		"not an ISA":    {"gocpu", Options{ISA: "mmx"}, "", "mmx", ""},
-		"not a worker":  {"torch", Options{Python: program(t, "true")}, fault.Crashed, "exit code 0", "it was started by " + program(t, "true") + ": python names another interpreter; gpuplay setup torch makes one"},
-		"not a program": {"torch", Options{Python: "no/such/python"}, fault.Unavailable, "no/such/python", "python names an interpreter; gpuplay setup torch makes one"},
+		"not a worker":  {"torch", Options{Python: program(t, "true")}, fault.Crashed, "exit code 0", "python names another interpreter"},
+		"not a program": {"torch", Options{Python: "no/such/python"}, fault.Unavailable, "no/such/python", "python names an interpreter"},
 	} {
 		list := c.Discover(t.Context(), entries(t, tt.engine), tt.options, nil)
 		Close(list)
@@ -180,6 +180,19 @@ func TestDiscover(t *testing.T) {
 	for _, x := range list {
 		if !errors.Is(x.Err, fault.Interrupted) || x.Err.Error() != "interrupted while it started" {
 			t.Errorf("%s after Ctrl-C: %v", x.Name, x.Err)
+		}
+	}
+}
+
+// Setting up a framework mends nothing where another interpreter was named.
+func TestObtainable(t *testing.T) {
+	said := fault.Remedies{fault.Run("", "gpuplay", "setup", "jax"), {Text: "words"}}
+	for why, want := range map[string]string{
+		".venv": "gpuplay setup jax; words", "PATH": "gpuplay setup jax; words", "asked for": "python names another interpreter; words",
+		"GPUPLAY_JAX_PYTHON": "let GPUPLAY_JAX_PYTHON name another interpreter; words",
+	} {
+		if got := obtainable(said, python.Interpreter{Why: why}, "jax").String(); got != want {
+			t.Errorf("%s: %s, want %s", why, got, want)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/python"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
 	"github.com/gpuplay/gpuplay/internal/worker"
@@ -50,7 +51,8 @@ func (c *Catalog) start(ctx context.Context, e Entry, o Options) Contender {
 		step, cancel = context.WithTimeout(ctx, o.Timeout)
 	}
 	defer cancel()
-	if out.Client, out.Err = c.Client(step, e, o); out.Err == nil {
+	var found python.Interpreter
+	if out.Client, found, out.Err = c.client(step, e, o); out.Err == nil {
 		out.Found, out.Err = out.Client.Devices(step)
 	}
 	switch {
@@ -59,12 +61,28 @@ func (c *Catalog) start(ctx context.Context, e Entry, o Options) Contender {
 	case errors.Is(out.Err, context.DeadlineExceeded):
 		out.Err = fault.Errorf(fault.Timeout, "did not start within %s", unit.Seconds(o.Timeout)).With(fault.Change("timeout", "{} gives it longer"))
 	case errors.Is(out.Err, fault.Crashed) && !e.BuiltIn() && len(fault.From(out.Err).Remedies) == 0:
-		out.Err = fault.Errorf(fault.Crashed, "%v", out.Err).With(
-			fault.Change("python", "it was started by "+out.Client.Path+": {} names another interpreter"),
-			fault.Run("{} makes one", "gpuplay", "setup", e.Name))
+		out.Err = fault.Errorf(fault.Crashed, "%v (started by %s)", out.Err, found.Path).With(found.Replace(e.Name)...)
+	}
+	var failed *fault.Error
+	if errors.As(out.Err, &failed) && !e.BuiltIn() {
+		failed.Remedies = obtainable(failed.Remedies, found, e.Name)
 	}
 	out.Found.Devices = slices.Clone(out.Found.Devices) // the client keeps its own
 	out.Start = time.Since(begin)
+	return out
+}
+
+// obtainable returns a worker's remedies with another one for setting up the framework,
+// where that would change nothing: a worker does not know how its interpreter was chosen.
+func obtainable(list fault.Remedies, found python.Interpreter, framework string) fault.Remedies {
+	var out fault.Remedies
+	for _, r := range list {
+		if r.Text == "" && r.Param == "" && slices.Equal(r.Command, []string{"gpuplay", "setup", framework}) {
+			out = append(out, found.Obtain(framework)...)
+		} else {
+			out = append(out, r)
+		}
+	}
 	return out
 }
 

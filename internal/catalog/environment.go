@@ -47,31 +47,31 @@ func (c *Catalog) Environ(more ...string) []string {
 	return append(append(slices.Clip(c.Env.Children), cardOrder), more...)
 }
 
-// Client returns the parent's end of an engine's worker, which has yet to start.
-func (c *Catalog) Client(ctx context.Context, e Entry, o Options) (*worker.Client, error) {
-	w := &worker.Client{Engine: e.Name, Env: c.Environ(e.env...), Hello: worker.Hello{Threads: o.Threads, CPU: host.CPU()}, Trace: c.trace(e.Name)}
+// client returns the parent's end of an engine's worker, which has yet to start, and the
+// interpreter of a framework.
+func (c *Catalog) client(ctx context.Context, e Entry, o Options) (w *worker.Client, found python.Interpreter, err error) {
+	w = &worker.Client{Engine: e.Name, Env: c.Environ(e.env...), Hello: worker.Hello{Threads: o.Threads, CPU: host.CPU()}, Trace: c.trace(e.Name)}
 	if e.options != nil {
 		text, err := json.Marshal(e.options(c.Env, o))
 		if err != nil {
-			return nil, fmt.Errorf("options of %s: %w", e.Name, err)
+			return nil, found, fmt.Errorf("options of %s: %w", e.Name, err)
 		}
 		w.Hello.Options = text
 	}
 	if e.BuiltIn() {
 		self, err := os.Executable()
 		if err != nil {
-			return nil, fmt.Errorf("finding this program to start it again: %w", err)
+			return nil, found, fmt.Errorf("finding this program to start it again: %w", err)
 		}
 		w.Path, w.Args = self, []string{"gpuplay", "worker", e.Name}
-		return w, nil
+		return w, found, nil
 	}
-	found, err := c.Interpreter(ctx, e.Name, o.Python, python.HasModule)
-	if err != nil {
-		return nil, err
+	if found, err = c.Interpreter(ctx, e.Name, o.Python, python.HasModule); err != nil {
+		return nil, found, err
 	}
 	w.Path = found.Path
 	w.Args, w.Source, err = python.Worker(found.Path, e.Name)
-	return w, err
+	return w, found, err
 }
 
 // Search returns where the Python for a framework is looked for.
@@ -91,11 +91,17 @@ func (c *Catalog) Search(framework, asked string, has func(ctx context.Context, 
 // the first with the framework in it; has finds out whether one has it.
 func (c *Catalog) Interpreter(ctx context.Context, framework, asked string, has func(ctx context.Context, interpreter, module string) bool) (python.Interpreter, error) {
 	found, err := c.Search(framework, asked, has).Find(ctx, framework)
-	if err != nil {
-		return found, fault.Errorf(fault.Unavailable, "%v", err).With(
-			fault.Change("python", "{} names an interpreter"), fault.Run("{} makes one", "gpuplay", "setup", framework))
+	if err == nil {
+		return found, nil
 	}
-	return found, nil
+	remedy := fault.Run("{} makes one", "gpuplay", "setup", framework)
+	switch {
+	case asked != "":
+		remedy = fault.Change("python", "{} names an interpreter")
+	case c.Env.Pythons[python.Variable(framework)] != "":
+		remedy = fault.Remedy{Text: "let " + python.Variable(framework) + " name an interpreter, or unset it"}
+	}
+	return found, fault.Errorf(fault.Unavailable, "%v", err).With(remedy)
 }
 
 // Language returns what makes the parent's end of a worker for a runtime of language

@@ -1,8 +1,6 @@
 package doctor
 
 import (
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -16,7 +14,7 @@ var groups = []struct {
 	checks []func(Facts) []record.Check
 }{
 	{"Machine", []func(Facts) []record.Check{system, process, tools, memory, power, clock, heat}},
-	{"GPU", []func(Facts) []record.Check{metal, nvidia, vulkan}},
+	{"GPU", []func(Facts) []record.Check{metal, nvidiaDriver, vulkan}},
 	{"Engines", []func(Facts) []record.Check{builtIn}},
 	{"Frameworks", []func(Facts) []record.Check{pythons, frameworkChecks}},
 	{"Environment", []func(Facts) []record.Check{variables}},
@@ -46,16 +44,9 @@ func unknown(name string) []record.Check { return one(name, record.Unknown, "not
 // advice is a remedy of words alone.
 func advice(text string) fault.Remedy { return fault.Remedy{Text: text} }
 
-// setup is the remedy of having gpuplay set up a framework, and setupGPU in the build
-// for a GPU even where none is seen.
+// setup is the remedy of having gpuplay set up a framework.
 func setup(framework string) fault.Remedy {
 	return fault.Run("", "gpuplay", "setup", framework)
-}
-
-func setupGPU(framework string) fault.Remedy {
-	r := setup(framework)
-	r.Param = "gpu"
-	return r
 }
 
 // commandFor returns the remedy of running an operating system's own command, none
@@ -83,30 +74,4 @@ func titles() string {
 	}
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " and " + names[last]
-}
-
-// older reports whether a dotted version comes before another; a part that is no
-// number ends it, and what is not known is not older.
-func older(version, than string) bool {
-	v, t := numbers(version), numbers(than)
-	return len(v) > 0 && slices.Compare(v, t) < 0
-}
-
-func numbers(version string) []int {
-	var out []int
-	for part := range strings.SplitSeq(version, ".") {
-		digits := part
-		if i := strings.IndexFunc(part, func(r rune) bool { return r < '0' || r > '9' }); i >= 0 {
-			digits = part[:i]
-		}
-		n, err := strconv.Atoi(digits)
-		if err != nil {
-			break
-		}
-		out = append(out, n)
-		if digits != part { // 0rc1, 0+cu132
-			break
-		}
-	}
-	return out
 }

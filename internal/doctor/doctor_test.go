@@ -15,6 +15,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/golden"
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/nvidia"
 	"github.com/gpuplay/gpuplay/internal/python"
 	"github.com/gpuplay/gpuplay/internal/record"
 )
@@ -101,7 +102,7 @@ func TestExamine(t *testing.T) {
 		"mac":       "Xcode tools:warning Memory:warning Power:warning Heat:warning TensorFlow:failed MLX:failed JAX:failed Variable:warning",
 		"rosetta":   "System:warning gpuplay:failed Python:warning PyTorch:failed TensorFlow:failed",
 		"laptop":    "Power:warning CPU clock:warning Heat:warning NVIDIA:failed Vulkan:warning Python:failed PyTorch:warning MLX:failed JAX:failed Variable:warning Variable:warning",
-		"volta":     "NVIDIA:warning PyTorch:failed TensorFlow:warning JAX:warning",
+		"volta":     "NVIDIA:warning PyTorch:failed TensorFlow:warning MLX:failed JAX:warning",
 		"windows":   "PyTorch:warning TensorFlow:warning",
 	}
 	for _, name := range records {
@@ -125,7 +126,9 @@ func TestExamine(t *testing.T) {
 
 // Single facts changed, and what becomes of the check.
 func TestRules(t *testing.T) {
-	gpu := func(f *Facts) { f.NVIDIA = &NVIDIA{Driver: "580.65", GPUs: []GPU{{Name: "H100", Capability: "9.0"}}} }
+	gpu := func(f *Facts) {
+		f.NVIDIA = &nvidia.Driver{Version: "580.65", Asked: true, GPUs: []nvidia.GPU{{Name: "H100", Capability: "9.0"}}}
+	}
 	for _, test := range []struct {
 		what, record string
 		change       func(*Facts)
@@ -133,12 +136,54 @@ func TestRules(t *testing.T) {
 		want         record.Status
 		why          string // part of the diagnosis
 	}{
-		{"a container without its GPU", "container", func(f *Facts) { f.NVIDIA.Driver = "580.65" }, "NVIDIA", record.Failed, "every lane runs on the CPU"},
+		{"a container without its GPU", "container", func(f *Facts) { f.NVIDIA.Version = "580.65" }, "NVIDIA", record.Failed, "every lane runs on the CPU"},
 		{"driver updated under a running one", "volta", func(f *Facts) {
-			f.NVIDIA = &NVIDIA{Driver: "580.65", Nodes: true, Error: "Failed to initialize NVML: Driver/library version mismatch"}
+			f.NVIDIA = &nvidia.Driver{Version: "580.65", Nodes: true, Error: "nvidia-smi: Failed to initialize NVML: Driver/library version mismatch"}
 		}, "NVIDIA", record.Failed, "updated"},
-		{"old driver", "h200", func(f *Facts) { f.NVIDIA.Driver = "535.183.01" }, "PyTorch", record.Failed, "needs 580 or newer"},
-		{"driver just new enough", "h200", func(f *Facts) { f.NVIDIA.Driver = "580.65.06" }, "PyTorch", record.OK, ""},
+		{"old driver", "h200", func(f *Facts) { f.NVIDIA.Version = "535.183.01" }, "PyTorch", record.Failed, "needs 580 or newer"},
+		{"driver just new enough", "h200", func(f *Facts) { f.NVIDIA.Version = "580.65.06" }, "PyTorch", record.OK, ""},
+		{"an RTX 50 with a wheel for CUDA 12.4", "h200", func(f *Facts) {
+			f.NVIDIA.Version, f.NVIDIA.GPUs = "575.57.08", []nvidia.GPU{{Name: "NVIDIA GeForce RTX 5090", Capability: "12.0"}}
+			f.Frameworks[0].CUDA, f.Frameworks[0].Packages = "12.4", map[string]string{"torch": "2.6.0+cu124"}
+		}, "PyTorch", record.Failed, "no code for NVIDIA GeForce RTX 5090, compute capability 12.0"},
+		{"a P100 with a wheel for CUDA 12.8", "h200", func(f *Facts) {
+			f.NVIDIA.GPUs = []nvidia.GPU{{Name: "Tesla P100-PCIE-16GB", Capability: "6.0"}}
+			f.Frameworks[0].CUDA, f.Frameworks[0].Packages = "12.8", map[string]string{"torch": "2.9.1+cu128"}
+		}, "PyTorch", record.Failed, "no code for Tesla P100"},
+		{"one of two GPUs without code", "h200", func(f *Facts) {
+			f.NVIDIA.GPUs = append(f.NVIDIA.GPUs, nvidia.GPU{Name: "Tesla P100-PCIE-16GB", Capability: "6.0"})
+		}, "PyTorch", record.Warning, "no code for Tesla P100"},
+		{"driver 470", "h200", func(f *Facts) { f.NVIDIA.Version = "470.182.03" }, "NVIDIA", record.Warning, "too old"},
+		{"a GPU that says little", "h200", func(f *Facts) { f.NVIDIA.GPUs = []nvidia.GPU{{Name: "NVIDIA GB10"}} }, "NVIDIA", record.OK, ""},
+		{"a driver that is slow", "h200", func(f *Facts) {
+			f.NVIDIA = &nvidia.Driver{Version: "535.183.01", Nodes: true, Slow: true, Error: "no answer within 0.9 s"}
+		}, "NVIDIA", record.Unknown, "nothing follows"},
+		{"a driver that cannot be asked", "h200", func(f *Facts) {
+			f.NVIDIA = &nvidia.Driver{Version: "535.183.01", Nodes: true, Error: "NVML: Insufficient Permissions"}
+		}, "NVIDIA", record.Warning, "could not be asked"},
+		{"a driver that finds nothing", "h200", func(f *Facts) { f.NVIDIA = &nvidia.Driver{Version: "595.10", Nodes: true, Asked: true} }, "NVIDIA", record.Failed, "nothing can compute"},
+		{"a driver without a card", "h200", func(f *Facts) { f.PCI, f.NVIDIA = []PCI{}, &nvidia.Driver{Version: "595.10", Nodes: true, Asked: true} }, "NVIDIA", record.Absent, ""},
+		{"an NVML that finds no driver", "laptop", func(f *Facts) { f.NVIDIA.Error = "NVML: Driver Not Loaded" }, "NVIDIA", record.Failed, "nothing can compute"},
+		{"ROCm on a machine with NVIDIA's GPU", "h200", func(f *Facts) { f.Frameworks[0].CUDA, f.Frameworks[0].ROCm = "", "7.2" }, "PyTorch", record.Warning, "AMD's ROCm"},
+		{"ROCm without the kernel's device", "volta", func(f *Facts) {
+			f.PCI, f.NVIDIA, f.AMD = []PCI{{Vendor: "1002", Device: "744c"}}, &nvidia.Driver{}, &AMD{}
+			f.Frameworks[0].CUDA, f.Frameworks[0].ROCm = "", "7.2"
+		}, "PyTorch", record.Warning, "/dev/kfd is missing"},
+		{"ROCm without permission", "volta", func(f *Facts) {
+			f.PCI, f.NVIDIA, f.AMD = []PCI{{Vendor: "1002", Device: "744c"}}, &nvidia.Driver{}, &AMD{Node: true, User: "ada"}
+			f.Frameworks[0].CUDA, f.Frameworks[0].ROCm = "", "7.2"
+		}, "PyTorch", record.Warning, "may not use /dev/kfd"},
+		{"ROCm that works", "volta", func(f *Facts) {
+			f.PCI, f.NVIDIA, f.AMD = []PCI{{Vendor: "1002", Device: "744c"}}, &nvidia.Driver{}, &AMD{Node: true, Access: true}
+			f.Frameworks[0].CUDA, f.Frameworks[0].ROCm = "", "7.2"
+		}, "PyTorch", record.OK, ""},
+		{"TensorFlow 2.15 with NumPy 2", "container", func(f *Facts) {
+			f.Frameworks[1].Packages = map[string]string{"tensorflow-cpu": "2.15.0", "numpy": "2.1.3"}
+		}, "TensorFlow", record.Failed, "NumPy 1"},
+		{"TensorFlow 2.18 with NumPy 2", "container", func(f *Facts) {
+			f.Frameworks[1].Packages = map[string]string{"tensorflow-cpu": "2.18.0", "numpy": "2.1.3"}
+		}, "TensorFlow", record.OK, ""},
+		{"two TensorFlows", "container", func(f *Facts) { f.Frameworks[1].Packages["tensorflow"] = "2.21.0" }, "TensorFlow", record.Failed, "one folder"},
 		{"CUDA 12 on Volta", "volta", func(f *Facts) { f.Frameworks[0].CUDA = "12.6" }, "PyTorch", record.OK, ""},
 		{"tensorflow-metal with 2.19", "mac", func(f *Facts) { f.Frameworks[1].Packages["tensorflow"] = "2.19.1" }, "TensorFlow", record.OK, ""},
 		{"tensorflow-metal 1.1 with 2.18", "mac", func(f *Facts) {
@@ -169,7 +214,9 @@ func TestRules(t *testing.T) {
 		}, "BLAS", record.Failed, "asked for by name"},
 		{"no engine at all", "container", func(f *Facts) { f.Engines = nil }, "Race", record.Failed, "nothing to race"},
 		{"no Python", "container", func(f *Facts) { f.Frameworks = nil }, "Python", record.Absent, "taken from it"},
-		{"software Vulkan without a GPU", "container", func(f *Facts) { f.Vulkan.Drivers = []string{"lvp_icd.x86_64"} }, "Vulkan", record.Absent, "never for a comparison"},
+		{"software Vulkan without a GPU", "container", func(f *Facts) {
+			f.Vulkan = &Vulkan{Drivers: []string{"lvp_icd.x86_64"}, Devices: []VulkanDevice{{Name: "llvmpipe", Version: "1.3", CPU: true}}}
+		}, "Vulkan", record.Absent, "never for a comparison"},
 		{"hidden GPUs", "h200", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": ""} }, "Variable", record.Warning, "hides"},
 		{"hidden GPUs where there are none", "container", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": ""} }, "Variables", record.OK, ""},
 		{"strict oneDNN", "container", func(f *Facts) { f.Variables = map[string]string{"ONEDNN_DEFAULT_FPMATH_MODE": "STRICT"} }, "Variables", record.OK, ""},
@@ -204,16 +251,82 @@ func TestNothingKnown(t *testing.T) {
 	}
 }
 
-func TestOlder(t *testing.T) {
-	for _, test := range []struct {
-		version, than string
-		want          bool
-	}{
-		{"2.9.1", "2.10", true}, {"2.10.0", "2.10", false}, {"2.10", "2.10", false}, {"2.15.0+cu132", "2.15", false},
-		{"2.10.0rc1", "2.9", false}, {"", "1", false}, {"unknown", "1", false}, {"535.183.01", "580", true}, {"15.1", "14", false}, {"9.0", "7.5", false},
+// What lost GPUs and warnings say stands beside the GPUs that answer.
+func TestAnswered(t *testing.T) {
+	f := facts(t, "h200")
+	f.NVIDIA.Lost, f.NVIDIA.Warnings = []string{"GPU 1: GPU is lost"}, []string{"WARNING: infoROM is corrupted"}
+	var got []string
+	for _, c := range nvidiaDriver(f) {
+		got = append(got, string(c.Status)+": "+c.Seen)
+	}
+	want := []string{"ok: NVIDIA H200, 151 GB, compute capability 9.0, driver 580.159.04", "failed: GPU 1: GPU is lost", "warning: WARNING: infoROM is corrupted"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	f.NVIDIA.GPUs = nil
+	if got := nvidiaDriver(f); len(got) != 2 || got[0].Status != record.Failed {
+		t.Errorf("without another GPU: %+v", got)
+	}
+}
+
+// What a build needs that does not run: a newer driver, another build, or neither.
+func TestMisfit(t *testing.T) {
+	const cu126 = "/home/ada/.venv-torch/bin/python -m pip install --force-reinstall torch --index-url https://download.pytorch.org/whl/cu126"
+	newer := "install it from https://www.nvidia.com/drivers, then restart"
+	for _, tt := range []struct{ driver, capability, want string }{
+		{"575.57.08", "8.9", newer + "; or, for the driver that is there: " + cu126},
+		{"470.182.03", "8.9", newer},
+		{"580.95.05", "6.0", cu126},
+		{"575.57.08", "6.0", cu126},
+		{"470.182.03", "6.0", newer},
+		{"470.182.03", "3.7", "no build for CUDA has code for this GPU; the one for the CPU does without"},
 	} {
-		if got := older(test.version, test.than); got != test.want {
-			t.Errorf("older(%q, %q) = %v", test.version, test.than, got)
+		f := facts(t, "volta")
+		f.System, f.NVIDIA = "another 1", &nvidia.Driver{Version: tt.driver, Asked: true, GPUs: []nvidia.GPU{{Name: "a GPU", Capability: tt.capability}}}
+		_, found := torch(f, f.Frameworks[0]) // 2.15.0 for CUDA 13.2
+		if len(found) != 1 || found[0].status != record.Failed || found[0].remedies.String() != tt.want {
+			t.Errorf("driver %s, compute capability %s: %+v, want %s", tt.driver, tt.capability, found, tt.want)
+		}
+	}
+}
+
+// A fix goes where the framework is taken from, by the tool that is there, and leads to an
+// environment that is then chosen.
+func TestFixes(t *testing.T) {
+	place := func(w *Framework, why, path string) { w.Python.Why, w.Python.Path = why, path }
+	for _, tt := range []struct {
+		what   string
+		change func(*Facts, *Framework)
+		want   string
+	}{
+		{"pip", func(*Facts, *Framework) {}, "/home/ada/.venv-jax/bin/python -m pip install jax==0.10.2"},
+		{"uv", func(f *Facts, w *Framework) { f.UV, w.Python.Pip = true, false }, "uv pip install --python /home/ada/.venv-jax/bin/python jax==0.10.2"},
+		{"pip beside uv", func(f *Facts, _ *Framework) { f.UV = true }, "/home/ada/.venv-jax/bin/python -m pip install jax==0.10.2"},
+		{"neither", func(_ *Facts, w *Framework) { w.Python.Pip = false },
+			"first: /home/ada/.venv-jax/bin/python -m ensurepip; then: /home/ada/.venv-jax/bin/python -m pip install jax==0.10.2"},
+		{".venv", func(_ *Facts, w *Framework) { place(w, ".venv", "/home/ada/.venv/bin/python") }, "/home/ada/.venv/bin/python -m pip install jax==0.10.2"},
+		{"gpuplay's own", func(_ *Facts, w *Framework) { place(w, "made by gpuplay", "/own/jax/bin/python") }, "gpuplay setup jax clear"},
+		{"the system's", func(_ *Facts, w *Framework) { w.Python.Managed = true; place(w, "PATH", "/usr/bin/python3") }, "gpuplay setup jax"},
+		{"the system's, by name", func(_ *Facts, w *Framework) {
+			w.Python.Managed = true
+			place(w, "GPUPLAY_JAX_PYTHON", "/usr/bin/python3")
+		}, "unset GPUPLAY_JAX_PYTHON"},
+		{"not installed", func(_ *Facts, w *Framework) { w.Installed = false; place(w, ".venv", "/home/ada/.venv/bin/python") }, "gpuplay setup jax"},
+		{"not installed where it was asked for", func(_ *Facts, w *Framework) { w.Installed = false; place(w, "asked for", "/usr/bin/python3") }, "python names another interpreter"},
+		{"does not run", func(_ *Facts, w *Framework) { w.Python.Error = "x"; place(w, ".venv", "/home/ada/.venv/bin/python") }, "gpuplay setup jax dir ."},
+		{"does not run, its own", func(_ *Facts, w *Framework) { w.Python.Error = "x" }, "remove .venv-jax, then: gpuplay setup jax dir ."},
+	} {
+		f := facts(t, "container")
+		w := f.Frameworks[3]
+		delete(w.Packages, "jaxlib")
+		tt.change(&f, &w)
+		f.Frameworks = []Framework{w}
+		found := false
+		for _, c := range Examine(f) {
+			found = found || c.Group == "Frameworks" && c.Remedies.String() == tt.want
+		}
+		if !found {
+			t.Errorf("%s: no fix %q in %+v", tt.what, tt.want, Examine(f))
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/nvidia"
 )
 
 // Facts describe a machine. What could not be found out is nil or empty, never a
@@ -32,10 +33,12 @@ type Facts struct {
 	Clock      *Clock            `json:"clock,omitempty"`
 	Heat       *Heat             `json:"heat,omitempty"`
 	PCI        []PCI             `json:"cards"` // display and compute devices on the bus; null when not known
-	NVIDIA     *NVIDIA           `json:"nvidia,omitempty"`
+	NVIDIA     *nvidia.Driver    `json:"nvidia,omitempty"`
+	AMD        *AMD              `json:"amd,omitempty"`
 	Vulkan     *Vulkan           `json:"vulkan,omitempty"`
 	Engines    []Engine          `json:"engines,omitempty"` // those that were started
 	Frameworks []Framework       `json:"frameworks,omitempty"`
+	UV         bool              `json:"uv,omitempty"`        // uv is on the path
 	Variables  map[string]string `json:"variables,omitempty"` // of the environment, those in Variables that are set
 }
 
@@ -81,25 +84,11 @@ type PCI struct {
 	Device string `json:"device"`
 }
 
-// NVIDIA is what NVIDIA's driver says.
-type NVIDIA struct {
-	Driver string `json:"driver,omitempty"` // version; empty when none is loaded
-	Nodes  bool   `json:"nodes"`            // the device files are there
-	GPUs   []GPU  `json:"gpus,omitempty"`
-	Error  string `json:"error,omitempty"` // why nvidia-smi shows none
-}
-
-// GPU is a line of nvidia-smi.
-type GPU struct {
-	Name       string `json:"name"`
-	Capability string `json:"capability"` // "9.0"
-	MiB        int    `json:"mib"`
-	Busy       int    `json:"busy"` // percent
-}
-
-// Vulkan is the drivers whose manifests are installed.
-type Vulkan struct {
-	Drivers []string `json:"drivers"` // file names without .json: radeon_icd.x86_64
+// AMD is what Linux offers of the compute interface of AMD's driver.
+type AMD struct {
+	Node   bool   `json:"node"`   // /dev/kfd is there
+	Access bool   `json:"access"` // and this user may use it
+	User   string `json:"user,omitempty"`
 }
 
 // Engine is what became of starting one.
@@ -129,5 +118,7 @@ type Python struct {
 	Why     string `json:"why"`               // it was chosen: ".venv-torch", "PATH"
 	Version string `json:"version,omitempty"` // "3.11.7"
 	Machine string `json:"machine,omitempty"` // "arm64", "x86_64"
+	Pip     bool   `json:"pip,omitempty"`     // it has pip
+	Managed bool   `json:"managed,omitempty"` // the system's packages own it: pip refuses to install into it
 	Error   string `json:"error,omitempty"`   // why it does not run
 }

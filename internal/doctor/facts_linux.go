@@ -3,14 +3,18 @@ package doctor
 import (
 	"context"
 	"os"
+	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/gpuplay/gpuplay/internal/disk"
 )
 
-var platform = []func(context.Context, *Facts){gatherContainer, gatherPower, gatherClock, gatherHeat, gatherPCI, gatherVulkan, gatherNVIDIA}
+var platform = []func(context.Context, *Facts){gatherContainer, gatherPower, gatherClock, gatherHeat, gatherPCI, gatherAMD}
 
 // stub reports why an interpreter must not be started; only macOS has such.
 func stub(context.Context, string) error { return nil }
@@ -109,14 +113,39 @@ func gatherPCI(_ context.Context, f *Facts) {
 	}
 }
 
-// gatherVulkan lists the driver manifests in the loader's system folders
+// gatherAMD looks at the device through which ROCm computes, which the amdgpu driver
+// makes (rocm.docs.amd.com/projects/install-on-linux: "Configuring permissions").
+func gatherAMD(_ context.Context, f *Facts) {
+	const kfd = "/dev/kfd"
+	a := AMD{Node: disk.Exists(kfd), Access: unix.Access(kfd, unix.R_OK|unix.W_OK) == nil}
+	if u, err := user.Current(); err == nil {
+		a.User = u.Username
+	}
+	f.AMD = &a
+}
+
+// manifests lists the manifests of Vulkan's drivers in the loader's system folders
 // (github.com/KhronosGroup/Vulkan-Loader/blob/main/docs/LoaderDriverInterface.md).
-func gatherVulkan(_ context.Context, f *Facts) {
-	v := Vulkan{Drivers: []string{}}
+func manifests() []string {
+	list := []string{}
 	for _, dir := range []string{"/etc/vulkan/icd.d", "/usr/local/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d", "/usr/share/vulkan/icd.d"} {
 		for _, file := range disk.Match(dir, "*.json") {
-			v.Drivers = append(v.Drivers, strings.TrimSuffix(filepath.Base(file), ".json"))
+			list = append(list, strings.TrimSuffix(filepath.Base(file), ".json"))
 		}
 	}
-	f.Vulkan = &v
+	return list
+}
+
+// denied returns the name of this user if there are GPUs and it may open the device files
+// of none, else "".
+func denied() string {
+	nodes := disk.Match("/dev/dri", "renderD*")
+	if len(nodes) == 0 || slices.ContainsFunc(nodes, func(node string) bool { return unix.Access(node, unix.R_OK|unix.W_OK) == nil }) {
+		return ""
+	}
+	me, err := user.Current()
+	if err != nil {
+		return ""
+	}
+	return me.Username
 }

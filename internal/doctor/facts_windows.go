@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/windows/registry"
 )
 
-var platform = []func(context.Context, *Facts){gatherPower, gatherVulkan, gatherNVIDIA}
+var platform = []func(context.Context, *Facts){gatherPower}
 
 // stub reports why an interpreter must not be started; only macOS has such.
 func stub(context.Context, string) error { return nil }
@@ -34,18 +34,20 @@ func gatherPower(_ context.Context, f *Facts) {
 	f.Power = &p
 }
 
-// gatherVulkan lists the manifests that are registered; the names of the values are
-// their files.
-func gatherVulkan(_ context.Context, f *Facts) {
-	v := Vulkan{Drivers: []string{}}
-	f.Vulkan = &v
+// manifests lists the manifests of Vulkan's drivers that are registered; the names of
+// the values are their files.
+func manifests() []string {
+	list := []string{}
 	k, err := registry.OpenKey(registry.LOCAL_MACHINE, `SOFTWARE\Khronos\Vulkan\Drivers`, registry.QUERY_VALUE)
 	if err != nil {
-		return
+		return list
 	}
 	defer k.Close()
 	files, _ := k.ReadValueNames(0)
 	for _, file := range files {
-		v.Drivers = append(v.Drivers, strings.TrimSuffix(filepath.Base(file), ".json"))
+		list = append(list, strings.TrimSuffix(filepath.Base(file), ".json"))
 	}
+	return list
 }
+
+func denied() string { return "" }

@@ -14,6 +14,8 @@ import (
 	"github.com/shirou/gopsutil/v4/mem"
 
 	machine "github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/nvidia"
+	"github.com/gpuplay/gpuplay/internal/probe"
 	"github.com/gpuplay/gpuplay/internal/python"
 )
 
@@ -24,6 +26,8 @@ type Options struct {
 	// Find chooses a framework's interpreter in the order in which a race does; has
 	// tells whether an interpreter has a module.
 	Find func(ctx context.Context, framework string, has func(ctx context.Context, interpreter, module string) bool) (python.Interpreter, error)
+	// Probe asks drivers in processes of their own; nil leaves out what only they know.
+	Probe probe.Asker
 	// Limit is how long other programs may take to answer, together; 0: programLimit
 	// each.
 	Limit time.Duration
@@ -43,10 +47,21 @@ func Gather(ctx context.Context, o Options) Facts {
 	}
 	f := Facts{OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: machine.CPU(), Variables: o.Variables, Virtual: cpuid.CPU.VM()}
 	f.Cores, _, f.CPUs = machine.Cores()
+	_, err := exec.LookPath("uv")
+	f.UV = err == nil
 	parts := append([]func(context.Context, *Facts){
 		gatherSystem, gatherMemory,
 		func(ctx context.Context, f *Facts) { f.Frameworks = frameworks(ctx, o) },
+		func(ctx context.Context, f *Facts) { gatherVulkan(ctx, f, o.Probe) },
 	}, platform...) // each sets fields of its own
+	if f.OS != "darwin" {
+		parts = append(parts, func(ctx context.Context, f *Facts) {
+			ctx, cancel := limited(ctx)
+			defer cancel()
+			d := nvidia.Ask(ctx, o.Probe)
+			f.NVIDIA = &d
+		})
+	}
 	var wg sync.WaitGroup
 	for _, part := range parts {
 		wg.Go(func() { part(ctx, &f) })
@@ -78,14 +93,19 @@ func gatherMemory(ctx context.Context, f *Facts) {
 	f.Memory = &m
 }
 
+// limited gives another program programLimit, unless there is a limit.
+func limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, there := ctx.Deadline(); there {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, programLimit)
+}
+
 // output runs a program and returns what it prints, or its complaint as the error.
 func output(ctx context.Context, name string, args ...string) (string, error) {
 	start := time.Now()
-	if _, limited := ctx.Deadline(); !limited {
-		within, cancel := context.WithTimeout(ctx, programLimit)
-		defer cancel()
-		ctx = within
-	}
+	ctx, cancel := limited(ctx)
+	defer cancel()
 	c := exec.CommandContext(ctx, name, args...)
 	c.WaitDelay = 100 * time.Millisecond // for what its own children keep open
 	var out, complaint strings.Builder

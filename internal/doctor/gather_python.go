@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/python"
 )
 
@@ -70,7 +73,7 @@ func frameworks(ctx context.Context, o Options) []Framework {
 				return
 			}
 			e := env(found.Path)
-			w.Python = Python{Path: found.Path, Why: found.Why, Version: e.Version, Machine: e.Machine}
+			w.Python = Python{Path: found.Path, Why: found.Why, Version: e.Version, Machine: e.Machine, Pip: e.has("pip"), Managed: e.managed(found.Path)}
 			if e.err != nil {
 				w.Python.Error = e.err.Error()
 				return
@@ -96,6 +99,16 @@ func (e environment) has(module string) bool {
 	return false
 }
 
+// managed reports whether the packages of the system own an interpreter, which marks it so
+// (packaging.python.org/en/latest/specifications/externally-managed-environments); the
+// virtual environments on it are free.
+func (e environment) managed(interpreter string) bool {
+	if disk.Exists(filepath.Join(filepath.Dir(filepath.Dir(interpreter)), "pyvenv.cfg")) {
+		return false
+	}
+	return slices.ContainsFunc(e.Path, func(dir string) bool { return disk.Exists(filepath.Join(dir, "EXTERNALLY-MANAGED")) })
+}
+
 // packages returns the versions of a framework's packages, by the names of their
 // metadata's folders: torch-2.15.0.dist-info.
 func (e environment) packages(framework string) map[string]string {
@@ -109,7 +122,7 @@ func (e environment) packages(framework string) map[string]string {
 			}
 			name, version, _ := strings.Cut(stem, "-")
 			name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
-			matters := strings.HasPrefix(name, framework) || strings.HasPrefix(name, "nvidia-cuda-runtime")
+			matters := strings.HasPrefix(name, framework) || strings.HasPrefix(name, "nvidia-cuda-runtime") || name == "numpy"
 			if _, shadowed := found[name]; ok && matters && !shadowed {
 				found[name], _, _ = strings.Cut(version, "-py") // an egg's Python
 			}
@@ -119,7 +132,8 @@ func (e environment) packages(framework string) map[string]string {
 }
 
 // builtFor returns the CUDA or ROCm version that a framework is built for. PyTorch
-// writes it into torch/version.py; the others bring CUDA as packages.
+// writes it into torch/version.py; the others bring CUDA as packages, which may also be
+// there for another framework.
 func (e environment) builtFor(framework string, packages map[string]string) (cuda, rocm string) {
 	if framework == "torch" {
 		for _, dir := range e.Path {
@@ -127,6 +141,11 @@ func (e environment) builtFor(framework string, packages map[string]string) (cud
 				return assigned(string(text), "cuda"), assigned(string(text), "hip")
 			}
 		}
+		return "", ""
+	}
+	bridge := map[string]string{"jax": "jax-cuda", "mlx": "mlx-cuda", "tensorflow": "tensorflow"}[framework]
+	there := func(name string) bool { return strings.HasPrefix(name, bridge) && name != "tensorflow-cpu" }
+	if !slices.ContainsFunc(slices.Collect(maps.Keys(packages)), there) {
 		return "", ""
 	}
 	for name, version := range packages {

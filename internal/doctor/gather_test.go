@@ -94,9 +94,9 @@ func TestPackages(t *testing.T) {
 		packages map[string]string
 		cuda     string
 	}{
-		"torch":      {map[string]string{"torch": "2.15.0", "torchvision": "0.30.0", "nvidia-cuda-runtime-cu12": "12.9.79"}, "13.2"},
-		"tensorflow": {map[string]string{"tensorflow": "2.19.1", "tensorflow-metal": "1.2.0", "nvidia-cuda-runtime-cu12": "12.9.79"}, "12.9"},
-		"jax":        {map[string]string{"jax-cuda13-plugin": "0.10.2", "nvidia-cuda-runtime-cu12": "12.9.79"}, "12.9"},
+		"torch":      {map[string]string{"numpy": "2.4.6", "torch": "2.15.0", "torchvision": "0.30.0", "nvidia-cuda-runtime-cu12": "12.9.79"}, "13.2"},
+		"tensorflow": {map[string]string{"numpy": "2.4.6", "tensorflow": "2.19.1", "tensorflow-metal": "1.2.0", "nvidia-cuda-runtime-cu12": "12.9.79"}, "12.9"},
+		"jax":        {map[string]string{"numpy": "2.4.6", "jax-cuda13-plugin": "0.10.2", "nvidia-cuda-runtime-cu12": "12.9.79"}, "12.9"},
 	} {
 		got := e.packages(framework)
 		if d := cmp.Diff(want.packages, got); d != "" {
@@ -104,6 +104,11 @@ func TestPackages(t *testing.T) {
 		}
 		if cuda, rocm := e.builtFor(framework, got); cuda != want.cuda || rocm != "" {
 			t.Errorf("%s is built for CUDA %q, ROCm %q, want CUDA %q", framework, cuda, rocm, want.cuda)
+		}
+	}
+	for framework, alone := range map[string]string{"tensorflow": "tensorflow-cpu", "jax": "jaxlib", "mlx": "mlx-cpu"} {
+		if cuda, _ := e.builtFor(framework, map[string]string{alone: "1.0", "nvidia-cuda-runtime": "13.2.86"}); cuda != "" {
+			t.Errorf("%s takes another framework's CUDA %s for its own", alone, cuda)
 		}
 	}
 	if cuda, _ := e.builtFor("mlx", map[string]string{"mlx": "0.32.4", "mlx-cuda-13": "0.32.4"}); cuda != "13" {
@@ -132,22 +137,6 @@ func TestParse(t *testing.T) {
 	}
 	if p := parsePower("", ""); p != nil {
 		t.Errorf("no answer: %+v", p)
-	}
-	driver, gpus := parseSMI("NVIDIA H200, 570.86.15, 9.0, 143771, 0\nTesla T4, 570.86.15, 7.5, 15360, [N/A]\n")
-	if driver != "570.86.15" || len(gpus) != 2 || gpus[0] != (GPU{"NVIDIA H200", "9.0", 143771, 0}) || gpus[1].Busy != 0 {
-		t.Errorf("nvidia-smi: %s %+v", driver, gpus)
-	}
-	if driver, gpus := parseSMI("No devices were found\n"); driver != "" || gpus != nil {
-		t.Errorf("no devices: %q %+v", driver, gpus)
-	}
-	for text, want := range map[string]string{
-		"NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024\nGCC version: gcc 12.2.0\n":                "535.183.01",
-		"NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  (dvs-builder@U22)  Sun Jul 27 07:16:10 UTC 2025": "580.65.06",
-		"": "",
-	} {
-		if got := parseModule(text); got != want {
-			t.Errorf("parseModule(%q) = %q, want %q", text, got, want)
-		}
 	}
 	for cgroup, want := range map[string]string{"0::/kubepods/burstable/x": "kubernetes", "1:cpu:/docker/abc": "docker", "0::/lxc.payload": "lxc", "0::/init.scope": ""} {
 		if got := container(cgroup, func(string) bool { return false }); got != want {

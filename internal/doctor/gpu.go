@@ -1,13 +1,16 @@
 package doctor
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/nvidia"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/version"
 )
 
 const vendorNVIDIA, vendorAMD, vendorIntel = "10de", "1002", "8086"
@@ -19,8 +22,11 @@ func (f Facts) card(vendor string) bool {
 
 // hasNVIDIA reports whether the machine has an NVIDIA GPU, whether it works or not.
 func (f Facts) hasNVIDIA() bool {
-	return f.card(vendorNVIDIA) || f.NVIDIA != nil && len(f.NVIDIA.GPUs) > 0
+	return f.card(vendorNVIDIA) || f.NVIDIA != nil && len(f.NVIDIA.GPUs)+len(f.NVIDIA.Lost) > 0
 }
+
+// reachesNVIDIA reports whether NVIDIA's driver has a GPU that works.
+func (f Facts) reachesNVIDIA() bool { return f.NVIDIA != nil && len(f.NVIDIA.GPUs) > 0 }
 
 // hasGPU reports whether the machine has a GPU that frameworks are made for.
 func (f Facts) hasGPU() bool {
@@ -42,8 +48,9 @@ func metal(f Facts) []record.Check {
 	return one("Metal", record.OK, f.CPU+" GPU", "")
 }
 
-// nvidia says whether an NVIDIA card can be used.
-func nvidia(f Facts) []record.Check {
+// nvidiaDriver says whether NVIDIA's GPUs can be used. That the driver could not be
+// asked does not mean that there is none.
+func nvidiaDriver(f Facts) []record.Check {
 	n := f.NVIDIA
 	const name = "NVIDIA"
 	switch {
@@ -51,135 +58,155 @@ func nvidia(f Facts) []record.Check {
 		return nil
 	case n == nil:
 		return unknown(name)
-	case len(n.GPUs) > 0:
-		return gpus(n)
-	case f.Container != "" && !n.Nodes && (f.card(vendorNVIDIA) || n.Driver != ""):
+	case n.Asked && len(n.GPUs)+len(n.Lost) > 0:
+		return answered(f)
+	case f.Container != "" && !n.Nodes && (f.card(vendorNVIDIA) || n.Version != ""):
 		return one(name, record.Failed, "the machine has an NVIDIA GPU, this container was not given it",
-			"every lane runs on the CPU", fault.Run("start it with", "docker", "run", "--gpus", "all"), advice("Podman gives it the device nvidia.com/gpu=all"))
-	case f.card(vendorNVIDIA) && n.Driver == "":
-		return one(name, record.Failed, "a card is on the PCI bus, no driver is loaded", "nothing can compute on it", driver(f.System))
-	case strings.Contains(n.Error, "version mismatch"):
-		return one(name, record.Failed, "driver "+n.Driver+": "+n.Error, "the driver was updated while the old one was running", fault.Run("", "sudo", "reboot"))
-	case n.Driver != "":
-		return one(name, record.Failed, fmt.Sprintf("driver %s, no GPU: %s", n.Driver, n.Error), "nothing can compute on it", fault.Run("", "nvidia-smi"))
+			"every lane runs on the CPU", giveGPU(f.Container))
+	case n.Mismatched():
+		return one(name, record.Failed, said(n), "the driver was updated while the old one was running: both are the same again after a restart",
+			fault.Run("", "sudo", "reboot"), advice("or unload NVIDIA's kernel modules and load them again while nothing uses the GPU"))
+	case n.Slow:
+		return one(name, record.Unknown, cmp.Or(listed(n), "not known yet")+": the driver gave "+n.Error,
+			"it is slow to wake a GPU while no persistence daemon runs; nothing follows from it", fault.Change("timeout", "{} waits longer"))
+	case f.card(vendorNVIDIA) && n.Version == "":
+		return one(name, record.Failed, sentence("a card is on the PCI bus, no driver is loaded", n.Error), "nothing can compute on it", driver(f))
+	case n.Error != "":
+		return one(name, record.Warning, sentence(cmp.Or(listed(n), "not known"), said(n)), "the driver could not be asked, so it is not known whether the GPU can be used",
+			fault.Run("{} asks it again", "nvidia-smi"))
+	case n.Version != "" && f.card(vendorNVIDIA):
+		remedies := []fault.Remedy{fault.Run("{} shows the kernel's reason", "sudo", "dmesg")}
+		if !version.Older(n.Version, lastLegacy) {
+			remedies = append(remedies, advice("a GPU from before Turing needs a driver before "+lastLegacy))
+		}
+		return one(name, record.Failed, "driver "+n.Version+" finds none of the cards on the PCI bus that it can use", "nothing can compute on them", remedies...)
 	case f.PCI != nil:
 		return one(name, record.Absent, "no card on the PCI bus", "")
+	case n.Version != "":
+		return one(name, record.Absent, "driver "+n.Version+" finds no card", "")
 	}
 	return one(name, record.Absent, "no driver found", "")
 }
 
-// gpus shows NVIDIA's GPUs, equal ones on one line.
-func gpus(n *NVIDIA) []record.Check {
+// lastLegacy is the first driver without Maxwell, Pascal and Volta: "Support for
+// Maxwell, Pascal and Volta" in NVIDIA's Unix feature deprecation schedule,
+// forums.developer.nvidia.com/t/60588.
+const lastLegacy = "590"
+
+// said is what the driver said instead of an answer, with its version.
+func said(n *nvidia.Driver) string {
+	if n.Version == "" {
+		return n.Error
+	}
+	return "driver " + n.Version + ": " + n.Error
+}
+
+// sentence joins what is known with what was said, if anything was.
+func sentence(known, said string) string {
+	if said == "" {
+		return known
+	}
+	return known + ": " + said
+}
+
+// listed names the GPUs that only the kernel lists.
+func listed(n *nvidia.Driver) string {
+	var names []string
+	for _, g := range n.GPUs {
+		names = append(names, cmp.Or(g.Name, g.PCI))
+	}
+	return strings.Join(names, ", ")
+}
+
+// giveGPU says how a container is given a GPU.
+func giveGPU(container string) fault.Remedy {
+	switch container {
+	case "docker":
+		return fault.Run("start it with {}, which needs NVIDIA's container toolkit", "docker", "run", "--gpus", "all")
+	case "podman":
+		return fault.Run("start it with", "podman", "run", "--device", "nvidia.com/gpu=all")
+	case "kubernetes":
+		return advice("let the pod ask for the resource nvidia.com/gpu")
+	}
+	return advice("give the container the GPU's device files and the driver's libraries")
+}
+
+// answered shows what the driver said of its GPUs: equal ones on one line, those that do
+// not answer, and what it warns of.
+func answered(f Facts) []record.Check {
+	n := f.NVIDIA
 	var list []record.Check
 	for i, g := range n.GPUs {
-		if i > 0 && g.Name == n.GPUs[i-1].Name && g.Busy < idle && n.GPUs[i-1].Busy < idle {
+		if i > 0 && same(g, n.GPUs[i-1]) {
 			continue
 		}
-		same := 1
+		count := 1
 		for _, next := range n.GPUs[i+1:] {
-			if next.Name != g.Name || g.Busy >= idle || next.Busy >= idle {
+			if !same(next, g) {
 				break
 			}
-			same++
+			count++
 		}
-		c := record.Check{Name: "NVIDIA", Status: record.OK, Seen: fmt.Sprintf("%s, %s, driver %s", g.Name, unit.Bytes(float64(g.MiB)*(1<<20)), n.Driver)}
-		if same > 1 {
-			c.Seen = fmt.Sprintf("%d × %s", same, c.Seen)
+		memory := "memory not known"
+		if g.Memory != nil {
+			memory = unit.Bytes(float64(*g.Memory))
 		}
-		if g.Busy >= idle {
-			c.Seen += fmt.Sprintf(", %d %% busy", g.Busy)
+		c := record.Check{Name: "NVIDIA", Status: record.OK, Seen: fmt.Sprintf("%s, %s, compute capability %s, driver %s",
+			cmp.Or(g.Name, "a GPU without a name"), memory, cmp.Or(g.Capability, "not known"), cmp.Or(n.Version, "not known"))}
+		if n.CUDA != "" {
+			c.Seen += " for CUDA up to " + n.CUDA
+		}
+		if count > 1 {
+			c.Seen = fmt.Sprintf("%d × %s", count, c.Seen)
+		}
+		if _, why, _ := nvidia.Choose("torch", f.Arch, *n); nvidia.TooOld("torch", f.Arch, *n) {
+			c.Status, c.Why, c.Remedies = record.Warning, "no current build of PyTorch runs on it: "+why, fault.Remedies{driver(f)}
+		}
+		if busy(g) {
+			c.Seen += fmt.Sprintf(", %d %% busy", *g.Busy)
 			c.Status, c.Why = record.Warning, "another program computes on it: what is measured is what it leaves"
 			c.Remedies = fault.Remedies{fault.Run("{} shows which", "nvidia-smi")}
 		}
 		list = append(list, c)
 	}
+	for _, text := range n.Lost {
+		list = append(list, one("NVIDIA", record.Failed, text, "this GPU does not answer; the others can be used",
+			fault.Run("", "sudo", "reboot"), advice("if it is lost again: check its power, its slot and its temperature"))...)
+	}
+	for _, text := range n.Warnings {
+		list = append(list, one("NVIDIA", record.Warning, text, "the driver warns of it", fault.Run("{} says more", "nvidia-smi", "-q"))...)
+	}
 	return list
 }
+
+// same reports whether two GPUs can share a line.
+func same(a, b nvidia.GPU) bool {
+	return a.Name == b.Name && (a.Memory == nil) == (b.Memory == nil) && (a.Memory == nil || *a.Memory == *b.Memory) && !busy(a) && !busy(b)
+}
+
+func busy(g nvidia.GPU) bool { return g.Busy != nil && *g.Busy >= idle }
 
 // idle is the share of time, in percent, below which a GPU counts as free: a
 // desktop draws a little.
 const idle = 20
 
-// driver is the remedy of installing NVIDIA's driver.
-func driver(system string) fault.Remedy {
-	switch name, _, _ := strings.Cut(system, " "); name {
-	case "ubuntu":
+// driver is the remedy of installing NVIDIA's driver, or a newer one.
+func driver(f Facts) fault.Remedy {
+	switch {
+	case f.Container != "":
+		return advice("the driver is the host's: install a newer one there")
+	case f.OS == "linux" && f.distribution() == "ubuntu":
 		return fault.Run("{}, then restart", "sudo", "ubuntu-drivers", "install")
-	case "debian":
+	case f.OS == "linux" && f.distribution() == "debian":
 		return fault.Run("{} (with non-free in the sources), then restart", "sudo", "apt", "install", "nvidia-driver")
-	case "arch":
+	case f.OS == "linux" && f.distribution() == "arch":
 		return fault.Run("{}, then restart", "sudo", "pacman", "-S", "nvidia-open")
 	}
-	return advice("https://www.nvidia.com/drivers")
+	return advice("install it from https://www.nvidia.com/drivers, then restart")
 }
 
-// oldestDriver returns the first driver branch that runs programs built for a
-// CUDA version, by Table 1 of
-// docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html.
-func oldestDriver(cuda string) string {
-	switch {
-	case older(cuda, "11"):
-		return ""
-	case older(cuda, "12"):
-		return "450"
-	case older(cuda, "13"):
-		return "525"
-	}
-	return "580"
-}
-
-// cudaMisfit says what keeps a build for that CUDA version from running on the
-// GPUs that are there: an old driver, or a GPU that CUDA dropped. CUDA 13 has no
-// code for compute capability below 7.5 (github.com/pytorch/pytorch/issues/190385).
-func cudaMisfit(f Facts, cuda string) string {
-	if f.NVIDIA == nil || cuda == "" {
-		return ""
-	}
-	if need := oldestDriver(cuda); f.NVIDIA.Driver != "" && older(f.NVIDIA.Driver, need) {
-		return fmt.Sprintf("driver %s is too old: CUDA %s needs %s or newer", f.NVIDIA.Driver, cuda, need)
-	}
-	for _, g := range f.NVIDIA.GPUs {
-		if !older(cuda, "13") && older(g.Capability, "7.5") {
-			return fmt.Sprintf("CUDA %s has no code for %s (compute capability %s, at least 7.5 is needed)", cuda, g.Name, g.Capability)
-		}
-	}
-	return ""
-}
-
-// vulkan looks at the drivers that are installed. Macs have Metal instead.
-func vulkan(f Facts) []record.Check {
-	const name = "Vulkan"
-	switch {
-	case f.OS == "darwin":
-		return nil
-	case f.Vulkan == nil:
-		return unknown(name)
-	}
-	var real, soft []string
-	for _, d := range f.Vulkan.Drivers {
-		if strings.HasPrefix(d, "lvp") || strings.Contains(d, "swiftshader") {
-			soft = append(soft, d)
-		} else {
-			real = append(real, d)
-		}
-	}
-	gpu := f.card(vendorNVIDIA) || f.card(vendorAMD) || f.card(vendorIntel)
-	remedy := fault.Run("", "sudo", "apt", "install", "mesa-vulkan-drivers")
-	switch {
-	case f.hasNVIDIA():
-		remedy = driver(f.System)
-	case f.OS == "windows":
-		remedy = advice("install the GPU maker's driver")
-	}
-	switch {
-	case gpu && len(real) == 0 && len(soft) > 0:
-		return one(name, record.Warning, "software only: "+strings.Join(soft, ", "), "a CPU serves the interface, the GPU is not used", remedy)
-	case gpu && len(real) == 0:
-		return one(name, record.Absent, "no driver", "", remedy)
-	case len(real) > 0:
-		return one(name, record.OK, strings.Join(real, ", "), "")
-	case len(soft) > 0:
-		return one(name, record.Absent, "software only: "+strings.Join(soft, ", "), onlySoftware)
-	}
-	return one(name, record.Absent, "no driver", "")
+// distribution is the name in front of the system's version: "ubuntu".
+func (f Facts) distribution() string {
+	name, _, _ := strings.Cut(f.System, " ")
+	return name
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/version"
 )
 
 // system shows what machine this is. PyTorch's MPS needs macOS 14 since 2.10
@@ -26,7 +27,7 @@ func system(f Facts) []record.Check {
 		c.Seen += ", virtual"
 		c.Why = "others may share its cores: repeat a measurement before believing a small difference"
 	}
-	if f.OS == "darwin" && older(f.Version, "14") {
+	if f.OS == "darwin" && version.Older(f.Version, "14") {
 		c.Status = record.Warning
 		c.Why = "PyTorch 2.10 and newer use the GPU from macOS 14 on, and MLX runs from macOS 14 on"
 		c.Remedies = fault.Remedies{fault.Run("{} shows what is newer", "softwareupdate", "--list")}
@@ -124,7 +125,7 @@ func clock(f Facts) []record.Check {
 	if c.Preference != "" {
 		seen += ", prefers " + c.Preference
 	}
-	performance := fault.Run("", "sudo", "cpupower", "frequency-set", "-g", "performance")
+	performance := fault.Run("", "sudo", "sh", "-c", "echo performance | tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor")
 	own := slices.Contains([]string{"intel_pstate", "amd-pstate-epp"}, c.Driver)
 	switch {
 	case c.NoTurbo:

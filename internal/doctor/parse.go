@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"encoding/csv"
 	"strconv"
 	"strings"
 )
@@ -66,32 +65,4 @@ func setting(text, name string) int {
 		}
 	}
 	return -1
-}
-
-// parseSMI reads nvidia-smi's CSV. What it cannot say it writes as [N/A].
-func parseSMI(out string) (driver string, gpus []GPU) {
-	r := csv.NewReader(strings.NewReader(out))
-	r.TrimLeadingSpace, r.FieldsPerRecord = true, 5
-	rows, _ := r.ReadAll() // a line that is no row ends it
-	for _, row := range rows {
-		g := GPU{Name: row[0], Capability: row[2]}
-		g.MiB, _ = strconv.Atoi(row[3])
-		g.Busy, _ = strconv.Atoi(row[4])
-		driver, gpus = row[1], append(gpus, g)
-	}
-	return driver, gpus
-}
-
-// parseModule returns the version in /proc/driver/nvidia/version: the first word
-// of its first line that begins with a digit and has a dot.
-//
-//	NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024
-func parseModule(text string) string {
-	first, _, _ := strings.Cut(text, "\n")
-	for word := range strings.FieldsSeq(first) {
-		if word[0] >= '0' && word[0] <= '9' && strings.Contains(word, ".") {
-			return word
-		}
-	}
-	return ""
 }

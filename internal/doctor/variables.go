@@ -28,6 +28,11 @@ func isNot(values ...string) func(string, Facts) bool {
 
 func always(string, Facts) bool { return true }
 
+// noVulkan reports whether Vulkan was asked and has no device.
+func noVulkan(_ string, f Facts) bool {
+	return f.Vulkan != nil && !f.Vulkan.Slow && len(f.Vulkan.Devices) == 0
+}
+
 // fewer reports whether the value is a number of threads below the cores. Where it is
 // not known which CPUs share one, there are at least half as many cores.
 func fewer(v string, f Facts) bool {
@@ -51,6 +56,8 @@ var table = []variable{
 	{"MKL_DEBUG_CPU_TYPE", always, "MKL uses another CPU's kernels"},
 	{"CUDA_VISIBLE_DEVICES", func(v string, f Facts) bool { return f.hasNVIDIA() && (v == "" || strings.HasPrefix(v, "-")) }, "it hides every NVIDIA GPU"},
 	{"XLA_FLAGS", always, "changes how JAX and TensorFlow compile"},
+	{"VK_DRIVER_FILES", noVulkan, "only the Vulkan drivers that it names are loaded, and they have no device"},
+	{"VK_ICD_FILENAMES", noVulkan, "only the Vulkan drivers that it names are loaded, and they have no device"},
 	{"KMP_DUPLICATE_LIB_OK", is("1", "true"), "hides that two OpenMP libraries fight in one process: slow at best, wrong at worst"},
 }
 

@@ -173,7 +173,7 @@ func TestJSONHoldsTheSamples(t *testing.T) {
 			t.Errorf("comparison %+v, want a ratio with the fastest CPU lane", c)
 		}
 	}
-	if len(got.Sentences) != 1 || !strings.HasPrefix(got.Sentences[0], "The GPU is 25× as fast") {
+	if len(got.Sentences) != 2 || !strings.HasPrefix(got.Sentences[0], "The GPU is 25× as fast") || !strings.HasPrefix(got.Sentences[1], "What the CPU does in a minute") {
 		t.Errorf("sentences %q", got.Sentences)
 	}
 }

@@ -7,6 +7,7 @@ type generation struct {
 	*record.Generation
 	PromptRate *float64 `json:"prompt_tokens_per_second"` // null when it was not measured
 	Rate       *float64 `json:"tokens_per_second"`        // likewise
+	EagerRate  *float64 `json:"eager_tokens_per_second,omitempty"`
 }
 
 // derivedGeneration returns a run's generation with its speeds.
@@ -17,6 +18,11 @@ func derivedGeneration(r *record.Run) any {
 	}
 	if rate, ok := r.Generation.Answer.Rate(); ok {
 		g.Rate = &rate
+	}
+	if r.Generation.Eager != nil {
+		if rate, ok := r.Generation.Eager.Rate(); ok {
+			g.EagerRate = &rate
+		}
 	}
 	return g
 }

@@ -75,7 +75,7 @@ type Lane struct {
 }
 
 // Phase is what a lane does from now on: "preparing", "checking", "warming up",
-// "measuring", "loading", "answering", "finished".
+// "measuring", "loading", "answering", "finished", "left out".
 type Phase struct {
 	Phase string `json:"phase"`
 }

@@ -24,6 +24,7 @@ const (
 	OutOfMemory Code = "out_of_memory" // of the host or of the device
 	Invalid     Code = "invalid"       // the request makes no sense
 	Crashed     Code = "crashed"       // a process ended
+	Lost        Code = "lost"          // a process ended because of something else that it did
 	Timeout     Code = "timeout"       // no answer in time
 	Wrong       Code = "wrong_result"  // something else was computed
 	Interrupted Code = "interrupted"   // the user ended it

@@ -11,7 +11,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files")
+var update = flag.Bool("update", false, "rewrite golden files and what scripts expect")
+
+// Updating reports whether -update was given.
+func Updating() bool { return *update }
 
 // Compare fails the test if got differs from the file testdata/name. With -update, it
 // writes the file instead.

@@ -136,3 +136,17 @@ func CardOf(d Device, cards []Card) *int {
 	}
 	return nil
 }
+
+// Equal reports whether two GPUs are as good as each other for a library: of the same
+// model, with the same memory as far as that is known. Drivers reserve a little of it,
+// not always the same.
+func Equal(a, b Device) bool {
+	if a.Kind != GPU || b.Kind != GPU || a.API != b.API || a.Name != b.Name {
+		return false
+	}
+	if a.Memory == nil || b.Memory == nil {
+		return true
+	}
+	small, large := min(*a.Memory, *b.Memory), max(*a.Memory, *b.Memory)
+	return large-small <= large/20
+}

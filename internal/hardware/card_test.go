@@ -98,3 +98,28 @@ func TestCardOf(t *testing.T) {
 		}
 	}
 }
+
+// Cards of one model are equal, unless they are known to have other memory.
+func TestEqual(t *testing.T) {
+	memory := func(n int64) *int64 { return &n }
+	card := Device{Kind: GPU, API: "cuda", Name: "NVIDIA H200", Memory: memory(150e9)}
+	for name, tt := range map[string]struct {
+		change func(*Device)
+		want   bool
+	}{
+		"itself":            {func(*Device) {}, true},
+		"another card":      {func(d *Device) { d.UUID, d.PCI = "GPU-1", "0000:01:00.0" }, true},
+		"a little reserved": {func(d *Device) { d.Memory = memory(149e9) }, true},
+		"memory not known":  {func(d *Device) { d.Memory = nil }, true},
+		"half the memory":   {func(d *Device) { d.Memory = memory(75e9) }, false},
+		"another model":     {func(d *Device) { d.Name = "NVIDIA H100" }, false},
+		"another interface": {func(d *Device) { d.API = "vulkan" }, false},
+		"a CPU":             {func(d *Device) { d.Kind = CPU }, false},
+	} {
+		other := card
+		tt.change(&other)
+		if Equal(card, other) != tt.want || Equal(other, card) != tt.want {
+			t.Errorf("%s: want %t", name, tt.want)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/nvidia"
 )
 
 // Cards returns the GPUs that the drivers of this machine list, in the order of their
@@ -46,38 +47,11 @@ func read(path ...string) string {
 	return strings.TrimSpace(string(text))
 }
 
-// nvidiaCards reads what NVIDIA's driver says of each of its cards:
-//
-//	Model: 		 NVIDIA H100 80GB HBM3
-//	GPU UUID: 	 GPU-5d4bf5a4-79ba-2b8f-d7c9-4e6e3a7bd8a5
-//	Bus Location: 	 0000:19:00.0
-//	GPU Excluded:	 No
-//
-// A card that was never woken up has question marks in its UUID.
+// nvidiaCards returns the cards that NVIDIA's driver lists.
 func nvidiaCards(root string) []hardware.Card {
-	folders, _ := filepath.Glob(filepath.Join(root, "proc/driver/nvidia/gpus/*"))
 	var cards []hardware.Card
-	for _, folder := range folders {
-		c := hardware.Card{Vendor: "NVIDIA", PCI: strings.ToLower(filepath.Base(folder))}
-		excluded := false
-		for line := range strings.Lines(read(folder, "information")) {
-			name, value, _ := strings.Cut(line, ":")
-			switch value = strings.TrimSpace(value); name {
-			case "Model":
-				c.Name = value
-			case "GPU UUID":
-				if !strings.Contains(value, "?") {
-					c.UUID = value
-				}
-			case "Bus Location":
-				c.PCI = strings.ToLower(value)
-			case "GPU Excluded":
-				excluded = value == "Yes"
-			}
-		}
-		if !excluded {
-			cards = append(cards, c)
-		}
+	for _, g := range nvidia.Listed(root) {
+		cards = append(cards, hardware.Card{Name: g.Name, UUID: g.UUID, PCI: g.PCI, Vendor: "NVIDIA"})
 	}
 	return cards
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
-// nvidia adds a card as NVIDIA's driver lists it.
-func nvidia(t *testing.T, root, address, name, uuid, excluded string) {
+// nvidiaFiles adds a card as NVIDIA's driver lists it.
+func nvidiaFiles(t *testing.T, root, address, name, uuid, excluded string) {
 	t.Helper()
 	write(t, root, "proc/driver/nvidia/gpus/"+address+"/information", fmt.Sprintf(
 		"Model: \t\t %s\nIRQ:   \t\t 0\nGPU UUID: \t %s\nVideo BIOS: \t 96.00.61.00.01\nBus Type: \t PCIe\nDMA Size: \t 52 bits\nBus Location: \t %s\nDevice Minor: \t 1\nGPU Excluded:\t %s\n",
@@ -43,23 +43,23 @@ func TestLinuxCards(t *testing.T) {
 	}{
 		{"an empty machine", func(t *testing.T, root string) { pci(t, root, "0000:00:1f.6", "8086", "020000", "e1000e", "") }, nil},
 		{"two cards of NVIDIA's, in the order of the bus", func(t *testing.T, root string) {
-			nvidia(t, root, "0000:3B:00.0", "NVIDIA H100 80GB HBM3", "GPU-b", "No")
-			nvidia(t, root, "0000:19:00.0", "NVIDIA H100 80GB HBM3", "GPU-a", "No")
+			nvidiaFiles(t, root, "0000:3B:00.0", "NVIDIA H100 80GB HBM3", "GPU-b", "No")
+			nvidiaFiles(t, root, "0000:19:00.0", "NVIDIA H100 80GB HBM3", "GPU-a", "No")
 		}, []hardware.Card{
 			{Number: 0, Name: "NVIDIA H100 80GB HBM3", UUID: "GPU-a", PCI: "0000:19:00.0", Vendor: "NVIDIA"},
 			{Number: 1, Name: "NVIDIA H100 80GB HBM3", UUID: "GPU-b", PCI: "0000:3b:00.0", Vendor: "NVIDIA"},
 		}},
 		{"one that sleeps, and one that is excluded", func(t *testing.T, root string) {
-			nvidia(t, root, "0000:01:00.0", "Quadro GV100", "GPU-????????-????-????-????-????????????", "No")
-			nvidia(t, root, "0000:02:00.0", "Quadro GV100", "GPU-b", "Yes")
+			nvidiaFiles(t, root, "0000:01:00.0", "Quadro GV100", "GPU-????????-????-????-????-????????????", "No")
+			nvidiaFiles(t, root, "0000:02:00.0", "Quadro GV100", "GPU-b", "Yes")
 		}, []hardware.Card{{Name: "Quadro GV100", PCI: "0000:01:00.0", Vendor: "NVIDIA"}}},
 		{"a laptop: the processor's own graphics shifts no number", func(t *testing.T, root string) {
 			pci(t, root, "0000:00:02.0", "8086", "030000", "i915", "")
 			pci(t, root, "0000:01:00.0", "10de", "030000", "nvidia", "")
-			nvidia(t, root, "0000:01:00.0", "NVIDIA GeForce RTX 4060", "GPU-a", "No")
+			nvidiaFiles(t, root, "0000:01:00.0", "NVIDIA GeForce RTX 4060", "GPU-a", "No")
 		}, []hardware.Card{{Name: "NVIDIA GeForce RTX 4060", UUID: "GPU-a", PCI: "0000:01:00.0", Vendor: "NVIDIA"}}},
 		{"the same of AMD's, on a bus of its own", func(t *testing.T, root string) {
-			nvidia(t, root, "0000:04:00.0", "NVIDIA GeForce RTX 4060", "GPU-a", "No")
+			nvidiaFiles(t, root, "0000:04:00.0", "NVIDIA GeForce RTX 4060", "GPU-a", "No")
 			pci(t, root, "0000:03:00.0", "1002", "030000", "amdgpu", "")
 		}, []hardware.Card{{Name: "NVIDIA GeForce RTX 4060", UUID: "GPU-a", PCI: "0000:04:00.0", Vendor: "NVIDIA"}}},
 		{"AMD's and Intel's cards beside the processor's graphics", func(t *testing.T, root string) {

@@ -19,10 +19,25 @@ func RungSpeeds(l *record.Ladder) []float64 {
 	return speeds
 }
 
+// RungGains returns how many times as fast as the one before each rung of a ladder is; 0
+// for the first, and for all of a ladder that was interrupted: as elsewhere, there is no
+// ratio of what was cut short.
+func RungGains(r *record.Run) []float64 {
+	if r.Ladder == nil {
+		return nil
+	}
+	speeds := RungSpeeds(r.Ladder)
+	gains := make([]float64, len(speeds))
+	for i := 1; i < len(gains) && !r.Interrupted; i++ {
+		gains[i] = speeds[i] / speeds[i-1]
+	}
+	return gains
+}
+
 // ladderSentences say what the whole ladder brings.
 func ladderSentences(r *record.Run) []string {
 	var out []string
-	if l := r.Ladder; l != nil && len(l.Rungs) > 1 {
+	if l := r.Ladder; l != nil && len(l.Rungs) > 1 && !r.Interrupted {
 		speeds := RungSpeeds(l)
 		last := len(speeds) - 1
 		text := fmt.Sprintf("From %s to %s: %s× as fast, with the same multiplications.", l.Rungs[0].Name, l.Rungs[last].Name, unit.Times(speeds[last]/speeds[0]))

@@ -47,7 +47,11 @@ func productSentences(r *record.Run) []string {
 	cpu, gpu := Best(r.Results, hardware.CPU), Best(r.Results, hardware.GPU)
 	switch {
 	case cpu != nil && gpu != nil && !(r.Interrupted && (cpu.Has(measure.Interrupted) || gpu.Has(measure.Interrupted))):
-		return []string{against(gpu, cpu)}
+		out := []string{against(r, gpu, cpu)}
+		if t := meaning(gpu, cpu); t != "" {
+			out = append(out, t)
+		}
+		return out
 	case r.Interrupted:
 		return []string{interrupted}
 	case r.Kind != record.Race: // the absence of other devices says nothing
@@ -62,9 +66,14 @@ func productSentences(r *record.Run) []string {
 	return out
 }
 
-// against compares the best of each kind.
-func against(gpu, cpu *bench.Result) string {
+// against compares the best of each kind. Where there are several cards it says which one
+// it is.
+func against(r *record.Run, gpu, cpu *bench.Result) string {
 	c := Compare(gpu, cpu)
+	the := "The GPU"
+	if gpu.Device.Card != nil && len(r.Cards) > 1 {
+		the = fmt.Sprintf("GPU %d", *gpu.Device.Card)
+	}
 	g := gpu.GEMM
 	if len(c.Differs) > 0 {
 		return fmt.Sprintf("No ratio of GPU and CPU: they differ in %s.", strings.Join(c.Differs, ", "))
@@ -77,7 +86,7 @@ func against(gpu, cpu *bench.Result) string {
 		c = Compare(cpu, gpu)
 		return fmt.Sprintf("The CPU is %s× as fast as the GPU (%s): %s.", unit.Times(c.Ratio.Value), Range(c.Ratio), same)
 	}
-	return fmt.Sprintf("The GPU is %s× as fast as the CPU (%s): %s.", unit.Times(c.Ratio.Value), Range(c.Ratio), same)
+	return fmt.Sprintf("%s is %s× as fast as the CPU (%s): %s.", the, unit.Times(c.Ratio.Value), Range(c.Ratio), same)
 }
 
 // without says why there is no ratio of GPU and CPU.

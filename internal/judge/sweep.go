@@ -13,8 +13,9 @@ import (
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
-// A Sweep is a run's results by size and lane. Its first lane is the one that the
-// others are compared with.
+// A Sweep is a run's results by size and lane. Its first lane is compared with the best of
+// the others of its kind, CPUs with CPUs, and the fastest GPU lane with the fastest CPU
+// lane.
 type Sweep struct {
 	Lanes  []SweepLane // in the order of the run
 	Points []Point     // in the order in which sizes were measured
@@ -32,8 +33,11 @@ type SweepLane struct {
 type Point struct {
 	GEMM    bench.GEMM
 	Results []*bench.Result    // by lane; nil where a lane has none
-	Peer    int                // the fastest verified lane but the first; -1 where the two cannot be compared
+	Peer    int                // the fastest verified lane but the first of its kind of device; -1 where the two cannot be compared
 	Ratio   measure.Comparison // of the first lane to Peer, if there is one
+	CPU     int                // the fastest verified CPU lane; -1 where it and GPU cannot be compared
+	GPU     int                // the fastest verified GPU lane; likewise
+	Gain    measure.Comparison // of GPU to CPU, if there are both
 }
 
 // NewSweep sorts a run's results by size and lane.
@@ -48,23 +52,27 @@ func NewSweep(r *record.Run) *Sweep {
 	}
 	name(s.Lanes)
 	for _, results := range r.Points() {
-		p := Point{GEMM: results[0].GEMM, Results: make([]*bench.Result, len(s.Lanes)), Peer: -1}
+		p := Point{GEMM: results[0].GEMM, Results: make([]*bench.Result, len(s.Lanes))}
 		for _, x := range results {
 			p.Results[at[x.Lane]] = x
 		}
-		p.compare()
+		p.compare(s.Lanes[0].Device.Kind)
 		s.Points = append(s.Points, p)
 	}
 	return s
 }
 
-// compare holds the first lane against the fastest of the others.
-func (p *Point) compare() {
-	for i, r := range p.Results {
-		if i > 0 && r != nil && r.Verified() && (p.Peer < 0 || Speed(r) > Speed(p.Results[p.Peer])) {
-			p.Peer = i
-		}
+// compare holds the first lane against the fastest of the others of its kind, and the
+// kinds against each other.
+func (p *Point) compare(kind hardware.Kind) {
+	p.CPU, p.GPU = p.fastest(hardware.CPU, 0), p.fastest(hardware.GPU, 0)
+	if p.CPU >= 0 && p.GPU >= 0 {
+		p.Gain = Compare(p.Results[p.GPU], p.Results[p.CPU])
 	}
+	if p.CPU < 0 || p.GPU < 0 || len(p.Gain.Differs) > 0 {
+		p.CPU, p.GPU = -1, -1
+	}
+	p.Peer = p.fastest(kind, 1)
 	first := p.Results[0]
 	if p.Peer < 0 || first == nil {
 		p.Peer = -1
@@ -73,6 +81,18 @@ func (p *Point) compare() {
 	if p.Ratio = Compare(first, p.Results[p.Peer]); len(p.Ratio.Differs) > 0 {
 		p.Peer = -1
 	}
+}
+
+// fastest returns the fastest verified lane of a kind, not before lane from; -1 if there
+// is none.
+func (p *Point) fastest(kind hardware.Kind, from int) int {
+	fastest := -1
+	for i, r := range p.Results {
+		if i >= from && r != nil && r.Device.Kind == kind && r.Verified() && (fastest < 0 || Speed(r) > Speed(p.Results[fastest])) {
+			fastest = i
+		}
+	}
+	return fastest
 }
 
 // Cube returns the size: "4096³".
@@ -94,8 +114,11 @@ func (p Point) Fastest() int {
 func name(lanes []SweepLane) {
 	names := func(d hardware.Device) []string {
 		list := []string{d.Library, d.Library + " " + d.API}
-		if d.Card != nil {
+		switch {
+		case d.Card != nil:
 			list = append(list, fmt.Sprintf("%s GPU %d", d.Library, *d.Card))
+		case d.Index != nil:
+			list = append(list, fmt.Sprintf("%s %s:%d", d.Library, d.API, *d.Index))
 		}
 		return append(list, d.Library+" "+d.ID)
 	}
@@ -260,7 +283,7 @@ func (s *Sweep) Sentences() []string {
 	return out
 }
 
-// against counts how the first lane does against the best of the others.
+// against counts how the first lane does against the best of the others of its kind.
 func (s *Sweep) against() string {
 	faster, level, slower, worst := 0, 0, 0, -1
 	for i, p := range s.Points {
@@ -291,7 +314,11 @@ func (s *Sweep) against() string {
 			parts = append(parts, fmt.Sprintf("%s at %d", c.word, c.n))
 		}
 	}
+	others := "others"
+	if slices.ContainsFunc(s.Lanes, func(l SweepLane) bool { return l.Device.Kind != s.Lanes[0].Device.Kind }) {
+		others = "other " + strings.ToUpper(string(s.Lanes[0].Device.Kind)) + " lanes"
+	}
 	p := s.Points[worst]
-	return fmt.Sprintf("%s against the best of the others: %s of %d sizes; least at %s: %s× %s (%s).",
-		s.Lanes[0].Name, strings.Join(parts, ", "), faster+level+slower, p.Cube(), unit.Times(p.Ratio.Ratio.Value), s.Lanes[p.Peer].Name, Range(p.Ratio.Ratio))
+	return fmt.Sprintf("%s against the best of the %s: %s of %d sizes; least at %s: %s× %s (%s).",
+		s.Lanes[0].Name, others, strings.Join(parts, ", "), faster+level+slower, p.Cube(), unit.Times(p.Ratio.Ratio.Value), s.Lanes[p.Peer].Name, Range(p.Ratio.Ratio))
 }

@@ -1,6 +1,8 @@
 package judge
 
 import (
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +24,11 @@ func TestSweepNames(t *testing.T) {
 		}
 		return d
 	}
+	indexed := func(i int) hardware.Device { // of a card that is not known
+		d := one("PyTorch", "cuda", fmt.Sprint("cuda:GPU-5d4bf5a4-", i), -1)
+		d.Index = &i
+		return d
+	}
 	for _, tt := range []struct {
 		devices []hardware.Device
 		want    []string
@@ -29,6 +36,7 @@ func TestSweepNames(t *testing.T) {
 		{[]hardware.Device{one("MKL", "mkl", "mkl:a", -1), one("PyTorch", "cpu", "cpu", -1), one("PyTorch", "cuda", "cuda:a", 1), one("PyTorch", "cuda", "cuda:b", 3)},
 			[]string{"MKL", "PyTorch cpu", "PyTorch GPU 1", "PyTorch GPU 3"}},
 		{[]hardware.Device{one("PyTorch", "cuda", "cuda:a", -1), one("PyTorch", "cuda", "cuda:b", -1)}, []string{"PyTorch cuda:a", "PyTorch cuda:b"}},
+		{[]hardware.Device{indexed(0), indexed(1)}, []string{"PyTorch cuda:0", "PyTorch cuda:1"}},
 		{[]hardware.Device{one("PyTorch", "cuda", "cuda:a", 0), one("PyTorch", "cpu", "cpu", -1)}, []string{"PyTorch cuda", "PyTorch cpu"}},
 		{[]hardware.Device{one("PyTorch", "cuda", "cuda:a", 0)}, []string{"PyTorch"}},
 		{[]hardware.Device{one("x", "y", "z", -1), one("x", "y", "z", -1)}, []string{"x z", "x z"}}, // nothing tells them apart
@@ -83,6 +91,37 @@ func TestNewSweep(t *testing.T) {
 	}
 	if s := NewSweep(sweep()); len(s.Lanes) != 0 || len(s.Points) != 0 {
 		t.Errorf("nothing: %+v", s)
+	}
+}
+
+// The first lane is compared with lanes of its kind, and the fastest GPU with the fastest
+// CPU.
+func TestSweepComparesKinds(t *testing.T) {
+	s := NewSweep(recordtest.Sweeps()["mixed"])
+	for i, want := range []struct{ peer, cpu, gpu int }{{1, 0, 4}, {1, 0, 4}, {2, 2, 4}} {
+		p := s.Points[i]
+		if p.Peer != want.peer || p.CPU != want.cpu || p.GPU != want.gpu {
+			t.Errorf("%s: peer %d, CPU %d, GPU %d, want %+v", p.Cube(), p.Peer, p.CPU, p.GPU, want)
+		}
+		if got, want := p.Gain.Ratio.Value, Speed(p.Results[p.GPU])/Speed(p.Results[p.CPU]); math.Abs(got/want-1) > 0.01 {
+			t.Errorf("%s: GPU ÷ CPU is %g, want %g", p.Cube(), got, want)
+		}
+	}
+	want := "gpuplay against the best of the other CPU lanes: faster at 2, slower at 1 of 3 sizes; least at 4096³: 0.85× PyTorch cpu (±0.0 %)."
+	if got := s.Sentences()[0]; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	// With no other lane of its kind it has no peer.
+	s = NewSweep(recordtest.Sweeps()["crossing"])
+	for _, p := range s.Points {
+		if p.Peer != -1 || p.CPU != 0 || p.GPU != 1 {
+			t.Errorf("%s: %+v", p.Cube(), p)
+		}
+	}
+	// What is not verified is in neither comparison.
+	s = NewSweep(sweep(pair(64, 2e12, recordtest.Doubtful(true))))
+	if p := s.Points[0]; p.CPU != -1 || p.GPU != -1 {
+		t.Errorf("not verified: %+v", p)
 	}
 }
 

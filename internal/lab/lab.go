@@ -12,6 +12,8 @@ package lab
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -158,12 +160,25 @@ func (d Deps) Start(ctx context.Context, s *event.Stream, list []catalog.Entry, 
 			Note(s, c.Name+": "+c.Err.Error())
 			return
 		}
-		var found []string
-		for _, d := range c.Racing() {
-			found = append(found, d.Label())
-		}
-		Note(s, c.Name+": "+strings.Join(found, ", ")+", ready in "+unit.Seconds(c.Start))
+		Note(s, c.Name+": "+strings.Join(labels(c.Racing()), ", ")+", ready in "+unit.Seconds(c.Start))
 	})
+}
+
+// labels names devices; several of one name are named once, with their number.
+func labels(devices []hardware.Device) []string {
+	var names []string
+	count := map[string]int{}
+	for _, d := range devices {
+		if count[d.Label()]++; count[d.Label()] == 1 {
+			names = append(names, d.Label())
+		}
+	}
+	for i, name := range names {
+		if n := count[name]; n > 1 {
+			names[i] = fmt.Sprintf("%s (%d devices)", name, n)
+		}
+	}
+	return names
 }
 
 // Note tells a line for people.
@@ -178,14 +193,70 @@ func Lanes(c catalog.Contender, devices ...hardware.Device) []bench.Lane {
 	return lanes
 }
 
-// Racing returns the lanes of contenders in a race, with their ids.
-func Racing(list []catalog.Contender) []bench.Lane {
+// Racing returns the lanes of contenders in a race, with their ids. Of equal GPUs the one
+// with the lowest number has a lane and stands for the others, which are left out, unless
+// allGPUs asks for them too.
+func Racing(list []catalog.Contender, allGPUs bool) ([]bench.Lane, []record.LeftOut) {
 	var lanes []bench.Lane
+	var out []record.LeftOut
+	memory := cardMemory(list)
 	for _, c := range list {
-		lanes = append(lanes, Lanes(c, c.Racing()...)...)
+		devices := c.Racing()
+		if !allGPUs {
+			var equal []record.LeftOut
+			devices, equal = distinct(devices, memory)
+			for _, x := range equal {
+				x.Engine, x.Start = c.Name, c.Start
+				out = append(out, x)
+			}
+		}
+		lanes = append(lanes, Lanes(c, devices...)...)
 	}
 	LaneIDs(lanes)
-	return lanes
+	return lanes, out
+}
+
+// cardMemory returns the memory of the cards whose memory any contender knows.
+func cardMemory(list []catalog.Contender) map[int]*int64 {
+	memory := map[int]*int64{}
+	for _, c := range list {
+		for _, d := range c.Found.Devices {
+			if d.Card != nil && d.Memory != nil && memory[*d.Card] == nil {
+				memory[*d.Card] = d.Memory
+			}
+		}
+	}
+	return memory
+}
+
+// distinct returns the devices without those that another one stands for.
+func distinct(devices []hardware.Device, memory map[int]*int64) (kept []hardware.Device, out []record.LeftOut) {
+	known := func(d hardware.Device) hardware.Device {
+		if d.Card != nil && memory[*d.Card] != nil {
+			d.Memory = memory[*d.Card]
+		}
+		return d
+	}
+	number := func(d hardware.Device) int {
+		if d.Card == nil {
+			return math.MaxInt
+		}
+		return *d.Card
+	}
+	for i, d := range devices {
+		first := i // of those that are equal: the one with the lowest number
+		for j, o := range devices {
+			if j != i && hardware.Equal(known(d), known(o)) && (number(o) < number(devices[first]) || number(o) == number(devices[first]) && j < first) {
+				first = j
+			}
+		}
+		if first == i {
+			kept = append(kept, d)
+			continue
+		}
+		out = append(out, record.LeftOut{Device: d, Why: record.EqualCard, Instead: devices[first].Card})
+	}
+	return kept, out
 }
 
 // ID returns a lane's id, by which events and results name it: the engine and its id

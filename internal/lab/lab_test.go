@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
 // told returns a stream on a clock that stands at a time, and what ends it and returns
@@ -165,5 +167,57 @@ func TestStart(t *testing.T) {
 	}
 	if len(notes) != 2 || notes[0] != "starting torch" || notes[1][:7] != "torch: " {
 		t.Errorf("notes %q", notes)
+	}
+}
+
+// Of equal GPUs the one with the lowest number has a lane in every engine, also where an
+// engine knows no memory; GPUs that differ have lanes of their own.
+func TestRacingEqualGPUs(t *testing.T) {
+	gpu := func(api string, card int, memory int64) hardware.Device {
+		d := hardware.Device{ID: fmt.Sprintf("%s:%d", api, card), Kind: hardware.GPU, API: api, Name: "Card"}
+		if card >= 0 {
+			d.Card = &card
+		}
+		if memory > 0 {
+			d.Memory = &memory
+		}
+		return d
+	}
+	cpu := hardware.Device{ID: "cpu", Kind: hardware.CPU, API: "cpu", Name: "Card"}
+	for _, tt := range []struct {
+		name       string
+		torch, jax []hardware.Device
+		all        bool
+		want, out  []string
+	}{
+		{"four", []hardware.Device{cpu, gpu("cuda", 0, 150), gpu("cuda", 1, 150), gpu("cuda", 2, 150)}, []hardware.Device{cpu, gpu("cuda", 0, 0), gpu("cuda", 1, 0)}, false,
+			[]string{"torch/cpu", "torch/cuda:0", "jax/cpu", "jax/cuda:0"}, []string{"torch/cuda:1 0", "torch/cuda:2 0", "jax/cuda:1 0"}},
+		{"all of them", []hardware.Device{cpu, gpu("cuda", 0, 150), gpu("cuda", 1, 150)}, []hardware.Device{gpu("cuda", 0, 0), gpu("cuda", 1, 0)}, true,
+			[]string{"torch/cpu", "torch/cuda:0", "torch/cuda:1", "jax/cuda:0", "jax/cuda:1"}, nil},
+		{"in another order", []hardware.Device{gpu("cuda", 2, 150), gpu("cuda", 1, 150)}, []hardware.Device{gpu("cuda", 1, 0), gpu("cuda", 2, 0)}, false,
+			[]string{"torch/cuda:1", "jax/cuda:1"}, []string{"torch/cuda:2 1", "jax/cuda:2 1"}},
+		{"other memory, which one engine knows", []hardware.Device{gpu("cuda", 0, 150), gpu("cuda", 1, 80), gpu("cuda", 2, 80)}, []hardware.Device{gpu("cuda", 0, 0), gpu("cuda", 1, 0), gpu("cuda", 2, 0)}, false,
+			[]string{"torch/cuda:0", "torch/cuda:1", "jax/cuda:0", "jax/cuda:1"}, []string{"torch/cuda:2 1", "jax/cuda:2 1"}},
+		{"two interfaces", []hardware.Device{gpu("cuda", 0, 150), gpu("vulkan", 0, 150)}, nil, false, []string{"torch/cuda:0", "torch/vulkan:0"}, nil},
+		{"not known which", []hardware.Device{gpu("cuda", -1, 150), gpu("cuda", -2, 150)}, nil, false, []string{"torch/cuda:-1"}, []string{"torch/cuda:-2 -1"}},
+	} {
+		lanes, out := Racing([]catalog.Contender{
+			{Client: &worker.Client{Engine: "torch"}, Entry: catalog.Entry{Name: "torch"}, Found: hardware.Inventory{Devices: tt.torch}},
+			{Client: &worker.Client{Engine: "jax"}, Entry: catalog.Entry{Name: "jax"}, Found: hardware.Inventory{Devices: tt.jax}},
+		}, tt.all)
+		var ids, left []string
+		for _, l := range lanes {
+			ids = append(ids, l.ID)
+		}
+		for _, o := range out {
+			instead := -1
+			if o.Instead != nil {
+				instead = *o.Instead
+			}
+			left = append(left, fmt.Sprintf("%s/%s %d", o.Engine, o.Device.ID, instead))
+		}
+		if !slices.Equal(ids, tt.want) || !slices.Equal(left, tt.out) {
+			t.Errorf("%s: lanes %v, left out %v; want %v, %v", tt.name, ids, left, tt.want, tt.out)
+		}
 	}
 }

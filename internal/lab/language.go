@@ -87,7 +87,11 @@ func others(m model.Model) fault.Remedies {
 
 // another are the remedies for an interpreter that does not have what it takes.
 func another(framework string) fault.Remedies {
-	return fault.Remedies{fault.Change("python", "{} names another interpreter"), fault.Run("{} makes one", "gpuplay", "setup", framework)}
+	one := fault.Run("{} makes one", "gpuplay", "setup", framework)
+	if framework == "torch" { // MLX has what language models need in any case
+		one.Param = "llm"
+	}
+	return fault.Remedies{fault.Change("python", "{} names another interpreter"), one}
 }
 
 // Made returns the framework that made the adapter in a folder, since no other can read
@@ -116,6 +120,7 @@ type Language struct {
 	Device    string      // as hardware.Pick takes it: cpu, gpu, cuda:1; "": the GPU if there is one
 	Threads   int         // CPU threads; 0: the framework's own choice
 	Python    string      // interpreter, or environment, that has the framework; "": the first that is found
+	Generate  bool        // it is to generate, as fast as it can
 }
 
 // Check refuses what makes no sense, whatever the model.
@@ -161,7 +166,7 @@ func (d Deps) Load(ctx context.Context, s *event.Stream, cards []hardware.Card, 
 		return nil, err
 	}
 	Note(s, fmt.Sprintf("starting %s, loading %s of weights", r.Name(), unit.Bytes(float64(o.Model.Bytes))))
-	m, err := r.Open(ctx, o.Model.Path, framework.Options{Device: o.Device, Threads: o.Threads, Adapter: adapter, Bits: bits})
+	m, err := r.Open(ctx, o.Model.Path, framework.Options{Device: o.Device, Threads: o.Threads, Adapter: adapter, Bits: bits, Graph: o.Generate})
 	if err != nil {
 		if e := (*fault.Error)(nil); errors.As(err, &e) && len(e.Remedies) == 0 {
 			err = fault.Errorf(e.Code, "%s", e.Message).With(another(r.Name())...)

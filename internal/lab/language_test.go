@@ -55,10 +55,10 @@ func TestFramework(t *testing.T) {
 		"the only one that can":       {map[string][]string{".venv-torch": {"torch", "transformers"}, ".venv-mlx": {"mlx", "mlx_lm"}}, "", []string{"mlx"}, "mlx_lm", "", ""},
 		"without its other module":    {map[string][]string{".venv-torch": {"torch"}}, "torch", both, "transformers", "", ""},
 		"the one that is complete":    {map[string][]string{".venv-torch": {"torch"}, ".venv-mlx": {"mlx", "mlx_lm"}}, "", both, "mlx_lm", "", ""},
-		"none is there":               {nil, "torch", both, "", "no Python", "python names another interpreter; gpuplay setup torch makes one"},
+		"none is there":               {nil, "torch", both, "", "no Python", "python names another interpreter; gpuplay setup torch llm makes one"},
 		"one that cannot load it":     {nil, "torch", []string{"mlx"}, "", "torch cannot load 4-bit weights", "framework mlx"},
 		"none can load it":            {nil, "", []string{"llama.cpp"}, "", strings.Join(LanguageFrameworks(), " or ") + " cannot load 4-bit weights", ""},
-		"asked, and it is not there":  {map[string][]string{".venv-mlx": {"mlx", "mlx_lm"}}, "torch", both, "", "no Python", "gpuplay setup torch makes one"},
+		"asked, and it is not there":  {map[string][]string{".venv-mlx": {"mlx", "mlx_lm"}}, "torch", both, "", "no Python", "gpuplay setup torch llm makes one"},
 		"an environment by its name":  {map[string][]string{"mine": {"torch", "transformers"}}, "torch", both, "transformers", "", ""},
 		"an interpreter that is none": {map[string][]string{}, "torch", both, "", "nowhere", "python names another interpreter"},
 	} {

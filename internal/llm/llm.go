@@ -60,6 +60,7 @@ type Facts struct {
 	Total   *int            `json:"total,omitempty"`   // layers that could be, the output layer included; nil when not known
 	Memory  *int64          `json:"memory,omitempty"`  // bytes of weights, cache and buffers on the device; nil when not known
 	Threads int             `json:"threads"`           // CPU threads that compute; 0 when not known
+	DType   string          `json:"dtype,omitempty"`   // that is computed in: "float32"; empty where the model's weights say so
 	Context int             `json:"context"`           // tokens that prompt and generation may take together; 0 when not known
 	Notes   []string        `json:"notes,omitempty"`   // caveats of the figures
 }
@@ -83,6 +84,7 @@ type Request struct {
 	Filler     int  // instead of a text: a prompt of this many random tokens, as llama-bench's pp; a runtime that takes only text makes one of about that length
 	Tokens     int  // the most that are generated
 	IgnoreEnd  bool // continue past the model's own end: a measurement wants its number of tokens
+	Eager      bool // launch every kernel from Python, though the runtime can launch those of a token as one graph
 	Candidates int  // how many of the most probable tokens to report at each position; it costs time, so a request with it is not timed
 }
 
@@ -126,13 +128,14 @@ func (Piece) EventType() event.Type { return event.TypeToken }
 // what is between it and us; First is by our clock, as a person waits.
 type Generation struct {
 	Text         string        `json:"text"`
-	First        time.Duration `json:"first_ns"`      // from sending the request to the first token (TTFT)
-	Wall         time.Duration `json:"wall_ns"`       // from sending the request to its end
-	PromptTokens int           `json:"prompt_tokens"` // that were computed, none of them from a cache
-	PromptTime   time.Duration `json:"prompt_ns"`     // by the runtime's clock, until the first token is chosen
-	Tokens       int           `json:"tokens"`        // that were generated
-	TokenTime    time.Duration `json:"token_ns"`      // by the runtime's clock, from having the first token to having the last: Tokens-1 steps
-	Finish       string        `json:"finish"`        // "length", "stop", or empty when it was cut off
+	First        time.Duration `json:"first_ns"`        // from sending the request to the first token (TTFT)
+	Wall         time.Duration `json:"wall_ns"`         // from sending the request to its end
+	PromptTokens int           `json:"prompt_tokens"`   // that were computed, none of them from a cache
+	PromptTime   time.Duration `json:"prompt_ns"`       // by the runtime's clock, until the first token is chosen
+	Tokens       int           `json:"tokens"`          // that were generated
+	TokenTime    time.Duration `json:"token_ns"`        // by the runtime's clock, from having the first token to having the last: Tokens-1 steps
+	Finish       string        `json:"finish"`          // "length", "stop", or empty when it was cut off
+	Graph        bool          `json:"graph,omitempty"` // the kernels of each token were launched as one CUDA graph
 	Sequence     []Token       `json:"sequence,omitempty"`
 	Peak         int64         `json:"peak_bytes,omitempty"` // the most memory that was taken until its end; 0 when not known
 	PeakOf       string        `json:"peak_of,omitempty"`    // whose memory that is: "MLX", "PyTorch", "the process"

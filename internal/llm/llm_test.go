@@ -100,18 +100,22 @@ func TestAloneWithoutNumbers(t *testing.T) {
 // fakeRuntime answers by a script; llamacpp's tests run the real thing through the
 // same suite.
 type fakeRuntime struct {
-	device hardware.Device
-	ids    []int
-	per    time.Duration // a token takes, generated or read
-	load   error
-	fail   int // the request, from 1, that fails; 0: none
-	ends   int // tokens after which it cannot continue; 0: it always can
-	finish string
-	log    *[]string
+	device  hardware.Device
+	ids     []int
+	per     time.Duration // a token takes, generated or read
+	compile time.Duration // the first run of each shape takes on top, as on a GPU
+	launch  time.Duration // a prompt takes on top, however long it is
+	silent  bool          // says nothing of prompts
+	load    error
+	fail    int // the request, from 1, that fails; 0: none
+	ends    int // tokens after which it cannot continue; 0: it always can
+	finish  string
+	log     *[]string
 }
 
 type fakeSession struct {
 	fakeRuntime
+	compiled map[int]bool // shapes, by their long prompt
 	requests int
 	closed   bool
 }
@@ -124,11 +128,11 @@ func (f *fakeRuntime) Load(context.Context, string, Settings) (Session, error) {
 	if f.load != nil {
 		return nil, f.load
 	}
-	return &fakeSession{fakeRuntime: *f}, nil
+	return &fakeSession{fakeRuntime: *f, compiled: map[int]bool{}}, nil
 }
 
 func (s *fakeSession) Facts() Facts {
-	return Facts{Device: s.device, Runtime: "fake 1", Context: 1024}
+	return Facts{Device: s.device, Runtime: "fake 1", DType: "float32", Context: 1024}
 }
 
 func (s *fakeSession) Generate(ctx context.Context, r Request, each func(Piece)) (g Generation, err error) {
@@ -146,7 +150,14 @@ func (s *fakeSession) Generate(ctx context.Context, r Request, each func(Piece))
 		*s.log = append(*s.log, s.device.ID+" "+kind)
 	}
 	g.PromptTokens = 5 + r.Filler
-	g.PromptTime = s.per * time.Duration(g.PromptTokens)
+	if s.silent {
+		g.PromptTokens = 0
+	}
+	g.PromptTime = s.launch + s.per*time.Duration(g.PromptTokens)
+	if !s.compiled[r.Filler] {
+		s.compiled[r.Filler] = true
+		g.PromptTime += s.compile
+	}
 	tokens := r.Tokens
 	if s.ends > 0 {
 		tokens, g.Finish = min(tokens, s.ends), s.finish
@@ -230,8 +241,9 @@ func TestRunTakesTurns(t *testing.T) {
 	run(t.Context(), p,
 		&fakeRuntime{device: fakeCPU, ids: []int{0}, per: time.Millisecond, log: &log},
 		&fakeRuntime{device: fakeGPU, ids: []int{0}, per: time.Microsecond, log: &log})
-	want := "cpu shown, gpu shown, " +
-		"cpu text, cpu long, cpu long, gpu text, gpu long, gpu long, " + // the first long prompt warms up
+	want := "cpu shown, cpu text, cpu long, cpu long, " + // warm-up
+		"gpu shown, gpu text, gpu long, gpu long, " +
+		"cpu text, cpu long, gpu text, gpu long, " +
 		"gpu text, gpu long, cpu text, cpu long, " +
 		"cpu text, cpu long, gpu text, gpu long"
 	if got := strings.Join(log, ", "); got != want {
@@ -280,7 +292,7 @@ func TestCompareRefuses(t *testing.T) {
 	}{
 		"garbage":        {&fakeRuntime{device: fakeGPU, ids: []int{9}, per: time.Microsecond}, "GPU failed the check"},
 		"software GPU":   {&fakeRuntime{device: fakeSoft, ids: []int{0}, per: time.Microsecond}, "llvmpipe is a software GPU"},
-		"died":           {&fakeRuntime{device: fakeGPU, ids: []int{0}, per: time.Microsecond, fail: 4}, "did not finish"},
+		"died":           {&fakeRuntime{device: fakeGPU, ids: []int{0}, per: time.Microsecond, fail: 6}, "did not finish"},
 		"not on the GPU": {&fakeRuntime{device: hardware.Device{ID: "gpu", Name: "CPU", Kind: hardware.CPU}, ids: []int{0}, per: time.Microsecond}, "nothing ran on the GPU"},
 	} {
 		cpu := good()
@@ -306,12 +318,17 @@ func TestRunKeepsWhatWasMeasured(t *testing.T) {
 	if r[1].Error == nil || r[1].Shown == nil || r[1].Shown.Tokens != 2 || len(r[1].Samples) != 0 || len(r[0].Samples) != 6 {
 		t.Errorf("died in its first answer: %+v, the other %d samples", r[1], len(r[0].Samples))
 	}
-	gpu.fail = 7 // shown, text, long, long, text, long, text
+	gpu.fail = 4 // shown, text, long, long: warm-up
+	r = run(t.Context(), plan, cpu(), gpu)
+	if !errors.Is(r[1].Error, fault.Crashed) || len(r[1].Samples) != 0 || len(r[0].Samples) != 6 {
+		t.Errorf("died while warming up: %v, %d samples, the other %d", r[1].Error, len(r[1].Samples), len(r[0].Samples))
+	}
+	gpu.fail = 9 // shown, text, long, long, then rounds of text, long
 	r = run(t.Context(), plan, cpu(), gpu)
 	if !errors.Is(r[1].Error, fault.Crashed) || len(r[1].Samples) != 2 || len(r[0].Samples) != 6 {
 		t.Errorf("died in its third round: %v, %d samples", r[1].Error, len(r[1].Samples))
 	}
-	gpu.fail = 6 // a long prompt
+	gpu.fail = 8 // a long prompt
 	r = run(t.Context(), plan, cpu(), gpu)
 	if n := len(r[1].Samples); n != 2 || len(r[1].Values(Prompting)) != 1 || len(r[1].Values(Generating)) != 2 {
 		t.Errorf("died at a long prompt: %d samples, %v", n, r[1].Samples)
@@ -392,7 +409,7 @@ func TestTellsWhatItReturns(t *testing.T) {
 	}{
 		"in turns":           {true, fakeRuntime{device: fakeGPU, ids: []int{0, 1}, per: time.Microsecond}},
 		"one after another":  {false, fakeRuntime{device: fakeGPU, ids: []int{0, 1}, per: time.Microsecond}},
-		"one that fails":     {true, fakeRuntime{device: fakeGPU, ids: []int{0, 1}, per: time.Microsecond, fail: 6}},
+		"one that fails":     {true, fakeRuntime{device: fakeGPU, ids: []int{0, 1}, per: time.Microsecond, fail: 8}},
 		"one with no answer": {true, fakeRuntime{device: fakeGPU, load: errDied}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -439,7 +456,7 @@ func TestTellsWhatItReturns(t *testing.T) {
 				if (loaded != nil) != (r.Facts.Runtime != "") || loaded != nil && (loaded.Model != "M" || loaded.Settings != r.Settings || cmp.Diff(loaded.Facts, r.Facts) != "") {
 					t.Errorf("%s: loaded %+v, facts %+v", r.Lane, loaded, r.Facts)
 				}
-				want := "loading answering answered measuring"
+				want := "loading answering answered warming up measuring"
 				if tt.gpu.load != nil && i == 1 {
 					want = "loading"
 				}

@@ -140,6 +140,9 @@ func Compare(r, base *Result, m Metric) measure.Comparison {
 		differ(x.Has(measure.Interrupted), "%s was interrupted", name)
 		differ(x.Error == nil && x.Check != nil && !x.Check.Passed, "%s failed the check", name)
 	}
+	if a, b := r.Facts.DType, base.Facts.DType; a != "" && b != "" {
+		differ(a != b, "computing in %s against %s", a, b)
+	}
 	differ(r.Check == nil && r.Error == nil && base.Error == nil, "nothing was checked")
 	a, b := r.work(m), base.work(m)
 	switch {

@@ -128,9 +128,91 @@ func TestRulePromptRatio(t *testing.T) {
 // A lane's long prompts are those that it was asked for, also where the runtime does
 // not say how long a prompt is.
 func TestRuleFillerIsSaid(t *testing.T) {
-	e := entry{plan: plan, result: &Result{Shown: &Generation{Tokens: 8}}}
-	if e.trim(); e.result.Filler != 512 {
-		t.Errorf("long prompts of %d tokens", e.result.Filler)
+	r := run(t.Context(), plan, &fakeRuntime{device: fakeCPU, ids: []int{0}, per: time.Second, silent: true})
+	if r[0].Filler != 512 {
+		t.Errorf("long prompts of %d tokens", r[0].Filler)
+	}
+}
+
+// What the first run of a shape takes decides neither the length of prompts nor the
+// number of rounds, and is in no sample: it compiles.
+func TestRuleWarmShapes(t *testing.T) {
+	p := plan
+	p.Budget, p.Tokens = time.Minute, 64
+	for name, tt := range map[string]struct {
+		per          time.Duration
+		filler, runs int
+	}{
+		"fast":             {20 * time.Microsecond, 512, 6},
+		"fits with 512":    {9 * time.Millisecond, 512, 6},
+		"fits with 128":    {20 * time.Millisecond, 128, 6},
+		"fits with 32":     {80 * time.Millisecond, 32, 6},
+		"has fewer rounds": {100 * time.Millisecond, 32, 5},
+		"too slow for 32":  {400 * time.Millisecond, 0, 2},
+	} {
+		for _, compile := range []time.Duration{0, time.Hour} {
+			r := run(t.Context(), p, &fakeRuntime{device: fakeGPU, ids: []int{0}, per: tt.per, compile: compile})[0]
+			if r.Filler != tt.filler || len(r.Samples) != tt.runs {
+				t.Errorf("%s, compiling for %v: %d rounds with long prompts of %d tokens, want %d of %d", name, compile, len(r.Samples), r.Filler, tt.runs, tt.filler)
+			}
+			for _, s := range r.Samples {
+				if s.PromptTime > time.Minute || s.First > time.Minute {
+					t.Fatalf("%s: a sample with a compilation in it: %+v", name, s)
+				}
+			}
+		}
+	}
+}
+
+// A GPU takes as long for a prompt of 32 tokens as for one of 6: each length is judged
+// by a run of its own and not by what one token of a shorter one takes.
+func TestRuleEachLengthIsTried(t *testing.T) {
+	p := plan
+	p.Budget = time.Minute
+	r := run(t.Context(), p, &fakeRuntime{device: fakeGPU, ids: []int{0}, per: time.Microsecond, launch: 2 * time.Second, compile: time.Hour})
+	if r[0].Filler != 512 {
+		t.Errorf("long prompts of %d tokens, though 512 take 2 s", r[0].Filler)
+	}
+}
+
+// All lanes process prompts of the same length: that of the slowest that processes
+// long ones at all, wherever in the list it is. It is warm in all of them.
+func TestRuleSamePrompt(t *testing.T) {
+	p := plan
+	p.Budget = time.Minute
+	lane := func(d hardware.Device, per time.Duration) *fakeRuntime {
+		return &fakeRuntime{device: d, ids: []int{0}, per: per, compile: time.Hour}
+	}
+	fast, slow := 20*time.Microsecond, 20*time.Millisecond // 512 and 128 tokens
+	for name, tt := range map[string]struct {
+		lanes   []*fakeRuntime
+		fillers []int
+	}{
+		"the CPU is slower":           {[]*fakeRuntime{lane(fakeCPU, slow), lane(fakeGPU, fast)}, []int{128, 128}},
+		"and comes second":            {[]*fakeRuntime{lane(fakeGPU, fast), lane(fakeCPU, slow)}, []int{128, 128}},
+		"the GPU is slower":           {[]*fakeRuntime{lane(fakeCPU, fast), lane(fakeGPU, slow)}, []int{128, 128}},
+		"too slow for any":            {[]*fakeRuntime{lane(fakeCPU, time.Second), lane(fakeGPU, fast)}, []int{0, 512}},
+		"a software GPU has no ratio": {[]*fakeRuntime{lane(fakeCPU, fast), lane(fakeSoft, slow)}, []int{512, 128}},
+		"one that does not load":      {[]*fakeRuntime{{device: fakeCPU, load: errDied}, lane(fakeGPU, fast)}, []int{0, 512}},
+	} {
+		results := run(t.Context(), p, tt.lanes...)
+		for i, r := range results {
+			if r.Filler != tt.fillers[i] {
+				t.Errorf("%s: lane %d has prompts of %d tokens, want %d", name, i, r.Filler, tt.fillers[i])
+			}
+			for _, s := range r.Samples {
+				if s.PromptTime > time.Minute || r.Filler > 0 && s.PromptTokens != 5+r.Filler {
+					t.Fatalf("%s: lane %d: %+v", name, i, s)
+				}
+			}
+		}
+		if c := Compare(results[1], results[0], Prompting); (len(c.Differs) == 0) != (tt.fillers[0] == 128) {
+			t.Errorf("%s: differs %q", name, c.Differs)
+		}
+	}
+	p.Turns = false // the second lane knows what the first did
+	if r := run(t.Context(), p, lane(fakeCPU, slow), lane(fakeGPU, fast)); r[1].Filler != 128 {
+		t.Errorf("one after the other: %d and %d tokens", r[0].Filler, r[1].Filler)
 	}
 }
 
@@ -142,6 +224,7 @@ func TestRuleNoRatio(t *testing.T) {
 		"failed":       func(r *Result) { r.Error = errDied },
 		"wrong":        func(r *Result) { r.Check.Passed = false },
 		"software GPU": func(r *Result) { r.Facts.Device.Kind = hardware.SoftwareGPU },
+		"another type": func(r *Result) { r.Facts.DType = "bfloat16" },
 		"not on a GPU": func(r *Result) { r.Warnings.Add(measure.NotOnGPU, "no layer is on the GPU") },
 		"no samples":   func(r *Result) { r.Samples = nil },
 	} {
@@ -196,7 +279,7 @@ func TestRuleRequests(t *testing.T) {
 	p := plan
 	p.Repeat = 2
 	(&Runner{Sink: sink}).Run(t.Context(), model.Model{}, []Contender{{ID: "cpu", Name: "CPU", Runtime: a}}, p)
-	if len(timed) != 2 || len(a.requests) != 1+2*2+1 { // and one long prompt to warm up
+	if len(timed) != 2 || len(a.requests) != 1+3+2*2 { // an answer and two long prompts to warm up
 		t.Fatalf("%d samples of %d requests", len(timed), len(a.requests))
 	}
 	for i, r := range a.requests {

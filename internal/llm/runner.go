@@ -29,7 +29,7 @@ type Plan struct {
 	Filler int           // tokens of the long prompts that prompt speed is measured with
 	Repeat int           // timed rounds
 	Exact  bool          // Repeat was asked for: a slow lane has no fewer rounds, only shorter long prompts
-	Budget time.Duration // what a lane may take otherwise
+	Budget time.Duration // what the rounds of a lane may take otherwise, half of it for long prompts
 	Limit  time.Duration // what a step may take: loading, one answer; 0: no limit
 	Turns  bool          // all lanes are in memory and take turns; else one after the other
 }
@@ -41,6 +41,7 @@ const (
 	Loading   Phase = "loading"
 	Answering Phase = "answering"
 	Answered  Phase = "answered"
+	Warming   Phase = "warming up"
 	Measuring Phase = "measuring"
 )
 
@@ -55,8 +56,9 @@ func (r *Runner) phase(e *entry, p Phase) { r.Sink.Emit(e.ID, event.Phase{Phase:
 // entry is a lane while it is measured.
 type entry struct {
 	Contender
-	plan    Plan // the lane's own
-	asked   int  // rounds, before a slow lane's were cut
+	plan    Plan          // the lane's own
+	asked   int           // rounds, before a slow lane's were cut
+	wall    time.Duration // what a warm answer takes
 	session Session
 	request Request // of each round
 	result  *Result
@@ -78,9 +80,17 @@ func (r *Runner) Run(ctx context.Context, m model.Model, lanes []Contender, p Pl
 			groups = append(groups, list[i:i+1])
 		}
 	}
+	same := p.Filler // the long prompts of all lanes, as far as they have any
 	for _, g := range groups {
 		for _, e := range g {
 			r.load(ctx, m, e)
+			r.warmUp(ctx, e, same)
+			if n := e.plan.Filler; n > 0 && e.compared() {
+				same = min(same, n)
+			}
+		}
+		for _, e := range g {
+			e.shorten(ctx, same)
 		}
 		r.rounds(ctx, g)
 		for _, e := range g {
@@ -144,40 +154,6 @@ func (r *Runner) load(ctx context.Context, m model.Model, e *entry) {
 	})
 	e.request = Request{Prompt: e.plan.Prompt, Chat: m.Chat, Tokens: e.plan.Tokens, IgnoreEnd: true}
 	r.phase(e, Answered)
-	e.trim()
-}
-
-// fillers are what a slow lane's long prompts may shrink to.
-var fillers = []int{128, 32, 0}
-
-// trim fits a lane that is too slow for its budget into it, by what its first
-// answer took: shorter long prompts, then none, then fewer rounds.
-func (e *entry) trim() {
-	g := e.result.Shown
-	if e.result.Error != nil || g == nil {
-		return
-	}
-	e.result.Filler = e.plan.Filler
-	if g.PromptTokens == 0 { // what a token of a prompt takes is not known
-		return
-	}
-	cost := func(filler, rounds int) time.Duration {
-		each := g.PromptTime / time.Duration(g.PromptTokens)
-		return time.Duration(rounds) * (g.Wall + each*time.Duration(filler))
-	}
-	p := &e.plan
-	for _, f := range fillers {
-		if cost(p.Filler, p.Repeat) <= p.Budget {
-			break
-		}
-		if f < p.Filler {
-			p.Filler = f
-		}
-	}
-	for !p.Exact && p.Repeat > 1 && cost(p.Filler, p.Repeat) > p.Budget {
-		p.Repeat--
-	}
-	e.result.Filler = p.Filler
 }
 
 // rounds takes the samples: every round goes through all lanes, forwards and
@@ -197,36 +173,24 @@ func (r *Runner) rounds(ctx context.Context, list []*entry) {
 				r.phase(e, Measuring)
 			}
 			r.Sink.Emit(e.ID, event.Progress{Done: round, Total: e.plan.Repeat})
-			r.round(ctx, e, round == 0)
+			r.round(ctx, e)
 		}
 	}
 }
 
 // round takes one sample of a lane.
-func (r *Runner) round(ctx context.Context, e *entry, cold bool) {
+func (r *Runner) round(ctx context.Context, e *entry) {
 	s := Sample{Start: r.Sink.Now()}
-	ok := e.step(ctx, "no answer", func(ctx context.Context) error {
-		g, err := e.session.Generate(ctx, e.request, nil)
-		s.First, s.Tokens, s.TokenTime = g.First, g.Tokens, g.TokenTime
-		s.PromptTokens, s.PromptTime = g.PromptTokens, g.PromptTime
-		return err
-	})
-	long := func(ctx context.Context) error {
-		g, err := e.session.Generate(ctx, Request{Filler: e.plan.Filler, Tokens: 1, IgnoreEnd: true}, nil)
-		s.PromptTokens, s.PromptTime = g.PromptTokens, g.PromptTime
-		return err
-	}
+	g, ok := e.ask(ctx, e.request)
 	if !ok {
 		return
 	}
-	if e.plan.Filler > 0 {
-		s.PromptTokens, s.PromptTime = 0, 0
-		if cold { // batches of this size have not been computed yet: a GPU compiles, a CPU touches memory
-			ok = e.step(ctx, "no answer to a long prompt", long)
-		}
-		if !ok || !e.step(ctx, "no answer to a long prompt", long) {
-			s.PromptTokens, s.PromptTime = 0, 0 // the answer was measured all the same
-		}
+	s.First, s.Tokens, s.TokenTime = g.First, g.Tokens, g.TokenTime
+	if e.plan.Filler > 0 { // without its long prompt, the answer was measured all the same
+		g, ok = e.ask(ctx, long(e.plan.Filler))
+	}
+	if ok {
+		s.PromptTokens, s.PromptTime = g.PromptTokens, g.PromptTime
 	}
 	s.End = r.Sink.Now()
 	e.result.Samples = append(e.result.Samples, s)
@@ -285,7 +249,7 @@ func (e *entry) judge(ctx context.Context) {
 		return
 	}
 	if n := len(res.Samples); n > 0 && n < e.asked {
-		res.Warnings.Add(measure.FewSamples, "%d of %d rounds: each takes %s", n, e.asked, unit.Seconds(res.Shown.Wall))
+		res.Warnings.Add(measure.FewSamples, "%d of %d rounds: each takes %s", n, e.asked, unit.Seconds(e.wall))
 	}
 	if res.work(Generating) >= 0 && len(res.Samples) > 0 && res.Samples[0].Tokens < res.Tokens {
 		why := fmt.Sprintf("the context of %d is full", res.Facts.Context)

@@ -228,8 +228,8 @@ func TestRests(t *testing.T) {
 	mulvec := request{Op: "mulvec", Args: arguments{}, Bytes: 8 * 32}
 	closing := request{Op: "close", Args: arguments{}}
 	products := []request{helloRequest, prepareRequest("cpu", matrix.Float32, false), runRequest(1, 0), mulvec, closing}
-	load := request{Op: "load", Args: arguments{"device": "cpu", "model": "m", "adapter": "", "bits": 0}}
-	generate := request{Op: "generate", Args: arguments{"prompt": "p", "chat": false, "filler": 0, "tokens": 1, "ignore_end": false, "candidates": 0}}
+	load := request{Op: "load", Args: arguments{"device": "cpu", "model": "m", "adapter": "", "bits": 0, "dtype": "", "graph": false}}
+	generate := request{Op: "generate", Args: arguments{"prompt": "p", "chat": false, "filler": 0, "tokens": 1, "ignore_end": false, "candidates": 0, "eager": false}}
 	rests := func(all []told) (n []int) {
 		for _, a := range all {
 			n = append(n, len(slices.DeleteFunc(slices.Clone(a.Log), func(l string) bool { return l != "rest" })))

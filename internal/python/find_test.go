@@ -2,9 +2,11 @@ package python
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -83,6 +85,55 @@ func TestFind(t *testing.T) {
 				t.Errorf("found %+v, %v, want %s by %s", got, err, tt.path, tt.why)
 			}
 		})
+	}
+}
+
+// What Replace says leads to an interpreter that Find takes.
+func TestReplace(t *testing.T) {
+	places := []string{".venv-torch", ".venv", "own/torch", "active"}
+	for i, name := range append(places, "PATH") {
+		folder := t.TempDir()
+		has := map[string]bool{"/usr/bin/python3": true} // all that there are have the framework
+		environment := func(name string) string {
+			path := In(filepath.Join(folder, name))
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o755)); err != nil {
+				t.Fatal(err)
+			}
+			has[path] = true
+			return path
+		}
+		for _, p := range places[i:] {
+			environment(p)
+		}
+		s := Search{
+			Folder: folder, Own: filepath.Join(folder, "own"), VirtualEnv: filepath.Join(folder, "active"),
+			LookPath: func(name string) (string, error) { return "/usr/bin/" + name, nil },
+			Has:      func(_ context.Context, interpreter, _ string) bool { return has[interpreter] },
+		}
+		before, err := s.Find(t.Context(), "torch")
+		if err != nil {
+			t.Fatal(err)
+		}
+		fix := before.Replace("torch")
+		if len(fix) != 1 || !slices.Equal(fix[0].Command, []string{"gpuplay", "setup", "torch"}) {
+			t.Fatalf("%s: %+v", before.Why, fix)
+		}
+		made := "own/torch" // as setup does
+		if fix[0].Param == "dir" {
+			made = filepath.Join(fix[0].Value, ".venv-torch")
+		}
+		if there := In(filepath.Join(folder, made)); has[there] && fix[0].Param != "clear" && !strings.Contains(fix[0].Text, "remove "+before.Why) {
+			t.Errorf("%s: %s is there already", name, made)
+		}
+		want := environment(made)
+		if after, err := s.Find(t.Context(), "torch"); err != nil || after.Path != want {
+			t.Errorf("in place of %s, %s leads to %+v, %v; want %s", before.Why, fix, after, err, want)
+		}
+	}
+	for why, want := range map[string]string{"asked for": "python names another interpreter", "GPUPLAY_TORCH_PYTHON": "let GPUPLAY_TORCH_PYTHON name another interpreter"} {
+		if got := (Interpreter{"/x/python", why}).Replace("torch").String(); got != want {
+			t.Errorf("%s: %s", why, got)
+		}
 	}
 }
 

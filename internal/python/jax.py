@@ -1,7 +1,5 @@
 """JAX: the CPU and the accelerators of its plugins, with the product compiled."""
 
-import importlib.metadata
-
 jax = None  # imported by inventory
 places = {}  # device id -> JAX's own device
 
@@ -10,15 +8,15 @@ places = {}  # device id -> JAX's own device
 PLATFORMS = {"cuda": ("cuda", ("jax-cuda13-plugin", "jax-cuda12-plugin")), "rocm": ("rocm", ("jax-rocm7-plugin", "jax-rocm60-plugin")), "METAL": ("metal", ("jax-metal",))}
 
 
-def installed(packages):
-    """Those of the packages that are there, with their versions, by their metadata."""
-    found = {}
-    for package in packages:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            pass
-    return found
+def plugins_of(packages):
+    """Those of the packages that are there, with their versions."""
+    return {name: version for name, version in (installed(package) for package in packages) if name}
+
+
+def requirement(plugin):
+    """What pip is to install for JAX with the plugin that is there."""
+    extra = re.fullmatch(r"jax-(cuda\d+|rocm\d+)-plugin", plugin or "")
+    return f"jax[{extra[1]}]" if extra else "jax"
 
 
 def why_no(api, chosen, plugins, error):
@@ -31,7 +29,7 @@ def why_no(api, chosen, plugins, error):
         return f"{named} is installed and finds no device: {error}", [pip_install("--upgrade", "jax", *plugins, text="the plugin's version must be jaxlib's")]
     if api == "metal":
         return "JAX has no Metal plugin", [pip_install("jax-metal", text="experimental, for old versions of JAX")]
-    return "JAX is installed without its CUDA plugin", [pip_install("jax[cuda13]", text="where there is an NVIDIA GPU, on Linux")]
+    return "JAX is installed without its CUDA plugin", [build_for_gpu()]
 
 
 def inventory(cpu, threads):
@@ -39,7 +37,7 @@ def inventory(cpu, threads):
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"  # or it takes 75 % of a GPU's memory
     if threads:
         os.environ["PJRT_NPROC"] = os.environ["NPROC"] = str(threads)  # XLA's pool has no other setting
-    jax = load("jax", "JAX", "jax")
+    jax = load("jax", "JAX", [requirement(installed(*PLATFORMS["cuda"][1])[0])])
     jax.config.update("jax_enable_x64", True)  # before the first array
     if hasattr(jax.config, "jax_cpu_enable_async_dispatch"):
         jax.config.update("jax_cpu_enable_async_dispatch", False)  # or 32 results wait in memory
@@ -51,7 +49,7 @@ def inventory(cpu, threads):
 
     devices, missing = [], []
     for platform, (api, packages) in {"cpu": ("cpu", ()), **PLATFORMS}.items():
-        plugins = installed(packages)
+        plugins = plugins_of(packages)
         try:
             there = jax.local_devices(backend=platform)
         except RuntimeError as e:

@@ -3,17 +3,19 @@
 The file after it defines
 
     inventory(cpu, threads) -> {"devices": [...], "missing": [...]}
-    Model(device_id, folder, adapter, bits)
+    Model(device_id, folder, adapter, bits, dtype, graph)
         a model in a folder, with an adapter if there is one, its weights cut to
-        that many bits unless that is 0; it has tokenizer and
+        that many bits unless that is 0, on a GPU in the type dtype unless that is
+        empty; graph: it is to generate, as fast as it can; it has tokenizer and
         facts()      -> {"parameters": ..., "bytes": ..., ...}
         encode(prompt, chat)
                      the prompt's tokens, by the chat template if that is asked for
-        generate(tokens, limit, ignore_end, candidates)
+        generate(tokens, limit, ignore_end, candidates, eager)
                      continues greedily; yields a token, its text, the most probable
                      candidates with the logarithms of their probabilities, None when
                      there are to be none, and the counts until then: prompt_tokens,
-                     prompt_ns until the first token, tokens, token_ns since, finish
+                     prompt_ns until the first token, tokens, token_ns since, finish,
+                     graph where a step was one graph of kernels, which eager forbids
         peak()       the most memory since the model was loaded, in bytes
         tune(settings, rows, valid)
                      gives the model its adapter; returns what is trained
@@ -172,19 +174,19 @@ class Worker(Requests):
     def smaller(self):
         return LESS_TRAINING if self.settings else (advice("a smaller model"),)
 
-    def refuse(self, op):
+    def refuse(self, op, args):
         if op in ("generate", "tune", "train", "close") and not self.model:
             raise Failure("invalid", f"{op} without a model")
         if op == "train" and not self.settings:
             raise Failure("invalid", "train came before tune")
 
-    def load(self, device, model, adapter, bits):
+    def load(self, device, model, adapter, bits, dtype, graph):
         if self.model:
             raise Failure("invalid", "load while another model is open")
         if device not in self.devices:
             raise Failure("invalid", f"{self.engine} has no device {device!r}")
         try:
-            self.model = self.framework["Model"](device, model, adapter, bits)
+            self.model = self.framework["Model"](device, model, adapter, bits, dtype, graph)
         except Failure:
             raise
         except Exception as e:
@@ -194,14 +196,14 @@ class Worker(Requests):
                           advice("a folder as Hugging Face has it: config.json, *.safetensors, tokenizer.json, of an architecture that the framework knows"))
         return self.model.facts()
 
-    def generate(self, prompt, chat, filler, tokens, ignore_end, candidates):
+    def generate(self, prompt, chat, filler, tokens, ignore_end, candidates, eager):
         facts = self.model.facts()
         prompted = self.model.encode(prompt, chat) if not filler else filler_tokens(filler, facts["vocabulary"])
         if facts["context"] and len(prompted) + tokens > facts["context"]:
             raise Failure("invalid", f"{len(prompted)} tokens of prompt and {tokens} to generate are more than the {facts['context']} that this model takes",
                           change("prompt", "a shorter {}"), change("tokens", "fewer {}"))
         counts = {}
-        for token, text, probable, counts in self.model.generate(prompted, tokens, ignore_end, candidates):
+        for token, text, probable, counts in self.model.generate(prompted, tokens, ignore_end, candidates, eager):
             named = {"candidates": [{"id": i, "text": self.model.tokenizer.decode([i]), "logprob": p if math.isfinite(p) else None}
                                     for i, p in probable if p != -math.inf]} if probable else {}  # JSON has no NaN
             event("token", id=token, text=text, **named)

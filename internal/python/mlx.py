@@ -13,10 +13,18 @@ threads_asked = 0
 def why_no_gpu(platform, machine):
     """Why MLX has no GPU on such a machine, and the remedy."""
     if platform != "darwin":
-        return {"api": "cuda", "kind": "gpu", "reason": "this MLX is a CPU-only build", "remedies": [pip_install("mlx[cuda13]", text="where there is an NVIDIA GPU, on Linux")]}
+        return {"api": "cuda", "kind": "gpu", "reason": "this MLX is a CPU-only build", "remedies": [build_for_gpu()]}
     if machine != "arm64":
         return {"api": "metal", "kind": "gpu", "reason": f"this Python is built for {machine}: MLX's Metal needs Apple silicon", "remedies": [advice("use a native arm64 Python")]}
     return {"api": "metal", "kind": "gpu", "reason": "MLX finds no Metal device", "remedies": [advice("update macOS: 14 or newer")]}
+
+
+def package(platform, cuda):
+    """What pip is to install on such a platform; cuda is the package for CUDA that is
+    there."""
+    if platform != "linux":
+        return "mlx"
+    return {None: "mlx[cpu]", "mlx-cuda-12": "mlx[cuda12]", "mlx-cuda-13": "mlx[cuda13]"}[cuda]
 
 
 def gpu_uuid(said):
@@ -28,7 +36,7 @@ def inventory(cpu, threads):
     global mx, threads_asked
     threads_asked = threads
     os.environ.setdefault("MLX_ENABLE_TF32", "0")  # on unless told otherwise; read once
-    mx = load("mlx.core", "MLX", "mlx[cpu]" if sys.platform == "linux" else "mlx")
+    mx = load("mlx.core", "MLX", [package(sys.platform, installed("mlx-cuda-13", "mlx-cuda-12")[0])])
     versions = {"python": sys.version.split()[0], "mlx": mx.__version__}
 
     def device(place, **fields):

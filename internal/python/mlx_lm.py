@@ -16,16 +16,16 @@ def inventory(cpu, threads):
     global generation, models, tuner, trainer, callbacks, datasets, flat
     found = arrays(cpu, threads)
     generation, models, tuner, trainer, callbacks, datasets = (
-        load("mlx_lm." + module, "mlx-lm", "mlx-lm", command("gpuplay", "setup", "mlx"))
+        load("mlx_lm." + module, "mlx-lm", ["mlx-lm"], command("gpuplay", "setup", "mlx"))
         for module in ("generate", "utils", "tuner.utils", "tuner.trainer", "tuner.callbacks", "tuner.datasets"))
-    flat = load("mlx.utils", "MLX", "mlx").tree_flatten
+    flat = load("mlx.utils", "MLX", ["mlx"]).tree_flatten
     for device in found["devices"]:
         device["versions"] = {**device["versions"], "mlx-lm": importlib.metadata.version("mlx-lm")}
     return found
 
 
 class Model:
-    def __init__(self, device_id, folder, adapter, bits):
+    def __init__(self, device_id, folder, adapter, bits, dtype, graph):  # weights stay in their type
         self.place = places[device_id]
         mx.set_default_device(self.place)
         mx.reset_peak_memory()
@@ -71,7 +71,7 @@ class Model:
     def encode(self, prompt, chat):
         return encode_prompt(self.tokenizer, prompt, chat)
 
-    def generate(self, tokens, limit, ignore_end, candidates):
+    def generate(self, tokens, limit, ignore_end, candidates, eager):  # MLX has no other way
         self.model.eval()
         ends = self.tokenizer.eos_token_ids
         if ignore_end:

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,7 +72,7 @@ class Task:
             raise MemoryError("unlucky")
         if seed == 14:
             raise Failure("unsupported", "no", change("dtype", "", "float32"), command("gpuplay", "setup", "torch"))
-        self.m, self.seed = gemm["m"], seed
+        self.m, self.seed, self.ran = gemm["m"], seed, 0
 
     def facts(self):
         return {"notes": [], **({"peak": float("nan")} if self.seed == 15 else {})}
@@ -79,6 +81,9 @@ class Task:
         pass
 
     def run(self, n):
+        if self.seed == 16:
+            os._exit(3)
+        self.ran += n
         os.write(1, b'{"id": 3, "result": {}}\nno newline')
 
     def device_ns(self):
@@ -151,6 +156,89 @@ func TestPythonSpeaksTheProtocol(t *testing.T) {
 			c.Close() // its task is open
 			c = plainClient(t)
 		}
+	}
+}
+
+// greetings counts the workers that are started, in a client's trace.
+type greetings struct{ n atomic.Int64 }
+
+func (g *greetings) Write(text []byte) (int, error) {
+	g.n.Add(int64(bytes.Count(text, []byte(`"op":"hello"`))))
+	return len(text), nil
+}
+
+// All tasks of a framework are in one process, each with its own product. When that ends
+// in the hands of one of them, the others are prepared again in a new one.
+func TestPythonHoldsSeveralTasks(t *testing.T) {
+	c := plainClient(t)
+	var started greetings
+	c.Trace = &started
+	hellos := func() int { return int(started.n.Load()) }
+	prepared := func(rows int, seed uint64) bench.Task {
+		t.Helper()
+		g := bench.Square(2, matrix.Float32)
+		g.M = rows
+		task, err := c.Prepare(limit(t), hardware.Device{ID: "one"}, g, seed, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return task
+	}
+	if err := c.Reserve(limit(t), 3); err != nil {
+		t.Fatal(err)
+	}
+	tall, short := prepared(5, 1), prepared(2, 1)
+	for range 2 { // in turns
+		for task, rows := range map[bench.Task]int{tall: 5, short: 2} {
+			if _, err := task.Run(limit(t), 1, 0); err != nil {
+				t.Fatal(err)
+			}
+			if y, err := task.MulVec(limit(t), []float64{1, 2}); err != nil || len(y) != rows {
+				t.Errorf("a product of %d rows: %v, %v", rows, y, err)
+			}
+		}
+	}
+	var at sync.WaitGroup
+	for task, rows := range map[bench.Task]int{tall: 5, short: 2} { // at the same time
+		at.Go(func() {
+			for range 20 {
+				if s, err := task.Run(limit(t), 1, 0); err != nil || s.Iters != 1 {
+					t.Errorf("a run beside another: %+v, %v", s, err)
+				}
+				if y, err := task.MulVec(limit(t), []float64{1, 2}); err != nil || len(y) != rows {
+					t.Errorf("a product of %d rows beside another: %v, %v", rows, y, err)
+				}
+			}
+		})
+	}
+	at.Wait()
+	if n := hellos(); n != 1 {
+		t.Errorf("%d workers were started for two tasks", n)
+	}
+	if err := short.Close(); err != nil {
+		t.Error(err)
+	}
+	crashes := prepared(2, 16)
+	if _, err := crashes.Run(limit(t), 1, 0); !errors.Is(err, fault.Crashed) {
+		t.Errorf("error %v, want that it crashed", err)
+	}
+	if _, err := tall.MulVec(limit(t), []float64{1, 2}); !errors.Is(err, fault.Lost) {
+		t.Errorf("the product of the task beside it: %v, want that it is lost", err)
+	}
+	if _, err := tall.Run(limit(t), 1, 0); err != nil {
+		t.Errorf("the task beside it: %v", err)
+	}
+	if y, err := tall.MulVec(limit(t), []float64{1, 2}); err != nil || len(y) != 5 {
+		t.Errorf("its next product: %v, %v", y, err)
+	}
+	if _, err := crashes.Run(limit(t), 1, 0); err == nil || errors.Is(err, fault.Lost) {
+		t.Errorf("what crashed runs again: %v", err)
+	}
+	if n := hellos(); n != 2 {
+		t.Errorf("%d workers were started, want a second one after the crash", n)
+	}
+	for _, task := range []bench.Task{tall, crashes} {
+		task.Close()
 	}
 }
 
@@ -274,7 +362,7 @@ class Words:
 
 
 class Model:
-    def __init__(self, device_id, folder, adapter, bits):
+    def __init__(self, device_id, folder, adapter, bits, dtype, graph):
         if folder == "broken":
             raise ValueError("no config.json")
         self.tokenizer = Words()
@@ -285,7 +373,7 @@ class Model:
     def encode(self, prompt, chat):
         return [ord(c) for c in prompt]
 
-    def generate(self, tokens, limit, ignore_end, candidates):
+    def generate(self, tokens, limit, ignore_end, candidates, eager):
         for i in range(limit):
             best = [(97 + i, -0.5), (98 + i, float("-inf")), (99 + i, float("nan"))][:candidates] or None
             yield 97 + i, chr(97 + i), best, {"prompt_tokens": len(tokens), "prompt_ns": 1, "tokens": i + 1, "token_ns": 2, "finish": "length" if i + 1 == limit else ""}

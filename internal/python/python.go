@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/disk"
+	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
 // A Search says where to look for a framework's interpreter. Empty fields are
@@ -40,7 +41,7 @@ type Interpreter struct {
 // of its module: the first in the order of Search's fields that has it, or else
 // the first that there is, whose worker will say what is missing.
 func (s Search) Find(ctx context.Context, framework string) (Interpreter, error) {
-	for _, explicit := range []Interpreter{{s.Asked, "asked for"}, {s.Variable, Variable(framework)}} {
+	for _, explicit := range []Interpreter{{s.Asked, Asked}, {s.Variable, Variable(framework)}} {
 		if explicit.Path == "" {
 			continue
 		}
@@ -69,13 +70,51 @@ func (s Search) Find(ctx context.Context, framework string) (Interpreter, error)
 	return Interpreter{}, fmt.Errorf("no Python was found: looked for .venv-%s and .venv here, an active environment and python3 on PATH", framework)
 }
 
+// Replace returns how to get an environment for the framework that Find takes in place of
+// this interpreter.
+func (i Interpreter) Replace(framework string) fault.Remedies {
+	setup := fault.Run("", "gpuplay", "setup", framework)
+	here := setup // the first that Find looks at
+	here.Param, here.Value = "dir", "."
+	switch i.Why {
+	case Asked:
+		return fault.Remedies{fault.Change("python", "{} names another interpreter")}
+	case Variable(framework):
+		return fault.Advice("let " + i.Why + " name another interpreter")
+	case inFolder + "-" + framework:
+		here.Text = "remove " + i.Why + ", then"
+		return fault.Remedies{here}
+	case inFolder:
+		return fault.Remedies{here}
+	case Own:
+		setup.Param = "clear"
+	}
+	return fault.Remedies{setup}
+}
+
+// Obtain returns how to get the framework, which this interpreter does not have. Where one
+// was named, Find looks at no other.
+func (i Interpreter) Obtain(framework string) fault.Remedies {
+	if i.Why == Asked || i.Why == Variable(framework) {
+		return i.Replace(framework)
+	}
+	return fault.Remedies{fault.Run("", "gpuplay", "setup", framework)}
+}
+
+// Reasons for which an interpreter is chosen, beside the names of variables and PATH.
+const (
+	Own      = "made by gpuplay"
+	Asked    = "asked for"
+	inFolder = ".venv" // and .venv-torch
+)
+
 // candidates returns the interpreters that there are, in order.
 func (s Search) candidates(framework string) []Interpreter {
 	var there []Interpreter
 	for _, e := range []Interpreter{
-		{filepath.Join(s.Folder, ".venv-"+framework), ".venv-" + framework},
-		{filepath.Join(s.Folder, ".venv"), ".venv"},
-		{filepath.Join(s.Own, framework), "made by gpuplay"},
+		{filepath.Join(s.Folder, inFolder+"-"+framework), inFolder + "-" + framework},
+		{filepath.Join(s.Folder, inFolder), inFolder},
+		{filepath.Join(s.Own, framework), Own},
 		{s.VirtualEnv, "VIRTUAL_ENV"},
 	} {
 		path := In(e.Path)

@@ -1,23 +1,10 @@
 """TensorFlow: the CPU and the GPUs as TensorFlow lists them, run eagerly."""
 
-import importlib.metadata
-
 tf = None  # imported by inventory
 places = {}  # device id -> TensorFlow's own name: "GPU:0"
 
 # What changes a float32 product on a CPU, past what TensorFlow is told.
 TF_ON_CPU = {**FP32_ON_CPU, "TF_SET_ONEDNN_FPMATH_MODE": (("STRICT",), "oneDNN may compute float32 in a narrower type")}
-
-
-def installed(*packages):
-    """The version of the first of these packages that is there, by its metadata:
-    to ask what cannot be imported."""
-    for package in packages:
-        try:
-            return importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            pass
-    return None
 
 
 def release(version):
@@ -37,20 +24,23 @@ def metal_problem(version, metal):
 
 def gpu_problem(version, build):
     """The same elsewhere, from TensorFlow's build information."""
-    if build.get("is_cuda_build") or build.get("is_rocm_build"):
+    if build.get("is_rocm_build"):
+        return f"TensorFlow {version} is built for ROCm and sees no GPU that it can use", [command("rocminfo", text="{} shows whether AMD's driver sees one")]
+    if build.get("is_cuda_build"):
         return f"TensorFlow {version} is built for GPUs and sees none that it can use", [
             command("nvidia-smi", text="{} shows whether the driver sees one"), pip_install("tensorflow[and-cuda]", text="{} brings the CUDA libraries")]
-    return f"TensorFlow {version} is a CPU-only build", [pip_install("tensorflow[and-cuda]", text="where there is an NVIDIA GPU, on Linux: {} in place of tensorflow-cpu")]
+    return f"TensorFlow {version} is a CPU-only build", [build_for_gpu()]
 
 
 def inventory(cpu, threads):
     global tf
     mac = sys.platform == "darwin"
-    version, metal = installed("tensorflow", "tensorflow-macos"), installed("tensorflow-metal")
+    package, version = installed("tensorflow", "tensorflow-cpu", "tensorflow-macos", "tensorflow-intel")
+    metal = installed("tensorflow-metal")[1]
     if mac and version and metal and release(version) >= (2, 20):  # the import would fail
         reason, remedies = metal_problem(version, metal)
         raise Failure("unavailable", reason, *remedies)
-    tf = load("tensorflow", "TensorFlow", "tensorflow")
+    tf = load("tensorflow", "TensorFlow", [package or "tensorflow"])
     version = tf.__version__
     config = tf.config
     if threads:

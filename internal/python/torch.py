@@ -10,9 +10,18 @@ def version_of(text):
     return tuple(int(part) for part in text.split("+")[0].split(".")[:2])
 
 
+def same_build(version):
+    """What pip is to install for the build that is there: PyTorch's own indices, not PyPI,
+    have those with a label such as +cpu or +cu126."""
+    label = (version or "").partition("+")[2]
+    if re.fullmatch(r"cpu|cu\d+|rocm[\d.]+|xpu", label):
+        return ["torch", "numpy", "--index-url", "https://download.pytorch.org/whl/" + label]
+    return ["torch", "numpy"]
+
+
 def inventory(cpu, threads):
     global torch
-    torch = load("torch", "PyTorch", "torch numpy")
+    torch = load("torch", "PyTorch", same_build(installed("torch")[1]))
     version = torch.__version__
     if version_of(version) < OLDEST:
         raise Failure("unavailable", f"PyTorch {version} is too old: {OLDEST[0]}.{OLDEST[1]} or newer is needed", pip_install("--upgrade", "torch"))
@@ -36,9 +45,9 @@ def inventory(cpu, threads):
                 "cuda", i, name=p.name, kind="gpu", api="cuda", memory=p.total_memory,
                 **cuda_fields(i, {**card, **known_card(p)}), versions={**versions, **runtime, "compute capability": f"{p.major}.{p.minor}"}))
     elif torch.version.cuda or getattr(torch.version, "hip", None):
-        missing.append({"api": "cuda", "kind": "gpu", "reason": f"PyTorch {version} is built for CUDA and sees no GPU that it can use", "remedies": [command("nvidia-smi", text="{} shows whether the driver sees one")]})
+        missing.append(no_gpu(version, torch.version.cuda))
     elif sys.platform != "darwin":
-        missing.append({"api": "cuda", "kind": "gpu", "reason": f"PyTorch {version} is a CPU-only build", "remedies": [pip_install("--force-reinstall", "torch", text="where there is an NVIDIA GPU")]})
+        missing.append({"api": "cuda", "kind": "gpu", "reason": f"PyTorch {version} is a CPU-only build", "remedies": [build_for_gpu()]})
     if sys.platform == "darwin":
         mps = torch.backends.mps
         if mps.is_available():
@@ -55,6 +64,15 @@ def inventory(cpu, threads):
             card = {key: value for key, value in (("uuid", uuid), ("pci", intel_address(uuid, getattr(p, "device_id", 0)))) if value}
             devices.append(device("xpu", i, id=f"xpu:{uuid or i}", index=i, name=p.name, kind="gpu", api="xpu", memory=p.total_memory, **card))
     return {"devices": devices, "missing": missing}
+
+
+def no_gpu(version, cuda):
+    """What a build for GPUs is missing: for CUDA, or for ROCm."""
+    if cuda:
+        maker, tool = "CUDA", command("nvidia-smi", text="{} shows whether the driver sees one")
+    else:
+        maker, tool = "ROCm", command("rocminfo", text="{} shows whether AMD's driver sees one")
+    return {"api": "cuda", "kind": "gpu", "reason": f"PyTorch {version} is built for {maker} and sees no GPU that it can use", "remedies": [tool]}
 
 
 def known_card(p):
@@ -148,8 +166,7 @@ class Task:
             self.notes += switch_notes({"PYTORCH_ENABLE_MPS_FALLBACK": (("0",), "what MPS lacks runs on the CPU")}, os.environ)
         if self.device.type == "cpu" and dtype == torch.float16:
             self.notes.append("float16 is slow in PyTorch on CPUs without float16 arithmetic")
-        if self.device.type in ("cuda", "xpu"):  # or each product switches to the device and back
-            getattr(torch, self.device.type).set_device(self.device)
+        self.make_current()
         shape_a, shape_b = shapes(gemm)
         all_a = [fill(seed, operand, shape_a, dtype).to(self.device) for operand in A_OF_SET]
         b = fill(seed, 1, shape_b, dtype).to(self.device)
@@ -161,6 +178,12 @@ class Task:
         if self.device.type == "cuda" and not self.sum:
             self.stream = torch.cuda.current_stream(self.device)
         synchronize(self.device)
+
+    def make_current(self):
+        """Makes its device PyTorch's current one, or each product would switch to it and
+        back. Another task may have made its own device current."""
+        if self.device.type in ("cuda", "xpu"):
+            getattr(torch, self.device.type).set_device(self.device)
 
     def check_int8(self, gemm):
         """_int_mm is PyTorch's only product of int8 with int32 sums."""
@@ -176,6 +199,7 @@ class Task:
         return facts
 
     def ready(self, which):
+        self.make_current()
         self.left = self.lefts[which]
         if self.sum:
             self.c = None  # each product makes its own

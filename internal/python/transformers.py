@@ -9,7 +9,7 @@ import inspect
 
 hf = None  # imported by inventory
 tensors = inventory  # of torch.py
-# What installs transformers and peft: the parameter llm of the command.
+# What makes an environment with transformers and peft: the parameter llm of the command.
 INSTALL = {**command("gpuplay", "setup", "torch"), "param": "llm"}
 
 
@@ -19,7 +19,7 @@ def inventory(cpu, threads):
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     found = tensors(cpu, threads)
-    hf = load("transformers", "transformers", "transformers", INSTALL)
+    hf = load("transformers", "transformers", ["transformers"], INSTALL)
     hf.utils.logging.disable_progress_bar()
     for device in found["devices"]:
         device["versions"] = {**device["versions"], "transformers": hf.__version__}
@@ -27,7 +27,7 @@ def inventory(cpu, threads):
 
 
 class Model:
-    def __init__(self, device_id, folder, adapter, bits):
+    def __init__(self, device_id, folder, adapter, bits, dtype, graph):
         self.device, self.folder = places[device_id], folder
         if bits:
             raise Failure("unsupported", "PyTorch has no QLoRA here, an adapter on weights that are cut to 4 bits", change("framework", "{} has it", "mlx"), change("qlora", "leave {} out"))
@@ -40,6 +40,9 @@ class Model:
             kind = torch.float32
             if has_half(folder):
                 self.notes.append("computes in float32: 16 bits are slow on most CPUs")
+        elif dtype:
+            kind = getattr(torch, dtype)
+            self.notes.append(f"computes in {dtype}, as the CPU does")
         self.tokenizer = hf.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.model = hf.AutoModelForCausalLM.from_pretrained(folder, dtype=kind, local_files_only=True)
         self.ends = self.end_tokens()
@@ -49,9 +52,15 @@ class Model:
         self.model.to(self.device).eval()
         self.config = config.get_text_config()
         self.peak_seen = 0
+        forward = inspect.signature(getattr(self.model, "get_base_model", lambda: self.model)().forward).parameters
+        self.kept = "cache" if "cache" in forward else "past_key_values"  # its name before transformers 5
+        self.positioned = "cache_position" in forward  # before transformers 5
+        self.fixed = None
+        if graph and self.device.type == "cuda":
+            self.record(min(1024, getattr(self.config, "max_position_embeddings", 1024)))
 
     def peft(self):
-        return load("peft", "peft", "peft", INSTALL)
+        return load("peft", "peft", ["peft"], pip_install("peft"))
 
     def end_tokens(self):
         end = self.model.generation_config.eos_token_id
@@ -94,19 +103,45 @@ class Model:
     def encode(self, prompt, chat):
         return encode_prompt(self.tokenizer, prompt, chat)
 
-    def generate(self, tokens, limit, ignore_end, candidates):
+    def record(self, size):
+        """Records a step of generation, for prompts and answers of that many tokens. What
+        cannot be recorded is launched from Python, kernel by kernel, and the notes say so."""
+        self.fixed = None  # its memory can be used again
+        try:
+            with torch.inference_mode(), torch.cuda.device(self.device):
+                fixed = Fixed(self, size)
+                fixed.record()
+                fixed.check()
+            self.fixed = fixed
+        except Exception as e:  # whatever a model does that a graph cannot
+            torch.cuda.synchronize(self.device)
+            torch.cuda.empty_cache()
+            self.notes.append(f"no CUDA graph, every kernel is launched from Python: {first_line(e)}")
+
+    def steps(self, tokens, fixed):
+        """Continues greedily: the logits of each position and the token chosen there."""
+        if fixed:
+            step = fixed.start(tokens)
+            while True:
+                yield fixed.logits, step.item()  # waits for the device
+                step = fixed.step()
+        step, cache = torch.tensor([tokens], device=self.device), None
+        while True:
+            answer = self.model(input_ids=step, use_cache=True, logits_to_keep=1, **{self.kept: cache})
+            cache, step = getattr(answer, self.kept), answer.logits[:, -1:].argmax(-1)
+            yield answer.logits[:, -1], step.item()
+
+    def generate(self, tokens, limit, ignore_end, candidates, eager):
         self.model.eval()
         ends = set() if ignore_end else self.ends
-        forward = getattr(self.model, "get_base_model", lambda: self.model)().forward
-        kept = "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"  # its name before transformers 5
         made, shown = [], Shown(self.tokenizer)
+        longest = len(tokens) + limit
+        if self.fixed and limit > 1 and not eager and longest > self.fixed.size:
+            self.record(-(-longest // 256) * 256)
+        fixed = None if eager or limit == 1 else self.fixed
         with torch.inference_mode():
             start = time.perf_counter_ns()
-            step, cache = torch.tensor([tokens], device=self.device), None
-            while True:
-                answer = self.model(input_ids=step, use_cache=True, logits_to_keep=1, **{kept: cache})
-                cache, step = getattr(answer, kept), answer.logits[:, -1:].argmax(-1)
-                token = step.item()  # waits for the device
+            for logits, token in self.steps(tokens, fixed):
                 now = time.perf_counter_ns()
                 if not made:
                     prompt, start = now - start, now
@@ -115,14 +150,14 @@ class Model:
                 text = shown.end() if finish == "stop" else shown.add(token) + (shown.end() if finish else "")
                 probable = None
                 if candidates:
-                    best = answer.logits[0, -1].float().log_softmax(-1).topk(candidates)
+                    best = logits[0].float().log_softmax(-1).topk(candidates)
                     probable = list(zip(best.indices.tolist(), best.values.tolist()))
-                yield token, text, probable, {"prompt_tokens": len(tokens), "prompt_ns": prompt, "tokens": len(made), "token_ns": max(1, time.perf_counter_ns() - start), "finish": finish}
+                yield token, text, probable, {"prompt_tokens": len(tokens), "prompt_ns": prompt, "tokens": len(made), "token_ns": max(1, time.perf_counter_ns() - start), "finish": finish, "graph": fixed is not None}
                 if finish:
                     return
 
     def tune(self, settings, rows, valid):
-        self.settings = settings
+        self.settings, self.fixed = settings, None  # the adapter adds kernels
         torch.manual_seed(settings["seed"])
         peft = self.peft()
         total, layers = self.facts()["layers"], settings["layers"]
@@ -194,7 +229,7 @@ class Model:
         os.remove(os.path.join(folder, "README.md"))  # an empty form
 
     def close(self):
-        self.model = self.tokenizer = self.rows = self.valid = None
+        self.model = self.tokenizer = self.rows = self.valid = self.fixed = None
         gc.collect()
         if self.device.type in ("cuda", "mps", "xpu"):
             getattr(torch, self.device.type).empty_cache()
@@ -209,6 +244,80 @@ def has_half(folder):
             if any(file.get_slice(name).get_dtype() in ("F16", "BF16") for name in file.keys()):
                 return True
     return False
+
+
+class Fixed:
+    """Greedy decoding with a cache of a fixed size, a step of which can be one CUDA graph.
+
+    A step of a small model is hundreds of kernels of a few microseconds each, and Python
+    takes longer to launch one than the GPU to compute it. A graph of them is recorded once
+    and launched as a whole. It does the same on the same memory each time, so what changes
+    from step to step, the token and its position, is kept in tensors.
+    """
+
+    def __init__(self, of, size):
+        self.of, self.size = of, size
+        layers = hf.StaticCache(config=of.config, max_cache_len=size).layers
+        kinds = {type(layer).__name__ for layer in layers}
+        if not kinds <= {"StaticLayer", "StaticSlidingWindowLayer"}:
+            raise ValueError(f"the model keeps {', '.join(sorted(kinds))}")
+        # A layer with a sliding window counts its tokens in Python, which a graph does not
+        # repeat. In a layer that keeps all tokens, the mask does what the window does.
+        self.cache = hf.cache_utils.Cache(layers=[hf.cache_utils.StaticLayer(max_cache_len=size) for _ in layers])
+        self.token = torch.zeros((1, 1), dtype=torch.long, device=of.device)
+        self.position = torch.zeros(1, dtype=torch.long, device=of.device)
+        self.graph = self.logits = None
+
+    def compute(self, tokens):
+        """Computes the logits of what follows some tokens, and chooses the next."""
+        count, more = tokens.shape[1], {}
+        if self.of.positioned:
+            more["cache_position"] = torch.arange(count, device=self.of.device) + self.position
+        self.logits = self.of.model(input_ids=tokens, use_cache=True, logits_to_keep=1, **{self.of.kept: self.cache}, **more).logits[:, -1]
+        self.position.add_(count)
+        self.token.copy_(self.logits.argmax(-1, keepdim=True))
+
+    def start(self, tokens):
+        """Forgets what was before and takes a prompt."""
+        self.cache.reset()
+        self.position.zero_()
+        self.compute(torch.tensor([tokens], device=self.of.device))
+        return self.token
+
+    def step(self):
+        """Continues with the token that was chosen last."""
+        if self.graph:
+            self.graph.replay()
+            self.logits = self.recorded
+        else:
+            self.compute(self.token)
+        return self.token
+
+    def record(self):
+        """Makes a step a graph, after steps that make what is only made once
+        (docs.pytorch.org/docs/stable/notes/cuda.html, "CUDA Graphs")."""
+        self.start([0])
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):
+                self.compute(self.token)
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self.compute(self.token)
+        self.graph, self.recorded = graph, self.logits
+
+    def check(self):
+        """Makes sure that steps compute what the model does without a fixed cache: one that
+        counts in Python, unknown to Fixed, would go on at the same position."""
+        tokens = filler_tokens(8, self.of.config.vocab_size)
+        mine = self.of.steps(tokens, self)
+        for i, (want, token) in zip(range(4), self.of.steps(tokens, None)):
+            got, _ = next(mine)
+            if not (got - want).float().norm() <= 0.1 * (want - want.mean()).float().norm():
+                raise ValueError(f"its step {i + 1} computes something else")
+            self.token.fill_(token)
 
 
 def linear_layers(model, total):

@@ -25,10 +25,13 @@ import array
 import gc
 import glob
 import importlib
+import importlib.metadata
+import importlib.util
 import json
 import os
 import queue
 import re
+import shutil
 import sys
 import threading
 import time
@@ -39,15 +42,15 @@ PROTOCOL = 2
 # may be left out. internal/worker/operations.go has the same list.
 OPERATIONS = {
     "hello": ("protocol", "threads", "cpu", "options"),
-    "prepare": ("device", "gemm", "seed"),
-    "run": ("n", "set"),
-    "mulvec": (),  # a frame with x is answered by a frame with C.x
-    "load": ("device", "model", "adapter", "bits"),
-    "generate": ("prompt", "chat", "filler", "tokens", "ignore_end", "candidates"),
+    "prepare": ("task?", "device", "gemm", "seed"),
+    "run": ("task?", "n", "set"),
+    "mulvec": ("task?",),  # a frame with x is answered by a frame with C.x
+    "load": ("device", "model", "adapter", "bits", "dtype", "graph"),
+    "generate": ("prompt", "chat", "filler", "tokens", "ignore_end", "candidates", "eager"),
     "tune": ("train", "valid?", "adapter", "resume", "from", "batch", "layers", "rank", "scale", "dropout", "lr", "dora", "seed",
              "max_length", "save_every", "eval_every", "state"),
     "train": ("iters",),
-    "close": (),
+    "close": ("task?",),
     "stop": ("request",),
 }
 
@@ -86,14 +89,33 @@ def command(*words, text=""):
 
 
 def pip_install(*packages, text=""):
-    """The remedy of installing packages for this interpreter."""
+    """The remedy of installing packages for this interpreter, with uv where it has no pip."""
+    if importlib.util.find_spec("pip") is None and shutil.which("uv"):
+        return command("uv", "pip", "install", "--python", sys.executable, *packages, text=text)
     return command(sys.executable, "-m", "pip", "install", *packages, text=text)
 
 
-def load(module, name, package, *remedies):
+def installed(*packages):
+    """The name and the version of the first of these packages that is there, by its
+    metadata: to ask what cannot be imported."""
+    for package in packages:
+        try:
+            return package, importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            pass
+    return None, None
+
+
+def build_for_gpu():
+    """The remedy of a build for CPUs: which one for CUDA fits depends on the GPU and its
+    driver, and what it has to replace on what is installed."""
+    return command("gpuplay", "doctor", text="where there is an NVIDIA GPU, {} says how to get the build for it")
+
+
+def load(module, name, packages, *remedies):
     """The framework's module, imported; or what is wrong with it, for people. The
-    remedies are for a module that is not there; package is what pip is to install again
-    for one that is broken."""
+    remedies are for a module that is not there; packages are what pip is to install again
+    for one that is broken: those that are installed, not their like."""
     try:
         return importlib.import_module(module)
     except (Exception, SystemExit) as e:  # a broken wheel raises more than ImportError
@@ -101,7 +123,7 @@ def load(module, name, package, *remedies):
             raise Failure("unavailable", f"{name} is not installed for {sys.executable}",
                           *(remedies or [command("gpuplay", "setup", e.name)]))
         raise Failure("unavailable", f"{name} is installed but cannot be imported: {type(e).__name__}: {first_line(e)}",
-                      pip_install("--force-reinstall", *package.split()))
+                      pip_install("--force-reinstall", *packages))
 
 
 def element_type(gemm, where, kinds, tf32=False):
@@ -333,6 +355,7 @@ class Requests:
     arguments and returns its result."""
 
     operations = ()  # beside hello
+    many = False  # whether it holds several tasks at a time
     smaller = ()  # the remedies when memory runs out
 
     def __init__(self, engine, framework):
@@ -354,12 +377,12 @@ class Requests:
         self.devices = {d["id"]: d for d in found["devices"]}
         gc.collect()
         gc.freeze()  # a framework's thousands of objects need no second look
-        return {"protocol": PROTOCOL, "engine": self.engine, "capabilities": self.operations, **found}
+        return {"protocol": PROTOCOL, "engine": self.engine, "capabilities": self.operations, "many": self.many, **found}
 
-    def refuse(self, op):
+    def refuse(self, op, args):
         """Raises Failure for an operation whose time has not come."""
 
-    def frame_size(self, op):
+    def frame_size(self, op, args):
         """The bytes that must follow a request."""
         return 0
 
@@ -386,11 +409,11 @@ class Requests:
         args = self.arguments(op, request.get("args", {}))
         if self.devices is None and op != "hello":
             raise Failure("invalid", f"{op} came before hello")
-        self.refuse(op)
-        if size != self.frame_size(op):
-            raise Failure("invalid", f"{size} bytes follow {op} where there must be {self.frame_size(op)}")
+        self.refuse(op, args)
+        if size != self.frame_size(op, args):
+            raise Failure("invalid", f"{size} bytes follow {op} where there must be {self.frame_size(op, args)}")
         if op == "mulvec":
-            return {}, self.mulvec(frame)
+            return {}, self.mulvec(frame, **args)
         return getattr(self, op)(**args), b""
 
     def answer(self, request, frame, wrong=None):
@@ -421,25 +444,27 @@ class Requests:
 
 
 class Worker(Requests):
-    """Computes products; holds at most one task."""
+    """Computes products. It holds a task for each lane of its framework, by its number,
+    so that the framework is started once."""
 
     operations = ("prepare", "run", "mulvec", "close")
+    many = True
     smaller = (change("size", "a smaller {}"),)
 
     def __init__(self, engine, framework):
         super().__init__(engine, framework)
-        self.task = None
-        self.columns = 0  # of the task's C
+        self.tasks = {}  # by number: the task and the number of columns of its C
 
-    def refuse(self, op):
-        if op in ("run", "mulvec", "close") and not self.task:
+    def refuse(self, op, args):
+        if op in ("run", "mulvec", "close") and args.get("task", 0) not in self.tasks:
             raise Failure("invalid", f"{op} without a prepared task")
 
-    def frame_size(self, op):
-        return 8 * self.columns if op == "mulvec" else 0
+    def frame_size(self, op, args):
+        task = args.get("task", 0) if op == "mulvec" and isinstance(args, dict) else None
+        return 8 * self.tasks[task][1] if isinstance(task, int) and task in self.tasks else 0
 
-    def prepare(self, device, gemm, seed):
-        if self.task:
+    def prepare(self, device, gemm, seed, task=0):
+        if task in self.tasks:
             raise Failure("invalid", "prepare while another task is open")
         if device not in self.devices:
             raise Failure("invalid", f"{self.engine} has no device {device!r}")
@@ -455,44 +480,44 @@ class Worker(Requests):
             raise Failure("out_of_memory", f"size {m}x{n}x{k}: its matrices, with A for each of {len(A_OF_SET)} sets, are larger than the memory of {where['name']}", *self.smaller)
         if min(m, n, k) < 1:
             raise Failure("invalid", f"size {m}x{n}x{k}: every dimension must be at least 1")
-        self.task = self.framework["Task"](device, gemm, seed)
-        self.columns = n
-        facts = self.task.facts()
+        prepared = self.framework["Task"](device, gemm, seed)
+        self.tasks[task] = prepared, n
+        facts = prepared.facts()
         if "threads" in facts and not self.threads:
             facts["notes"] += thread_notes(facts["threads"], usable_cpus(), os.environ)
         return facts
 
-    def run(self, n, set):
+    def run(self, n, set, task=0):
         if n < 1:
             raise Failure("invalid", f"run {n} times: want at least 1")
         if set not in range(len(A_OF_SET)):
             raise Failure("invalid", f"set {set} of operands: there are {len(A_OF_SET)}")
-        self.task.ready(set)
+        product, _ = self.tasks[task]
+        product.ready(set)
         gc.disable()
         try:
             start = time.perf_counter_ns()
-            self.task.run(n)
+            product.run(n)
             wall = time.perf_counter_ns() - start
         finally:
             gc.enable()
-        device = self.task.device_ns()
+        device = product.device_ns()
         sample = {"iters": n, "wall_ns": wall}
         if device is not None:
             sample["device_ns"] = device
         return sample
 
-    def mulvec(self, frame):
+    def mulvec(self, frame, task=0):
         x = array.array("d", frame)
         if sys.byteorder == "big":
             x.byteswap()
-        y = self.task.mulvec(x)
+        y = self.tasks[task][0].mulvec(x)
         if sys.byteorder == "big":
             y.byteswap()
         return y.tobytes()
 
-    def close(self):
-        self.task.close()
-        self.task, self.columns = None, 0
+    def close(self, task=0):
+        self.tasks.pop(task)[0].close()
         return {}
 
 
@@ -576,7 +601,7 @@ def read_requests(stdin, worker, requests):
             continue
         frame = b""
         if not wrong:
-            frame = frame_of(stdin, request.get("bytes", 0), worker.frame_size(request.get("op")))
+            frame = frame_of(stdin, request.get("bytes", 0), worker.frame_size(request.get("op"), request.get("args")))
         if frame is None:
             break
         requests.put((request, frame, wrong))

@@ -55,10 +55,12 @@ type Run struct {
 	Program     Program         `json:"program"`
 	Command     []string        `json:"command,omitempty"`
 	Machine     host.Machine    `json:"machine"`
-	Cards       []hardware.Card `json:"cards,omitempty"`   // the GPUs of this machine that are known, by number
-	Threads     int             `json:"threads,omitempty"` // CPU threads that were asked for; 0: left to the engines
-	Repeat      int             `json:"repeat,omitempty"`  // timed runs of each lane that were asked for; 0: as many as the noise asks for
-	Missing     []Missing       `json:"missing,omitempty"` // what was looked for and is not there
+	Cards       []hardware.Card `json:"cards,omitempty"`     // the GPUs of this machine that are known, by number
+	Threads     int             `json:"threads,omitempty"`   // CPU threads that were asked for; 0: left to the engines
+	Repeat      int             `json:"repeat,omitempty"`    // timed runs of each lane that were asked for; 0: as many as the noise asks for
+	Budget      time.Duration   `json:"budget_ns,omitempty"` // about how long a race was to measure; 0: it had no limit, or it is not known
+	Missing     []Missing       `json:"missing,omitempty"`   // what was looked for and is not there
+	LeftOut     []LeftOut       `json:"left_out,omitempty"`  // what is there and was not measured
 	Interrupted bool            `json:"interrupted,omitempty"`
 	Error       *fault.Error    `json:"error,omitempty"` // why the run as a whole stopped short
 
@@ -98,6 +100,25 @@ type Missing struct {
 	Reason   string         `json:"reason"`
 	Remedies fault.Remedies `json:"remedies,omitempty"`
 }
+
+// A LeftOut is a device that an engine found and that a race did not measure.
+type LeftOut struct {
+	Engine string          `json:"engine"`
+	Device hardware.Device `json:"device"`
+	Why    Why             `json:"why"`
+	Start  time.Duration   `json:"start_ns,omitempty"` // from starting the engine to knowing its devices
+	// Instead is the number of the card that was measured in the place of an equal one;
+	// nil when that is not known, and where time was short.
+	Instead *int `json:"instead,omitempty"`
+}
+
+// A Why is a reason to leave a device out.
+type Why string
+
+const (
+	EqualCard Why = "equal" // another GPU of the same model stands for it
+	NoTime    Why = "time"  // measuring it as well would have taken longer than was asked for
+)
 
 // UnmarshalJSON also reads what versions before 0.2 wrote: a fix in words in place of
 // remedies.
@@ -142,6 +163,9 @@ type Generation struct {
 	Facts   llm.Facts      `json:"facts"`
 	About   llm.About      `json:"about"`
 	Answer  llm.Generation `json:"answer"`
+	// Eager is the same again with every kernel launched from Python, where the answer's
+	// were launched as one CUDA graph for each token; nil where they were not.
+	Eager *llm.Generation `json:"eager,omitempty"`
 }
 
 // Training is what a model was taught.

@@ -34,9 +34,8 @@ const (
 // toolchains are the compilers of backends, by what cmake needs on the path, in the
 // order in which they are tried for a GPU: Vulkan reaches most.
 var toolchains = map[GPU][]struct{ backend, program, flag string }{
-	CUDA12: {{"CUDA", "nvcc", "-DGGML_CUDA=ON"}, {"Vulkan", "glslc", "-DGGML_VULKAN=ON"}},
-	CUDA13: {{"CUDA", "nvcc", "-DGGML_CUDA=ON"}, {"Vulkan", "glslc", "-DGGML_VULKAN=ON"}},
-	ROCm:   {{"HIP", "hipcc", "-DGGML_HIP=ON"}, {"Vulkan", "glslc", "-DGGML_VULKAN=ON"}},
+	CUDA: {{"CUDA", "nvcc", "-DGGML_CUDA=ON"}, {"Vulkan", "glslc", "-DGGML_VULKAN=ON"}},
+	ROCm: {{"HIP", "hipcc", "-DGGML_HIP=ON"}, {"Vulkan", "glslc", "-DGGML_VULKAN=ON"}},
 }
 
 // NewBuild plans llama.cpp from source for the GPU that is there. look finds a

@@ -78,7 +78,7 @@ func TestBuildPlans(t *testing.T) {
 	}{
 		{linux, Options{}, "", "cmake and a C++ compiler not found", "sudo apt install cmake g++ ninja-build"},
 		{mac, Options{}, "clang++", ": cmake not found", "xcode-select --install"},
-		{nvidia13, Options{}, tools, "no compiler for the CUDA 13 GPU is found: neither nvcc nor glslc", "cpu builds without a GPU"},
+		{nvidia13, Options{}, tools, "no compiler for the CUDA GPU is found: neither nvcc nor glslc", "cpu builds without a GPU"},
 		{linux, Options{GPU: true}, tools, "the Vulkan backend is built with glslc", "libvulkan-dev"},
 	} {
 		_, err := NewBuild(tt.machine, tt.options, looks(tt.path))

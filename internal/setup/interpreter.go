@@ -20,9 +20,9 @@ type Interpreter struct {
 	Seeded bool   `json:"seeded"`
 }
 
-// probe answers as JSON: platform.machine of a translated or a 32-bit Python is
+// question is answered as JSON: platform.machine of a translated or a 32-bit Python is
 // not the machine's.
-const probe = `import importlib.util, json, platform, sys
+const question = `import importlib.util, json, platform, sys
 arch = platform.machine().lower()
 arch = {"x86_64": "amd64", "aarch64": "arm64"}.get(arch, arch) if sys.maxsize > 2**32 else "32-bit " + arch
 seeded = all(importlib.util.find_spec(m) for m in ("venv", "ensurepip"))
@@ -31,7 +31,7 @@ print(json.dumps({"path": sys.executable, "minor": sys.version_info[1], "arch": 
 // examine asks an interpreter what it is. Python 2 does not know -I.
 func (b *Builder) examine(ctx context.Context, path string) (Interpreter, error) {
 	var i Interpreter
-	out, err := output(ctx, b.Exec, b.Env, 10*time.Second, path, "-I", "-c", probe)
+	out, err := output(ctx, b.Exec, b.Env, 10*time.Second, path, "-I", "-c", question)
 	if err != nil {
 		return i, err
 	}

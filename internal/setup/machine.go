@@ -2,22 +2,21 @@ package setup
 
 import (
 	"context"
-	"os"
 	"os/exec"
-	"regexp"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/shirou/gopsutil/v4/host"
 
 	"github.com/gpuplay/gpuplay/internal/disk"
+	"github.com/gpuplay/gpuplay/internal/nvidia"
+	"github.com/gpuplay/gpuplay/internal/probe"
 )
 
-// Detect describes this machine. What does not answer within seconds is taken as
-// not there.
-func Detect(ctx context.Context, run Exec, env []string) Machine {
+// Detect describes this machine. Other programs that do not answer within seconds are
+// taken as not there, but a driver is not: see Machine.NVIDIA. probes is probe.Ask.
+func Detect(ctx context.Context, run Exec, env []string, probes probe.Asker) Machine {
 	m := Machine{OS: runtime.GOOS, Arch: runtime.GOARCH}
 	ask := func(program string, args ...string) (path, answer string, ok bool) {
 		path, err := exec.LookPath(program)
@@ -40,36 +39,15 @@ func Detect(ctx context.Context, run Exec, env []string) Machine {
 			m.GPU = Metal
 		}
 	case "linux", "windows":
-		_, smi, ok := ask("nvidia-smi", "--query-gpu=driver_version,compute_cap", "--format=csv,noheader")
-		module, err := os.ReadFile("/proc/driver/nvidia/version")
-		switch {
-		case ok:
-			m.GPU = nvidia(smi)
-		case err == nil:
-			m.GPU = nvidia(string(module))
+		limited, cancel := context.WithTimeout(ctx, 20*time.Second) // to wake GPUs one after the other
+		defer cancel()
+		m.NVIDIA = nvidia.Ask(limited, probes)
+		switch d := m.NVIDIA; {
+		case len(d.GPUs) > 0, !d.Asked && d.Version != "":
+			m.GPU = CUDA
 		case disk.Exists("/dev/kfd"):
 			m.GPU = ROCm
 		}
 	}
 	return m
-}
-
-var (
-	driverVersion = regexp.MustCompile(`\b(\d{3})\.\d+`)
-	capability    = regexp.MustCompile(`, (\d+)\.(\d+)`)
-)
-
-// nvidia says which CUDA the GPUs can use, from nvidia-smi's line for each or from
-// the driver's own file: CUDA 13 needs driver 580 and, of every GPU, compute
-// capability 7.5.
-func nvidia(text string) GPU {
-	if v := driverVersion.FindStringSubmatch(text); v != nil && v[1] < "580" {
-		return CUDA12
-	}
-	for _, c := range capability.FindAllStringSubmatch(text, -1) {
-		if n, _ := strconv.Atoi(c[1] + c[2]); n < 75 {
-			return CUDA12
-		}
-	}
-	return CUDA13
 }

@@ -32,7 +32,7 @@ type desk struct {
 
 func (d *desk) run(ctx context.Context, c Command) error {
 	line := strings.Join(c.Args, " ")
-	if !strings.Contains(line, probe) {
+	if !strings.Contains(line, question) {
 		d.ran = append(d.ran, line)
 		if d.before != nil {
 			d.before(line)
@@ -48,7 +48,7 @@ func (d *desk) run(ctx context.Context, c Command) error {
 		}
 	}
 	switch {
-	case strings.Contains(line, probe):
+	case strings.Contains(line, question):
 		i, ok := d.pythons[c.Args[0]]
 		if inside := disk.Exists(filepath.Join(filepath.Dir(filepath.Dir(c.Args[0])), "pyvenv.cfg")); !ok && !inside {
 			return errors.New("no such file or directory")
@@ -143,7 +143,7 @@ func TestMake(t *testing.T) {
 	if _, err := build(t.Context(), b, "mlx", folder, false); err == nil || !strings.Contains(err.Error(), "is there, but mlx cannot be imported in mlx: exit status 1: “ImportError: libcudart.so.13") {
 		t.Errorf("a broken environment: error %v", err)
 	}
-	d.fails = map[string]string{probe: "no such file or directory"}
+	d.fails = map[string]string{question: "no such file or directory"}
 	if _, err := build(t.Context(), b, "mlx", folder, false); err == nil || !strings.Contains(err.Error(), "its Python does not work") {
 		t.Errorf("a dangling interpreter: error %v", err)
 	}

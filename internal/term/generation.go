@@ -4,6 +4,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
@@ -23,7 +24,8 @@ func generationText(w io.Writer, r *record.Run, s Style) error {
 		if _, ok := g.Answer.PromptRate(); ok || g.Answer.First > 0 {
 			p.line()
 		}
-		p.figures(g.Answer)
+		p.figures(g.Answer, g.Eager)
+		p.launches(g)
 	}
 	return p.writeTo(w)
 }
@@ -32,13 +34,23 @@ func generationText(w io.Writer, r *record.Run, s Style) error {
 func Figures(w io.Writer, r *record.Run, s Style) error {
 	p := &page{Style: s}
 	if r.Generation != nil {
-		p.figures(r.Generation.Answer)
+		p.figures(r.Generation.Answer, r.Generation.Eager)
+		p.launches(r.Generation)
 	}
 	return p.writeTo(w)
 }
 
-// figures adds what was measured of an answer.
-func (p *page) figures(g llm.Generation) {
+// launches adds what launching kernels costs.
+func (p *page) launches(g *record.Generation) {
+	for _, text := range judge.Launches(g) {
+		p.line()
+		p.paragraph(text, usual)
+	}
+}
+
+// figures adds what was measured of an answer, and of the same with every kernel launched
+// from Python, nil if there is none.
+func (p *page) figures(g llm.Generation, eager *llm.Generation) {
 	rate := func(name string, tokens int, r float64, ok bool) {
 		if ok {
 			p.linef("  %-10s  %5d tokens  %6s tok/s", name, tokens, unit.Digits3(r))
@@ -48,6 +60,10 @@ func (p *page) figures(g llm.Generation) {
 	rate("prompt", g.PromptTokens, r, ok)
 	r, ok = g.Rate()
 	rate("generation", g.Tokens, r, ok)
+	if eager != nil {
+		r, ok = eager.Rate()
+		rate("eager", eager.Tokens, r, ok)
+	}
 	if g.First > 0 {
 		p.linef("  first token after %s", unit.Seconds(g.First))
 	}

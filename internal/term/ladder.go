@@ -23,12 +23,12 @@ func ladderTable(w io.Writer, r *record.Run, s Style) error {
 	g := bench.Square(l.Size, matrix.Float32)
 	p.title("the ladder of matrix multiply", unit.Cube(g.M, g.N, g.K), "float32", r.Machine.CPU, "every product checked")
 	const nameWidth, speedWidth, gainWidth, maxRoom = 12, 14, 9, 40
-	speeds := judge.RungSpeeds(l)
+	speeds, gains := judge.RungSpeeds(l), judge.RungGains(r)
 	scale := newDoublings(speeds, min(maxRoom, s.Width-2-nameWidth-speedWidth-gainWidth-3))
 	for i, rung := range l.Rungs {
 		gain, bar := "", ""
-		if i > 0 {
-			gain = unit.Times(speeds[i]/speeds[i-1]) + "×"
+		if gains[i] > 0 {
+			gain = unit.Times(gains[i]) + "×"
 		}
 		if n := scale.length(speeds[i]); n > 0 {
 			bar = "   " + strings.Repeat("█", n)

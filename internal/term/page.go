@@ -124,6 +124,22 @@ func joined(parts []string, between string, width int) []string {
 	return lines
 }
 
+// Hanging returns a text behind a lead, broken between words, with the other lines below
+// the first word; below the lead where beside it there would be little room.
+func Hanging(lead, text string, width int) []string {
+	const least, below = 24, 6
+	indent := lipgloss.Width(lead)
+	var list []string
+	if indent > below && width-indent < least && indent+lipgloss.Width(text) > width {
+		list, lead, indent = []string{strings.TrimRight(lead, " ")}, strings.Repeat(" ", below), below
+	}
+	for _, t := range Wrap(text, width-indent) {
+		list = append(list, strings.TrimRight(lead+t, " "))
+		lead = strings.Repeat(" ", indent)
+	}
+	return list
+}
+
 func pad(t string, width int) string {
 	return t + strings.Repeat(" ", max(0, width-lipgloss.Width(t)))
 }

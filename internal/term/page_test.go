@@ -29,6 +29,24 @@ func TestWrap(t *testing.T) {
 	}
 }
 
+func TestHanging(t *testing.T) {
+	for _, tt := range []struct {
+		lead, text string
+		width      int
+		want       []string
+	}{
+		{"  cpu  ", "what this CPU can do", 80, []string{"  cpu  what this CPU can do"}},
+		{"  cpu         ", "what this CPU can do, with its caches", 40, []string{"  cpu         what this CPU can do, with", "              its caches"}},
+		{"  cpu              ", "what this CPU can do, with its caches", 40, []string{"  cpu", "      what this CPU can do, with its", "      caches"}},
+		{"  cpu              ", "", 40, []string{"  cpu"}},
+		{"      ", "a text of its own", 18, []string{"      a text of", "      its own"}},
+	} {
+		if got := Hanging(tt.lead, tt.text, tt.width); !slices.Equal(got, tt.want) {
+			t.Errorf("%q %q at %d: %q, want %q", tt.lead, tt.text, tt.width, got, tt.want)
+		}
+	}
+}
+
 func TestFit(t *testing.T) {
 	for _, tt := range []struct {
 		text  string

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/charmbracelet/x/ansi"
-
 	"github.com/gpuplay/gpuplay/internal/event"
 )
 
@@ -37,14 +35,18 @@ type Progress struct {
 	started bool
 	closed  bool
 
-	// Of the goroutine that draws.
+	// Of the goroutine that draws, which holds the lock of lines.
 	buffer bytes.Buffer // what goes to out in one write
 	answer *Answer
-	drawn  []string // the lines that change, as they are on the screen
+	lines  *Live // written to the buffer
 }
 
-// pause is what passes between two pictures at least: twelve in a second are fluent.
-const pause = time.Second / 12
+const (
+	// pause is what passes between two pictures at least: twelve in a second are fluent.
+	pause = time.Second / 12
+	// glance is how often the size of the window is looked at when nothing else happens.
+	glance = time.Second / 4
+)
 
 // answerIndent is what sets answers apart from the lines about them.
 const answerIndent = 4
@@ -54,6 +56,7 @@ const answerIndent = 4
 func NewProgress(out io.Writer, live, quiet bool, s Style) *Progress {
 	p := &Progress{out: out, live: live, quiet: quiet, wake: make(chan struct{}, 1), end: make(chan struct{}), done: make(chan struct{})}
 	p.view = view{style: s, live: live}
+	p.lines = NewLive(&p.buffer, s, p.size)
 	return p
 }
 
@@ -77,10 +80,7 @@ func (p *Progress) Observe(e event.Event) {
 		go p.show()
 	}
 	p.view.apply(e)
-	select {
-	case p.wake <- struct{}{}:
-	default: // it will be seen with what came before
-	}
+	p.awaken()
 }
 
 // Close returns when all that stays is written and what changed is taken off the
@@ -98,12 +98,37 @@ func (p *Progress) Close() {
 	}
 }
 
+// Suspend takes the lines that change off the screen, calls stop and shows them again:
+// see Live.Suspend.
+func (p *Progress) Suspend(stop func()) {
+	p.lines.Suspend(func() {
+		p.flush()
+		stop()
+	})
+	p.awaken()
+}
+
+// awaken has the view drawn.
+func (p *Progress) awaken() {
+	select {
+	case p.wake <- struct{}{}:
+	default: // it will be seen with what came before
+	}
+}
+
 // show draws until Close.
 func (p *Progress) show() {
 	defer close(p.done)
+	var look <-chan time.Time
+	if p.live {
+		ticker := time.NewTicker(glance)
+		defer ticker.Stop()
+		look = ticker.C
+	}
 	for {
 		select {
 		case <-p.wake:
+		case <-look:
 		case <-p.end:
 			p.draw(true)
 			return
@@ -121,33 +146,48 @@ func (p *Progress) show() {
 // draw writes what is new and stays, and below it the lines that change; none of those
 // at the end.
 func (p *Progress) draw(last bool) {
+	p.lines.mu.Lock()
+	defer p.lines.mu.Unlock()
 	columns, lines := p.size()
 	p.mu.Lock()
 	news := p.view.news
 	p.view.news = nil
 	var picture []string
 	if p.live && !p.quiet && !last && !p.view.answering {
-		picture = p.view.picture(columns, lines-1) // the cursor has the last line
+		picture = p.picture(columns, lines)
 	}
 	p.mu.Unlock()
 
 	if p.live && p.answer.live { // the same terminal
 		p.answer.style.Width = columns
 	}
-	if len(news) > 0 || last || !slices.Equal(picture, p.drawn) {
-		p.erase(columns, lines)
+	if len(news) > 0 || last || !slices.Equal(picture, p.lines.drawn) {
+		p.lines.replace(nil)
 		for _, n := range news {
 			p.write(n, columns)
 		}
 		if last {
 			p.endAnswer()
 		}
-		for _, l := range picture {
-			p.buffer.WriteString(l + "\n")
-		}
-		p.drawn = picture
+		p.lines.replace(picture)
 	}
 	p.flush()
+}
+
+// lowest is how many lines a picture may have on any screen that has them.
+const lowest = 10
+
+// picture returns the lines that change. They leave room for the cursor's line, also
+// where a window that is made half as wide wraps them: what has scrolled off the screen
+// cannot be erased.
+func (p *Progress) picture(columns, lines int) []string {
+	most := lines - 1
+	list := p.view.picture(columns, most)
+	for most > lowest && rows(list, columns/2) > lines-1 {
+		most--
+		list = p.view.picture(columns, most)
+	}
+	return list
 }
 
 // size returns the columns and lines that there are.
@@ -157,18 +197,6 @@ func (p *Progress) size() (columns, lines int) {
 		columns, lines = p.Size()
 	}
 	return max(columns, 2), max(lines, 2)
-}
-
-// erase takes the lines that change off the screen. Where a window became narrower,
-// they have become more.
-func (p *Progress) erase(columns, lines int) {
-	rows := 0
-	for _, l := range p.drawn {
-		rows += max(1, (ansi.StringWidth(l)+columns-1)/columns)
-	}
-	if rows > 0 {
-		p.buffer.WriteString(ansi.CursorUp(min(rows, lines-1)) + "\r" + ansi.EraseScreenBelow)
-	}
 }
 
 // write writes what stays. Where the lines of a terminal end is known.

@@ -15,14 +15,15 @@ import (
 
 // A laneView is a lane as far as events have told of it.
 type laneView struct {
-	id       string
-	name     string
-	op       string // what its speed counts; empty: tokens
-	card     *int   // the number of its GPU; nil when not known
-	phase    string
-	tuning   bench.Tuning
-	progress event.Progress
-	result   string // what it came to; empty while it is measured
+	id     string
+	name   string
+	op     string // what its speed counts; empty: tokens
+	card   *int   // the number of its GPU; nil when not known
+	phase  string
+	tuning bench.Tuning
+	pace   pace    // of its samples
+	speed  float64 // the median so far; 0: none yet
+	result string  // what it came to; empty while it is measured
 }
 
 // active reports whether the lane is measured now.
@@ -30,7 +31,7 @@ func (l *laneView) active() bool { return l.phase != "" && l.result == "" }
 
 // again forgets what was measured.
 func (l *laneView) again() {
-	l.phase, l.tuning, l.progress, l.result = "", bench.Tuning{}, event.Progress{}, ""
+	l.phase, l.tuning, l.pace, l.speed, l.result = "", bench.Tuning{}, pace{}, 0, ""
 }
 
 // lane returns the lane of that id; one that was not announced has its id for a name.
@@ -122,12 +123,10 @@ func laneResult(r *bench.Result) string {
 }
 
 const (
-	laneName = 30 // columns of a lane's name at most
-	laneBar  = 10
-	// Of narrower terminals lines have no bar, and of those that are narrower still no
-	// word that can be done without.
-	roomForBar  = 72
-	roomForWord = 52
+	laneName  = 30 // columns of a lane's name at most
+	laneBar   = 10
+	laneSpeed = 12 // of most: 1.92 TFLOP/s
+	laneLeft  = 9  // of most: 12 s left
 )
 
 // laneLines returns a line for every lane, up to a limit: those that are measured
@@ -156,7 +155,7 @@ func (v *view) laneLines(columns, most int) []string {
 	var list []string
 	for i, l := range v.lanes {
 		if slices.Contains(shown, l) {
-			list = append(list, pad(names[i], width+2)+l.state(v.style, columns))
+			list = append(list, pad(names[i], width+2)+l.state(v.style, columns-width-5))
 		}
 	}
 	if n := len(v.lanes) - len(shown); n > 0 {
@@ -165,28 +164,29 @@ func (v *view) laneLines(columns, most int) []string {
 	return list
 }
 
-// state is what a lane does, or what it came to.
+// state is what a lane does, or what it came to. What it has counted has as many words
+// as there is room for in the columns.
 func (l *laneView) state(style Style, columns int) string {
-	switch p := l.progress; {
+	switch p := l.pace; {
 	case l.result != "":
 		return l.result
 	case l.phase == string(bench.Preparing) && l.tuning.Total > 0:
 		return fmt.Sprintf("%s, variant %d of %d", l.phase, l.tuning.Done, l.tuning.Total)
 	case l.phase == string(bench.Preparing) && l.tuning.Done > 0:
 		return fmt.Sprintf("%s, variant %d", l.phase, l.tuning.Done)
-	case l.phase == string(bench.Sampling) && p.Total > 0:
-		total := max(p.Total, p.Done)
-		text := fmt.Sprintf("%2d/%d", p.Done, total)
-		if columns >= roomForWord {
-			text += " samples"
+	case l.phase == string(bench.Sampling) && p.total > 0:
+		done, count, speed := bar(style, laneBar, laneBar*p.done/p.total)+"  ", fmt.Sprintf("%2d/%d", p.done, p.total), ""
+		if l.speed > 0 && !math.IsInf(l.speed, 0) {
+			speed = rate(l.speed, l.op)
 		}
-		if !math.IsInf(p.Speed, 0) && p.Speed > 0 {
-			text += "  " + rate(p.Speed, l.op)
+		speed, left := "  "+pad(speed, laneSpeed), "  "+pad(p.left(), laneLeft)
+		text := count + speed
+		for _, longer := range []string{count + speed + left, done + count + speed + left, done + count + " samples" + speed + left} {
+			if ansi.StringWidth(longer) <= columns { // with room for what other lanes have
+				text = longer
+			}
 		}
-		if columns >= roomForBar {
-			text = bar(style, laneBar, laneBar*p.Done/total) + "  " + text
-		}
-		return text
+		return strings.TrimRight(text, " ")
 	case l.phase != "":
 		return l.phase
 	}

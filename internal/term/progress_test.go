@@ -22,6 +22,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
+	"github.com/gpuplay/gpuplay/internal/screen"
 	"github.com/gpuplay/gpuplay/internal/train"
 )
 
@@ -57,9 +58,9 @@ func perform(t *testing.T, s script, columns, rows int, style Style, quiet bool)
 	t.Helper()
 	var b bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
-		screen := newScreen(columns, rows)
+		window := screen.New(columns, rows)
 		style.Width = columns
-		p := NewProgress(screen, true, quiet, style)
+		p := NewProgress(window, true, quiet, style)
 		p.Size = func() (int, int) { return columns, rows }
 		stream := event.NewStream("r1", nil)
 		stream.Subscribe(p.Observe)
@@ -67,11 +68,11 @@ func perform(t *testing.T, s script, columns, rows int, style Style, quiet bool)
 			synctest.Wait() // until all events have been seen
 			time.Sleep(2 * pause)
 			synctest.Wait() // and drawn
-			fmt.Fprintf(&b, "=== %s\n%s", what, screen.text())
+			fmt.Fprintf(&b, "=== %s\n%s", what, window.Text())
 		})
 		stream.Close()
 		p.Close()
-		fmt.Fprintf(&b, "=== in the end\n%s", screen.text())
+		fmt.Fprintf(&b, "=== in the end\n%s", window.Text())
 	})
 	return b.Bytes()
 }
@@ -135,6 +136,8 @@ var race = script{
 	in{"torch/cuda", event.Phase{Phase: "measuring"}},
 	in{"torch/cuda", event.Progress{Done: 12, Total: 10, Speed: 51.3e12}},
 	moment("samples are taken"),
+	in{"gocpu/cpu", event.Progress{Done: 6, Total: 10, Speed: 1.91e12}},
+	moment("half of them are"),
 	in{"gocpu/cpu", came("gocpu/cpu", 10, 0.07)},
 	in{"torch/cpu", event.Phase{Phase: "checking"}},
 	in{"torch/cuda", event.Phase{Phase: "checking"}},
@@ -174,6 +177,15 @@ func TestProgressOfManyLanes(t *testing.T) {
 	}
 	s = append(s, moment("four are measured"))
 	golden.Compare(t, "progress.lanes.60x8.txt", perform(t, s, 60, 8, Style{Unicode: true}, false))
+}
+
+// A lane that there is no time for is done.
+func TestProgressOfLeftOutLanes(t *testing.T) {
+	s := script{event.Begin{Kind: string(record.Race)}, in{"gocpu/cpu", event.Lane{Name: "gpuplay", Op: "FLOP"}}, in{"blas/openblas", event.Lane{Name: "OpenBLAS", Op: "FLOP"}},
+		in{"gocpu/cpu", event.Phase{Phase: "preparing"}}, in{"blas/openblas", event.Phase{Phase: string(bench.LeftOut)}}, moment("one is left out")}
+	if text := string(perform(t, s, 80, 24, Style{Unicode: true}, false)); !strings.Contains(text, "OpenBLAS  left out for lack of time") {
+		t.Errorf("it is not said:\n%s", text)
+	}
 }
 
 // A sweep says what it measures until it can say what came of it, and announces the
@@ -326,21 +338,21 @@ func TestProgressOfGenerate(t *testing.T) {
 	}
 	var b bytes.Buffer
 	synctest.Test(t, func(t *testing.T) {
-		screen := newScreen(60, 16)
+		window := screen.New(60, 16)
 		style := Style{Width: 60, Unicode: true}
-		p := NewProgress(screen, true, false, style)
-		p.Answer = NewAnswer(screen, true, 0, style)
+		p := NewProgress(window, true, false, style)
+		p.Answer = NewAnswer(window, true, 0, style)
 		stream := event.NewStream("r1", nil)
 		stream.Subscribe(p.Observe)
 		run().tell(stream, func(what string) {
 			synctest.Wait()
 			time.Sleep(2 * pause)
 			synctest.Wait()
-			fmt.Fprintf(&b, "=== %s\n%s", what, screen.text())
+			fmt.Fprintf(&b, "=== %s\n%s", what, window.Text())
 		})
 		stream.Close()
 		p.Close()
-		fmt.Fprintf(&b, "=== in the end\n%s", screen.text())
+		fmt.Fprintf(&b, "=== in the end\n%s", window.Text())
 	})
 	golden.Compare(t, "progress.generate.60x16.txt", b.Bytes())
 
@@ -421,11 +433,11 @@ func TestProgressResized(t *testing.T) {
 			t.Errorf("%q, want %q", got, want)
 		}
 		columns = 20 // 52 columns are now three rows
-		if got, want := next("b"), "^[[3A\r^[[J  aaaaaaaaaaaaaaaa…\n  b\n"; got != want {
+		if got, want := next("b"), "\r^[[K^[[A^[[2K^[[A^[[2K^[[A^[[2K  aaaaaaaaaaaaaaaa…\n  b\n"; got != want {
 			t.Errorf("narrower: %q, want %q", got, want)
 		}
 		rows = 2
-		if got, want := next("c"), "^[[A\r^[[J  c\n"; got != want {
+		if got, want := next("c"), "\r^[[K^[[A^[[2K  c\n"; got != want {
 			t.Errorf("lower: %q, want %q", got, want)
 		}
 		p.Close()

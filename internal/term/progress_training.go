@@ -2,6 +2,7 @@ package term
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/llm"
@@ -16,6 +17,7 @@ type trainingView struct {
 	losses []float64
 	first  int        // iteration of the first loss
 	latest train.Step // with a loss
+	pace   pace       // of iterations
 }
 
 // planned says what is about to be trained.
@@ -28,7 +30,7 @@ func (v *view) planned(p train.Planned) {
 
 // step takes an iteration. On a terminal its loss becomes a part of the curve; elsewhere
 // about ten of a training's are said.
-func (v *view) step(s train.Step) {
+func (v *view) step(at time.Duration, s train.Step) {
 	t := &v.training
 	if s.Loss == nil {
 		return
@@ -37,6 +39,7 @@ func (v *view) step(s train.Step) {
 		t.first = s.Iteration
 	}
 	t.losses, t.latest = append(t.losses, *s.Loss), s
+	t.pace.see(at, len(t.losses), t.iters)
 	n, every := len(t.losses), max(1, t.iters/10)
 	if !v.live && (n == 1 || n%every == 0 || n == t.iters) {
 		v.say(t.now())
@@ -60,12 +63,15 @@ func (t *trainingView) picture(s Style, columns, most int) []string {
 		return nil
 	}
 	const around = 4 // its axis, a line above and two below
-	height := min(curveHeight, most-around)
+	height, now := min(curveHeight, most-around), t.now()
+	if left := t.pace.left(); left != "" {
+		now += "  " + left
+	}
 	if height < 2 {
-		return []string{t.now()}
+		return []string{now}
 	}
 	list := append([]string{""}, Curve(t.losses, t.first, min(columns-4, curveWidth), height, s.Unicode)...)
-	return append(list, "", t.now())
+	return append(list, "", now)
 }
 
 // trainingHead names the model and what runs it, on a machine with a number of cards, with

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -75,11 +76,11 @@ func (v *view) apply(e event.Event) {
 	case train.Planned:
 		v.planned(d)
 	case train.Step:
-		v.step(d)
+		v.step(e.At, d)
 	case event.Phase:
 		v.phase(e.Lane, d.Phase)
 	case event.Progress:
-		v.progress(e.Lane, d)
+		v.progress(e.Lane, e.At, d)
 	case event.Size:
 		v.size(e.Lane)
 	case bench.Tuning:
@@ -151,21 +152,29 @@ func (v *view) phase(lane, phase string) {
 		}
 	default:
 		if l := v.lane(lane); l != nil {
-			l.phase = phase
+			if l.phase = phase; phase == string(bench.LeftOut) {
+				l.result = "left out for lack of time"
+			}
 		}
 	}
 }
 
-// progress takes how far a lane is.
-func (v *view) progress(lane string, d event.Progress) {
+// progress takes how far a lane is at a time on the runner's clock.
+func (v *view) progress(lane string, at time.Duration, d event.Progress) {
 	l := v.lane(lane)
-	switch {
-	case l == nil:
-	case v.kind == record.LLM:
-		v.show(fmt.Sprintf("%s: measuring, round %d of %d", l.name, d.Done+1, d.Total))
-	default:
-		l.progress = d
+	if l == nil {
+		return
 	}
+	l.pace.see(at, d.Done, max(d.Total, d.Done))
+	if v.kind == record.LLM {
+		text := fmt.Sprintf("%s: measuring, round %d of %d", l.name, d.Done+1, d.Total)
+		if left := l.pace.left(); left != "" {
+			text += ", " + left
+		}
+		v.show(text)
+		return
+	}
+	l.speed = d.Speed
 }
 
 // tokenPhase says what a lane of llm does.
@@ -179,6 +188,8 @@ func (v *view) tokenPhase(lane string, phase llm.Phase) {
 		v.show(l.name + ": loading the model")
 	case llm.Answered:
 		v.endAnswer()
+	case llm.Warming:
+		v.show(l.name + ": warming up")
 	case llm.Measuring:
 		if !v.live {
 			v.say(l.name + ": measuring")

@@ -16,8 +16,62 @@ import (
 )
 
 // raceTable writes the lanes of a race or a single product, one group for each piece of
-// hardware, and what they mean in a sentence.
+// hardware, and what they mean in a sentence. Where all of it cannot be seen at once, what
+// is said beside that is left out, and then the lanes that matter least.
 func raceTable(w io.Writer, r *record.Run, s Style) error {
+	hidden := map[*bench.Result]bool{}
+	p := racePage(r, s, hidden, false)
+	fits := func() bool { return s.Lines == 0 || strings.Count(p.text.String(), "\n") < s.Lines } // the prompt takes the last one
+	if fits() {
+		return p.writeTo(w)
+	}
+	p = racePage(r, s, hidden, true)
+	var order []*bench.Result
+	for _, x := range leastFirst(r.Results) {
+		if fits() {
+			break
+		}
+		hidden[x] = true
+		order = append(order, x)
+		p = racePage(r, s, hidden, true)
+	}
+	for _, x := range slices.Backward(order) { // a row alone takes less than a piece of hardware with its title
+		if !fits() {
+			break
+		}
+		whole := p
+		delete(hidden, x)
+		if p = racePage(r, s, hidden, true); !fits() {
+			hidden[x], p = true, whole
+		}
+	}
+	return p.writeTo(w)
+}
+
+// leastFirst returns the lanes that a table can do without, the least important first:
+// those that are slowest beside the best of their kind. That itself is never among them,
+// nor is what failed or is doubtful.
+func leastFirst(results []*bench.Result) []*bench.Result {
+	share := func(x *bench.Result) float64 {
+		best := judge.Best(results, x.Device.Kind)
+		if best == nil {
+			return 0
+		}
+		return judge.Speed(x) / judge.Speed(best)
+	}
+	var list []*bench.Result
+	for _, x := range results {
+		if x.Verified() && x != judge.Best(results, x.Device.Kind) {
+			list = append(list, x)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *bench.Result) int { return cmp.Compare(share(a), share(b)) })
+	return list
+}
+
+// racePage is the page of a race without the rows of some lanes; a brief one is without
+// what makers publish, and beside reference cards without the comparison of CPU lanes.
+func racePage(r *record.Run, s Style, hidden map[*bench.Result]bool, brief bool) *page {
 	p := &page{Style: s}
 	p.title(raceTitle(r.Results)...)
 	references := judge.References(r, s.References)
@@ -45,6 +99,9 @@ func raceTable(w io.Writer, r *record.Run, s Style) error {
 	for _, part := range byHardware(r) {
 		g := group{title: part.title}
 		for _, x := range part.results {
+			if hidden[x] {
+				continue
+			}
 			lane := row{name: x.Label(), best: best[x]}
 			s, measured := x.Speed()
 			switch {
@@ -63,7 +120,9 @@ func raceTable(w io.Writer, r *record.Run, s Style) error {
 			}
 			g.rows = append(g.rows, lane)
 		}
-		t.groups = append(t.groups, g)
+		if len(g.rows) > 0 {
+			t.groups = append(t.groups, g)
+		}
 	}
 	if len(references) > 0 {
 		g := group{title: "Reference, measured with gpuplay on other machines"}
@@ -77,14 +136,32 @@ func raceTable(w io.Writer, r *record.Run, s Style) error {
 		t.groups = append(t.groups, g)
 	}
 	p.table(t)
+	if n := len(hidden); n > 0 {
+		p.line()
+		p.paragraph(fault.Change("verbose", lanes(n)+" without room here: {} shows all").Words(p.Words), dim)
+	}
 	sentences := judge.Sentences(r)
 	if len(references) > 0 { // after the first, which says that there is no GPU
 		sentences = slices.Insert(sentences, min(1, len(sentences)), references[0].Sentence())
+		if brief { // the next one compares CPU lanes, as the table does
+			sentences = sentences[:min(2, len(sentences))]
+		}
 	}
 	p.sentences(sentences)
-	p.notes(p.beyond(r))
+	if text := judge.LeftOut(r, p.Words); text != "" {
+		p.notes([]string{text})
+	}
+	p.notes(p.beyond(r, brief))
 	p.next(judge.Next(r))
-	return p.writeTo(w)
+	return p
+}
+
+// lanes counts lanes that are not shown.
+func lanes(n int) string {
+	if n == 1 {
+		return "1 more lane"
+	}
+	return fmt.Sprintf("%d more lanes", n)
 }
 
 // raceTitle says what was measured and how.
@@ -131,12 +208,7 @@ func byHardware(r *record.Run) []hardwareResults {
 		if d.Kind == hardware.CPU && r.Machine.Processors() != "" {
 			return judge.Processor(r, d.Name)
 		}
-		for _, c := range r.Cards {
-			if d.Kind == hardware.GPU && d.Card != nil && c.Number == *d.Card && c.Name != "" {
-				d.Name = c.Name
-			}
-		}
-		return d.Place(len(r.Cards))
+		return judge.Place(r, d)
 	}
 	sorted := slices.SortedStableFunc(slices.Values(r.Results), func(a, b *bench.Result) int {
 		return cmp.Or(
@@ -189,7 +261,7 @@ func (p *page) laneNotes(r *bench.Result) []string {
 // beyond says what could be had beside what was measured: which engines broke, which are not
 // there, and what makers publish of GPUs. Devices that are missing are in the sentences
 // already.
-func (p *page) beyond(r *record.Run) []string {
+func (p *page) beyond(r *record.Run, brief bool) []string {
 	var list []string
 	for _, m := range r.Missing {
 		if m.API != "" || m.Code == fault.Unavailable {
@@ -205,7 +277,7 @@ func (p *page) beyond(r *record.Run) []string {
 		}
 		list = append(list, text)
 	}
-	if text := judge.Published(r); text != "" && p.References != nil {
+	if text := judge.Published(r); text != "" && p.References != nil && !brief {
 		list = append(list, text)
 	}
 	if names := judge.Possible(r); len(names) > 0 {

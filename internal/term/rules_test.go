@@ -77,6 +77,8 @@ func TestRuleNotesStayWithTheirLanes(t *testing.T) {
 			for i, n := range notes { // superscripts in a text become digits where only ASCII may be
 				notes[i] = Style{Unicode: seed%2 == 0}.clean(n)
 			}
+			slices.Sort(notes)
+			slices.Sort(got[name])
 			if !slices.Equal(got[name], notes) {
 				t.Fatalf("seed %d: %s has the notes %q, want %q:\n%s", seed, name, got[name], notes, strings.Join(lines, "\n"))
 			}
@@ -275,6 +277,20 @@ func TestRuleRatios(t *testing.T) {
 	for _, kind := range []record.Kind{record.Race, record.Sweep} {
 		if alive[kind] < 50 {
 			t.Errorf("only %d of the runs of kind %s show a ratio where one may be shown", alive[kind], kind)
+		}
+	}
+}
+
+// A ladder that was interrupted has no ratio either.
+func TestRuleInterruptedLadder(t *testing.T) {
+	for name, r := range recordtest.Ladders() {
+		before := ratios(t, r)
+		if r.Interrupted != (len(before) == 0) {
+			t.Errorf("%s, interrupted: %v: %q", name, r.Interrupted, before)
+		}
+		r.Interrupted = true
+		if found := ratios(t, r); len(found) > 0 {
+			t.Errorf("%s, interrupted:\n%s", name, strings.Join(found, "\n"))
 		}
 	}
 }

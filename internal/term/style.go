@@ -13,6 +13,7 @@ import (
 // A Style says what the reader's terminal can show.
 type Style struct {
 	Width   int           // columns
+	Lines   int           // that can be seen at once: a table leaves out what has no room; 0: any number
 	Color   bool          // bold, dim and red; they carry no meaning alone
 	Unicode bool          // else plain ASCII
 	Words   fault.Wording // how parameters and commands are written; nil: as they are named
@@ -51,7 +52,7 @@ func (s Style) show(text string, l look) string {
 }
 
 var ascii = strings.NewReplacer("×", "x", "–", "-", "±", "+-", "²", "^2", "³", "^3", "ᵀ", "^T", "·", "-", "µ", "u", "°", "",
-	"“", "\"", "”", "\"", "…", "...", "→", "->", "≥", ">=", "✓", "+", "✗", "x", "█", "#", "÷", "/")
+	"“", "\"", "”", "\"", "…", "...", "→", "->", "≥", ">=", "✓", "+", "✗", "x", "█", "#", "▉", "#", "▊", "#", "▋", "#", "▌", "#", "▍", ".", "▎", ".", "▏", ".", "÷", "/")
 
 // Plain makes text harmless, and replaces what a terminal without UTF-8 cannot show.
 // Line breaks stay. It must come before colours, which it would show as text.

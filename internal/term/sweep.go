@@ -2,13 +2,16 @@ package term
 
 import (
 	"io"
+	"slices"
 
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/record"
 )
 
 // sweepTable writes one row per size: as many lanes as there is room for, what share of
-// the peak the first one reaches, and how it does against the best of the others.
+// the peak the first one reaches, how it does against the best of the others of its kind,
+// and how the GPUs do against the CPUs.
 func sweepTable(w io.Writer, r *record.Run, s Style) error {
 	p := &page{Style: s}
 	x := judge.NewSweep(r)
@@ -34,17 +37,32 @@ func sizes(x *judge.Sweep, r *record.Run, lanes int) table {
 	for _, l := range x.Lanes[:lanes] {
 		t.columns = append(t.columns, column{head: l.Name})
 	}
-	several := len(x.Lanes) > 1
-	best := several && lanes < len(x.Lanes)
+	peers := slices.ContainsFunc(x.Points, func(p judge.Point) bool { return p.Peer >= 0 })
+	gains := slices.ContainsFunc(x.Points, func(p judge.Point) bool { return p.GPU >= 0 })
+	best := lanes < len(x.Lanes)
+	rival, rivalOf := "best GPU", func(p judge.Point) int { return p.GPU }
+	if x.Lanes[0].Device.Kind == hardware.GPU {
+		rival, rivalOf = "best CPU", func(p judge.Point) int { return p.CPU }
+	}
 	peak := x.Peak() > 0
-	if best {
-		t.columns = append(t.columns, column{head: "best", rank: 2})
+	if best && peers {
+		t.columns = append(t.columns, column{head: "best", rank: 4})
+	}
+	if best && gains {
+		t.columns = append(t.columns, column{head: rival, rank: 1})
 	}
 	if peak {
-		t.columns = append(t.columns, column{head: "of peak", rank: 3})
+		t.columns = append(t.columns, column{head: "of peak", rank: 5})
 	}
-	if several {
-		t.columns = append(t.columns, column{head: "÷ best other", left: true}, column{rank: 1, left: true, look: dim})
+	if peers {
+		other := column{head: "÷ best other", left: true}
+		if gains {
+			other.rank = 2
+		}
+		t.columns = append(t.columns, other, column{rank: 3, left: true, look: dim})
+	}
+	if gains {
+		t.columns = append(t.columns, column{head: "GPU ÷ CPU", left: true})
 	}
 	var rows []row
 	for _, point := range x.Points {
@@ -60,17 +78,35 @@ func sizes(x *judge.Sweep, r *record.Run, lanes int) table {
 			}
 			one.cells = append(one.cells, text)
 		}
-		figure, ratio, name := "", "", ""
-		if point.Peer >= 0 {
-			figure, ratio, name = judge.Figure(point.Results[point.Peer], scale), judge.Ratio(point.Ratio), x.Lanes[point.Peer].Name
+		figure := func(lane int) string {
+			if lane < 0 {
+				return ""
+			}
+			return judge.Figure(point.Results[lane], scale)
 		}
-		if best {
-			one.cells = append(one.cells, figure)
+		if best && peers {
+			one.cells = append(one.cells, figure(point.Peer))
+		}
+		if best && gains {
+			one.cells = append(one.cells, figure(rivalOf(point)))
 		}
 		if peak {
 			one.cells = append(one.cells, judge.ShareOfPeak(point.Results[0]))
 		}
-		one.cells = append(one.cells, ratio, name)
+		if peers {
+			ratio, name := "", ""
+			if point.Peer >= 0 {
+				ratio, name = judge.Ratio(point.Ratio), x.Lanes[point.Peer].Name
+			}
+			one.cells = append(one.cells, ratio, name)
+		}
+		if gains {
+			gain := ""
+			if point.GPU >= 0 {
+				gain = judge.Ratio(point.Gain)
+			}
+			one.cells = append(one.cells, gain)
+		}
 		rows = append(rows, one)
 	}
 	t.groups = []group{{rows: rows}}

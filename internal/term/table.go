@@ -132,12 +132,17 @@ func (l *layout) prepare() {
 				cells[k] = l.clean(r.cells[k])
 			}
 			r.cells = cells
+			var marks []int // in order, also where an earlier row has the same note
 			for _, n := range r.notes {
 				at := slices.Index(notes, n)
 				if at < 0 {
 					at = len(notes)
 					notes = append(notes, n)
 				}
+				marks = append(marks, at)
+			}
+			slices.Sort(marks)
+			for _, at := range marks {
 				l.marks[i][j] += " " + l.mark(at)
 			}
 		}
@@ -305,11 +310,13 @@ func (l *layout) shorten(over int) {
 // head adds the line above group i: its title and, above the first, the columns'
 // heads. A title that has no room beside them has a line of its own.
 func (l *layout) head(i int, g group) {
-	title := span{"  " + fit(g.title, l.Width-2), usual}
-	if i > 0 {
+	title := func() {
 		if g.title != "" {
-			l.line(title)
+			l.paragraph(g.title, usual)
 		}
+	}
+	if i > 0 {
+		title()
 		return
 	}
 	lead := span{strings.Repeat(" ", l.lead()), usual}
@@ -317,15 +324,15 @@ func (l *layout) head(i int, g group) {
 	case g.title == "":
 		lead = span{pad("  "+l.corner, l.lead()), dim}
 	case l.beside:
-		lead.text = pad(title.text, l.lead())
+		lead.text = pad("  "+g.title, l.lead())
 	}
 	heads := ""
 	for _, k := range l.shown {
 		heads += strings.Repeat(" ", l.gap) + l.cell(fit(l.columns[k].head, l.width[k]), k)
 	}
 	l.line(lead, span{heads, dim})
-	if g.title != "" && !l.beside {
-		l.line(title)
+	if !l.beside {
+		title()
 	}
 }
 
@@ -354,11 +361,7 @@ func (l *layout) row(r row, marks string) {
 		return
 	}
 	if l.bar > 0 {
-		filled := 0
-		if r.bar > 0 {
-			filled = min(l.bar, max(1, int(math.Round(r.bar*float64(l.bar)))))
-		}
-		spans = append(spans, span{"  " + strings.Repeat("█", filled) + strings.Repeat(" ", l.bar-filled), usual})
+		spans = append(spans, span{"  " + l.filled(r.bar), usual})
 	}
 	for _, i := range l.shown {
 		look := l.columns[i].look
@@ -371,6 +374,22 @@ func (l *layout) row(r row, marks string) {
 		spans = append(spans, span{strings.Repeat(" ", l.gap) + l.cell(l.aligned(r.cells[i], i), i), look})
 	}
 	l.line(spans...)
+}
+
+// filled returns the bar of a share, in eighths of a column, so that what is small looks
+// as small as it is: of ASCII in whole columns, with a point for less than half of one.
+func (l *layout) filled(share float64) string {
+	eighths := 0
+	if share > 0 {
+		eighths = min(8*l.bar, max(1, int(math.Round(share*float64(8*l.bar)))))
+	}
+	text := strings.Repeat("█", eighths/8)
+	switch rest := eighths % 8; {
+	case rest == 0:
+	case l.Unicode || eighths < 8 || rest >= 4: // ASCII has one character for all from a half on
+		text += string([]rune("▏▎▍▌▋▊▉")[rest-1])
+	}
+	return pad(text, l.bar)
 }
 
 // failed adds what stands in place of a row's figures: beside the name, or below it

@@ -38,11 +38,11 @@ func TestDropsByRank(t *testing.T) {
 		{76, `
   Device                                 figure   second   third   wide only
     the first lane   █████████████████    12.5       2 s       a           w
-    the second lane  ██                    1.25    20 ms       b           w`},
+    the second lane  █▊                    1.25    20 ms       b           w`},
 		{62, `
   Device                               figure   second   third
     the first lane   ███████████████    12.5       2 s       a
-    the second lane  ██                  1.25    20 ms       b`},
+    the second lane  █▌                  1.25    20 ms       b`},
 		{49, `
   Device              figure   second   third
     the first lane     12.5       2 s       a
@@ -87,10 +87,12 @@ func TestTitles(t *testing.T) {
 	same(t, "without", draw(x, Style{Width: 24}), `
 
           figure
-  A device of a long na~
+  A device of a long
+  name
     one        1
 
-  Another device of an ~
+  Another device of an
+  even longer name
     two        2`)
 }
 
@@ -105,7 +107,7 @@ func TestNotes(t *testing.T) {
 
   lane    x
   a ¹ ²   1
-  b ³ ¹   2
+  b ¹ ³   2
   c       3
 
   ¹ slow
@@ -120,7 +122,7 @@ func TestNotes(t *testing.T) {
 		t.Errorf("%q, want %q", got[2], want)
 	}
 	got = draw(table{columns: []column{{head: "x"}}, groups: []group{{rows: rows}}}, Style{Width: 40})
-	if want := "  b [3] [1]   2"; got[3] != want {
+	if want := "  b [1] [3]   2"; got[3] != want {
 		t.Errorf("in ASCII %q, want %q", got[3], want)
 	}
 }
@@ -156,7 +158,7 @@ func TestBars(t *testing.T) {
 	}
 	same(t, "bars", lay(two), `
   one    ########################   1
-  two    #                          0
+  two    .                          0
   three  ########################   9
   none                              -`)
 }

@@ -63,6 +63,34 @@ func Seconds(d time.Duration) string {
 	}
 }
 
+// Left formats an estimate of the time that something still takes: "12 s left",
+// "4 min left". It is never 0.
+func Left(d time.Duration) string {
+	switch {
+	case d < 100*time.Second:
+		return fmt.Sprintf("%d s left", max(1, int(math.Round(d.Seconds()))))
+	case d < 100*time.Minute:
+		return fmt.Sprintf("%.0f min left", d.Minutes())
+	}
+	return fmt.Sprintf("%.0f h left", d.Hours())
+}
+
+// Span formats a time to two significant digits, in the unit that people would take for
+// it: "0.76 s", "3.3 s", "25 min", "7.4 h", "10 days", "2.1 years".
+func Span(seconds float64) string {
+	for _, u := range []struct {
+		below, seconds float64
+		name           string
+	}{{90, 1, "s"}, {90 * 60, 60, "min"}, {48 * 3600, 3600, "h"}, {730 * 86400, 86400, "days"}, {math.Inf(1), 365.25 * 86400, "years"}} {
+		if seconds < u.below {
+			x := seconds / u.seconds
+			r, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'e', 1, 64), 64)
+			return strconv.FormatFloat(r, 'f', -1, 64) + " " + u.name
+		}
+	}
+	return "–" // not a number
+}
+
 // Times formats a ratio: two significant digits below 10 and whole numbers above,
 // as in "3.8" and "25"; three digits around 1, where they matter: "1.08".
 func Times(x float64) string {

@@ -27,6 +27,10 @@ func TestPrint(t *testing.T) {
 		{Seconds(410 * time.Microsecond), "410 µs"},
 		{Seconds(3), "3.00 ns"},
 		{Seconds(0), "0 s"},
+		{Left(0), "1 s left"},
+		{Left(99 * time.Second), "99 s left"},
+		{Left(100 * time.Second), "2 min left"},
+		{Left(3 * time.Hour), "3 h left"},
 		{Times(24.8), "25"},
 		{Times(3.84), "3.8"},
 		{Times(1.084), "1.08"},
@@ -52,6 +56,17 @@ func TestParseSize(t *testing.T) {
 	for _, s := range []string{"", "k", "8.5k", "1e9", "eight", "99999999999999999999", "9999999999999999k"} {
 		if got, err := ParseSize(s); err == nil {
 			t.Errorf("ParseSize(%q) = %d, want an error", s, got)
+		}
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for seconds, want := range map[float64]string{
+		0.0123: "0.012 s", 0.76: "0.76 s", 3.3333: "3.3 s", 60: "60 s", 89: "89 s", 90: "1.5 min", 1488: "25 min", 5399: "90 min", 5400: "1.5 h", 26762: "7.4 h",
+		172799: "48 h", 172800: "2 days", 864000: "10 days", 63071999: "730 days", 66e6: "2.1 years", 1e12: "32000 years",
+	} {
+		if got := Span(seconds); got != want {
+			t.Errorf("%g s: %q, want %q", seconds, got, want)
 		}
 	}
 }

@@ -22,14 +22,18 @@ import (
 // endLimit is how long a worker may take to end when asked to.
 const endLimit = 2 * time.Second
 
-// child is a worker process. It is asked one thing at a time.
+// child is a worker process. It is asked one thing at a time, also where it holds the
+// tasks of several lanes.
 type child struct {
 	cmd          *exec.Cmd
 	trace        io.Writer
 	log          *journal
-	destroy      func()   // ends the process and what it has started, at once
-	last         int      // id of the latest request
-	capabilities []string // operations that it does; nil before it has said so
+	destroy      func()       // ends the process and what it has started, at once
+	last         int          // id of the latest request
+	capabilities []string     // operations that it does; nil before it has said so
+	many         bool         // it holds several tasks at a time
+	tasks        atomic.Int64 // number of the latest task of one that holds several
+	turn         sync.Mutex   // held while it is asked something: lanes may share it
 
 	out    chan []byte   // to its stdin
 	ending chan struct{} // closed when its stdin is to end
@@ -229,6 +233,8 @@ type outcome[R any] struct {
 
 // ask has a worker do an operation.
 func ask[A, E, R any](ctx context.Context, ch *child, o Operation[A, E, R], args A, x exchange[E]) (out outcome[R], err error) {
+	ch.turn.Lock()
+	defer ch.turn.Unlock()
 	if err := ctx.Err(); err != nil {
 		return out, err
 	}

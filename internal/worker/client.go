@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -12,8 +13,9 @@ import (
 	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
-// A Client is an engine whose work is done by child processes, one for each task
-// that is open at a time.
+// A Client is an engine whose work is done by child processes: one for all its tasks
+// where the worker can hold several, as those in Python do, which take long to start;
+// else one for each task that is open at a time.
 type Client struct {
 	// Engine is the engine's name, which the worker must have too.
 	Engine string
@@ -33,7 +35,7 @@ type Client struct {
 
 	mu    sync.Mutex
 	found *hardware.Inventory
-	idle  []*child
+	idle  []*child // that can be given a task
 	all   map[*child]bool
 }
 
@@ -60,11 +62,17 @@ func (c *Client) inventory() *hardware.Inventory {
 	return c.found
 }
 
-// Reserve starts workers until n are idle, side by side, so that as many tasks
-// can be prepared without waiting for one to start.
+// Reserve starts workers until n tasks can be prepared without waiting for one to
+// start: the first, and if each holds but one task the others side by side.
 func (c *Client) Reserve(ctx context.Context, n int) error {
+	if _, err := c.Devices(ctx); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	n -= len(c.idle)
+	if slices.ContainsFunc(c.idle, func(ch *child) bool { return ch.many }) {
+		n = 0
+	}
 	c.mu.Unlock()
 	errs := make([]error, max(0, n))
 	var wg sync.WaitGroup
@@ -127,24 +135,30 @@ func (c *Client) start(ctx context.Context) (*child, error) {
 		c.drop(ch)
 		return nil, err
 	}
-	ch.capabilities = w.Capabilities
+	ch.capabilities, ch.many = w.Capabilities, w.Many
 	c.mu.Lock()
 	c.found = &w.Inventory
 	c.mu.Unlock()
 	return ch, nil
 }
 
-// take returns an idle worker, or a new one.
+// take returns a worker that can hold another task, or a new one.
 func (c *Client) take(ctx context.Context) (*child, error) {
 	for {
 		c.mu.Lock()
 		n := len(c.idle)
 		if n == 0 {
 			c.mu.Unlock()
-			return c.start(ctx)
+			ch, err := c.start(ctx)
+			if err == nil && ch.many {
+				c.release(ch)
+			}
+			return ch, err
 		}
 		ch := c.idle[n-1]
-		c.idle = c.idle[:n-1]
+		if !ch.many {
+			c.idle = c.idle[:n-1]
+		}
 		c.mu.Unlock()
 		if ch.usable() {
 			return ch, nil
@@ -157,7 +171,7 @@ func (c *Client) take(ctx context.Context) (*child, error) {
 func (c *Client) release(ch *child) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.all[ch] {
+	if c.all[ch] && !slices.Contains(c.idle, ch) {
 		c.idle = append(c.idle, ch)
 	}
 }
@@ -174,25 +188,19 @@ func (c *Client) forget(ch *child) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.all, ch)
+	c.idle = slices.DeleteFunc(c.idle, func(other *child) bool { return other == ch })
 }
 
-// Prepare prepares g in an idle worker, or in a new one. It calls tell on another
-// goroutine.
+// Prepare prepares g in a worker that has room for it, or in a new one. It calls tell on
+// another goroutine.
 func (c *Client) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	ch, err := c.take(ctx)
-	if err != nil {
+	t := &task{client: c, gemm: g, args: PrepareArgs{Device: d.ID, GEMM: g, Seed: seed}}
+	if err := t.prepare(ctx, tell); err != nil {
 		return nil, err
 	}
-	t := &task{client: c, child: ch, gemm: g}
-	got, err := ask(ctx, ch, prepare, PrepareArgs{Device: d.ID, GEMM: g, Seed: seed}, exchange[bench.Tuning]{each: tell})
-	if err != nil {
-		t.finish()
-		return nil, err
-	}
-	t.facts = got.result
 	return t, nil
 }
 
@@ -200,20 +208,51 @@ func (c *Client) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, s
 type task struct {
 	client *Client
 	child  *child // nil once closed
+	args   PrepareArgs
 	gemm   bench.GEMM
 	facts  bench.Facts
+	failed bool // its worker ended while it did something for this task
 }
 
 var errClosed = fault.Errorf(fault.Invalid, "the task is closed")
 
+// prepare has a worker prepare the task.
+func (t *task) prepare(ctx context.Context, tell func(bench.Tuning)) error {
+	ch, err := t.client.take(ctx)
+	if err != nil {
+		return err
+	}
+	if t.child = ch; ch.many {
+		t.args.Task = int(ch.tasks.Add(1))
+	}
+	got, err := ask(ctx, ch, prepare, t.args, exchange[bench.Tuning]{each: tell})
+	if err != nil {
+		t.finish()
+		return err
+	}
+	t.facts = got.result
+	return nil
+}
+
+// lost reports whether the worker ended because of another task that it held.
+func (t *task) lost() bool { return t.child.many && !t.failed && !t.child.usable() }
+
 func (t *task) Facts() bench.Facts { return t.facts }
 
+// Run prepares the task again first if its worker ended because of another one.
 func (t *task) Run(ctx context.Context, n, set int) (s bench.Sample, err error) {
 	if t.child == nil {
 		return s, errClosed
 	}
-	got, err := ask(ctx, t.child, run, RunArgs{n, set}, exchange[None]{})
+	if t.lost() {
+		t.client.drop(t.child)
+		if err := t.prepare(ctx, func(bench.Tuning) {}); err != nil {
+			return s, err
+		}
+	}
+	got, err := ask(ctx, t.child, run, RunArgs{t.args.Task, n, set}, exchange[None]{})
 	if err != nil {
+		t.failed = !t.child.usable()
 		return s, err
 	}
 	r := got.result
@@ -227,8 +266,12 @@ func (t *task) MulVec(ctx context.Context, x []float64) ([]float64, error) {
 	if t.child == nil {
 		return nil, errClosed
 	}
-	got, err := ask(ctx, t.child, mulvec, None{}, exchange[None]{frame: pack(x), bytes: elementSize * int64(t.gemm.M)})
+	if t.lost() {
+		return nil, fault.Errorf(fault.Lost, "the worker that held the product ended because of another lane")
+	}
+	got, err := ask(ctx, t.child, mulvec, TaskArgs{t.args.Task}, exchange[None]{frame: pack(x), bytes: elementSize * int64(t.gemm.M)})
 	if err != nil {
+		t.failed = !t.child.usable()
 		return nil, err
 	}
 	return unpack(got.frame), nil
@@ -239,9 +282,13 @@ func (t *task) Close() error {
 	if t.child == nil {
 		return nil
 	}
+	if t.lost() {
+		t.finish()
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), endLimit)
 	defer cancel()
-	_, err := ask(ctx, t.child, release, None{}, exchange[None]{})
+	_, err := ask(ctx, t.child, release, TaskArgs{t.args.Task}, exchange[None]{})
 	if err != nil {
 		t.client.drop(t.child)
 		t.child = nil
@@ -251,7 +298,7 @@ func (t *task) Close() error {
 	return nil
 }
 
-// finish gives a worker without an open task back, if it lives.
+// finish gives a worker back that lives and forgets one that does not.
 func (t *task) finish() {
 	if t.child.usable() {
 		t.client.release(t.child)

@@ -35,10 +35,10 @@ var (
 	// hello is the first request.
 	hello = Operation[Hello, None, Welcome]{operation{name: "hello", doing: "starting"}}
 
-	// Products of matrices. A worker holds at most one prepared product.
+	// Products of matrices. A worker holds one prepared product, or several if it says so.
 	prepare = Operation[PrepareArgs, bench.Tuning, bench.Facts]{operation{"prepare", event.TypeTuning, "preparing", smallerSize}}
 	run     = Operation[RunArgs, None, Timing]{operation{name: "run", doing: "computing", less: smallerSize}}
-	mulvec  = Operation[None, None, None]{operation{name: "mulvec", doing: "being checked", less: smallerSize}} // the frame of x is answered with the frame of C·x
+	mulvec  = Operation[TaskArgs, None, None]{operation{name: "mulvec", doing: "being checked", less: smallerSize}} // the frame of x is answered with the frame of C·x
 
 	// Language models. A worker holds at most one.
 	Load     = Operation[LoadArgs, None, llm.About]{operation{name: "load", doing: "loading the model", less: smallerModel}}
@@ -47,7 +47,7 @@ var (
 	Train    = Operation[TrainArgs, train.Step, train.Trained]{operation{"train", event.TypeStep, "training", smallerTraining}}
 
 	// release frees the product or the model.
-	release = Operation[None, None, None]{operation{name: "close", doing: "closing"}}
+	release = Operation[TaskArgs, None, None]{operation{name: "close", doing: "closing"}}
 	// stop asks a worker to end the request that it is answering with what it has. It
 	// has no answer of its own.
 	stop = Operation[StopArgs, None, None]{operation{name: "stop"}}
@@ -81,11 +81,15 @@ type Welcome struct {
 	// Capabilities are the operations that the worker does beside hello. One that is
 	// not there is not asked for; without stop, a request ends early with its process.
 	Capabilities []string `json:"capabilities"`
+	// Many says that the worker holds several prepared products at a time. Each has a
+	// number then, from 1 on; in other workers the one that there is has none.
+	Many bool `json:"many,omitempty"`
 	hardware.Inventory
 }
 
 // PrepareArgs say what product is prepared where.
 type PrepareArgs struct {
+	Task   int        `json:"task,omitempty"`
 	Device string     `json:"device"` // its id
 	GEMM   bench.GEMM `json:"gemm"`
 	Seed   uint64     `json:"seed"`
@@ -94,8 +98,14 @@ type PrepareArgs struct {
 // RunArgs say how many products are computed in succession, and from which set of
 // operands.
 type RunArgs struct {
-	N   int `json:"n"`
-	Set int `json:"set"`
+	Task int `json:"task,omitempty"`
+	N    int `json:"n"`
+	Set  int `json:"set"`
+}
+
+// TaskArgs name a prepared product.
+type TaskArgs struct {
+	Task int `json:"task,omitempty"`
 }
 
 // A Timing is what a run took.
@@ -112,6 +122,8 @@ type LoadArgs struct {
 	Model   string `json:"model"`   // its folder
 	Adapter string `json:"adapter"` // the folder of an adapter; empty for none
 	Bits    int    `json:"bits"`    // the number of bits to quantize the weights to; 0: leave them as they are
+	DType   string `json:"dtype"`   // the type to compute in on a GPU: "float32"; empty: the worker's choice
+	Graph   bool   `json:"graph"`   // generate with one graph of kernels for each token where that is possible
 }
 
 // GenerateArgs are an llm.Request.
@@ -122,6 +134,7 @@ type GenerateArgs struct {
 	Tokens     int    `json:"tokens"`
 	IgnoreEnd  bool   `json:"ignore_end"`
 	Candidates int    `json:"candidates"`
+	Eager      bool   `json:"eager"`
 }
 
 // Generated is how a generation ended.
@@ -132,6 +145,7 @@ type Generated struct {
 	TokenTime    time.Duration `json:"token_ns"` // from having the first token to having the last
 	Finish       string        `json:"finish"`   // "length", "stop", or empty when it was cut off
 	Peak         int64         `json:"peak"`     // bytes; 0 when not known
+	Graph        bool          `json:"graph"`    // each token was one graph of kernels
 }
 
 // TrainArgs say for how many iterations the adapter is trained.

@@ -217,7 +217,7 @@ func (s *server) hello(ctx context.Context, m message) (w Welcome, err error) {
 	}
 	s.rest()
 	s.engine, s.devices = e, found.Devices
-	return Welcome{Protocol, e.Name(), []string{prepare.name, run.name, mulvec.name, release.name}, found}, nil
+	return Welcome{Protocol: Protocol, Engine: e.Name(), Capabilities: []string{prepare.name, run.name, mulvec.name, release.name}, Inventory: found}, nil
 }
 
 func (s *server) prepare(ctx context.Context, m message) (f bench.Facts, err error) {

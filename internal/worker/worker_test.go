@@ -200,7 +200,7 @@ func TestDocument(t *testing.T) {
 	}
 	check := map[string]struct{ args, event, result any }{
 		"hello": {&Hello{}, nil, &Welcome{}}, "prepare": {&PrepareArgs{}, &bench.Tuning{}, &bench.Facts{}}, "run": {&RunArgs{}, nil, &Timing{}},
-		"mulvec": {&None{}, nil, &None{}}, "close": {&None{}, nil, &None{}}, "stop": {&StopArgs{}, nil, nil},
+		"mulvec": {&TaskArgs{}, nil, &None{}}, "close": {&TaskArgs{}, nil, &None{}}, "stop": {&StopArgs{}, nil, nil},
 		"load": {&LoadArgs{}, nil, &llm.About{}}, "generate": {&GenerateArgs{}, &llm.Token{}, &Generated{}},
 		"tune": {&train.Settings{}, nil, &train.Plan{}}, "train": {&TrainArgs{}, &train.Step{}, &train.Trained{}},
 	}

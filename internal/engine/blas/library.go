@@ -51,6 +51,18 @@ var kinds = []*kind{
 	{"blis", "BLIS", []string{"bli_info_get_version_str"}, bindBLIS},
 }
 
+// APIs returns the names of the libraries that may be devices of the engine on this
+// system.
+func APIs() []string {
+	var names []string
+	for _, k := range kinds {
+		if len(files[k.api]) > 0 {
+			names = append(names, k.api)
+		}
+	}
+	return names
+}
+
 // A library is a loaded BLAS, told how many threads to use.
 type library struct {
 	kind     *kind

@@ -24,10 +24,21 @@ var files = map[string][]string{
 var folders []string
 
 var fixes = map[string]fault.Remedies{
-	"openblas": {fault.Run("", "apt", "install", "libopenblas0"), fault.Run("", "pip", "install", "scipy-openblas32")},
-	"mkl":      {fault.Run("", "pip", "install", "mkl")},
-	"onednn":   {fault.Run("", "pip", "install", "onednn")},
-	"blis":     {fault.Run("", "apt", "install", "libblis4")},
+	"openblas": append(apt("libopenblas0"), wheel("scipy-openblas32")...),
+	"mkl":      wheel("mkl"),
+	"onednn":   wheel("onednn"),
+	"blis":     apt("libblis4"),
+}
+
+// apt is how to install a library from the packages of Debian.
+func apt(name string) fault.Remedies {
+	return fault.Remedies{fault.Run("on Debian and Ubuntu", "sudo", "apt", "install", name)}
+}
+
+// wheel is how to install a library from PyPI, into an environment in which libraries are
+// looked for.
+func wheel(name string) fault.Remedies {
+	return fault.Remedies{fault.Run("first", "python3", "-m", "venv", ".venv-blas"), fault.Run("then", ".venv-blas/bin/python", "-m", "pip", "install", name)}
 }
 
 const (

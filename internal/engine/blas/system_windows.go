@@ -18,10 +18,16 @@ var files = map[string][]string{
 var folders []string
 
 var fixes = map[string]fault.Remedies{
-	"openblas": {fault.Run("", "pip", "install", "scipy-openblas32")},
-	"mkl":      {fault.Run("", "pip", "install", "mkl")},
-	"onednn":   {fault.Run("", "pip", "install", "onednn")},
+	"openblas": wheel("scipy-openblas32"),
+	"mkl":      wheel("mkl"),
+	"onednn":   wheel("onednn"),
 	"blis":     fault.Advice("AMD's build of it: https://www.amd.com/en/developer/aocl.html"),
+}
+
+// wheel is how to install a library from PyPI, into an environment in which libraries are
+// looked for.
+func wheel(name string) fault.Remedies {
+	return fault.Remedies{fault.Run("first", "python", "-m", "venv", ".venv-blas"), fault.Run("then", `.venv-blas\Scripts\python.exe`, "-m", "pip", "install", name)}
 }
 
 const (

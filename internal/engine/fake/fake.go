@@ -89,6 +89,8 @@ type Device struct {
 	hardware.Device
 	Time        Timing
 	PrepareTime time.Duration
+	FillTime    time.Duration  // of preparing, for each MiB of matrices
+	CheckTime   time.Duration  // of multiplying C by a vector, for each MiB of matrices
 	Tunings     int            // variants that Prepare tells of
 	DTypes      []matrix.DType // what it supports, as bench.Square's argument; nil: all
 	Facts       bench.Facts
@@ -186,8 +188,13 @@ func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, s
 	for i := range device.Tunings {
 		tell(bench.Tuning{Done: i + 1, Total: device.Tunings, Variant: fmt.Sprintf("variant %d", i+1)})
 	}
-	e.clock.Advance(device.PrepareTime)
+	e.clock.Advance(device.PrepareTime + per(device.FillTime, g))
 	return &task{device: device, clock: e.clock, g: g, seed: seed, calls: map[Stage]int{}}, nil
+}
+
+// per returns the time for a product's matrices by that for a MiB.
+func per(mib time.Duration, g bench.GEMM) time.Duration {
+	return time.Duration(float64(mib) * g.Bytes() / (1 << 20))
 }
 
 func (d *Device) supports(g bench.GEMM) bool {

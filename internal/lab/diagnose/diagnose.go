@@ -14,6 +14,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/lab"
+	"github.com/gpuplay/gpuplay/internal/probe"
 	"github.com/gpuplay/gpuplay/internal/python"
 	"github.com/gpuplay/gpuplay/internal/record"
 )
@@ -23,6 +24,7 @@ type Options struct {
 	Deep      bool              // start every Python framework too, and see which devices it finds
 	Python    string            // interpreter or environment to look at; empty: those that a race would take
 	Variables map[string]string // of the environment: those in doctor.Variables that are set
+	Probe     probe.Asker       // probe.Ask
 	Limit     time.Duration     // for all other programs that are asked, together; 0: less than a second for each
 	Timeout   time.Duration     // for starting an engine; 0: none
 }
@@ -39,7 +41,7 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 	var found []catalog.Contender
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		facts = doctor.Gather(ctx, doctor.Options{Variables: o.Variables, Find: finder(d.Catalog, o.Python), Limit: o.Limit})
+		facts = doctor.Gather(ctx, doctor.Options{Variables: o.Variables, Find: finder(d.Catalog, o.Python), Probe: o.Probe, Limit: o.Limit})
 	})
 	wg.Go(func() {
 		found = d.Catalog.Discover(ctx, list, catalog.Options{Python: o.Python, Timeout: o.Timeout}, nil)

@@ -26,6 +26,8 @@ type Options struct {
 	Engines []string     // their names; none: all
 	Size    int          // n of an n×n×n product; 0: so that measuring takes about Budget
 	DType   matrix.DType // of the product, as bench.Square means it
+	// AllGPUs has each of several equal GPUs measured, not one in the place of all.
+	AllGPUs bool
 	// Preliminary has the engines that start at once measured before the others are
 	// started, so that there is a first figure within a second.
 	Preliminary bool
@@ -38,9 +40,15 @@ const (
 	preliminaryTime = 300 * time.Millisecond
 )
 
-// enter starts engines and returns the lanes of all that were started until now, and
-// what is missing.
-type enter func(context.Context, []catalog.Entry) ([]bench.Lane, []record.Missing)
+// enter starts engines and returns what came of all that were started until now.
+type enter func(context.Context, []catalog.Entry) entered
+
+// entered is what can race, what is there and does not, and what is missing.
+type entered struct {
+	lanes   []bench.Lane
+	leftOut []record.LeftOut
+	missing []record.Missing
+}
 
 // Run finds every engine and device, and races them.
 func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.Run, error) {
@@ -55,10 +63,11 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 	listed := r.Cards
 	var found []catalog.Contender
 	defer func() { catalog.Close(found) }()
-	return run(ctx, d, o, s, r, entries, func(ctx context.Context, list []catalog.Entry) ([]bench.Lane, []record.Missing) {
+	return run(ctx, d, o, s, r, entries, func(ctx context.Context, list []catalog.Entry) entered {
 		found = append(found, d.Start(ctx, s, list, o.Settings.Options)...)
 		r.Cards = catalog.Cards(listed, found)
-		return lab.Racing(found), catalog.Missing(found)
+		lanes, leftOut := lab.Racing(found, o.AllGPUs)
+		return entered{lanes, leftOut, catalog.Missing(found)}
 	})
 }
 
@@ -80,16 +89,17 @@ func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.
 			slow = append(slow, e)
 		}
 	}
-	var lanes []bench.Lane
-	lanes, r.Missing = start(ctx, quick)
-	first, early := lanes, []*bench.Result(nil)
+	in := start(ctx, quick)
+	first, early := in.lanes, []*bench.Result(nil)
 	// When nothing else has to start, a race of small products is as quick itself.
-	if small := o.Size > 0 && o.Size <= preliminarySize; o.Preliminary && len(lanes) > 0 && (len(slow) > 0 || !small) {
-		early = preliminary(ctx, d, o, s, lanes, of(preliminarySize))
+	if small := o.Size > 0 && o.Size <= preliminarySize; o.Preliminary && len(first) > 0 && (len(slow) > 0 || !small) {
+		early = preliminary(ctx, d, o, s, first, of(preliminarySize))
 	}
 	if len(slow) > 0 {
-		lanes, r.Missing = start(ctx, slow)
+		in = start(ctx, slow)
 	}
+	lanes := in.lanes
+	r.Missing, r.LeftOut = in.missing, in.leftOut
 	if len(lanes) == 0 {
 		return nil, cmp.Or(ctx.Err(), lab.Nothing(r.Missing))
 	}
@@ -101,14 +111,27 @@ func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.
 	lab.Announce(s, lanes)
 	runner := d.Runner(s, o.Timeout)
 	runner.Peak = d.Peak(o.Settings.Options)
+	stop := o.Stop()
+	// What is beside the time to measure, such as the checks at the end, stays within as
+	// much again.
+	if o.Repeat == 0 {
+		r.Budget = o.Budget
+		stop.Until, stop.Latest = s.Now()+o.Budget*8/5, s.Now()+o.Budget*9/5
+	}
 	if o.Size == 0 {
-		runner.Plan(ctx, lanes, of, o.Seed, o.Budget)
+		runner.Plan(ctx, lanes, of, o.Seed, stop)
 	}
 	largest := slices.MaxFunc(lanes, func(a, b bench.Lane) int { return cmp.Compare(a.GEMM.FLOP(), b.GEMM.FLOP()) }).GEMM
 	lab.Note(s, "measuring "+unit.Cube(largest.M, largest.N, largest.K))
 	r.Threads, r.Repeat = o.Threads, o.Repeat
 	lab.Bound(lanes)
-	r.Results = runner.Race(ctx, lanes, o.Seed, o.Stop())
+	for i, x := range runner.Race(ctx, lanes, o.Seed, stop) {
+		if x == nil {
+			r.LeftOut = append(r.LeftOut, record.LeftOut{Engine: lanes[i].Engine.Name(), Device: lanes[i].Device, Why: record.NoTime, Start: lanes[i].Start})
+			continue
+		}
+		r.Results = append(r.Results, x)
+	}
 	if ctx.Err() != nil && !r.Measured() {
 		r.Results = fallback(s, first, early, r.Results)
 	}

@@ -51,11 +51,11 @@ func (g *rig) race(ctx context.Context, t *testing.T, o Options) (*record.Run, *
 	w := labtest.New(&g.clock)
 	d := lab.Deps{Program: record.Program{Version: "1"}}
 	var all []bench.Lane
-	r, err := run(ctx, d, o, w.Stream, d.Begin(ctx, w.Stream, record.Race), entries, func(_ context.Context, list []catalog.Entry) ([]bench.Lane, []record.Missing) {
+	r, err := run(ctx, d, o, w.Stream, d.Begin(ctx, w.Stream, record.Race), entries, func(_ context.Context, list []catalog.Entry) entered {
 		if list[0].Quick() {
 			all = g.lanes("gocpu", g.quick)
 			lab.LaneIDs(all)
-			return all, nil
+			return entered{lanes: all}
 		}
 		if g.before != nil {
 			g.before()
@@ -65,7 +65,7 @@ func (g *rig) race(ctx context.Context, t *testing.T, o Options) (*record.Run, *
 		if g.after != nil {
 			g.after()
 		}
-		return all, g.missing
+		return entered{lanes: all, missing: g.missing}
 	})
 	return r, w, err
 }
@@ -98,15 +98,15 @@ lane torch/gpu~2
 note: measuring 32³
 size gocpu/cpu: 32×32×32
 phase gocpu/cpu: preparing
+phase gocpu/cpu: checking
+check gocpu/cpu
 size torch/gpu: 32×32×32
 phase torch/gpu: preparing
 tuning torch/gpu
-size torch/gpu~2: 32×32×32
-phase torch/gpu~2: preparing
-phase gocpu/cpu: checking
-check gocpu/cpu
 phase torch/gpu: checking
 check torch/gpu
+size torch/gpu~2: 32×32×32
+phase torch/gpu~2: preparing
 phase torch/gpu~2: checking
 result torch/gpu~2
 phase gocpu/cpu: warming up

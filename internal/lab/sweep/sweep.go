@@ -88,13 +88,15 @@ func parse(names []string) ([]want, []catalog.Entry, error) {
 // choose returns the lanes in the order in which they were asked for.
 func choose(list []want, found []catalog.Contender) ([]bench.Lane, error) {
 	if len(list) == 0 {
-		return lab.Racing(found), nil
+		lanes, _ := lab.Racing(found, false)
+		return lanes, nil
 	}
 	var lanes []bench.Lane
 	for _, w := range list {
 		c := found[slices.IndexFunc(found, func(c catalog.Contender) bool { return c.Name == w.engine })]
 		if w.device == "" && c.Err == nil {
-			lanes = append(lanes, lab.Lanes(c, c.Racing()...)...)
+			its, _ := lab.Racing([]catalog.Contender{c}, false)
+			lanes = append(lanes, its...)
 			continue
 		}
 		lane, err := lab.Choose(c, w.device)
@@ -164,11 +166,17 @@ func (w *sweeper) has(s Shape) bool {
 
 // measureAll measures what is missing, until ctx ends.
 func (w *sweeper) measureAll(ctx context.Context) error {
+	began, measured := w.stream.Now(), 0
 	for i, shape := range w.o.Shapes {
 		if w.has(shape) {
 			continue
 		}
-		if err := w.measure(ctx, shape, fmt.Sprintf("measuring %s, %d of %d", shape, i+1, len(w.o.Shapes))); err != nil || ctx.Err() != nil {
+		doing := fmt.Sprintf("measuring %s, %d of %d", shape, i+1, len(w.o.Shapes))
+		if measured > 0 { // most of a size's time does not depend on it
+			doing += ", about " + unit.Left((w.stream.Now()-began)/time.Duration(measured)*time.Duration(len(w.o.Shapes)-i))
+		}
+		measured++
+		if err := w.measure(ctx, shape, doing); err != nil || ctx.Err() != nil {
 			return err
 		}
 	}
@@ -233,7 +241,7 @@ func (w *sweeper) measure(ctx context.Context, shape Shape, doing string) error 
 		return nil
 	}
 	w.run.Results = append(w.run.Results, results...)
-	lab.Note(w.stream, fmt.Sprintf("%s: %s", shape, summary(results)))
+	lab.Note(w.stream, fmt.Sprintf("%s: %s", shape, summary(w.run, results)))
 	if w.o.File == nil || ctx.Err() != nil { // half a size would be skipped when it is continued
 		return nil
 	}
@@ -262,25 +270,31 @@ func (w *sweeper) expected(l bench.Lane) time.Duration {
 	return time.Duration(g.FLOP() / judge.Speed(best) * float64(time.Second))
 }
 
-// summary is a size in a line while the sweep continues: the first lane, the best of
-// the others, and those that failed.
-func summary(results []*bench.Result) string {
+// summary is a size in a line while the sweep continues: the first lane, the best of the
+// others of each kind of device, and those that failed.
+func summary(run *record.Run, results []*bench.Result) string {
+	one := *run
+	one.Results = results
+	s := judge.NewSweep(&one)
 	var parts, failed []string
-	best, top := "", 0.0
+	best := map[hardware.Kind]int{}
+	speed := func(i int) string { return s.Lanes[i].Name + " " + results[i].GEMM.Rate(judge.Speed(results[i])) }
 	for i, r := range results {
-		v, ok := r.Speed()
-		text := r.Device.Library + " " + r.GEMM.Rate(v.Value)
-		switch {
+		_, measured := r.Speed()
+		switch other, ok := best[r.Device.Kind]; {
 		case r.Error != nil:
-			failed = append(failed, fmt.Sprintf("%s %s", r.Device.Library, r.Error.Code))
-		case ok && i == 0:
-			parts = append(parts, text)
-		case ok && v.Value > top:
-			best, top = text, v.Value
+			failed = append(failed, fmt.Sprintf("%s %s", s.Lanes[i].Name, r.Error.Code))
+		case !measured:
+		case i == 0:
+			parts = append(parts, speed(i))
+		case !ok || judge.Speed(r) > judge.Speed(results[other]):
+			best[r.Device.Kind] = i
 		}
 	}
-	if best != "" {
-		parts = append(parts, best)
+	for _, kind := range []hardware.Kind{hardware.CPU, hardware.GPU, hardware.SoftwareGPU} {
+		if i, ok := best[kind]; ok {
+			parts = append(parts, speed(i))
+		}
 	}
 	return strings.Join(append(parts, failed...), ", ")
 }

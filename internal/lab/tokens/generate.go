@@ -49,6 +49,7 @@ func Generate(ctx context.Context, d lab.Deps, o GenerateOptions, s *event.Strea
 			return nil, err
 		}
 	}
+	o.Language.Generate = true
 	m, err := d.Load(ctx, s, r.Cards, o.Language, o.Adapter, bits)
 	if err != nil {
 		return nil, err
@@ -59,6 +60,12 @@ func Generate(ctx context.Context, d lab.Deps, o GenerateOptions, s *event.Strea
 	s.Emit(m.Lane, llm.Asked{Prompt: o.Prompt, Chat: prompt.Chat})
 	g, err := m.Generate(ctx, prompt, func(p llm.Piece) { s.Emit(m.Lane, p) })
 	r.Generation = &record.Generation{Model: o.Model.Path, Adapter: o.Adapter, Prompt: o.Prompt, Chat: prompt.Chat, Facts: m.Facts, About: m.About(), Answer: g}
+	if g.Graph && err == nil {
+		prompt.Eager = true
+		if eager, err := m.Generate(ctx, prompt, nil); err == nil {
+			r.Generation.Eager = &eager
+		}
+	}
 	if err != nil && ctx.Err() == nil {
 		r.Error = fault.From(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/lab"
 	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/llm/framework"
 	"github.com/gpuplay/gpuplay/internal/llm/llamacpp"
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/record"
@@ -59,6 +60,9 @@ func runtimeFor(ctx context.Context, d lab.Deps, o Options, m model.Model, r *re
 		return chosen{}, err
 	}
 	rt.GPU = o.Device
+	if rt.Runtime == framework.Transformers && o.devices() > 1 {
+		rt.DType = "float32" // as on the CPU; alone, the GPU computes in the 16 bits of most models
+	}
 	return chosen{Runtime: rt, mayHaveGPU: true}, nil // its worker says whether there is one
 }
 
@@ -104,7 +108,7 @@ func llamaCPP(ctx context.Context, d lab.Deps, o Options, m model.Model, r *reco
 	if err != nil {
 		return chosen{}, err
 	}
-	if rt.GPU, err = pick(gpus, o.Device); err != nil {
+	if rt.GPU, err = pick(gpus, o.Device, found); err != nil {
 		return chosen{}, err
 	}
 	c := chosen{Runtime: rt, mayHaveGPU: rt.GPU != nil}
@@ -116,30 +120,26 @@ func llamaCPP(ctx context.Context, d lab.Deps, o Options, m model.Model, r *reco
 		c.gpu = rt.GPU.Device
 	} else {
 		rt.NoGPU = noGPU(found)
-		r.Missing = append(r.Missing, record.Missing{Engine: rt.Name(), API: "gpu", Kind: hardware.GPU, Code: fault.Unavailable, Reason: rt.NoGPU, Remedies: getGPU()})
+		r.Missing = append(r.Missing, record.Missing{Engine: rt.Name(), API: "gpu", Kind: hardware.GPU, Code: fault.Unavailable, Reason: rt.NoGPU.Message, Remedies: rt.NoGPU.Remedies})
 	}
 	lab.Note(s, fmt.Sprintf("llama.cpp %s: %s", rt.Version, rt.Server))
 	return c, nil
 }
 
-// getGPU is how to get a llama.cpp that reaches the GPU.
-func getGPU() fault.Remedies {
-	return fault.Remedies{
-		fault.Run("{} gets a build for the GPU that is here", "gpuplay", "setup", "llama.cpp"),
-		fault.Run("{} says which that is", "gpuplay", "doctor"),
-	}
-}
-
-// noGPU says why llama.cpp has no GPU.
-func noGPU(i llamacpp.Installation) string {
+// noGPU says why llama.cpp has no GPU. A build that has a backend for GPUs does not need to
+// be replaced: something keeps the backend from the GPU.
+func noGPU(i llamacpp.Installation) *fault.Error {
 	if len(i.Backends) > 0 {
-		return fmt.Sprintf("No GPU lane: llama.cpp %s has the backend %s and sees no GPU through it.", i.Version, strings.Join(i.Backends, ", "))
+		return fault.Errorf(fault.Unavailable, "No GPU lane: llama.cpp %s has the backend %s and sees no GPU through it.", i.Version, strings.Join(i.Backends, ", ")).
+			With(fault.Run("{} says what is missing", "gpuplay", "doctor"))
 	}
-	return fmt.Sprintf("No GPU lane: llama.cpp %s lists no GPU; it is probably a build for the CPU alone.", i.Version)
+	return fault.Errorf(fault.Unavailable, "No GPU lane: llama.cpp %s lists no GPU; it is probably a build for the CPU alone.", i.Version).With(
+		fault.Run("{} gets a build for the GPU that is here", "gpuplay", "setup", "llama.cpp"),
+		fault.Run("{} says which that is", "gpuplay", "doctor"))
 }
 
 // pick returns the GPU of that name, or, for "", the first, nil if there is none.
-func pick(gpus []llamacpp.GPU, name string) (*llamacpp.GPU, error) {
+func pick(gpus []llamacpp.GPU, name string, found llamacpp.Installation) (*llamacpp.GPU, error) {
 	var names []string
 	for i, g := range gpus {
 		if name == "" || strings.EqualFold(g.Name, name) {
@@ -151,7 +151,7 @@ func pick(gpus []llamacpp.GPU, name string) (*llamacpp.GPU, error) {
 	case name == "":
 		return nil, nil
 	case len(names) == 0:
-		return nil, fault.Errorf(fault.Unavailable, "llama.cpp has no device %s: it lists none", name).With(getGPU()[0])
+		return nil, fault.Errorf(fault.Unavailable, "llama.cpp has no device %s: it lists none", name).With(noGPU(found).Remedies[0])
 	}
 	return nil, fault.Errorf(fault.Unavailable, "llama.cpp has no device %s", name).With(fault.DidYouMean(name, names))
 }

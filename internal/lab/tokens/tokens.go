@@ -76,6 +76,14 @@ func (o Options) Check() error {
 // line and no failure.
 func (o Options) usual() bool { return !o.Sweep && len(o.Layers) == 0 }
 
+// devices returns how many devices the lanes compute on.
+func (o Options) devices() int {
+	if o.usual() || o.Sweep || slices.Contains(o.Layers, 0) && slices.ContainsFunc(o.Layers, func(n int) bool { return n > 0 }) {
+		return 2
+	}
+	return 1
+}
+
 // Run measures tokens per second.
 func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.Run, error) {
 	if err := o.Check(); err != nil {
@@ -132,8 +140,8 @@ func measureLanes(ctx context.Context, d lab.Deps, o Options, m model.Model, rt 
 	plan := llm.Plan{
 		Prompt: o.Prompt, Tokens: o.Tokens, Filler: longPrompt, Repeat: o.Repeat, Exact: o.Exact, Budget: o.Budget, Limit: o.Timeout,
 	}
-	if o.Context > 0 { // a small one holds no more
-		plan.Filler = min(plan.Filler, o.Context/2)
+	for _, l := range lanes { // a small context holds no more
+		plan.Filler = min(plan.Filler, l.Settings.Context/2)
 	}
 	if len(lanes) > 1 && !o.Sweep && rt.Name() != model.Ollama { // which has one lane in memory at a time
 		if plan.Turns = together(m, len(lanes), d.Free); !plan.Turns {

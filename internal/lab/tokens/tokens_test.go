@@ -296,6 +296,28 @@ func TestContext(t *testing.T) {
 	}
 }
 
+// Lanes on two devices compute in one type.
+func TestDevices(t *testing.T) {
+	for _, tt := range []struct {
+		o    Options
+		want int
+	}{{Options{}, 2}, {Options{Sweep: true}, 2}, {Options{Layers: []int{99, 0}}, 2}, {Options{Layers: []int{0}}, 1}, {Options{Layers: []int{5, 99}}, 1}} {
+		if got := tt.o.devices(); got != tt.want {
+			t.Errorf("%+v: %d devices", tt.o, got)
+		}
+	}
+}
+
+// Long prompts fit into a small context.
+func TestSmallContext(t *testing.T) {
+	o := options
+	o.Context, o.Bench = 128, Never
+	r, _ := run(t.Context(), deps, o, chosen{Runtime: fakeRuntime{per: time.Millisecond}})
+	if got := r.Tokens.Results[0]; got.Filler != 64 || got.Samples[0].PromptTokens != 5+64 {
+		t.Errorf("long prompts of %d tokens, %+v", got.Filler, got.Samples)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	if err := options.Check(); err != nil {
 		t.Fatal(err)
@@ -367,16 +389,18 @@ func TestPick(t *testing.T) {
 	gpus := []llamacpp.GPU{{Name: "CUDA0"}, {Name: "CUDA1"}}
 	for _, tt := range []struct {
 		gpus       []llamacpp.GPU
+		backends   []string
 		name, want string
 		says, how  string
 	}{
-		{gpus, "", "CUDA0", "", ""},
-		{gpus, "cuda1", "CUDA1", "", ""},
-		{nil, "", "", "", ""},
-		{gpus, "CUDA9", "", "llama.cpp has no device CUDA9", "did you mean CUDA0? there are: CUDA0, CUDA1"},
-		{nil, "CUDA0", "", "llama.cpp has no device CUDA0: it lists none", "gpuplay setup llama.cpp gets a build for the GPU that is here"},
+		{gpus, nil, "", "CUDA0", "", ""},
+		{gpus, nil, "cuda1", "CUDA1", "", ""},
+		{nil, nil, "", "", "", ""},
+		{gpus, nil, "CUDA9", "", "llama.cpp has no device CUDA9", "did you mean CUDA0? there are: CUDA0, CUDA1"},
+		{nil, nil, "CUDA0", "", "llama.cpp has no device CUDA0: it lists none", "gpuplay setup llama.cpp gets a build for the GPU that is here"},
+		{nil, []string{"Vulkan"}, "Vulkan0", "", "llama.cpp has no device Vulkan0: it lists none", "gpuplay doctor says what is missing"},
 	} {
-		g, err := pick(tt.gpus, tt.name)
+		g, err := pick(tt.gpus, tt.name, llamacpp.Installation{Backends: tt.backends})
 		got := ""
 		if g != nil {
 			got = g.Name

@@ -36,6 +36,9 @@ type Runtime struct {
 	// GPU is where Load puts a model with layers on the GPU, as hardware.Pick takes it;
 	// empty: the first GPU.
 	GPU string
+	// DType is the type that Load has a GPU compute in, "float32" where it is compared with
+	// a CPU; empty: the framework's choice, for many models 16 bits.
+	DType string
 }
 
 var _ llm.Runtime = (*Runtime)(nil)
@@ -55,6 +58,7 @@ func (r *Runtime) Load(ctx context.Context, model string, l llm.Settings) (llm.S
 	if l.Layers > 0 {
 		o.Device, o.onGPU = cmp.Or(r.GPU, string(hardware.GPU)), true
 	}
+	o.DType, o.Graph = r.DType, true
 	m, err := r.Open(ctx, model, o)
 	if err != nil {
 		return nil, err
@@ -71,6 +75,8 @@ type Options struct {
 	Threads int    // CPU threads; 0: the framework's own choice
 	Adapter string // the folder of an adapter to load with it, "" for none
 	Bits    int    // bits to cut the weights to; 0: leave them as they are
+	DType   string // the type to compute in on a GPU, "float32"; "": the framework's choice
+	Graph   bool   // generate with the kernels of each token as one CUDA graph, where that is possible
 
 	onGPU bool // a Device that is no GPU is an error
 }
@@ -92,7 +98,7 @@ func (r *Runtime) Open(ctx context.Context, folder string, o Options) (*Model, e
 		err = fault.Errorf(fault.Invalid, "device %s is no GPU", o.Device).With(fault.Set("ngl", 0, "the CPU alone"))
 	}
 	if err == nil {
-		m.about, _, err = worker.Do(ctx, link, worker.Load, worker.LoadArgs{Device: m.device.ID, Model: folder, Adapter: o.Adapter, Bits: o.Bits}, nil, 0)
+		m.about, _, err = worker.Do(ctx, link, worker.Load, worker.LoadArgs{Device: m.device.ID, Model: folder, Adapter: o.Adapter, Bits: o.Bits, DType: o.DType, Graph: o.Graph}, nil, 0)
 	}
 	if err != nil {
 		link.Close()
@@ -104,6 +110,7 @@ func (r *Runtime) Open(ctx context.Context, folder string, o Options) (*Model, e
 		Load:    time.Since(start),
 		Memory:  &m.about.Bytes,
 		Threads: m.about.Threads,
+		DType:   m.about.DType,
 		Context: m.about.Context,
 		Notes:   m.about.Notes,
 	}
@@ -158,7 +165,7 @@ func (m *Model) Generate(ctx context.Context, r llm.Request, each func(llm.Piece
 	var text strings.Builder // these are written by events, which end before Do returns
 	var sequence []llm.Token
 	var first time.Duration
-	args := worker.GenerateArgs{Prompt: r.Prompt, Chat: r.Chat && m.about.Chat, Filler: r.Filler, Tokens: r.Tokens, IgnoreEnd: r.IgnoreEnd, Candidates: r.Candidates}
+	args := worker.GenerateArgs{Prompt: r.Prompt, Chat: r.Chat && m.about.Chat, Filler: r.Filler, Tokens: r.Tokens, IgnoreEnd: r.IgnoreEnd, Candidates: r.Candidates, Eager: r.Eager}
 	answer, stopped, err := worker.Do(ctx, m.link, worker.Generate, args, func(t llm.Token) {
 		at := time.Since(start)
 		if len(sequence) == 0 {
@@ -182,6 +189,7 @@ func (m *Model) Generate(ctx context.Context, r llm.Request, each func(llm.Piece
 		Tokens:       answer.Tokens,
 		TokenTime:    answer.TokenTime,
 		Finish:       answer.Finish,
+		Graph:        answer.Graph,
 		Sequence:     sequence,
 		Peak:         answer.Peak,
 		PeakOf:       m.about.PeakOf,

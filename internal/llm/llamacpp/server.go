@@ -26,14 +26,14 @@ import (
 // A Runtime starts a llama-server for every lane.
 type Runtime struct {
 	Installation
-	CPU     string    // the CPU's name
-	GPU     *GPU      // where lanes with layers on a GPU run; nil: there is none
-	NoGPU   string    // why there is none
-	Env     []string  // of the servers
-	Free    int64     // bytes of main memory that can be had; 0 when not known
-	Bytes   int64     // of the model's weights; 0 when not known
-	Trace   io.Writer // if not nil, gets the servers' logs
-	Retries int       // with another port, when one was taken by somebody else meanwhile; 0: 3
+	CPU     string       // the CPU's name
+	GPU     *GPU         // where lanes with layers on a GPU run; nil: there is none
+	NoGPU   *fault.Error // why there is none
+	Env     []string     // of the servers
+	Free    int64        // bytes of main memory that can be had; 0 when not known
+	Bytes   int64        // of the model's weights; 0 when not known
+	Trace   io.Writer    // if not nil, gets the servers' logs
+	Retries int          // with another port, when one was taken by somebody else meanwhile; 0: 3
 }
 
 // Name returns "llama.cpp".
@@ -90,7 +90,7 @@ func (r *Runtime) Load(ctx context.Context, model string, l llm.Settings) (llm.S
 // fits refuses a lane that cannot be before its server is started.
 func (r *Runtime) fits(l llm.Settings) error {
 	if l.Layers > 0 && r.GPU == nil {
-		return fault.Errorf(fault.Unavailable, "%s", r.NoGPU).With(setup("{} gets a build for the GPU that is here"))
+		return r.NoGPU
 	}
 	// Weights are mapped from the file, so the system can do with less and read
 	// them again and again; a figure of that measures the disk.

@@ -133,9 +133,9 @@ func TestServer(t *testing.T) {
 
 // A lane that cannot be is refused before anything is started.
 func TestRefused(t *testing.T) {
-	rt := &Runtime{NoGPU: "there is no GPU"}
+	rt := &Runtime{NoGPU: fault.Errorf(fault.Unavailable, "there is no GPU")}
 	_, err := rt.Load(t.Context(), "model.gguf", llm.Settings{Layers: 99})
-	code(t, err, fault.Unavailable, "there is no GPU", "gpuplay setup llama.cpp")
+	code(t, err, fault.Unavailable, "there is no GPU")
 	rt = &Runtime{Bytes: 40e9, Free: 8e9}
 	_, err = rt.Load(t.Context(), "model.gguf", llm.Settings{})
 	code(t, err, fault.OutOfMemory, "the model needs 40.0 GB of memory, 8.0 GB can be had")

@@ -229,7 +229,46 @@ func Races() map[string]*record.Run {
 		r.Warnings.Add(measure.Interrupted, "interrupted: 12 of 100 products")
 	}))
 	classic.Interrupted = true
-	return map[string]*record.Run{"gpu": gpu, "cpu": cpu, "troubled": troubled, "int8": integers, "vector": vector, "cards": cards, "classic": classic}
+	equal, all := equalCards()
+	return map[string]*record.Run{"equal": equal, "equal.all": all, "gpu": gpu, "cpu": cpu, "troubled": troubled, "int8": integers, "vector": vector, "cards": cards, "classic": classic}
+}
+
+// equalCards are a race on a machine with many cores and four equal GPUs, of which one
+// stands for the others, and one in which each is measured.
+func equalCards() (equal, all *record.Run) {
+	lanes := func(cards int) []*bench.Result {
+		list := []*bench.Result{
+			Result(BuiltIn, 2.28e12, Peak(7.8e12), Engine("gocpu"), Start(170*time.Millisecond)),
+			Result(TorchCPU, 2.78e12, Engine("torch"), Start(5200*time.Millisecond)),
+			Result(Device(hardware.CPU, Chip, "cpu", "JAX", "0.11.2", "jit"), 2.52e12, Engine("jax"), Start(13700*time.Millisecond)),
+		}
+		for i := range cards {
+			list = append(list, Result(TorchGPU, (50.4-0.05*float64(i))*1e12, Engine("torch"), Start(5200*time.Millisecond), On(i, i)))
+		}
+		for i := range cards {
+			d := JAX
+			d.API, d.Detail = "cuda", "jit"
+			list = append(list, Result(d, (49.7-0.05*float64(i))*1e12, Engine("jax"), Start(13700*time.Millisecond), On(i, i)))
+		}
+		for _, r := range list {
+			Size(8192, 8192, 8192)(r)
+		}
+		return list
+	}
+	equal, all = Run(record.Race, lanes(1)...), Run(record.Race, lanes(4)...)
+	for _, r := range []*record.Run{equal, all} {
+		r.Budget = 10 * time.Second
+		for i := range 4 {
+			r.Cards = append(r.Cards, hardware.Card{Number: i, Name: Card, UUID: fmt.Sprintf("GPU-%08d", i), PCI: fmt.Sprintf("0000:%02x:00.0", i+1)})
+		}
+		r.LeftOut = []record.LeftOut{{Engine: "blas", Device: OpenBLAS, Why: record.NoTime, Start: 150 * time.Millisecond}}
+	}
+	for _, x := range all.Results {
+		if x.Device.Card != nil && *x.Device.Card > 0 {
+			equal.LeftOut = append(equal.LeftOut, record.LeftOut{Engine: x.Engine, Device: x.Device, Why: record.EqualCard, Start: x.Start, Instead: ptr(0)})
+		}
+	}
+	return equal, all
 }
 
 // Reference returns a kept record of a card of another machine that reached a speed in
@@ -275,10 +314,21 @@ func Sweeps() map[string]*record.Run {
 		)
 	}
 	several.Cards = Races()["cards"].Cards
+	mixed := Run(record.Sweep)
+	for i, n := range []int{64, 512, 4096} {
+		mixed.Results = append(mixed.Results,
+			Result(BuiltIn, []float64{80e9, 0.9e12, 1.1e12}[i], Engine("gocpu"), Peak(1.2e12), Size(n, n, n)),
+			Result(OpenBLAS, []float64{60e9, 0.8e12, 1.2e12}[i], Engine("blas"), Size(n, n, n)),
+			Result(TorchCPU, []float64{10e9, 0.7e12, 1.3e12}[i], Engine("torch"), Size(n, n, n)),
+		)
+		for card := range 2 {
+			mixed.Results = append(mixed.Results, Result(TorchGPU, []float64{8e9, 9e12, 50e12}[i]*(1+0.01*float64(card)), Engine("torch"), On(card, card), Size(n, n, n)))
+		}
+	}
 	late := Result(BuiltIn, 3e9, Engine("gocpu"), Size(8192, 8192, 8192), Failed(fault.Timeout, "left out: one product would take about 4.2 min", fault.Change("time", "{} allows more time")))
 	slow := Run(record.Sweep, Result(BuiltIn, 50e9, Engine("gocpu"), Size(4096, 4096, 4096)), late)
 	alone := Run(record.Sweep, Result(BuiltIn, 50e9, Engine("gocpu"), Size(64, 64, 64)))
 	nothing := Run(record.Sweep)
 	nothing.Interrupted = true
-	return map[string]*record.Run{"sweep": rising, "crossing": crossing, "several": several, "slow": slow, "alone": alone, "nothing": nothing}
+	return map[string]*record.Run{"sweep": rising, "crossing": crossing, "several": several, "mixed": mixed, "slow": slow, "alone": alone, "nothing": nothing}
 }

@@ -165,7 +165,11 @@ func Generations() map[string]*record.Run {
 	chat := Run(record.Generate)
 	chat.Interrupted = true
 	chat.Generation = &record.Generation{Model: "/models/gemma-3-270m", Adapter: "/home/ada/adapters", Chat: true, Prompt: "Hello?", Facts: facts, About: about, Answer: llm.Generation{Text: "Hei", Tokens: 1}}
-	return map[string]*record.Run{"generation": whole, "generation.chat": chat}
+	graph := Run(record.Generate)
+	fast := answer
+	fast.TokenTime, fast.Graph, fast.PeakOf = 100*time.Millisecond, true, "PyTorch"
+	graph.Generation = &record.Generation{Model: "/models/gemma-3-270m", Prompt: "The capital of Finland is", Facts: facts, About: about, Answer: fast, Eager: &answer}
+	return map[string]*record.Run{"generation": whole, "generation.chat": chat, "generation.graph": graph}
 }
 
 // Trainings are examples of models that were taught.
