@@ -6,9 +6,11 @@
 //	go run ./.ci/mutants -seed 7      the third of that seed
 //	go run ./.ci/mutants -all         all of them
 //	go run ./.ci/mutants -only torch  those whose file or rule contains the word
+//	go run ./.ci/mutants -only 9      those of rule 9
 //
 // The lists beside this file are read in the order of their names. A mutant that no
-// longer applies is an error, since its rule may have lost its test.
+// longer applies is an error, since its rule may have lost its test; so is one whose test
+// fails without it, which would pass for having noticed.
 package main
 
 import (
@@ -18,12 +20,16 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -33,12 +39,16 @@ type mutant struct {
 	was, becomes           string
 }
 
+// atOnce is how many tests run side by side: they wait for processes to start and for the
+// compiler for most of their time.
+const atOnce = 2
+
 // limit bounds one mutant's test: a change may make a program hang or fill memory.
 const limit = 3 * time.Minute
 
 func main() {
 	all := flag.Bool("all", false, "apply all mutants")
-	only := flag.String("only", "", "apply those whose file or rule contains this")
+	only := flag.String("only", "", "apply those whose file or rule contains this, or of the rule of this number")
 	seed := flag.Uint64("seed", uint64(time.Now().Unix()), "of the random third")
 	flag.Parse()
 	if err := run(*all, *only, *seed); err != nil {
@@ -55,37 +65,84 @@ func run(all bool, only string, seed uint64) error {
 	chosen := list
 	switch {
 	case only != "":
-		chosen = nil
-		for _, m := range list {
-			if strings.Contains(m.file, only) || strings.Contains(m.rule, only) {
-				chosen = append(chosen, m)
-			}
-		}
+		chosen = slices.DeleteFunc(list, func(m mutant) bool { return !m.named(only) })
 	case !all:
 		fmt.Printf("a third of %d mutants, seed %d\n", len(list), seed)
 		rand.New(rand.NewPCG(seed, 0)).Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
 		chosen = chosen[:(len(chosen)+2)/3]
 	}
-	noticed, failed := 0, 0
+	byTest := map[string][]mutant{}
 	for _, m := range chosen {
-		says, err := m.apply()
-		switch {
-		case err != nil:
-			failed++
-			fmt.Printf("ERROR    %s: %s: %v\n         %s\n", m.list, m.file, err, oneLine(m.becomes))
-		case says == "":
-			failed++
-			fmt.Printf("SURVIVED %s: %s (%s)\n         %s\n      →  %s\n", m.list, m.file, m.rule, oneLine(m.was), oneLine(m.becomes))
-		default:
-			noticed++
-			fmt.Printf("noticed  %s: %s\n", m.file, says)
-		}
+		byTest[m.test] = append(byTest[m.test], m)
 	}
-	fmt.Printf("%d of %d mutants noticed\n", noticed, len(chosen))
-	if failed > 0 {
-		return fmt.Errorf("%d mutants survived or did not apply", failed)
+	tests := make(chan string)
+	var r report
+	var wg sync.WaitGroup
+	for range atOnce {
+		wg.Go(func() {
+			for test := range tests {
+				base := unchanged(test)
+				for _, m := range byTest[test] {
+					says, err := "", base
+					if base == nil {
+						says, err = m.apply()
+					}
+					r.add(m, says, err)
+				}
+			}
+		})
+	}
+	for _, test := range slices.Sorted(maps.Keys(byTest)) {
+		tests <- test
+	}
+	close(tests)
+	wg.Wait()
+	fmt.Printf("%d of %d mutants noticed\n", r.noticed, len(chosen))
+	if r.failed > 0 {
+		return fmt.Errorf("%d mutants survived or could not be tried", r.failed)
 	}
 	return nil
+}
+
+// A report counts what became of mutants and prints it as it comes.
+type report struct {
+	mu              sync.Mutex
+	noticed, failed int
+}
+
+// add notes what a mutant's test said, or why there is nothing to go by.
+func (r *report) add(m mutant, says string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case err != nil:
+		r.failed++
+		fmt.Printf("ERROR    %s: %s: %v\n         %s\n", m.list, m.file, err, oneLine(m.becomes))
+	case says == "":
+		r.failed++
+		fmt.Printf("SURVIVED %s: %s (%s)\n         %s\n      →  %s\n", m.list, m.file, m.rule, oneLine(m.was), oneLine(m.becomes))
+	default:
+		r.noticed++
+		fmt.Printf("noticed  %s: %s\n", m.file, says)
+	}
+}
+
+// named reports whether a word chooses the mutant: a part of its file or its rule, or the
+// number of its rule.
+func (m mutant) named(word string) bool {
+	if _, err := strconv.Atoi(word); err == nil {
+		return strings.HasPrefix(m.rule, word+":")
+	}
+	return strings.Contains(m.file, word) || strings.Contains(m.rule, word)
+}
+
+// unchanged runs a test as it is, which must pass.
+func unchanged(test string) error {
+	says, err := goTest(test)
+	if err == nil && says != "" {
+		err = fmt.Errorf("%s fails without a change: %s", test, says)
+	}
+	return err
 }
 
 // apply runs the mutant's test with the change and returns what it said; "" when it
@@ -117,10 +174,16 @@ func (m mutant) apply() (says string, err error) {
 		os.WriteFile(filepath.Join(work, "overlay.json"), overlay, 0o644)); err != nil {
 		return "", err
 	}
+	return goTest(m.test, "-count=1", "-overlay", filepath.Join(work, "overlay.json"))
+}
+
+// goTest runs a test with further flags and returns the first thing that it said against
+// the code; "" when it passed.
+func goTest(test string, flags ...string) (says string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	args := []string{"test", "-short", "-failfast", "-count=1", "-timeout", "100s", "-overlay", filepath.Join(work, "overlay.json")}
-	c := exec.CommandContext(ctx, "go", append(args, strings.Fields(m.test)...)...)
+	args := append([]string{"test", "-short", "-failfast", "-timeout", "100s"}, flags...)
+	c := exec.CommandContext(ctx, "go", append(args, strings.Fields(test)...)...)
 	c.Env = append(os.Environ(), "GOMEMLIMIT=4GiB", "GPUPLAY_REQUIRE=python")
 	c.WaitDelay = 5 * time.Second
 	out, err := c.CombinedOutput()

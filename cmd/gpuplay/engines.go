@@ -77,6 +77,9 @@ func enginesText(found []catalog.Contender, width int) string {
 		names := hardware.Names(c.Found.Devices)
 		for i, d := range c.Found.Devices {
 			row(fmt.Sprintf("  + %-10s ", names[i]), "%s on %s, ready in %s", d.Label(), about(d), unit.Seconds(c.Start))
+			if d.File != "" {
+				row("      ", "%s", d.File)
+			}
 		}
 		for _, m := range catalog.Missing([]catalog.Contender{c}) {
 			lead := "  - "

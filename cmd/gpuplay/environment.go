@@ -29,7 +29,7 @@ func readEnvironment() environment {
 		engines: catalog.Environment{
 			VirtualEnv: os.Getenv("VIRTUAL_ENV"),
 			Pythons:    map[string]string{}, // GPUPLAY_TORCH_PYTHON and its like, by variable
-			BLAS:       filepath.SplitList(os.Getenv("GPUPLAY_BLAS")),
+			BLAS:       slices.DeleteFunc(filepath.SplitList(os.Getenv("GPUPLAY_BLAS")), func(file string) bool { return file == "" }),
 			LlamaCPP:   os.Getenv("GPUPLAY_LLAMA_CPP"),
 			Children:   os.Environ(),
 		},

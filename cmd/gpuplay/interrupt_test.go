@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -24,6 +25,10 @@ func TestInterrupt(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("a process cannot be sent Ctrl-C on Windows")
 	}
+	hangs := filepath.Join(t.TempDir(), "python")
+	if err := os.WriteFile(hangs, []byte("#!/bin/sh\nsleep 600\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name string
 		args []string
@@ -32,6 +37,8 @@ func TestInterrupt(t *testing.T) {
 		sent syscall.Signal
 	}{
 		{"while it starts", []string{"race", "--engines", "gocpu"}, "starting gocpu", "", syscall.SIGINT},
+		{"while a framework starts", []string{"race", "--engines", "gocpu,torch", "--python", hangs}, "starting torch", "Not raced: torch: interrupted while it started", syscall.SIGINT},
+		{"while the only one starts", []string{"matmul", "--engine", "torch", "--python", hangs}, "starting torch", "", syscall.SIGINT},
 		{"after the first figure", []string{"race", "--engines", "gocpu", "--size", "8000"}, "measuring", "matrix multiply 1024³", syscall.SIGINT},
 		{"in mid-race", []string{"race", "--engines", "gocpu", "--size", "512", "--time", "10m", "--repeat", "1000000"}, "measuring 512³", "GFLOP/s", syscall.SIGINT},
 		{"in one lane", []string{"matmul", "--size", "512", "--repeat", "1000000", "--output", "r.json"}, "measuring", `"interrupted": true`, syscall.SIGINT},
@@ -67,6 +74,9 @@ func TestInterrupt(t *testing.T) {
 			var children []*process.Process
 			said := bufio.NewScanner(stderr)
 			for said.Scan() {
+				if strings.Contains(said.Text(), "context canceled") {
+					t.Errorf("it said %q", said.Text())
+				}
 				if strings.HasPrefix(said.Text(), tt.when) {
 					if p, err := process.NewProcess(int32(cmd.Process.Pid)); err == nil {
 						children, _ = p.Children()
@@ -83,7 +93,7 @@ func TestInterrupt(t *testing.T) {
 			if file, err := os.ReadFile(cmd.Dir + "/r.json"); err == nil {
 				text += string(file)
 			}
-			if !strings.Contains(text, tt.want) {
+			if !strings.Contains(text, tt.want) || strings.Contains(text, "context canceled") {
 				t.Errorf("printed %q, want %q", text, tt.want)
 			}
 			for _, c := range children {

@@ -63,7 +63,7 @@ alone, 99 all of them. --sweep shows the curve between.`,
 	fl.StringSliceVar(&f.ngl, "ngl", []string{"0", "99"}, "layers on the GPU, one lane each: 0 is the CPU alone, 99 all")
 	fl.BoolVar(&f.Sweep, "sweep", false, "about six lanes from no layer to all")
 	fl.IntVar(&f.Tokens, "tokens", 64, "tokens that each answer has")
-	fl.StringVar(&f.Device, "device", "", "the GPU, as llama-server --list-devices calls it (default: its first)")
+	fl.StringVar(&f.Device, "device", "", "the GPU, as llama-server --list-devices calls it, or such as cuda:1 with mlx and torch (default: its first)")
 	fl.IntVar(&f.Repeat, "repeat", 6, "timed rounds; an interval of 95 % needs 6")
 	fl.DurationVar(&f.Budget, "time", time.Minute, "about how long a lane may take; a slow one has fewer rounds")
 	fl.StringVar(&f.bench, "bench", benchChoices[0], "llama-bench's pp512 and tg128 beside our figures: auto (if it takes less than a minute), always, never")

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -217,13 +219,14 @@ func shownRef(m model.Model) string { return plain.Line(m.Ref) }
 
 // resolveModel returns the model that a person names, for a runtime; without a
 // word the first that the runtime, or any, can run. What is not here and has a
-// name that Hugging Face could know is downloaded.
+// name that Hugging Face could know is downloaded, unless it is a path into a folder
+// that is here.
 func (a *app) resolveModel(ctx context.Context, word string, dirs []string, runtime string, yes bool) (model.Model, error) {
 	places := a.places(dirs)
 	if word != "" {
 		m, err := model.Resolve(ctx, places, word)
 		var e *fault.Error
-		if errors.As(err, &e) && e.Code == fault.Unavailable && hub.Named(word) {
+		if errors.As(err, &e) && e.Code == fault.Unavailable && hub.Named(word) && !isFolder(filepath.Dir(word)) {
 			return a.fetched(ctx, word, yes)
 		}
 		if err == nil && runtime != "" && !slices.Contains(m.Runtimes, runtime) {
@@ -250,6 +253,11 @@ func (a *app) resolveModel(ctx context.Context, word string, dirs []string, runt
 	}
 	return model.Model{}, fault.Errorf(fault.Unavailable, "%s", what).With(fault.Run(
 		fmt.Sprintf("{} downloads a small one: about %s, license %s", unit.Bytes(float64(d.Bytes)), d.License), "gpuplay", "models", "get", d.Name))
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // fetched downloads a model and opens it.

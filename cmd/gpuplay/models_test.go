@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hub"
 	"github.com/gpuplay/gpuplay/internal/hub/hubtest"
 	"github.com/gpuplay/gpuplay/internal/llm/framework/frameworktest"
@@ -190,6 +193,32 @@ func TestResolveModel(t *testing.T) {
 	}
 	if m, err := app().resolveModel(t.Context(), name, nil, "", false); err != nil || m.Name != "Qwen" {
 		t.Errorf("by its name, once it is here: %+v, %v", m, err)
+	}
+}
+
+// A path that leads nowhere is not looked up on the Hub, which may well have something
+// of that name.
+func TestMissingPath(t *testing.T) {
+	_, h := somewhere(t)
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("mine", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for word, hint := range map[string]string{
+		"mine/gemma":          "gpuplay models get mine/gemma",
+		"models/gemma-3-270m": "gpuplay models get OWNER/NAME",
+	} {
+		h.Models[word] = map[string][]byte{"model.gguf": gguf("Another", 1)}
+		a := &app{stdin: strings.NewReader(""), stderr: &bytes.Buffer{}, env: readEnvironment()}
+		_, err := a.resolveModel(t.Context(), word, nil, "", true)
+		if !errors.Is(err, fault.Unavailable) || err.Error() != fmt.Sprintf("no model %q on this machine", word) || !strings.Contains(hintOf(err), hint) {
+			t.Errorf("%s: %v, %s", word, err, hintOf(err))
+		}
+	}
+	h.Models["other/gemma"] = h.Models["mine/gemma"]
+	a := &app{stdin: strings.NewReader(""), stderr: &bytes.Buffer{}, env: readEnvironment()}
+	if _, err := a.resolveModel(t.Context(), "other/gemma", nil, "", true); err != nil {
+		t.Errorf("a name of the Hub: %v", err)
 	}
 }
 

@@ -21,3 +21,23 @@ func TestShortSamples(t *testing.T) {
 		}
 	}
 }
+
+// Rule 11: a lane whose threads did not come to rest says so.
+func TestBusyThreads(t *testing.T) {
+	for busy, want := range map[int]string{0: "", 3: "its threads went on using the CPU after 3 of 10 samples: what ran next may be slower for it"} {
+		r := Result{GEMM: Square(64, matrix.Float32), Protocol: Steady}
+		for i := range 10 {
+			r.Samples = append(r.Samples, Sample{Iters: 5, Wall: 20 * time.Millisecond, Busy: i < busy})
+		}
+		r.judge(0, GEMM{})
+		got := ""
+		for _, w := range r.Warnings {
+			if w.Code == measure.Busy {
+				got = w.Text
+			}
+		}
+		if got != want {
+			t.Errorf("%d busy samples: %q", busy, got)
+		}
+	}
+}

@@ -45,6 +45,20 @@ type Result struct {
 	Stage    Phase            `json:"stage,omitempty"` // the phase in which Error happened
 }
 
+// Label names a lane for people: what computes and, where that is timed by the classic
+// loop, this too, since a device may have a lane of either protocol.
+func (r *Result) Label() string { return label(r.Device, r.Protocol == Classic) }
+
+// Label names a lane as that of its Result.
+func (l Lane) Label() string { return label(l.Device, l.GEMM.Sum) }
+
+func label(d hardware.Device, classic bool) string {
+	if classic {
+		return d.Label() + ", classic"
+	}
+	return d.Label()
+}
+
 // Seconds returns the wall time of one product, one value per sample.
 func (r *Result) Seconds() []float64 {
 	s := make([]float64, len(r.Samples))
@@ -135,6 +149,15 @@ func (r *Result) judge(asked int, largest GEMM) {
 	}
 	if k := stats.Outliers(seconds); k > 0 && n >= minSamples && !r.Has(measure.Noise) && !r.Has(measure.Throttled) {
 		r.Warnings.Add(measure.Outliers, "some samples are far from the others: something else ran at times")
+	}
+	busy := 0
+	for _, x := range r.Samples {
+		if x.Busy {
+			busy++
+		}
+	}
+	if busy > 0 {
+		r.Warnings.Add(measure.Busy, "its threads went on using the CPU after %d of %s: what ran next may be slower for it", busy, plural(n, "sample"))
 	}
 	if change, certain := stats.Drift(seconds); r.Has(measure.Throttled) {
 		// It explains this too.

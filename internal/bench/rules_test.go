@@ -3,6 +3,7 @@ package bench_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -273,5 +274,25 @@ func TestRuleCores(t *testing.T) {
 	}
 	if c := bench.Compare(results[2], results[0]); len(c.Differs) != 0 || results[2].Facts.Cores != 0 {
 		t.Errorf("a GPU against a CPU: %q, %d cores", c.Differs, results[2].Facts.Cores)
+	}
+}
+
+// Matrix-vector products: GB/s take the place of the share of the peak in products with one row or one column
+// from 64 MB on.
+func TestRuleVectors(t *testing.T) {
+	for _, tt := range []struct {
+		m, n, k int
+		want    bool
+	}{
+		{1, 4000, 4000, true}, {4000, 1, 4000, true}, // 64 MB of float32, and two vectors
+		{1, 3999, 3999, false}, {3999, 1, 3999, false}, {2, 4000, 4000, false}, {4000, 4000, 1, false},
+	} {
+		g := bench.Square(1, matrix.Float32)
+		g.M, g.N, g.K = tt.m, tt.n, tt.k
+		r := &bench.Result{GEMM: g, Samples: []bench.Sample{{Iters: 2, Wall: 2 * time.Second}}}
+		bytes, ok := r.Bandwidth()
+		if want := 4 * float64(tt.m*tt.k+tt.k*tt.n+tt.m*tt.n); ok != tt.want || math.Abs(bytes/want-1) > 1e-9 {
+			t.Errorf("%+v: %g B/s, want %g; bound by memory: %v", tt, bytes, want, ok)
+		}
 	}
 }

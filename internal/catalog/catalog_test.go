@@ -178,7 +178,7 @@ func TestDiscover(t *testing.T) {
 	list = c.Discover(ctx, entries(t, "gocpu", "torch"), Options{Timeout: time.Minute}, nil)
 	Close(list)
 	for _, x := range list {
-		if !errors.Is(x.Err, context.Canceled) {
+		if !errors.Is(x.Err, fault.Interrupted) || x.Err.Error() != "interrupted while it started" {
 			t.Errorf("%s after Ctrl-C: %v", x.Name, x.Err)
 		}
 	}

@@ -84,9 +84,11 @@ func (c *Catalog) start(ctx context.Context, e Entry, o Options) Contender {
 		failed[found.Path] = out.Err.Error()
 	}
 	switch {
+	case out.Err != nil && ctx.Err() != nil: // whatever it says, this is why
+		out.Err = fault.Errorf(fault.Interrupted, "interrupted while it started")
 	case errors.Is(out.Err, fault.Unavailable) && len(out.Notes) > 0:
 		out.Err = fault.Errorf(fault.Unavailable, "%v; %s", out.Err, strings.Join(out.Notes, "; ")).With(fault.From(out.Err).Remedies...)
-	case errors.Is(out.Err, context.DeadlineExceeded) && ctx.Err() == nil:
+	case errors.Is(out.Err, context.DeadlineExceeded):
 		out.Err = fault.Errorf(fault.Timeout, "did not start within %s", unit.Seconds(o.Timeout)).With(fault.Change("timeout", "{} gives it longer"))
 	case errors.Is(out.Err, fault.Crashed) && !e.BuiltIn() && len(fault.From(out.Err).Remedies) == 0:
 		out.Err = fault.Errorf(fault.Crashed, "%v (started by %s)", out.Err, found.Path).With(found.Replace(e.Name)...)

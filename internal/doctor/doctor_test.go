@@ -223,6 +223,9 @@ func TestRules(t *testing.T) {
 		{"half a CPU", "container", func(f *Facts) { f.Quota = &Quota{CPUs: 0.5, Machine: 2, Periods: 127, Throttled: 35} }, "CPU quota", record.Warning, "stopped whenever"},
 		{"a container's memory", "container", func(f *Facts) { f.Memory.Machine = 64e9 }, "Memory", record.OK, ""},
 		{"nothing known of memory", "mac", func(f *Facts) { f.Memory = nil }, "Memory", record.Unknown, ""},
+		{"a BLAS that was named and is not there", "container", func(f *Facts) {
+			f.engine("blas").Error = fault.Errorf(fault.Invalid, "GPUPLAY_BLAS names a library that cannot be used: a.so")
+		}, "BLAS", record.Failed, "asked for by name"},
 		{"no engine at all", "container", func(f *Facts) { f.Engines = nil }, "Race", record.Failed, "nothing to race"},
 		{"no Python", "container", func(f *Facts) { f.Frameworks = nil }, "Python", record.Absent, "taken from it"},
 		{"software Vulkan without a GPU", "container", func(f *Facts) {

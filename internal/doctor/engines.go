@@ -43,6 +43,8 @@ func started(e Engine) record.Check {
 			c.Status = record.Unknown
 		case fault.Unavailable:
 			c.Status = record.Absent
+		case fault.Invalid:
+			c.Status, c.Why = record.Failed, "it was asked for by name"
 		default:
 			c.Status, c.Why = record.Failed, "it was found and does not start"
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/golden"
+	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
 	"github.com/gpuplay/gpuplay/internal/stats"
@@ -270,6 +271,36 @@ func TestMarkdownCells(t *testing.T) {
 	text := string(encoded(t, r, "md"))
 	if !strings.Contains(text, `a\|b c |`) {
 		t.Errorf("%s", text)
+	}
+}
+
+// Each sentence is a paragraph of its own: one may end with a command to run.
+func TestMarkdownParagraphs(t *testing.T) {
+	r := recordtest.Examples()["cpu"]
+	texts := judge.Sentences(r)
+	if len(texts) < 2 {
+		t.Fatalf("%q: an example with two is needed", texts)
+	}
+	_, below, _ := strings.Cut(string(encoded(t, r, "md")), "|\n\n")
+	if d := cmp.Diff(texts, strings.Split(strings.TrimSuffix(below, "\n"), "\n\n")); d != "" {
+		t.Error(d)
+	}
+}
+
+// Two lanes that differ in the protocol alone can be told apart.
+func TestTwoProtocols(t *testing.T) {
+	classic := recordtest.Result(recordtest.BuiltIn, 1e12, func(r *bench.Result) { r.Protocol, r.GEMM.Sum = bench.Classic, true })
+	r := recordtest.Run(record.MatMul, recordtest.Result(recordtest.BuiltIn, 1e12), classic)
+	for format, want := range map[string][]string{
+		"md":   {"| gpuplay (built in, AVX-512) |", "| gpuplay (built in, AVX-512), classic |"},
+		"line": {" size=4096 protocol=steady repeat=", " size=4096 repeat="},
+	} {
+		text := string(encoded(t, r, format))
+		for _, w := range want {
+			if strings.Count(text, w) != 1 {
+				t.Errorf("%s: not one %q in\n%s", format, w, text)
+			}
+		}
 	}
 }
 

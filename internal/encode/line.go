@@ -3,8 +3,10 @@ package encode
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
+	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/measure"
@@ -18,7 +20,8 @@ import (
 //	[PyTorch] device=mps dtype=float16 size=8192 repeat=6 time=0.95s ~6.94 TFLOP/s
 //
 // time is what all timed products took together, and the speed follows from it. A
-// lane without a figure says why in its place, a doubtful one says so at the end.
+// lane without a figure says why in its place, a doubtful one says so at the end. Of two
+// lanes that differ in their protocol alone, the tutorial's is the one without its name.
 func Line(w io.Writer, r *record.Run, words fault.Wording) error {
 	for _, x := range r.Results {
 		size := strconv.Itoa(x.GEMM.M)
@@ -26,6 +29,9 @@ func Line(w io.Writer, r *record.Run, words fault.Wording) error {
 			size = fmt.Sprintf("%dx%dx%d", x.GEMM.M, x.GEMM.N, x.GEMM.K)
 		}
 		text := fmt.Sprintf("[%s] device=%s dtype=%s size=%s", x.Device.Library, x.Device.API, judge.DType(x.GEMM), size)
+		if x.Protocol != bench.Classic && slices.ContainsFunc(r.Results, func(o *bench.Result) bool { return o.Protocol == bench.Classic }) {
+			text += fmt.Sprintf(" protocol=%s", x.Protocol)
+		}
 		iters, wall := x.Total()
 		_, measured := x.Speed()
 		switch {

@@ -21,7 +21,7 @@ func productsMarkdown(w io.Writer, r *record.Run, words fault.Wording) error {
 	fmt.Fprintf(&b, "| device | engine | size | dtype | %s | ± | %s | starts in | ready in | |\n|---|---|---|---|--:|--:|--:|--:|--:|---|\n", name, head)
 	for _, x := range r.Results {
 		g := x.GEMM
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |", cell(judge.Place(r, x.Device)), cell(x.Device.Label()), unit.Cube(g.M, g.N, g.K), judge.DType(g))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |", cell(judge.Place(r, x.Device)), cell(x.Label()), unit.Cube(g.M, g.N, g.K), judge.DType(g))
 		if s, ok := x.Speed(); ok {
 			fmt.Fprintf(&b, " %s | %s | %s | %s | %s |", unit.Digits3(s.Value/scale), judge.Spread(s), boundOf(x), unit.Seconds(x.Start), unit.Seconds(x.Ready()))
 		} else {
@@ -38,10 +38,10 @@ func productsMarkdown(w io.Writer, r *record.Run, words fault.Wording) error {
 	return err
 }
 
-// sentences writes what the table above them means, if there are any.
+// sentences writes what the table above them means, a paragraph each.
 func sentences(b *strings.Builder, texts []string) {
-	if len(texts) > 0 {
-		fmt.Fprintf(b, "\n%s\n", plain.Line(strings.Join(texts, " ")))
+	for _, t := range texts {
+		fmt.Fprintf(b, "\n%s\n", plain.Line(t))
 	}
 }
 

@@ -3,12 +3,14 @@ package encode
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +22,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/golden"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
@@ -36,6 +39,45 @@ func compile(t *testing.T, name string) *jsonschema.Schema {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// Every schema is complete by itself: whoever has one file needs no other. The one of
+// events has that of runs within it (-update puts it there).
+func TestSchemasStandAlone(t *testing.T) {
+	runs, err := os.ReadFile(docs + "run.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, err := os.ReadFile(docs + "event.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const begin = ",\n    \"run\": {\n      \"$id\": \"run.schema.json\","
+	own, _, found := strings.Cut(string(events), begin)
+	if !found {
+		own = strings.TrimSuffix(own, "\n  }\n}\n")
+	}
+	within := strings.ReplaceAll(strings.TrimPrefix(strings.TrimSpace(string(runs)), "{"), "\n", "\n    ")
+	golden.Compare(t, "../"+docs+"event.schema.json", own+begin+within+"\n  }\n}\n")
+
+	files, err := filepath.Glob(docs + "*.schema.json")
+	older, olderErr := filepath.Glob(docs + "v1/*.schema.json")
+	if err := errors.Join(err, olderErr); err != nil || len(files) == 0 || len(older) == 0 {
+		t.Fatal(files, older, err)
+	}
+	for _, name := range append(files, older...) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		alone := filepath.Join(t.TempDir(), filepath.Base(name))
+		if err := os.WriteFile(alone, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := jsonschema.NewCompiler().Compile(alone); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 func parsed(t *testing.T, text []byte) any {

@@ -94,9 +94,7 @@ func sweepMarkdown(w io.Writer, r *record.Run, words fault.Wording) error {
 	for _, l := range append(s.Legend(), s.Notes(words)...) {
 		fmt.Fprintf(&b, "- %s\n", cell(l))
 	}
-	for _, t := range s.Sentences() {
-		fmt.Fprintf(&b, "\n%s\n", plain.Line(t))
-	}
+	sentences(&b, s.Sentences())
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -3,7 +3,6 @@
 package hardware
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -28,6 +27,7 @@ type Device struct {
 	API      string            `json:"api"`                // the interface: cpu, cuda, mps, openblas
 	Library  string            `json:"library"`            // what computes, as its maker writes it: PyTorch, OpenBLAS
 	Version  string            `json:"version"`            // of the library
+	File     string            `json:"file,omitempty"`     // of a library that was found as one; a machine may have several of a version
 	Detail   string            `json:"detail,omitempty"`   // what else tells it from its neighbours: the instruction set
 	Versions map[string]string `json:"versions,omitempty"` // of all else that matters: python, cuda, driver
 	Index    *int              `json:"index,omitempty"`    // of a GPU among those that this process sees through the interface, in PCI order: 1 is cuda:1; nil where the interface has no numbers
@@ -70,23 +70,6 @@ type Missing struct {
 	Kind     Kind           `json:"kind"` // what it would be
 	Reason   string         `json:"reason"`
 	Remedies fault.Remedies `json:"remedies,omitempty"`
-}
-
-// UnmarshalJSON also reads what versions before 0.2 wrote, and what an engine's
-// worker may still write: a fix in words in place of remedies.
-func (m *Missing) UnmarshalJSON(text []byte) error {
-	type plain Missing
-	in := struct {
-		*plain
-		Fix string `json:"fix"`
-	}{plain: (*plain)(m)}
-	if err := json.Unmarshal(text, &in); err != nil {
-		return err
-	}
-	if in.Fix != "" && len(m.Remedies) == 0 {
-		m.Remedies = fault.Advice(in.Fix)
-	}
-	return nil
 }
 
 // An Inventory is what an engine found on this machine.

@@ -113,7 +113,7 @@ var id = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*/[\w.-]+$`)
 // without what Plan accepts after a colon.
 func Named(word string) bool {
 	name, _, _ := strings.Cut(trimmed(word), ":")
-	return id.MatchString(name)
+	return id.MatchString(name) && !model.NoOwner(name)
 }
 
 // NotNamed is the error for a word that could not be a model's name on the Hub.
@@ -134,7 +134,7 @@ func trimmed(word string) string {
 // usual quantization; of others what MLX and Transformers load.
 func (c *Client) Plan(ctx context.Context, word string) (*Plan, error) {
 	name, want, _ := strings.Cut(trimmed(word), ":")
-	if !id.MatchString(name) {
+	if !Named(word) {
 		return nil, NotNamed(word)
 	}
 	if c.Offline {

@@ -328,6 +328,7 @@ func TestNamed(t *testing.T) {
 	for word, want := range map[string]bool{
 		"Qwen/Qwen2.5-0.5B-Instruct-GGUF": true, "a/b:Q4_K_M": true, "https://huggingface.co/a/b": true,
 		"qwen2.5:0.5b": false, "./models/x.gguf": false, "a/b/c": false, "../x": false, "/abs/x": false, "x.gguf": false, "": false,
+		"models/gemma-3-270m": false, "datasets/a": false, "modelscope/a": true,
 	} {
 		if got := Named(word); got != want {
 			t.Errorf("Named(%q) = %t", word, got)

@@ -11,6 +11,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/measure"
+	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -46,9 +47,9 @@ func TokenRate(r *llm.Result, m llm.Metric) float64 {
 }
 
 // TokenLimits returns what the device of a lane can do at most, nil where that is not
-// known: only a CPU's limits are measured.
+// known: only those of this machine's CPU are measured.
 func TokenLimits(t *record.Tokens, r *llm.Result) *llm.Limits {
-	if r.Facts.Device.Kind != hardware.CPU || r.Has(measure.NotOnGPU) {
+	if r.Facts.Device.Kind != hardware.CPU || r.Facts.Host != "" || r.Has(measure.NotOnGPU) {
 		return nil
 	}
 	return t.Limits
@@ -74,6 +75,8 @@ func TokenLane(r *llm.Result) string {
 func TokenPlace(run *record.Run, r *llm.Result) string {
 	d := r.Facts.Device
 	switch {
+	case r.Facts.Host != "":
+		return d.Name
 	case d.Name == "" && r.OnGPU():
 		return "GPU"
 	case d.Name == "" || d.Kind == hardware.CPU:
@@ -234,15 +237,22 @@ func tokenBounds(t *record.Tokens, r *llm.Result) []string {
 }
 
 // tokenNext suggests the curve over layers where a GPU was measured and the curve was
-// not.
+// not, by a runtime that splits layers between devices.
 func tokenNext(r *record.Run) *fault.Remedy {
 	t := r.Tokens
 	if t == nil || t.Layers || !slices.ContainsFunc(t.Results, func(x *llm.Result) bool { return x.Facts.Device.Kind == hardware.GPU && x.Verified() }) {
 		return nil
 	}
-	command := []string{"gpuplay", "llm"}
-	if t.Model.Ref != "" {
-		command = append(command, t.Model.Ref)
+	const text = "how speed and memory grow with the layers on the GPU"
+	switch t.Results[0].Runtime {
+	case model.LlamaCpp:
+		command := []string{"gpuplay", "llm"}
+		if t.Model.Ref != "" {
+			command = append(command, t.Model.Ref)
+		}
+		return &fault.Remedy{Command: command, Param: "sweep", Text: text}
+	case model.Ollama: // the model's name alone would have llama.cpp run it
+		return &fault.Remedy{Param: "sweep", Text: "with the same command: " + text}
 	}
-	return &fault.Remedy{Command: command, Param: "sweep", Text: "how speed and memory grow with the layers on the GPU"}
+	return nil
 }

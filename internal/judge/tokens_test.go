@@ -10,6 +10,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/measure"
+	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
 )
@@ -168,12 +169,16 @@ func TestTokenNames(t *testing.T) {
 		{onGPU(1, 1, bare, func(r *llm.Result) { r.Facts = llm.Facts{} }), "GPU, ngl 99", "GPU"},
 		{recordtest.Lane(recordtest.LlamaSoftware, 9, 1, 1), "GPU, 9 of 25 layers", "llvmpipe (LLVM 15.0.6, 256 bits), a software GPU"},
 		{onCPU(func(r *llm.Result) { r.Facts = llm.Facts{} }), "CPU", "Example CPU 9000, 16 cores"},
+		{onCPU(remote), "CPU", "a CPU at box:11434"},
 	} {
 		if name, place := TokenLane(tt.lane), TokenPlace(two, tt.lane); name != tt.name || place != tt.place {
 			t.Errorf("%q on %q, want %q on %q", name, place, tt.name, tt.place)
 		}
 	}
 }
+
+// remote makes a lane one that another machine computed.
+func remote(r *llm.Result) { r.Facts.Host, r.Facts.Device.Name = "box:11434", "a CPU at box:11434" }
 
 // Only the CPU's limits are known; a lane that should have been on a GPU has none.
 func TestTokenBounds(t *testing.T) {
@@ -186,7 +191,7 @@ func TestTokenBounds(t *testing.T) {
 	if got := tokenBounds(run.Tokens, gpu); got != nil {
 		t.Errorf("GPU: %q", got)
 	}
-	for _, x := range []*llm.Result{gpu, onGPU(1, 1, func(r *llm.Result) { *r.Facts.Layers = 1 }), recordtest.Lane(recordtest.LlamaSoftware, 99, 1, 1)} {
+	for _, x := range []*llm.Result{gpu, onGPU(1, 1, func(r *llm.Result) { *r.Facts.Layers = 1 }), recordtest.Lane(recordtest.LlamaSoftware, 99, 1, 1), onCPU(remote)} {
 		if l := TokenLimits(run.Tokens, x); l != nil {
 			t.Errorf("%s has the CPU's limits: %+v", TokenLane(x), l)
 		}
@@ -206,6 +211,21 @@ func TestTokenNext(t *testing.T) {
 	if next == nil || next.Words(recordtest.Flags{}) != "how speed and memory grow with the layers on the GPU: gpuplay llm m.gguf --sweep" {
 		t.Fatalf("%+v", next)
 	}
+	for runtime, want := range map[string]string{
+		model.Ollama: "with the same command: how speed and memory grow with the layers on the GPU: --sweep", model.Torch: "", model.MLX: "",
+	} {
+		for _, x := range gpu.Tokens.Results {
+			x.Runtime = runtime
+		}
+		got := ""
+		if next := Next(gpu); next != nil {
+			got = next.Words(recordtest.Flags{})
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", runtime, got, want)
+		}
+	}
+	gpu = recordtest.Tokens()["tokens.gpu"]
 	gpu.Interrupted = true
 	for name, r := range map[string]*record.Run{
 		"interrupted": gpu, "layers": recordtest.Tokens()["tokens.layers"], "no GPU": recordtest.Tokens()["tokens.cpu"], "a wrong GPU": recordtest.Tokens()["tokens.troubled"], "nothing": {Kind: record.LLM},

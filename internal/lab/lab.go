@@ -12,6 +12,7 @@ package lab
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -161,7 +162,10 @@ func (d Deps) Start(ctx context.Context, s *event.Stream, list []catalog.Entry, 
 	}
 	Note(s, "starting "+strings.Join(names, ", "))
 	return d.Catalog.Discover(ctx, list, o, func(c catalog.Contender) {
-		if c.Err != nil {
+		switch {
+		case errors.Is(c.Err, fault.Interrupted): // who did that knows
+			return
+		case c.Err != nil:
 			Note(s, c.Name+": "+c.Err.Error())
 			return
 		}
@@ -287,7 +291,7 @@ func LaneIDs(lanes []bench.Lane) {
 // Announce tells of lanes before anything is measured in them.
 func Announce(s event.Sink, lanes []bench.Lane) {
 	for _, l := range lanes {
-		s.Emit(l.ID, event.Lane{Name: l.Device.Label(), Engine: l.Engine.Name(), Device: l.Device.Name, Card: l.Device.Card, Op: l.GEMM.Op()})
+		s.Emit(l.ID, event.Lane{Name: l.Label(), Engine: l.Engine.Name(), Device: l.Device.Name, Card: l.Device.Card, Op: l.GEMM.Op()})
 	}
 }
 

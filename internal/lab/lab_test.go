@@ -50,6 +50,20 @@ func TestBeginAndFinish(t *testing.T) {
 	}
 }
 
+// After Ctrl-C nothing is told of engines that it kept from starting.
+func TestStartInterrupted(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	s, events := told(0)
+	found := (Deps{Catalog: &catalog.Catalog{}}).Start(ctx, s, catalog.Engines[:1], catalog.Options{})
+	if len(found) != 1 || !errors.Is(found[0].Err, fault.Interrupted) {
+		t.Errorf("found %+v", found)
+	}
+	if list := events(); len(list) != 1 || list[0].Data != event.Data(event.Note{Text: "starting gocpu"}) {
+		t.Errorf("told %+v", list)
+	}
+}
+
 func TestIDs(t *testing.T) {
 	taken := map[string]bool{}
 	for _, want := range []string{"torch/cpu", "torch/cpu~2", "torch/cpu~3"} {

@@ -3,6 +3,7 @@ package llm
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/gpuplay/gpuplay/internal/event"
 )
@@ -46,7 +47,7 @@ const (
 // base's candidates say whether the lane's choice was as good: it passes when its
 // token is among the base's candidates and less than nearTie apart from
 // the base's own. What comes after the first difference continues another text and
-// says nothing. Without candidates a difference proves nothing either way and
+// says nothing. A probability that is no number, in either, never passes. Without candidates a difference proves nothing either way and
 // passes only after at least one equal token.
 func Agree(base string, want, got []Token) *Check {
 	c := &Check{Base: base, Of: min(len(want), len(got)), Passed: true}
@@ -57,6 +58,12 @@ func Agree(base string, want, got []Token) *Check {
 		c.Passed, c.Reason = false, "no tokens to compare"
 		return c
 	}
+	if at := senseless(got, c.Agree+1); at > 0 {
+		c.Passed, c.Reason = false, fmt.Sprintf("the probabilities of token %d are no numbers", at)
+	}
+	if at := senseless(want, c.Agree+1); at > 0 {
+		c.Passed, c.Reason = false, fmt.Sprintf("the probabilities of token %d on the %s lane are no numbers", at, base)
+	}
 	if c.Agree == c.Of {
 		return c
 	}
@@ -65,6 +72,7 @@ func Agree(base string, want, got []Token) *Check {
 	c.Difference = d
 	d.BaseLogProb, d.LaneLogProb = logprob(w, w.ID), logprob(w, g.ID)
 	switch {
+	case !c.Passed:
 	case len(w.Candidates) == 0:
 		if c.Agree == 0 {
 			c.Passed, c.Reason = false, "not even the first token is the same"
@@ -83,9 +91,21 @@ func Agree(base string, want, got []Token) *Check {
 // among what it reported.
 func logprob(at Token, id int) *float64 {
 	for _, c := range at.Candidates {
-		if c.ID == id && !math.IsNaN(c.LogProb) && !math.IsInf(c.LogProb, 0) {
-			return &c.LogProb
+		if c.ID == id {
+			return c.LogProb
 		}
 	}
 	return nil
+}
+
+// senseless returns the first position, from 1, of the first n tokens at which a
+// probability is no number; 0 if there is none. Greedy tokens of such logits are the same
+// in every lane, and prove nothing.
+func senseless(tokens []Token, n int) int {
+	for i, t := range tokens[:min(n, len(tokens))] {
+		if slices.ContainsFunc(t.Candidates, func(c Candidate) bool { return c.LogProb == nil }) {
+			return i + 1
+		}
+	}
+	return 0
 }

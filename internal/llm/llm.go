@@ -53,6 +53,7 @@ type Session interface {
 // Facts are what a runtime knows of a model once it is loaded.
 type Facts struct {
 	Device  hardware.Device `json:"device,omitzero"`   // what computes: the GPU as soon as one layer is on it
+	Host    string          `json:"host,omitempty"`    // the address of another machine that computes; empty: this one does
 	Runtime string          `json:"runtime,omitempty"` // as its maker writes it, with its version: "llama.cpp b11434"
 	Load    time.Duration   `json:"load_ns"`           // from starting the runtime to its being able to answer
 	Layers  *int            `json:"layers,omitempty"`  // on the GPU, as the runtime reports it; nil when it does not
@@ -149,9 +150,9 @@ type Token struct {
 
 // A Candidate is a token with the natural logarithm of its probability.
 type Candidate struct {
-	ID      int     `json:"id"`
-	Text    string  `json:"text"`
-	LogProb float64 `json:"logprob"`
+	ID      int      `json:"id"`
+	Text    string   `json:"text"`
+	LogProb *float64 `json:"logprob"` // nil where the runtime computed something that is no number
 }
 
 // PromptRate returns the prompt's tokens per second; ok is false when it has no time.

@@ -37,7 +37,11 @@ func TestRates(t *testing.T) {
 func token(id int, logprobs ...float64) Token {
 	t := Token{ID: id, Text: string(rune('a' + id))}
 	for i, p := range logprobs {
-		t.Candidates = append(t.Candidates, Candidate{ID: i, Text: string(rune('a' + i)), LogProb: p})
+		c := Candidate{ID: i, Text: string(rune('a' + i))}
+		if !math.IsNaN(p) {
+			c.LogProb = &p
+		}
+		t.Candidates = append(t.Candidates, c)
 	}
 	return t
 }
@@ -59,7 +63,10 @@ func TestAgree(t *testing.T) {
 		"a near tie at once":   {[]Token{token(0, tie...)}, []Token{token(1)}, 0, true, ""},
 		"clearly less likely":  {[]Token{token(0, worse...)}, []Token{token(1)}, 0, false, "3 times less probable than \"a\" to the CPU lane"},
 		"not among them":       {[]Token{token(2), token(0, sure...)}, []Token{token(2), token(7)}, 1, false, "not among the 3 most probable tokens of the CPU lane"},
-		"no number":            {[]Token{token(0, nan...)}, []Token{token(1)}, 0, false, "not among"},
+		"no number":            {[]Token{token(0, nan...)}, []Token{token(1)}, 0, false, "the probabilities of token 1 on the CPU lane are no numbers"},
+		"none in both":         {[]Token{token(2), token(0, nan...)}, []Token{token(2), token(0, nan...)}, 2, false, "the probabilities of token 2 on the CPU lane are no numbers"},
+		"none in the lane":     {[]Token{token(0, sure...)}, []Token{token(0, nan...)}, 1, false, "the probabilities of token 1 are no numbers"},
+		"none after the first": {[]Token{token(0, tie...), token(0, nan...)}, []Token{token(1), token(0)}, 0, true, ""},
 		"unknown, after some":  {[]Token{token(2), token(0)}, []Token{token(2), token(1)}, 1, true, ""},
 		"unknown, at once":     {[]Token{token(0)}, []Token{token(1)}, 0, false, "not even the first"},
 		"nothing":              {nil, []Token{token(1)}, 0, false, "no tokens"},
@@ -72,6 +79,21 @@ func TestAgree(t *testing.T) {
 		if (c.Difference != nil) != (c.Agree < c.Of) {
 			t.Errorf("%s: difference %+v after %d of %d", name, c.Difference, c.Agree, c.Of)
 		}
+	}
+}
+
+// A lane whose probabilities are no numbers is wrong, also where there is no other.
+func TestAloneWithoutNumbers(t *testing.T) {
+	checked := func(candidates ...Candidate) *Check {
+		e := &entry{Contender: Contender{Name: "CPU"}, result: &Result{Shown: &Generation{Sequence: []Token{{Candidates: candidates}}}}}
+		check([]*entry{e})
+		return e.result.Check
+	}
+	if c := checked(Candidate{}); c == nil || c.Passed || c.Reason != "the probabilities of token 1 on the CPU lane are no numbers" {
+		t.Errorf("%+v", c)
+	}
+	if c := checked(); c != nil {
+		t.Errorf("nothing to compare with, and %+v", c)
 	}
 }
 

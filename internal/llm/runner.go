@@ -140,7 +140,7 @@ func (r *Runner) load(ctx context.Context, m model.Model, e *entry) {
 		return
 	}
 	e.result.Facts = e.session.Facts()
-	if d := &e.result.Facts.Device; d.Kind == hardware.GPU && d.Card == nil {
+	if d := &e.result.Facts.Device; d.Kind == hardware.GPU && d.Card == nil && e.result.Facts.Host == "" {
 		r.Cards = hardware.Cards(r.Cards, *d)
 		d.Card = hardware.CardOf(*d, r.Cards)
 	}
@@ -210,12 +210,9 @@ func check(list []*entry) {
 	})
 	base := authority(list)
 	for _, e := range list {
-		if e == base {
-			continue
-		}
-		e.result.Check = Agree(base.Name, base.result.Shown.Sequence, e.result.Shown.Sequence)
-		if base.result.Check == nil { // it passed as far as anybody can say
-			base.result.Check = &Check{Base: base.Name, Agree: len(base.result.Shown.Sequence), Of: len(base.result.Shown.Sequence), Passed: true}
+		c := Agree(base.Name, base.result.Shown.Sequence, e.result.Shown.Sequence)
+		if len(list) > 1 || !c.Passed { // the base itself passes as far as anybody can say
+			e.result.Check = c
 		}
 	}
 }

@@ -46,6 +46,7 @@ const (
 	Interrupted WarningCode = "interrupted"  // cut short by the user
 	SoftwareGPU WarningCode = "software_gpu" // a CPU behind a GPU's interface
 	NotOnGPU    WarningCode = "not_on_gpu"   // meant for a GPU and computed nothing there
+	Busy        WarningCode = "busy"         // its threads took CPU time from what was measured next
 	Unchecked   WarningCode = "unchecked"    // its last product could not be checked
 	Stalled     WarningCode = "stalled"      // samples were ended early because their threads were not given the CPUs
 	ShortAnswer WarningCode = "short_answer" // an answer that ended before its number of tokens

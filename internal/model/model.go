@@ -145,10 +145,17 @@ func download(text, word string) fault.Remedy {
 // suggestion returns what to write after "gpuplay models get".
 func suggestion(word string) string {
 	owner, name, ok := strings.Cut(word, "/")
-	if ok && owner != "" && name != "" && !strings.Contains(name, "/") && !strings.HasPrefix(word, ".") {
+	if ok && owner != "" && name != "" && !strings.Contains(name, "/") && !strings.HasPrefix(word, ".") && !NoOwner(word) {
 		return word
 	}
 	return "OWNER/NAME"
+}
+
+// NoOwner reports whether a path begins with a word that no owner on the Hugging Face
+// Hub has, since its lists are at these addresses: huggingface.co/models.
+func NoOwner(path string) bool {
+	owner, _, _ := strings.Cut(path, "/")
+	return slices.Contains([]string{"models", "datasets", "spaces"}, owner)
 }
 
 // names are the names by which a model can be asked for, in lower case.

@@ -10,6 +10,7 @@ func TestSuggestion(t *testing.T) {
 		"./model":    "OWNER/NAME",
 		"a/b/c":      "OWNER/NAME",
 		"gemma":      "OWNER/NAME",
+		"models/a":   "OWNER/NAME", // huggingface.co/models is the list of all
 	} {
 		if got := suggestion(word); got != want {
 			t.Errorf("%q: got %q, want %q", word, got, want)

@@ -204,7 +204,8 @@ class Worker(Requests):
                           change("prompt", "a shorter {}"), change("tokens", "fewer {}"))
         counts = {}
         for token, text, probable, counts in self.model.generate(prompted, tokens, ignore_end, candidates, eager):
-            named = {"candidates": [{"id": i, "text": self.model.tokenizer.decode([i]), "logprob": p} for i, p in probable if math.isfinite(p)]} if probable else {}
+            named = {"candidates": [{"id": i, "text": self.model.tokenizer.decode([i]), "logprob": p if math.isfinite(p) else None}
+                                    for i, p in probable if p != -math.inf]} if probable else {}  # JSON has no NaN
             event("token", id=token, text=text, **named)
             if stopping():
                 break

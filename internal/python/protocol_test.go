@@ -375,7 +375,7 @@ class Model:
 
     def generate(self, tokens, limit, ignore_end, candidates, eager):
         for i in range(limit):
-            best = [(97 + i, -0.5), (98 + i, float("-inf"))][:candidates] or None
+            best = [(97 + i, -0.5), (98 + i, float("-inf")), (99 + i, float("nan"))][:candidates] or None
             yield 97 + i, chr(97 + i), best, {"prompt_tokens": len(tokens), "prompt_ns": 1, "tokens": i + 1, "token_ns": 2, "finish": "length" if i + 1 == limit else ""}
             while tokens == [33] and not stopping():
                 time.sleep(0.001)
@@ -419,13 +419,14 @@ func TestPythonTellsOfEvents(t *testing.T) {
 		t.Fatalf("about %+v, %v", about, err)
 	}
 	var tokens []llm.Token
-	g, stopped, err := worker.Do(limit(t), link, worker.Generate, worker.GenerateArgs{Prompt: "xy", Tokens: 2, Candidates: 2}, func(k llm.Token) { tokens = append(tokens, k) }, 0)
+	g, stopped, err := worker.Do(limit(t), link, worker.Generate, worker.GenerateArgs{Prompt: "xy", Tokens: 2, Candidates: 3}, func(k llm.Token) { tokens = append(tokens, k) }, 0)
 	if err != nil || stopped || g != (worker.Generated{PromptTokens: 2, PromptTime: 1, Tokens: 2, TokenTime: 2, Finish: "length", Peak: 7}) {
 		t.Errorf("generated %+v, %t, %v", g, stopped, err)
 	}
+	half := -0.5
 	want := []llm.Token{ // a candidate that cannot be has no logarithm
-		{ID: 97, Text: "a", Candidates: []llm.Candidate{{ID: 97, Text: "a", LogProb: -0.5}}},
-		{ID: 98, Text: "b", Candidates: []llm.Candidate{{ID: 98, Text: "b", LogProb: -0.5}}},
+		{ID: 97, Text: "a", Candidates: []llm.Candidate{{ID: 97, Text: "a", LogProb: &half}, {ID: 99, Text: "c"}}},
+		{ID: 98, Text: "b", Candidates: []llm.Candidate{{ID: 98, Text: "b", LogProb: &half}, {ID: 100, Text: "d"}}},
 	}
 	if d := cmp.Diff(want, tokens); d != "" {
 		t.Error(d)

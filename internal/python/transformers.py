@@ -38,7 +38,7 @@ class Model:
         kind = "auto"
         if self.device.type == "cpu":
             kind = torch.float32
-            if str(getattr(config, "dtype", None) or "float32") != "torch.float32":
+            if has_half(folder):
                 self.notes.append("computes in float32: 16 bits are slow on most CPUs")
         elif dtype:
             kind = getattr(torch, dtype)
@@ -233,6 +233,17 @@ class Model:
         gc.collect()
         if self.device.type in ("cuda", "mps", "xpu"):
             getattr(torch, self.device.type).empty_cache()
+
+
+def has_half(folder):
+    """Whether weights of a model have 16 bits; not every configuration says so."""
+    import glob
+    import safetensors
+    for path in glob.glob(os.path.join(glob.escape(folder), "*.safetensors")):
+        with safetensors.safe_open(path, "pt") as file:
+            if any(file.get_slice(name).get_dtype() in ("F16", "BF16") for name in file.keys()):
+                return True
+    return False
 
 
 class Fixed:

@@ -98,7 +98,7 @@ func (v *view) result(r *bench.Result) {
 		return
 	}
 	if l.name == l.id { // it was not announced
-		l.name = r.Device.Label()
+		l.name = r.Label()
 	}
 	l.result = laneResult(r)
 	if !v.live {

@@ -102,7 +102,7 @@ func racePage(r *record.Run, s Style, hidden map[*bench.Result]bool, brief bool)
 			if hidden[x] {
 				continue
 			}
-			lane := row{name: x.Device.Label(), best: best[x]}
+			lane := row{name: x.Label(), best: best[x]}
 			s, measured := x.Speed()
 			switch {
 			case measured:

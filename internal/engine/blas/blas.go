@@ -27,7 +27,7 @@ import (
 // what travels in a worker's hello, which has the threads itself.
 type Options struct {
 	Dirs      []string `json:"dirs,omitempty"`      // folders searched before the system's: lib and site-packages of Python environments
-	Libraries []string `json:"libraries,omitempty"` // exact files, before all others
+	Libraries []string `json:"libraries,omitempty"` // exact files that a person named, before all others
 	Threads   int      `json:"-"`                   // of every library; 0 leaves the number to the library
 	Settings  []string `json:"settings,omitempty"`  // variables of the environment that set threads, as NAME=value
 }
@@ -40,6 +40,7 @@ type Engine struct {
 
 	// Known to the thread only.
 	inventory *hardware.Inventory
+	failed    error               // of Libraries
 	libraries map[string]*library // by device ID
 }
 
@@ -55,12 +56,14 @@ func (e *Engine) Name() string { return "blas" }
 // Libraries, Dirs, the system's folders. The first OpenBLAS has the ID
 // "openblas", the second "openblas-2". A file that is no library or lacks what
 // it should have is reported as missing; with no library at all the error is
-// fault.Unavailable, and the inventory still says why.
+// fault.Unavailable, and the inventory still says why. One of Libraries that cannot be
+// used is fault.Invalid, and no other library stands in for it.
 func (e *Engine) Devices(ctx context.Context) (hardware.Inventory, error) {
 	var inv hardware.Inventory
 	err := e.thread.do(ctx, func() error {
-		inv = e.load()
-		return nil
+		var err error
+		inv, err = e.load()
+		return err
 	})
 	if err == nil && len(inv.Devices) == 0 {
 		err = unavailable(inv.Missing)
@@ -69,11 +72,11 @@ func (e *Engine) Devices(ctx context.Context) (hardware.Inventory, error) {
 }
 
 // load finds and loads the libraries once.
-func (e *Engine) load() hardware.Inventory {
+func (e *Engine) load() (hardware.Inventory, error) {
 	if e.inventory != nil {
-		return *e.inventory
+		return *e.inventory, e.failed
 	}
-	found, missing := find(e.options)
+	found, missing, err := find(e.options)
 	inv := hardware.Inventory{Missing: missing}
 	name := host.CPU()
 	count := map[string]int{}
@@ -86,8 +89,8 @@ func (e *Engine) load() hardware.Inventory {
 		e.libraries[d.ID] = l
 		inv.Devices = append(inv.Devices, *d)
 	}
-	e.inventory = &inv
-	return inv
+	e.inventory, e.failed = &inv, err
+	return inv, err
 }
 
 func unavailable(missing []hardware.Missing) error {
@@ -104,9 +107,9 @@ func unavailable(missing []hardware.Missing) error {
 func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
 	var lib *library
 	err := e.thread.do(ctx, func() error {
-		inv := e.load()
-		if lib = e.libraries[d.ID]; lib != nil {
-			return nil
+		inv, err := e.load()
+		if lib = e.libraries[d.ID]; lib != nil || err != nil {
+			return err
 		}
 		if len(inv.Devices) == 0 {
 			return unavailable(inv.Missing)

@@ -33,8 +33,9 @@ type finder struct {
 	seen     map[uintptr]bool // libraries by the address of a function, since one file has many names
 }
 
-// find loads every library that the options and the system lead to.
-func find(o Options) ([]*library, []hardware.Missing) {
+// find loads every library that the options and the system lead to. One that was named
+// and cannot be used is an error: another one must not be measured in its place.
+func find(o Options) ([]*library, []hardware.Missing, error) {
 	f := finder{
 		threads:  o.Threads,
 		settings: o.Settings,
@@ -43,7 +44,10 @@ func find(o Options) ([]*library, []hardware.Missing) {
 		seen:     map[uintptr]bool{},
 	}
 	for _, file := range o.Libraries {
-		f.file("blas", file)
+		if err := f.load(file); err != nil {
+			return nil, nil, fault.Errorf(fault.Invalid, "GPUPLAY_BLAS names a library that cannot be used: %v", named(file, err)).
+				With(fault.Advice("it can name the file of an OpenBLAS, MKL, oneDNN, BLIS or Accelerate")...)
+		}
 	}
 	for _, k := range kinds {
 		for _, dir := range append(o.Dirs[:len(o.Dirs):len(o.Dirs)], folders...) {
@@ -59,27 +63,35 @@ func find(o Options) ([]*library, []hardware.Missing) {
 		f.system(k)
 		all = append(all, f.found[k]...)
 	}
-	return all, f.missing
+	return all, f.missing, nil
 }
 
-// file adds the library in that file, or says why not.
+// file adds the library in that file, or notes why not.
 func (f *finder) file(api, path string) {
+	if err := f.load(path); err != nil {
+		reason := strings.ReplaceAll(err.Error(), filepath.Dir(path)+string(filepath.Separator), "")
+		f.missing = append(f.missing, hardware.Missing{API: api, Kind: hardware.CPU, Reason: named(filepath.Base(path), reason), Remedies: remedies(api, err)})
+	}
+}
+
+// named begins what is wrong with a file with its name, which the loader's words may
+// lack: they may be about another one that it depends on.
+func named(file string, what any) string {
+	if text := fmt.Sprint(what); strings.HasPrefix(text, file) {
+		return text
+	}
+	return fmt.Sprintf("%s: %v", file, what)
+}
+
+// load adds the library in that file.
+func (f *finder) load(path string) error {
 	path, err := filepath.Abs(path)
-	if f.tried[path] {
-		return
+	if err != nil || f.tried[path] {
+		return err
 	}
 	f.tried[path] = true
-	if err == nil {
-		preload(path, map[string]bool{})
-		err = f.open(path)
-	}
-	if err != nil { // whose words may name the file with its folder, or only what it depends on
-		reason := strings.ReplaceAll(err.Error(), filepath.Dir(path)+string(filepath.Separator), "")
-		if name := filepath.Base(path); !strings.HasPrefix(reason, name) {
-			reason = name + ": " + reason
-		}
-		f.missing = append(f.missing, hardware.Missing{API: api, Kind: hardware.CPU, Reason: reason, Remedies: remedies(api, err)})
-	}
+	preload(path, map[string]bool{})
+	return f.open(path)
 }
 
 // system adds what the system's loader finds of a kind. The kind is missing if
@@ -135,7 +147,7 @@ func (f *finder) open(name string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", k.library, err)
 		}
-		lib.kind = k
+		lib.kind, lib.device.File = k, k.path(l)
 		if lib.threads > 0 && f.threads > 0 && lib.threads != f.threads {
 			lib.notes = append(lib.notes, fmt.Sprintf("%s was asked for %d threads and has %d", k.library, f.threads, lib.threads))
 		}

@@ -32,7 +32,10 @@ func TestBrokenFile(t *testing.T) {
 			t.Skip(err) // a name that this system does not allow
 		}
 		name := write(t, dir)
-		_, missing := find(Options{Dirs: []string{dir}})
+		_, missing, err := find(Options{Dirs: []string{dir}})
+		if err != nil {
+			t.Error(err)
+		}
 		if len(missing) == 0 || missing[0].API != "openblas" || !strings.Contains(missing[0].Reason, name) {
 			t.Errorf("missing %+v, want %s first", missing, name)
 		}
@@ -42,10 +45,21 @@ func TestBrokenFile(t *testing.T) {
 	}
 }
 
-func TestOtherLibrary(t *testing.T) {
-	_, missing := find(Options{Libraries: []string{"no-such-library.so"}})
-	if len(missing) == 0 || missing[0].API != "blas" || !strings.Contains(missing[0].Reason, "no-such-library.so") {
-		t.Errorf("missing %+v, want no-such-library.so first", missing)
+// No other library stands in for one that was named and is not there, or is none.
+func TestNamedLibrary(t *testing.T) {
+	dir := t.TempDir()
+	for _, file := range []string{"no-such-library.so", filepath.Join(dir, write(t, dir)), dir} {
+		e := New(Options{Libraries: []string{file}})
+		inv, err := e.Devices(t.Context())
+		if !errors.Is(err, fault.Invalid) || !strings.HasPrefix(err.Error(), "GPUPLAY_BLAS names a library that cannot be used: "+file+": ") || len(fault.From(err).Remedies) == 0 || len(inv.Devices) > 0 {
+			t.Errorf("%s: devices %+v, error %v", file, inv.Devices, err)
+		}
+		if _, again := e.Devices(t.Context()); again == nil || again.Error() != err.Error() {
+			t.Errorf("%s: the second time, error %v", file, again)
+		}
+		if _, err := e.Prepare(t.Context(), hardware.Device{ID: "openblas"}, bench.Square(1, "float32"), 1, nil); !errors.Is(err, fault.Invalid) {
+			t.Errorf("%s: Prepare: error %v", file, err)
+		}
 	}
 }
 

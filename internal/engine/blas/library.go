@@ -32,6 +32,16 @@ func (k *kind) mark(l dl.Library) uintptr {
 	return 0
 }
 
+// path returns the file of a library of kind k, "" where the system does not know.
+func (k *kind) path(l dl.Library) string {
+	for _, name := range k.marks {
+		if path := l.Path(name); path != "" {
+			return path
+		}
+	}
+	return ""
+}
+
 // kinds are all makes, in the order of their devices.
 var kinds = []*kind{
 	{"accelerate", "Accelerate", []string{"vDSP_vadd"}, bindAccelerate},

@@ -46,6 +46,11 @@ func shims(t *testing.T, faults ...string) (*Engine, []hardware.Device, []string
 	if len(devices) != len(files) {
 		t.Fatalf("%d libraries of %d: %+v", len(devices), len(files), inv.Missing)
 	}
+	for i, d := range devices {
+		if d.File != files[i] {
+			t.Errorf("%s is in %s, not in %s", d.ID, files[i], d.File)
+		}
+	}
 	return e, devices, files
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -79,7 +80,7 @@ func tell(s *event.Stream, step learn.Step) {
 	lane := "learn/" + strings.ReplaceAll(step.Name, " ", "-")
 	zero := time.Now().Add(-s.Now()) // of the runner's clock
 	for i, start := range step.Starts {
-		wall := time.Duration(step.Seconds[i] * float64(time.Second))
+		wall := time.Duration(math.Round(step.Seconds[i] * float64(time.Second))) // the seconds are of whole nanoseconds
 		at := start.Sub(zero)
 		s.Emit(lane, bench.Sample{Iters: 1, Wall: wall, Start: at, End: at + wall})
 	}

@@ -102,10 +102,7 @@ func Explain(r *record.Run) record.Explanation {
 }
 
 func verdict(r *record.Run, l *bench.Result) record.Verdict {
-	v := record.Verdict{Lane: cmp.Or(l.Lane, l.Engine+"/"+l.Device.ID), Label: l.Device.Label(), Op: l.GEMM.Op()}
-	if l.Protocol == bench.Classic {
-		v.Label += ", classic loop"
-	}
+	v := record.Verdict{Lane: cmp.Or(l.Lane, l.Engine+"/"+l.Device.ID), Label: l.Label(), Op: l.GEMM.Op()}
 	if r.Kind == record.Sweep {
 		v.Label += ", " + unit.Cube(l.GEMM.M, l.GEMM.N, l.GEMM.K)
 	}

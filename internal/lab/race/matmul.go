@@ -78,11 +78,13 @@ func names() []string {
 // matmul is Matmul with the lane as an argument.
 func matmul(ctx context.Context, d lab.Deps, o MatmulOptions, s *event.Stream, r *record.Run, lane bench.Lane) (*record.Run, error) {
 	lane.GEMM = o.GEMM
+	lane.GEMM.Sum = o.Protocol == bench.Classic
 	lanes := []bench.Lane{lane}
 	lab.LaneIDs(lanes)
 	if o.Protocol == Both {
 		second := lanes[0]
 		second.ID += classic
+		second.GEMM.Sum = true
 		lanes = append(lanes, second)
 	}
 	lab.Announce(s, lanes)
@@ -100,7 +102,6 @@ func matmul(ctx context.Context, d lab.Deps, o MatmulOptions, s *event.Stream, r
 	}
 	if o.Protocol != bench.Steady && ctx.Err() == nil {
 		last := lanes[len(lanes)-1:]
-		last[0].GEMM.Sum = true
 		repeat := o.Repeat
 		if repeat == 0 {
 			repeat = classicRepeat

@@ -13,6 +13,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/engine/fake"
+	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/lab"
@@ -276,8 +277,17 @@ func TestMatmul(t *testing.T) {
 			t.Fatal(err)
 		}
 		labtest.Agrees(t, w.Events(), r)
+		announced := map[string]string{}
+		for _, e := range w.Events() {
+			if l, ok := e.Data.(event.Lane); ok {
+				announced[e.Lane] = l.Name
+			}
+		}
 		var ids []string
 		for i, x := range r.Results {
+			if want := x.Device.Label() + map[bool]string{true: ", classic"}[x.Protocol == bench.Classic]; x.Label() != want || announced[x.Lane] != want {
+				t.Errorf("%s is called %q and announced as %q, want %q", x.Lane, x.Label(), announced[x.Lane], want)
+			}
 			ids = append(ids, x.Lane)
 			n, _ := x.Total()
 			if want := tt.iters[i]; want > 0 && n != want || want == 0 && n < 10 || x.GEMM.Sum != (x.Protocol == bench.Classic) || !x.Verified() {

@@ -19,12 +19,12 @@ import (
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
-// limits measures what the CPU can do at most, if a lane was measured there: what
-// memory gives a reader of weights, and the peak of multiply-adds in float32. A GPU's
-// are left unknown rather than taken from a data sheet. It returns nil for unknown.
+// limits measures what this machine's CPU can do at most, if a lane was measured there:
+// what memory gives a reader of weights, and the peak of multiply-adds in float32. A
+// GPU's are left unknown rather than taken from a data sheet. It returns nil for unknown.
 func limits(ctx context.Context, s *event.Stream, threads int, results []*llm.Result) *llm.Limits {
 	onCPU := func(r *llm.Result) bool {
-		return r.Facts.Device.Kind == hardware.CPU && len(r.Samples) > 0 && !r.Has(measure.NotOnGPU)
+		return r.Facts.Device.Kind == hardware.CPU && r.Facts.Host == "" && len(r.Samples) > 0 && !r.Has(measure.NotOnGPU)
 	}
 	if ctx.Err() != nil || !slices.ContainsFunc(results, onCPU) {
 		return nil

@@ -25,6 +25,7 @@ type chosen struct {
 	llm.Runtime
 	mayHaveGPU bool            // false: it has none for sure
 	gpu        hardware.Device // as far as it is known
+	host       string          // the address of another machine that computes; "": this one does
 	bench      bencher         // its own benchmark; nil if it has none
 }
 
@@ -39,9 +40,15 @@ func runtimeFor(ctx context.Context, d lab.Deps, o Options, m model.Model, r *re
 	if name == "" && m.Format == model.GGUF {
 		name = model.LlamaCpp
 	}
+	if name != "" {
+		if err := o.heeded(name); err != nil {
+			return chosen{}, err
+		}
+	}
 	switch name {
 	case model.Ollama:
-		return chosen{Runtime: ollamaOf(d), mayHaveGPU: true}, nil // it says where a model went
+		rt := ollamaOf(d)
+		return chosen{Runtime: rt, mayHaveGPU: true, host: rt.Remote(ctx)}, nil // it says where a model went
 	case model.LlamaCpp:
 		return llamaCPP(ctx, d, o, m, r, s)
 	}
@@ -49,10 +56,37 @@ func runtimeFor(ctx context.Context, d lab.Deps, o Options, m model.Model, r *re
 	if err != nil {
 		return chosen{}, err
 	}
+	if err := o.heeded(rt.Name()); err != nil {
+		return chosen{}, err
+	}
+	rt.GPU = o.Device
 	if rt.Runtime == framework.Transformers && o.devices() > 1 {
 		rt.DType = "float32" // as on the CPU; alone, the GPU computes in the 16 bits of most models
 	}
 	return chosen{Runtime: rt, mayHaveGPU: true}, nil // its worker says whether there is one
+}
+
+// heeded refuses what a runtime would ignore: nobody must take a figure for that of
+// another device or another installation.
+func (o Options) heeded(runtime string) error {
+	framework := runtime == model.MLX || runtime == model.Torch
+	for _, x := range []struct {
+		param string
+		given bool
+		heeds bool
+		why   string
+	}{
+		{"device", o.Device != "", runtime != model.Ollama, "ollama chooses the GPU itself"},
+		{"sweep", o.Sweep, !framework, runtime + " computes all layers on one device"},
+		{"llama-cpp", o.LlamaCPP != "", runtime == model.LlamaCpp, runtime + " does not use llama.cpp"},
+		{"bench", o.Bench == Always, runtime == model.LlamaCpp, runtime + " has no llama-bench"},
+		{"python", o.Python != "", framework, runtime + " does not use Python"},
+	} {
+		if x.given && !x.heeds {
+			return fault.Errorf(fault.Invalid, "%s", x.why).With(fault.Change(x.param, "leave {} out"))
+		}
+	}
+	return nil
 }
 
 // llamaCPP finds llama.cpp and its GPU, and notes in the record why there is none.

@@ -39,7 +39,7 @@ type Options struct {
 	Threads int           // CPU threads; 0: the runtime's own choice
 	Context int           // tokens that prompt and answer may take together; 0: what is needed, at least 1024
 
-	Device   string // the GPU, as llama.cpp calls it; "": its first
+	Device   string // the GPU, as llama.cpp calls it, or for MLX and PyTorch as hardware.Pick takes it; "": its first
 	LlamaCPP string // a folder with llama-server; "": the first that is found
 	Bench    Bench  // llama-bench's figures beside ours
 	Python   string // interpreter, or environment, for MLX and PyTorch; "": the first that is found
@@ -67,6 +67,8 @@ func (o Options) Check() error {
 		return fault.Errorf(fault.Invalid, "a sweep chooses the layers itself").With(fault.Change("ngl", "leave {} out"))
 	case slices.ContainsFunc(o.Layers, func(n int) bool { return n < 0 }):
 		return fault.Errorf(fault.Invalid, "layers on the GPU are 0 or more").With(fault.Set("ngl", "0,99", "for example"))
+	case o.Runtime != "":
+		return o.heeded(o.Runtime)
 	}
 	return nil
 }
@@ -102,13 +104,15 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 }
 
 // find returns the model that is measured. Ollama runs what it has itself, by its name;
-// its files, where they can be read, say more of a model than Ollama does.
+// its files, where they are on this machine and can be read, say more of a model than
+// Ollama does.
 func (o Options) find(ctx context.Context, d lab.Deps) (model.Model, error) {
 	if o.Runtime != model.Ollama {
 		return o.Model, nil
 	}
-	m, err := ollamaOf(d).Find(ctx, o.Name)
-	if err != nil {
+	rt := ollamaOf(d)
+	m, err := rt.Find(ctx, o.Name)
+	if err != nil || rt.Remote(ctx) != "" {
 		return m, err
 	}
 	found, _ := model.Find(ctx, d.Models.Places)
@@ -147,7 +151,10 @@ func measureLanes(ctx context.Context, d lab.Deps, o Options, m model.Model, rt 
 	}
 	for _, l := range lanes {
 		lane := event.Lane{Name: l.Name, Engine: rt.Name(), Device: r.Machine.CPU}
-		if l.Settings.Layers > 0 {
+		switch {
+		case rt.host != "":
+			lane.Device = rt.host
+		case l.Settings.Layers > 0:
 			lane.Device, lane.Card = rt.gpu.Name, rt.gpu.Card
 		}
 		s.Emit(l.ID, lane)

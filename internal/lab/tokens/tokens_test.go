@@ -3,6 +3,9 @@ package tokens
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -10,12 +13,14 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/lab"
 	"github.com/gpuplay/gpuplay/internal/lab/labtest"
 	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/llm/framework"
 	"github.com/gpuplay/gpuplay/internal/llm/llamacpp"
 	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/model"
@@ -25,9 +30,10 @@ import (
 // fakeRuntime answers at once with made-up times; the tests of llamacpp, ollama and
 // framework run the real ones.
 type fakeRuntime struct {
-	gpu error         // of loading a layer onto the GPU
-	per time.Duration // a token takes
-	ask func()        // if not nil, is called before an answer
+	gpu  error         // of loading a layer onto the GPU
+	host string        // another machine that computes
+	per  time.Duration // a token takes
+	ask  func()        // if not nil, is called before an answer
 }
 
 type fakeSession struct {
@@ -50,7 +56,7 @@ func (s fakeSession) Facts() llm.Facts {
 	if s.settings.Layers > 0 {
 		d = hardware.Device{ID: "cuda:GPU-a", Name: "A GPU", Kind: hardware.GPU, API: "cuda", UUID: "GPU-a"}
 	}
-	return llm.Facts{Device: d, Runtime: "fake 1", Load: time.Second, Context: s.settings.Context}
+	return llm.Facts{Host: s.host, Device: d, Runtime: "fake 1", Load: time.Second, Context: s.settings.Context}
 }
 
 func (s fakeSession) Generate(ctx context.Context, r llm.Request, each func(llm.Piece)) (llm.Generation, error) {
@@ -60,6 +66,7 @@ func (s fakeSession) Generate(ctx context.Context, r llm.Request, each func(llm.
 	if err := ctx.Err(); err != nil {
 		return llm.Generation{}, err
 	}
+	likely := -0.1
 	per := s.per / time.Duration(1+s.settings.Layers)
 	prompt := 5 + r.Filler
 	g := llm.Generation{
@@ -72,7 +79,7 @@ func (s fakeSession) Generate(ctx context.Context, r llm.Request, each func(llm.
 			each(llm.Piece{Text: " a"})
 		}
 		if r.Candidates > 0 {
-			g.Sequence = append(g.Sequence, llm.Token{ID: 1, Text: " a", Candidates: []llm.Candidate{{ID: 1, Text: " a", LogProb: -0.1}}})
+			g.Sequence = append(g.Sequence, llm.Token{ID: 1, Text: " a", Candidates: []llm.Candidate{{ID: 1, Text: " a", LogProb: &likely}}})
 		}
 	}
 	return g, nil
@@ -327,6 +334,11 @@ func TestCheck(t *testing.T) {
 		"a sweep chooses the layers itself": func(o *Options) {
 			o.Sweep, o.Layers = true, []int{0}
 		},
+		"ollama chooses the GPU itself":           func(o *Options) { o.Runtime, o.Device = model.Ollama, "cuda:1" },
+		"torch computes all layers on one device": func(o *Options) { o.Runtime, o.Sweep = model.Torch, true },
+		"mlx does not use llama.cpp":              func(o *Options) { o.Runtime, o.LlamaCPP = model.MLX, "folder" },
+		"mlx has no llama-bench":                  func(o *Options) { o.Runtime, o.Bench = model.MLX, Always },
+		"llama.cpp does not use Python":           func(o *Options) { o.Runtime, o.Python = model.LlamaCpp, "python3" },
 	} {
 		o := options
 		change(&o)
@@ -337,6 +349,39 @@ func TestCheck(t *testing.T) {
 		if _, err := Run(t.Context(), deps, o, event.NewStream("r1", nil)); err == nil || err.Error() != says {
 			t.Errorf("Run: error %v, want %s", err, says)
 		}
+	}
+}
+
+// The GPU that was named reaches the framework, whether the runtime was named too or
+// follows from the model; what a model's runtime ignores is refused.
+func TestRuntimeFor(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("shell scripts are no programs on Windows")
+	}
+	folder := t.TempDir()
+	python := filepath.Join(folder, ".venv-torch", "bin", "python") // has every module
+	if err := errors.Join(os.MkdirAll(filepath.Dir(python), 0o755), os.WriteFile(python, []byte("#!/bin/sh\n"), 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	d := lab.Deps{Catalog: &catalog.Catalog{Env: catalog.Environment{Folder: folder}}}
+	m := model.Model{Format: model.Safetensors, Runtimes: []string{model.Torch}}
+	for _, name := range []string{model.Torch, ""} {
+		o := Options{Runtime: name, Device: "cuda:1"}
+		rt, err := runtimeFor(t.Context(), d, o, m, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f, ok := rt.Runtime.(*framework.Runtime); !ok || f.GPU != "cuda:1" {
+			t.Errorf("runtime %q: %+v", name, rt.Runtime)
+		}
+		o.Sweep = true
+		if _, err := runtimeFor(t.Context(), d, o, m, nil, nil); !errors.Is(err, fault.Invalid) {
+			t.Errorf("runtime %q: a sweep where layers are not split: %v", name, err)
+		}
+	}
+	_, err := runtimeFor(t.Context(), d, Options{Python: python}, model.Model{Format: model.GGUF}, nil, nil)
+	if !errors.Is(err, fault.Invalid) {
+		t.Errorf("a Python for llama.cpp: %v", err)
 	}
 }
 
@@ -397,6 +442,27 @@ func TestCard(t *testing.T) {
 		if got != tt.want {
 			t.Errorf("%s: card %d, want %d", name, got, tt.want)
 		}
+	}
+}
+
+// What another machine computes is not under the limits of this one's CPU, nor on one of
+// its cards.
+func TestRemote(t *testing.T) {
+	const host = "192.0.2.7:11434"
+	r, events := run(t.Context(), deps, options, chosen{Runtime: fakeRuntime{per: time.Millisecond, host: host}, mayHaveGPU: true, host: host})
+	if card := r.Tokens.Results[1].Facts.Device.Card; card != nil || len(r.Cards) != 1 {
+		t.Errorf("the GPU is on card %v of %+v", card, r.Cards)
+	}
+	for _, e := range events {
+		if l, ok := e.Data.(event.Lane); ok && l.Device != host {
+			t.Errorf("announced as %+v", l)
+		}
+	}
+	s := event.NewStream("r1", nil)
+	defer s.Close()
+	remote := &llm.Result{Facts: llm.Facts{Host: host, Device: hardware.Device{Kind: hardware.CPU}}, Samples: []llm.Sample{{Tokens: 2}}}
+	if l := limits(t.Context(), s, 1, []*llm.Result{remote}); l != nil {
+		t.Errorf("limits %+v", l)
 	}
 }
 

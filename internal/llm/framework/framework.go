@@ -8,11 +8,13 @@
 package framework
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/worker"
@@ -31,6 +33,9 @@ type Runtime struct {
 	// Client makes the parent's end of a worker that computes with a number of CPU
 	// threads, 0 for the framework's own choice.
 	Client func(ctx context.Context, threads int) (*worker.Client, error)
+	// GPU is where Load puts a model with layers on the GPU, as hardware.Pick takes it;
+	// empty: the first GPU.
+	GPU string
 	// DType is the type that Load has a GPU compute in, "float32" where it is compared with
 	// a CPU; empty: the framework's choice, for many models 16 bits.
 	DType string
@@ -47,13 +52,14 @@ func (r *Runtime) Name() string {
 }
 
 // Load loads the model in a folder onto the CPU when l has no layers, else onto the
-// first GPU; one that is not there is an error that says why.
+// GPU; one that is not there is an error that says why.
 func (r *Runtime) Load(ctx context.Context, model string, l llm.Settings) (llm.Session, error) {
-	device := hardware.CPU
+	o := Options{Device: string(hardware.CPU), Threads: l.Threads}
 	if l.Layers > 0 {
-		device = hardware.GPU
+		o.Device, o.onGPU = cmp.Or(r.GPU, string(hardware.GPU)), true
 	}
-	m, err := r.Open(ctx, model, Options{Device: string(device), Threads: l.Threads, DType: r.DType, Graph: true})
+	o.DType, o.Graph = r.DType, true
+	m, err := r.Open(ctx, model, o)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +77,8 @@ type Options struct {
 	Bits    int    // bits to cut the weights to; 0: leave them as they are
 	DType   string // the type to compute in on a GPU, "float32"; "": the framework's choice
 	Graph   bool   // generate with the kernels of each token as one CUDA graph, where that is possible
+
+	onGPU bool // a Device that is no GPU is an error
 }
 
 // Open starts a worker and loads the model in a folder.
@@ -85,7 +93,11 @@ func (r *Runtime) Open(ctx context.Context, folder string, o Options) (*Model, e
 		return nil, err
 	}
 	m := &Model{link: link}
-	if m.device, err = hardware.Pick(link.Inventory(), r.Name(), o.Device); err == nil {
+	m.device, err = hardware.Pick(link.Inventory(), r.Name(), o.Device)
+	if err == nil && o.onGPU && m.device.Kind == hardware.CPU {
+		err = fault.Errorf(fault.Invalid, "device %s is no GPU", o.Device).With(fault.Set("ngl", 0, "the CPU alone"))
+	}
+	if err == nil {
 		m.about, _, err = worker.Do(ctx, link, worker.Load, worker.LoadArgs{Device: m.device.ID, Model: folder, Adapter: o.Adapter, Bits: o.Bits, DType: o.DType, Graph: o.Graph}, nil, 0)
 	}
 	if err != nil {

@@ -78,7 +78,7 @@ func TestGenerate(t *testing.T) {
 			t.Errorf("the same prompt again says %q in %d tokens, %v", again.Text, len(again.Sequence), err)
 		}
 		for _, s := range again.Sequence {
-			if c := s.Candidates; len(c) != 3 || c[0].ID != s.ID || c[0].LogProb < c[1].LogProb || c[1].LogProb < c[2].LogProb || c[0].LogProb > 0 {
+			if c := s.Candidates; len(c) != 3 || c[0].ID != s.ID || *c[0].LogProb < *c[1].LogProb || *c[1].LogProb < *c[2].LogProb || *c[0].LogProb > 0 {
 				t.Errorf("token %d of candidates %+v", s.ID, c)
 			}
 		}
@@ -92,6 +92,42 @@ func TestGenerate(t *testing.T) {
 	})
 	if len(said) == 2 && said["mlx"] != said["torch"] {
 		t.Errorf("the same weights say %q in MLX and %q in PyTorch", said["mlx"], said["torch"])
+	}
+}
+
+// A model that computes no numbers generates its tokens all the same, and nobody takes
+// its probabilities for some.
+func TestNoNumbers(t *testing.T) {
+	for _, name := range frameworktest.Runtimes {
+		t.Run(name, func(t *testing.T) {
+			m := open(t, frameworktest.Real(t, name), frameworktest.TinyModel(t, name, "--nan"), "")
+			with := request
+			with.Candidates = 3
+			g, err := m.Generate(frameworktest.Limit(t), with, nil)
+			if err != nil || len(g.Sequence) != with.Tokens {
+				t.Fatalf("%+v, %v", g, err)
+			}
+			for _, s := range g.Sequence {
+				if len(s.Candidates) != 3 || s.Candidates[0].LogProb != nil {
+					t.Errorf("candidates %+v", s.Candidates)
+				}
+			}
+			if c := llm.Agree("CPU", g.Sequence, g.Sequence); c.Passed {
+				t.Errorf("the check passed: %+v", c)
+			}
+		})
+	}
+}
+
+// PyTorch computes in float32 on a CPU. That is a caveat where the weights have 16 bits,
+// whether the configuration says so or not, and nowhere else.
+func TestHalfWeights(t *testing.T) {
+	r := frameworktest.Real(t, framework.Transformers)
+	for args, noted := range map[string]bool{"": false, "--no-dtype": false, "--float16": true, "--float16 --no-dtype": true} {
+		m := open(t, r, frameworktest.TinyModel(t, framework.Transformers, strings.Fields(args)...), "")
+		if notes := m.Facts().Notes; slices.Contains(notes, "computes in float32: 16 bits are slow on most CPUs") != noted || m.About().DType != "float32" {
+			t.Errorf("%q: notes %q, %s", args, notes, m.About().DType)
+		}
 	}
 }
 
@@ -167,6 +203,31 @@ func TestNoGPU(t *testing.T) {
 		var e *fault.Error
 		if !errors.As(err, &e) || e.Code != fault.Unavailable || !strings.Contains(e.Message, "has no device gpu: ") || len(e.Remedies) == 0 {
 			t.Errorf("error %#v", err)
+		}
+	})
+}
+
+// The GPU of a lane is the one that was named, never another one nor the CPU.
+func TestNamedGPU(t *testing.T) {
+	each(t, func(t *testing.T, r *framework.Runtime, folder string) {
+		for device, want := range map[string]struct {
+			code fault.Code
+			says string
+		}{
+			"cuda:77": {fault.Unavailable, "cuda:77"},
+			"cpu":     {fault.Invalid, "device cpu is no GPU"},
+		} {
+			named := *r
+			named.GPU = device
+			_, err := named.Load(frameworktest.Limit(t), folder, llm.Settings{Layers: llm.AllLayers})
+			if !errors.Is(err, want.code) || !strings.Contains(err.Error(), want.says) || len(fault.From(err).Remedies) == 0 {
+				t.Errorf("%s: error %v, want %s: %s", device, err, want.code, want.says)
+			}
+			s, err := named.Load(frameworktest.Limit(t), folder, llm.Settings{}) // the CPU's lane stays
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
 		}
 	})
 }

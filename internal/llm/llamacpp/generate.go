@@ -56,9 +56,9 @@ type event struct {
 }
 
 type topToken struct {
-	ID      int     `json:"id"`
-	Token   string  `json:"token"`
-	LogProb float64 `json:"logprob"` // null, and so 0, for what is no number
+	ID      int      `json:"id"`
+	Token   string   `json:"token"`
+	LogProb *float64 `json:"logprob"` // null for what is no number
 }
 
 // serverError is how llama-server reports an error.

@@ -177,6 +177,22 @@ func TestFind(t *testing.T) {
 	code(t, err, fault.Unavailable, "was not found", "gpuplay setup llama.cpp")
 }
 
+// llama-server writes null for a logarithm that is no number: it is none then, and the
+// text stays.
+func TestStreamOfNoNumbers(t *testing.T) {
+	const stream = `data: {"content":"Hi","completion_probabilities":[{"id":5,"top_logprobs":[{"id":5,"logprob":null},{"id":6,"logprob":-0.5}]}]}` + "\n\n" +
+		`data: {"stop":true,"stop_type":"limit","timings":{"prompt_n":3,"prompt_ms":1.5,"predicted_n":1,"predicted_ms":0.1}}` + "\n\n"
+	var g llm.Generation
+	if err := (&server{}).stream(strings.NewReader(stream), time.Now(), &g, true, nil); err != nil {
+		t.Fatal(err)
+	}
+	half := -0.5
+	want := []llm.Token{{ID: 5, Candidates: []llm.Candidate{{ID: 5}, {ID: 6, LogProb: &half}}}}
+	if d := cmp.Diff(want, g.Sequence); d != "" || g.Text != "Hi" {
+		t.Errorf("%q, %s", g.Text, d)
+	}
+}
+
 // What a server could send: nothing of it panics, and no figure is made of what is
 // no end.
 func FuzzStream(f *testing.F) {

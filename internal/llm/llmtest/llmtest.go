@@ -110,7 +110,7 @@ func Session(t *testing.T, s llm.Session) {
 				t.Errorf("token %d is %d with candidates %v, want it to be the most probable of 5", i, token.ID, token.Candidates)
 			}
 			for j, c := range token.Candidates {
-				if c.LogProb > 0 || j > 0 && c.LogProb > token.Candidates[j-1].LogProb {
+				if *c.LogProb > 0 || j > 0 && *c.LogProb > *token.Candidates[j-1].LogProb {
 					t.Errorf("token %d: log probabilities %v", i, token.Candidates)
 				}
 			}

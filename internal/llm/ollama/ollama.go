@@ -16,7 +16,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,6 +71,29 @@ func base(host string) (*url.URL, error) {
 		u.Path = "/" + path
 	}
 	return u, nil
+}
+
+// Remote returns the address of an Ollama that runs on another machine, as far as its
+// own address tells; empty: it runs on this one.
+func (r *Runtime) Remote(ctx context.Context) string {
+	u, err := base(r.Host)
+	if err != nil || u.Hostname() == "localhost" {
+		return ""
+	}
+	var here []netip.Addr
+	own, _ := net.InterfaceAddrs()
+	for _, a := range own {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			here = append(here, p.Addr())
+		}
+	}
+	found, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
+	for _, a := range found {
+		if a = a.Unmap(); a.IsLoopback() || slices.Contains(here, a) {
+			return ""
+		}
+	}
+	return u.Host
 }
 
 // session is a model that is loaded.
@@ -133,7 +158,7 @@ type answer struct {
 
 type logprob struct {
 	Token   string    `json:"token"`
-	LogProb float64   `json:"logprob"`
+	LogProb *float64  `json:"logprob"`
 	Top     []logprob `json:"top_logprobs"`
 }
 
@@ -171,7 +196,7 @@ func (r *Runtime) Load(ctx context.Context, model string, l llm.Settings) (llm.S
 	if err := s.get(ctx, "/api/version", &version); err != nil {
 		return nil, err
 	}
-	s.facts = llm.Facts{Runtime: "Ollama " + version.Version, Threads: l.Threads, Context: l.Context}
+	s.facts = llm.Facts{Host: r.Remote(ctx), Runtime: "Ollama " + version.Version, Threads: l.Threads, Context: l.Context}
 	m, err := s.find(ctx)
 	if err != nil {
 		return nil, err
@@ -264,6 +289,10 @@ func (s *session) place(ctx context.Context, r *Runtime) error {
 		}
 		f.Memory = &m.VRAM
 	}
+	if f.Host != "" { // where neither this machine's CPU nor its GPU computes
+		f.Device.Name = map[hardware.Kind]string{hardware.CPU: "a CPU", hardware.GPU: "a GPU"}[f.Device.Kind] + " at " + f.Host
+		f.Notes = append(f.Notes, "not this machine: Ollama runs at "+f.Host)
+	}
 	switch {
 	case s.lane.Layers == 0 && m.VRAM > 0:
 		f.Notes = append(f.Notes, fmt.Sprintf("not on the CPU alone: Ollama put %s on the GPU", unit.Bytes(float64(m.VRAM))))
@@ -271,9 +300,6 @@ func (s *session) place(ctx context.Context, r *Runtime) error {
 		f.Notes = append(f.Notes, "not on the GPU: Ollama put no byte of the model there (size_vram 0)")
 	case s.lane.Layers >= llm.AllLayers && m.VRAM < m.Size:
 		f.Notes = append(f.Notes, fmt.Sprintf("%s of the model is on the GPU, the rest on the CPU", strings.ReplaceAll(unit.Percent(float64(m.VRAM)/float64(m.Size)), " ", "")))
-	}
-	if ip := net.ParseIP(s.url.Hostname()); s.url.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		f.Notes = append(f.Notes, "not this machine: Ollama runs at "+s.url.Host)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -184,6 +185,40 @@ func TestPlace(t *testing.T) {
 		}
 		if f := s.Facts(); f.Device.Kind != tt.kind || *f.Memory != tt.memory || strings.Join(f.Notes, "\n") != tt.note {
 			t.Errorf("%d layers, %d of %d bytes: %+v", tt.layers, tt.vram, tt.size, f)
+		}
+	}
+}
+
+// An Ollama on another machine is named with its address, and nothing of this machine
+// stands for it. An address of this machine's own is none of another.
+func TestRemote(t *testing.T) {
+	hosts := map[string]string{"": "", "localhost": "", "127.0.0.1:9": "", "[::1]:9": "", "192.0.2.7": "192.0.2.7:11434", "https://192.0.2.7": "192.0.2.7:443"} // RFC 5737: nobody's
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range own {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil {
+			hosts[n.IP.String()] = ""
+		}
+	}
+	for host, want := range hosts {
+		if got := (&Runtime{Host: host}).Remote(t.Context()); got != want {
+			t.Errorf("%q runs at %q, want %q", host, got, want)
+		}
+	}
+	for vram, name := range map[int]string{0: "a CPU at 192.0.2.7:11434", 100: "a GPU at 192.0.2.7:11434"} {
+		u, err := base(answers(t, tags, fmt.Sprintf(`{"models":[{"name":"llama3.2:latest","size":100,"size_vram":%d}]}`, vram), ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &session{url: u, model: "llama3.2:latest", lane: llm.Settings{Layers: vram}, facts: llm.Facts{Host: "192.0.2.7:11434"}}
+		if _, err := s.ask(t.Context(), request{Model: s.model, KeepAlive: "1m"}, nil); err != nil {
+			t.Fatal(err)
+		}
+		err = s.place(t.Context(), &Runtime{CPU: "this CPU", GPU: "this GPU"})
+		if f := s.facts; err != nil || f.Device.Name != name || strings.Join(f.Notes, "\n") != "not this machine: Ollama runs at 192.0.2.7:11434" {
+			t.Errorf("%d bytes on the GPU: %+v, %v", vram, f, err)
 		}
 	}
 }

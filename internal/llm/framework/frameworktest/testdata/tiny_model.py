@@ -1,7 +1,7 @@
 """Makes a random Llama of two layers that takes bytes for tokens: a model of 400 KB
 that every framework loads, generates nonsense with and can train.
 
-    python tiny_model.py FOLDER [--chat]
+    python tiny_model.py FOLDER [--chat] [--float16] [--no-dtype] [--nan]
 
 Needs numpy, safetensors and tokenizers, which mlx-lm and transformers bring along.
 """
@@ -57,12 +57,20 @@ def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary = tokenizer(folder, "--chat" in sys.argv)
-    save_file(weights(vocabulary), str(folder / "model.safetensors"), metadata={"format": "pt"})
-    (folder / "config.json").write_text(json.dumps({
+    made = weights(vocabulary)
+    if "--float16" in sys.argv:
+        made = {name: w.astype(np.float16) for name, w in made.items()}
+    if "--nan" in sys.argv:
+        made["model.norm.weight"][:] = np.nan
+    save_file(made, str(folder / "model.safetensors"), metadata={"format": "pt"})
+    config = {
         "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": HIDDEN, "intermediate_size": INNER, "num_hidden_layers": LAYERS,
         "num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS, "vocab_size": vocabulary, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "rope_traditional": False,
-        "max_position_embeddings": 512, "tie_word_embeddings": False, "bos_token_id": 0, "eos_token_id": 1, "hidden_act": "silu", "torch_dtype": "float32",
-    }, indent=2))
+        "max_position_embeddings": 512, "tie_word_embeddings": False, "bos_token_id": 0, "eos_token_id": 1, "hidden_act": "silu",
+    }
+    if "--no-dtype" not in sys.argv:
+        config["torch_dtype"] = str(made["lm_head.weight"].dtype)
+    (folder / "config.json").write_text(json.dumps(config, indent=2))
 
 
 main()

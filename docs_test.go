@@ -1,0 +1,73 @@
+package gpuplay
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// A measurement ends with exit code 1 where one lane failed, so that a command joined to
+// it by && would not run just when it is needed.
+func TestExamplesReachTheirSecondCommand(t *testing.T) {
+	joined := regexp.MustCompile(`gpuplay (race|matmul|sweep|llm|doctor)\b.*&&`)
+	files, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(files, "README.md", "CONTRIBUTING.md") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range joined.FindAll(text, -1) {
+			t.Errorf("%s: %s", name, line)
+		}
+	}
+}
+
+// Every rule of docs/MEASURING.md has mutants under its number, every section that names
+// some has them, and each mutant applies to the file that it names.
+func TestRulesHaveMutants(t *testing.T) {
+	text, err := os.ReadFile("docs/MEASURING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := map[string]int{}
+	for _, m := range regexp.MustCompile("(?m)^([0-9]+)\\. \\*\\*|-only ([a-z]+)`").FindAllStringSubmatch(string(text), -1) {
+		rules[m[1]+m[2]] = 0
+	}
+	if len(rules) < 12 {
+		t.Fatalf("rules %v", rules)
+	}
+	lists, err := filepath.Glob(".ci/mutants/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mutant := regexp.MustCompile(`(?s)rule: ([^\n:]*)[^\n]*\nfile: ([^\n]*)\ntest: [^\n]*\n<<<<\n(.*?)\n====\n`)
+	for _, name := range lists {
+		list, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := mutant.FindAllStringSubmatch(string(list), -1)
+		if n := strings.Count(string(list), "<<<<\n"); n != len(all) {
+			t.Errorf("%s: %d of %d mutants have rule, file and test, in this order", name, len(all), n)
+		}
+		for _, m := range all {
+			if _, known := rules[m[1]]; !known {
+				t.Errorf("%s: docs/MEASURING.md has no rule %q", name, m[1])
+			}
+			rules[m[1]]++
+			if source, err := os.ReadFile(m[2]); err != nil || !strings.Contains(string(source), m[3]) {
+				t.Errorf("%s: a mutant of rule %s no longer applies to %s (%v):\n%s", name, m[1], m[2], err, m[3])
+			}
+		}
+	}
+	for rule, n := range rules {
+		if n == 0 {
+			t.Errorf("rule %s has no mutant", rule)
+		}
+	}
+}
