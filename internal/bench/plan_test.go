@@ -91,6 +91,28 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// A size that keeps a GPU busy may take some of the time that is left for checks.
+func TestPlanBusyGPU(t *testing.T) {
+	for kind, want := range map[hardware.Kind]int{hardware.GPU: 4096, hardware.CPU: 2048} {
+		r := newRig(device("A", hardware.CPU, 2e11), device("B", kind, 2e11))
+		r.Plan(t.Context(), r.lanes, float32s, 1, bench.Stop{Budget: time.Second, Until: 2 * time.Second, Latest: 20 * time.Second})
+		if got := r.lanes[0].GEMM.N; got != want {
+			t.Errorf("beside a %s: %d³, want %d³", kind, got, want)
+		}
+	}
+}
+
+// Lanes are probed so that each kind of device has an estimate before the time for that
+// is spent.
+func TestProbesKindsFirst(t *testing.T) {
+	slow := func(d *fake.Device) { d.Time = d.Time.First(3 * time.Second) }
+	r := newRig(device("A", hardware.CPU, 1e12), device("B", hardware.CPU, 2e12, slow), device("C", hardware.CPU, 2e12, slow), device("D", hardware.GPU, 1e13, slow))
+	r.Plan(t.Context(), r.lanes, float32s, 1, bench.Stop{Budget: 10 * time.Second, Until: 16 * time.Second, Latest: 18 * time.Second})
+	if len(r.runsOf("D")) == 0 || len(r.runsOf("B"))+len(r.runsOf("C")) > 0 {
+		t.Errorf("probed %v", r.runs)
+	}
+}
+
 // A lane with a smaller product of its own says so.
 func TestSmallerProduct(t *testing.T) {
 	r := newRig(device("A", hardware.CPU, 1e10), device("B", hardware.CPU, 2e8))
