@@ -85,7 +85,7 @@ func amxTile(t *tile, cols int, f func(t *tile, config *tileConfig, blocks, high
 
 var bfloat16AMX = dots[float32](kernel{
 	tiles: amxTiles(tilesBFloat16AMX),
-	elem:  2, out: 2, group: 2, steps: amxRows, dense: 8, lanes: amxRows, masks: true, blocking: blocking{vecs: 2, mc: 128, kc: 1024, nc: 2048},
+	elem:  2, out: 2, group: 2, steps: amxRows, dense: 9, lanes: amxRows, masks: true, blocking: blocking{vecs: 2, mc: 128, kc: 1024, nc: 2048},
 	interleave: interleavePairs, narrow: converter{narrow: narrowBFloat16AVX512}.narrowWords,
 	peak: func(rounds int) { amxPeak(roundsBFloat16AMX, bfloat16Halves, rounds) }, peakOps: 8 * amxRows * amxRows * 32 * 2,
 	note: "with AMX",
@@ -93,7 +93,7 @@ var bfloat16AMX = dots[float32](kernel{
 
 var int8AMX = dots[int32](kernel{
 	tiles: amxTiles(tilesInt8AMX),
-	elem:  1, group: 4, steps: amxRows, dense: 8, lanes: amxRows, masks: true, blocking: blocking{vecs: 2, mc: 128, kc: 1024, nc: 2048},
+	elem:  1, group: 4, steps: amxRows, dense: 9, lanes: amxRows, masks: true, blocking: blocking{vecs: 2, mc: 128, kc: 1024, nc: 2048},
 	interleave: interleaveQuads,
 	peak:       func(rounds int) { amxPeak(roundsInt8AMX, int8Ones, rounds) }, peakOps: 8 * amxRows * amxRows * 64 * 2,
 	note: "with AMX",
