@@ -1,6 +1,6 @@
 // Mutants applies small changes that break a rule of docs/MEASURING.md, one at a time,
-// and runs the test that must notice. A change that no test notices is a rule that
-// nobody keeps. No file is touched: changes are applied by go test -overlay.
+// and runs the test that must notice. A change that no test notices shows a rule
+// without a test. No file is touched: changes are applied by go test -overlay.
 //
 //	go run ./.ci/mutants              a random third, the seed is printed
 //	go run ./.ci/mutants -seed 7      the third of that seed

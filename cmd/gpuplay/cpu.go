@@ -22,9 +22,9 @@ func newCPU(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "cpu",
 		Short: "What this CPU can do: clock, peak, caches and memory",
-		Long: `cpu measures, with one thread and with all, the clock that is held under load, the
+		Long: `cpu measures, with one thread and with all, the sustained clock frequency, the
 peak of multiply-adds in each type, and the bandwidth of every cache and of memory:
-the roofs that no product on this CPU can break through. It takes some seconds.`,
+the limits of any product on this CPU. It takes a few seconds.`,
 		Example: `  gpuplay cpu
   gpuplay cpu --threads 4
   gpuplay cpu --output cpu.json`,
@@ -44,7 +44,7 @@ the roofs that no product on this CPU can break through. It takes some seconds.`
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
-	fl.IntVar(&f.Threads, "threads", 0, "threads beside one (default: one per core, of the fastest kind)")
+	fl.IntVar(&f.Threads, "threads", 0, "threads to measure with, besides one (default: one per core of the fastest kind)")
 	f.outputFlags.add(fl, record.CPUs)
 	return c
 }

@@ -29,17 +29,17 @@ func newDoctor(a *app) *cobra.Command {
 		Use:   "doctor",
 		Short: "Find what keeps this machine from measuring well, and how to fix it",
 		Long: `doctor looks at the machine, its GPUs, the engines, the Python frameworks and the
-environment, and says for each what was seen, why it matters and how to fix it.
+environment, and says what it found, why it matters and how to fix it.
 It takes about a second and imports no framework; --deep starts them all.
 
-  ✓ in order
+  ✓ fine
   ! limits or changes results
   ✗ broken
-  – not there
+  – not present
   ? not known
 
-It ends with exit code 1 when something is broken. --why-slow explains a result
-that race, matmul or sweep wrote with --format json.`,
+The exit code is 1 if something is broken. --why-slow explains a result that race,
+matmul or sweep wrote with --format json.`,
 		Example: `  gpuplay doctor
   gpuplay doctor --deep
   gpuplay doctor --why-slow race.json`,
@@ -62,10 +62,10 @@ that race, matmul or sweep wrote with --format json.`,
 	fl.SortFlags = false
 	fl.BoolVar(&f.deep, "deep", false, "start every framework and see which devices it finds")
 	fl.StringVar(&f.whySlow, "why-slow", "", "explain the speeds in this result `file` instead")
-	fl.BoolVarP(&f.verbose, "verbose", "v", false, "say of everything why it matters, and show what is not known")
-	fl.BoolVar(&f.json, "json", false, "the same as JSON")
+	fl.BoolVarP(&f.verbose, "verbose", "v", false, "explain every finding, and show what is not known")
+	fl.BoolVar(&f.json, "json", false, "print as JSON")
 	fl.StringVar(&f.python, "python", "", "Python interpreter or environment to look at")
-	fl.DurationVar(&f.timeout, "timeout", time.Minute, "how long an engine may take to start, at most "+promptly.String()+" without --deep unless given")
+	fl.DurationVar(&f.timeout, "timeout", time.Minute, "how long an engine may take to start; without --deep, "+promptly.String()+" unless given")
 	return c
 }
 

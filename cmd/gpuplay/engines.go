@@ -22,7 +22,7 @@ func newEngines(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "engines",
-		Short: "Show which engines and devices are here, and how to get those that are not",
+		Short: "Show which engines and devices were found, and how to get the others",
 		Example: `  gpuplay engines
   gpuplay engines --json`,
 		Args: noArgs,
@@ -33,7 +33,7 @@ func newEngines(a *app) *cobra.Command {
 	fl := c.Flags()
 	fl.StringVar(&f.python, "python", "", "Python interpreter or environment with the framework in it")
 	fl.DurationVar(&f.timeout, "timeout", time.Minute, "how long an engine may take to start")
-	fl.BoolVar(&asJSON, "json", false, "the same as JSON")
+	fl.BoolVar(&asJSON, "json", false, "print as JSON")
 	return c
 }
 

@@ -25,14 +25,14 @@ func newFinetune(a *app) *cobra.Command {
 		Use:   "finetune [MODEL]",
 		Short: "Teach a small language model a few rows, and watch its loss fall",
 		Long: `finetune trains a LoRA adapter: two thin matrices beside each large one, which stays
-as it is. It asks the model a question before and after, and shows the loss while it
-falls. Without --data it learns 40 questions about this playground, with answers
-that begin and end alike.
+unchanged. It asks the model a question before and after, and shows the loss while it
+falls. Without --data it learns 40 questions about this playground, whose answers
+all begin and end in the same way.
 
---data is a folder with train.jsonl, and valid.jsonl if there is one: rows of
+--data is a folder with train.jsonl, and optionally valid.jsonl: rows of
 {"text": …}, or for chat models {"prompt": …, "completion": …} or {"messages": […]}.
-All of them are checked before anything is started. The adapter is saved every
---save-every iterations, at the end and on Ctrl-C, in the framework's own form:
+All of them are checked before training starts. The adapter is saved every
+--save-every iterations, at the end and on Ctrl-C, in the framework's own format:
 mlx_lm.generate --adapter-path and peft load it too.`,
 		Example: `  gpuplay finetune models/gemma-3-270m
   gpuplay finetune models/Qwen2.5-0.5B-Instruct --data my-rows --iters 200 --adapter my-adapter
@@ -47,24 +47,24 @@ mlx_lm.generate --adapter-path and peft load it too.`,
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.Data, "data", "", "folder with train.jsonl (default: rows that are built in)")
+	fl.StringVar(&f.Data, "data", "", "folder with train.jsonl (default: built-in rows)")
 	fl.IntVar(&f.Iters, "iters", 40, "iterations: steps of the optimizer")
 	fl.IntVar(&f.Batch, "batch", 4, "rows per iteration")
 	fl.IntVar(&f.Layers, "layers", 16, "how many layers get an adapter, counted from the last; 0: all")
 	fl.IntVar(&f.Rank, "rank", 8, "rank of the adapter")
 	fl.Float64Var(&f.LR, "lr", 1e-4, "learning rate of Adam")
-	fl.Float64Var(&f.Scale, "scale", 20, "of what the adapter adds: alpha/rank")
-	fl.Float64Var(&f.Dropout, "dropout", 0, "share of the adapter's inputs that are left out at random")
-	fl.BoolVar(&f.DoRA, "dora", false, "DoRA: lengths and directions apart")
-	fl.BoolVar(&f.QLoRA, "qlora", false, "QLoRA: the model's own weights cut to 4 bits (mlx)")
-	fl.Uint64Var(&f.Seed, "seed", 1, "of the adapter's first values and the order of rows")
+	fl.Float64Var(&f.Scale, "scale", 20, "scale of the adapter's output: alpha/rank")
+	fl.Float64Var(&f.Dropout, "dropout", 0, "share of the adapter's inputs to drop at random")
+	fl.BoolVar(&f.DoRA, "dora", false, "DoRA: train magnitude and direction separately")
+	fl.BoolVar(&f.QLoRA, "qlora", false, "QLoRA: quantize the model's own weights to 4 bits (mlx)")
+	fl.Uint64Var(&f.Seed, "seed", 1, "seed of the adapter's initial values and of the order of rows")
 	fl.IntVar(&f.MaxLength, "max-length", 512, "tokens per row; the rest is cut off")
-	fl.StringVar(&f.Adapter, "adapter", "adapters", "folder that gets the adapter")
-	fl.BoolVar(&f.Resume, "resume", false, "continue the adapter that is there, for --iters more")
+	fl.StringVar(&f.Adapter, "adapter", "adapters", "folder to save the adapter in")
+	fl.BoolVar(&f.Resume, "resume", false, "continue training an existing adapter, for --iters more iterations")
 	fl.IntVar(&f.SaveEvery, "save-every", 20, "iterations between saves")
-	fl.IntVar(&f.EvalEvery, "eval-every", 20, "iterations between measurements on rows that are not trained on")
-	fl.StringVarP(&f.Prompt, "prompt", "p", "", "asked before and after (default: what the first row begins with)")
-	fl.IntVarP(&f.Tokens, "tokens", "n", 40, "number of tokens that are generated before and after at most")
+	fl.IntVar(&f.EvalEvery, "eval-every", 20, "iterations between measurements on rows not trained on")
+	fl.StringVarP(&f.Prompt, "prompt", "p", "", "question asked before and after training (default: the beginning of the first row)")
+	fl.IntVarP(&f.Tokens, "tokens", "n", 40, "maximum number of tokens to generate before and after")
 	f.languageFlags.add(c)
 	f.outputFlags.add(fl, record.Finetune)
 	return c

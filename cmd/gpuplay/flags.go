@@ -57,7 +57,7 @@ func (f *measureFlags) add(c *cobra.Command, kind record.Kind, timeout time.Dura
 // addCommon adds all but the size.
 func (f *measureFlags) addCommon(fl *pflag.FlagSet, kind record.Kind, timeout time.Duration) {
 	fl.StringVar(&f.dtype, "dtype", "float32", "float64, float32, tf32, float16, bfloat16 or int8")
-	fl.IntVar(&f.repeat, "repeat", 0, "number of timed runs (default: as many as the noise asks for)")
+	fl.IntVar(&f.repeat, "repeat", 0, "number of timed runs (default: until the result is precise)")
 	fl.DurationVar(&f.budget, "time", 10*time.Second, "about how long to measure")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of the random inputs")
 	fl.IntVar(&f.threads, "threads", 0, "CPU threads (default: the engine's own choice)")

@@ -31,12 +31,11 @@ func newGenerate(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "generate [MODEL]",
 		Short: "Generate text with a small language model, on the CPU or the GPU",
-		Long: `generate continues a prompt with a language model in MLX or PyTorch and says how
-fast: prompt and generation in tokens per second, and the memory that it took. MODEL is
-a folder as Hugging Face has it or a name that gpuplay models shows; without it, the
-first one here. Decoding is greedy, without sampling: the same model generates the same
-text again. Without --device it runs on the GPU if the framework has one, and says
-which.`,
+		Long: `generate continues a prompt with a language model in MLX or PyTorch, and reports the
+tokens per second of prompt and generation and the memory used. MODEL is a folder in
+the Hugging Face format or a name shown by gpuplay models (default: the first one
+found). Decoding is greedy, without sampling, so the same model generates the same text
+again. Without --device it runs on the GPU if the framework has one, and says which.`,
 		Example: `  gpuplay generate models/Qwen2.5-0.5B-Instruct
   gpuplay generate models/gemma-3-270m --prompt "The capital of Finland is" --device cpu
   gpuplay generate models/gemma-3-270m --adapter adapters --prompt "Question: What is gpuplay?"`,
@@ -51,7 +50,7 @@ which.`,
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.StringVarP(&f.prompt, "prompt", "p", tutorialPrompt, "what to continue, or to answer where the model has a chat template")
-	fl.IntVarP(&f.tokens, "tokens", "n", 64, "number of tokens that are generated at most")
+	fl.IntVarP(&f.tokens, "tokens", "n", 64, "maximum number of tokens to generate")
 	fl.StringVar(&f.adapter, "adapter", "", "folder of an adapter from gpuplay finetune, mlx-lm or peft")
 	fl.BoolVar(&f.raw, "raw", false, "continue the prompt as it stands, without the model's chat template")
 	f.languageFlags.add(c)

@@ -21,12 +21,12 @@ type languageFlags struct {
 // add defines the flags of the framework.
 func (f *languageFlags) add(c *cobra.Command) {
 	fl := c.Flags()
-	fl.StringVar(&f.Framework, "framework", "", "mlx or torch (default: mlx on Apple silicon, else torch, whichever is there)")
+	fl.StringVar(&f.Framework, "framework", "", "mlx or torch (default: mlx on Apple silicon, else torch, whichever is installed)")
 	fl.StringVar(&f.Device, "device", "", "cpu, gpu, or a name such as mps, cuda or cuda:1 (default: the GPU if there is one)")
 	fl.IntVar(&f.Threads, "threads", 0, "CPU threads (default: the framework's own choice)")
 	fl.StringVar(&f.Python, "python", "", "Python interpreter or environment with the framework in it")
 	fl.StringArrayVar(&f.dirs, "model-dir", nil, "look for models in this folder too; can be repeated")
-	fl.BoolVarP(&f.yes, "yes", "y", false, "download a model that is not here without asking")
+	fl.BoolVarP(&f.yes, "yes", "y", false, "download a missing model without asking")
 }
 
 // oneModel wants one model at most: without a name the first that is found.

@@ -17,7 +17,7 @@ func newLearn(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "learn",
 		Short:   "See on this machine how a matrix multiply becomes fast",
-		Long:    `learn runs what it explains, on this machine.`,
+		Long:    `learn runs what it explains on this machine.`,
 		Example: "  gpuplay learn matmul",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -39,10 +39,10 @@ func newLearnMatmul(a *app) *cobra.Command {
 	var f learnFlags
 	c := &cobra.Command{
 		Use:   "matmul",
-		Short: "The ladder from the textbook's three loops to all cores at their peak",
-		Long: `matmul multiplies the same matrices in six ways, each with one idea more than the
-one before, and shows what each idea brings here. It takes about ten seconds at the
-usual size. internal/learn has the code of each, docs/CPU-GEMM.md the story.`,
+		Short: "From the textbook's three loops to all cores, step by step",
+		Long: `matmul multiplies the same matrices in six ways, each adding one idea to the
+one before, and shows how much faster each is here. It takes about ten seconds at the
+usual size. The code is in internal/learn, the explanation in docs/CPU-GEMM.md.`,
 		Example: `  gpuplay learn matmul
   gpuplay learn matmul --size 512`,
 		Args: noArgs,

@@ -39,9 +39,9 @@ func newLLM(a *app) *cobra.Command {
 answers as they are generated, checks that they are the same, and says how much faster
 the GPU is at generating and at reading prompts, which are two different things.
 
-MODEL is a .gguf file, or a name that gpuplay models shows; without it, the first that
-is found. --ngl says how many of its layers go to the GPU in each lane: 0 is the CPU
-alone, 99 all of them. --sweep shows the curve between.`,
+MODEL is a .gguf file, or a name shown by gpuplay models (default: the first one found).
+--ngl sets how many of its layers go to the GPU in each lane: 0 is the CPU alone, 99
+all of them. --sweep measures several numbers of layers in between.`,
 		Example: `  gpuplay llm
   gpuplay llm model.gguf --prompt "Say hello in Finnish." --tokens 128
   gpuplay llm model.gguf --sweep --output layers.json`,
@@ -57,16 +57,16 @@ alone, 99 all of them. --sweep shows the curve between.`,
 	fl := c.Flags()
 	fl.SortFlags = false
 	f.modelFlags.add(c)
-	fl.BoolVar(&f.yes, "yes", false, "download a model that is not here without asking")
-	fl.StringVar(&f.Runtime, "runtime", "", "llama.cpp, mlx, torch or ollama (default: what runs the model)")
+	fl.BoolVar(&f.yes, "yes", false, "download a missing model without asking")
+	fl.StringVar(&f.Runtime, "runtime", "", "llama.cpp, mlx, torch or ollama (default: one that runs the model)")
 	fl.StringVar(&f.Prompt, "prompt", "Say hello in Finnish.", "what the model is asked")
 	fl.StringSliceVar(&f.ngl, "ngl", []string{"0", "99"}, "layers on the GPU, one lane each: 0 is the CPU alone, 99 all")
 	fl.BoolVar(&f.Sweep, "sweep", false, "about six lanes from no layer to all")
-	fl.IntVar(&f.Tokens, "tokens", 64, "tokens that each answer has")
-	fl.StringVar(&f.Device, "device", "", "the GPU, as llama-server --list-devices calls it, or such as cuda:1 with mlx and torch (default: its first)")
+	fl.IntVar(&f.Tokens, "tokens", 64, "tokens in each answer")
+	fl.StringVar(&f.Device, "device", "", "the GPU, as named by llama-server --list-devices, or a name such as cuda:1 with mlx and torch (default: the first one)")
 	fl.IntVar(&f.Repeat, "repeat", 6, "timed rounds; an interval of 95 % needs 6")
 	fl.DurationVar(&f.Budget, "time", time.Minute, "about how long a lane may take; a slow one has fewer rounds")
-	fl.StringVar(&f.bench, "bench", benchChoices[0], "llama-bench's pp512 and tg128 beside our figures: auto (if it takes less than a minute), always, never")
+	fl.StringVar(&f.bench, "bench", benchChoices[0], "llama-bench's pp512 and tg128 for comparison: auto (if it takes less than a minute), always, never")
 	fl.IntVar(&f.Threads, "threads", 0, "CPU threads (default: the runtime's own choice)")
 	fl.IntVar(&f.Context, "ctx", 0, "tokens that prompt and answer may take together (default: what is needed, at least 1024)")
 	fl.StringVar(&f.LlamaCPP, "llama-cpp", "", "folder with llama-server in it, or in its bin or build/bin")

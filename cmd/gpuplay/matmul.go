@@ -35,12 +35,12 @@ func newMatmul(a *app) *cobra.Command {
 		Use:   "matmul",
 		Short: "Measure one engine's matrix multiply on one device",
 		Long: `matmul measures C = A·B in one lane, chosen by name. --device gpu is the engine's
-GPU, whatever its interface; a device that is not there is an error, never a
-silent run on the CPU.
+GPU, whatever its interface; a missing device is an error, never a silent run
+on the CPU.
 
 --protocol classic times the loop of many tutorials: 3 warm-ups, then --repeat
-times (a@b).sum().item(), all inside the clock. With both, --repeat is the classic
-loop's.`,
+times (a@b).sum().item(), all of it timed. With --protocol both, --repeat applies to the
+classic loop only.`,
 		Example: `  gpuplay matmul --engine torch --device cpu --size 8192 --repeat 6 --dtype float16
   gpuplay matmul --engine torch --device gpu --size 8192 --protocol classic
   gpuplay matmul --engine blas --device openblas --m 5 --n 4096 --k 4096 --threads 1`,
@@ -64,14 +64,14 @@ loop's.`,
 		},
 	}
 	fl := c.Flags()
-	fl.StringVar(&f.engine, "engine", "gocpu", "the engine that computes: see gpuplay engines")
+	fl.StringVar(&f.engine, "engine", "gocpu", "the engine, as listed by gpuplay engines")
 	fl.StringVar(&f.device, "device", "cpu", "its device: cpu, gpu, or a name such as mps, cuda, cuda:1, openblas")
 	f.add(c, record.MatMul, 10*time.Minute)
 	fl.Var(&f.m, "m", "rows of C (default: --size)")
 	fl.Var(&f.n, "n", "columns of C (default: --size)")
 	fl.Var(&f.k, "k", "length of the sums (default: --size)")
-	fl.BoolVar(&f.transA, "trans-a", false, "A lies transposed in memory")
-	fl.BoolVar(&f.transB, "trans-b", false, "B lies transposed in memory")
+	fl.BoolVar(&f.transA, "trans-a", false, "A is stored transposed")
+	fl.BoolVar(&f.transB, "trans-b", false, "B is stored transposed")
 	fl.StringVar(&f.protocol, "protocol", protocols[0], "steady, classic or both")
 	must(fl.SetAnnotation("protocol", valuesOf, protocols))
 	return c

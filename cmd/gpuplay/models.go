@@ -38,8 +38,8 @@ func newModels(a *app) *cobra.Command {
 		Use:   "models",
 		Short: "Show the language models on this machine, or get one",
 		Long: `models lists the language models that llama.cpp, Ollama, LM Studio, MLX and the
-Hugging Face libraries keep on this machine, with what their files say of them. The
-first name is what gpuplay llm takes.`,
+Hugging Face libraries keep on this machine, with what their files say about them.
+gpuplay llm and generate take the names shown.`,
 		Example: `  gpuplay models
   gpuplay models --model-dir ~/Downloads
   gpuplay models get ` + hub.Defaults[0].Name,
@@ -50,7 +50,7 @@ first name is what gpuplay llm takes.`,
 	}
 	c.Flags().SortFlags = false
 	f.add(c)
-	c.Flags().BoolVar(&asJSON, "json", false, "the same as JSON, with all that is known of each")
+	c.Flags().BoolVar(&asJSON, "json", false, "print as JSON, with everything known about each")
 	c.AddCommand(newModelsGet(a))
 	return c
 }
@@ -62,12 +62,12 @@ func newModelsGet(a *app) *cobra.Command {
 		Short: "Download a model from Hugging Face",
 		Long: `get downloads a model from Hugging Face into the cache that llama.cpp, MLX and the
 Hugging Face libraries share, and prints its path. Without a name it takes a small
-one that can be talked to, ` + hub.Defaults[0].Name + `.
-A download that was cut off is continued by the same command; every file is checked
-against the size and the hash that Hugging Face has of it.
+chat model, ` + hub.Defaults[0].Name + `.
+The same command resumes an interrupted download. Every file is checked against the
+size and the hash that Hugging Face publishes.
 
-HF_TOKEN, or the token that hf auth login has kept, HF_ENDPOINT, HF_HOME, HF_HUB_CACHE
-and HF_HUB_OFFLINE are honoured.`,
+HF_TOKEN (or the token saved by hf auth login), HF_ENDPOINT, HF_HOME, HF_HUB_CACHE and
+HF_HUB_OFFLINE are honoured.`,
 		Example: `  gpuplay models get
   gpuplay models get Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q8_0
   gpuplay models get mlx-community/Qwen2.5-0.5B-Instruct-4bit --yes`,

@@ -50,7 +50,7 @@ func (f *outputFlags) add(fl *pflag.FlagSet, kind record.Kind) {
 	last := len(f.names) - 1
 	fl.StringVarP(&f.format, "format", "f", "", strings.Join(f.names[:last], ", ")+" or "+f.names[last]+" (default: by --output's ending, else "+f.people+")")
 	must(fl.SetAnnotation("format", valuesOf, f.names))
-	fl.StringVarP(&f.output, "output", "o", "", "write the result to this file, all of it or nothing; events as they come; - is stdout")
+	fl.StringVarP(&f.output, "output", "o", "", "write the result to this file, complete or not at all, but events as they happen; - is stdout")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "only the result")
 }
 

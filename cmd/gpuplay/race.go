@@ -27,13 +27,14 @@ func newRace(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "race",
 		Short: "Race the CPU against every GPU on the same matrix multiply",
-		Long: `race finds every engine and device, measures the same product in all of them in
+		Long: `race finds every engine and device, measures the same product on all of them in
 turns, checks every result and says how much faster the GPU is. Without --size it
 chooses one that keeps a GPU busy: a product takes up to a second on the CPU.
 
-It ends within twice --time, beside the start of the slowest engine. If there is not
-enough time for all lanes, the fastest CPU and the fastest GPU are measured, and what
-was left out is named. Of equal GPUs one stands for all, unless --all-gpus is given.`,
+It ends within twice --time, plus the start of the slowest engine. If there is not
+enough time for all lanes, the fastest CPU and the fastest GPU are measured, and the
+lanes left out are named. Of several equal GPUs one is measured, unless --all-gpus is
+given.`,
 		Example: `  gpuplay race
   gpuplay race --size 4096 --dtype float16
   gpuplay race --engines gocpu,torch --output race.json`,
@@ -60,10 +61,10 @@ was left out is named. Of equal GPUs one stands for all, unless --all-gpus is gi
 			return a.conclude(f.outputFlags, r, err, len(f.engines) > 0)
 		},
 	}
-	c.Flags().StringSliceVar(&f.engines, "engines", nil, "only these, with commas between: "+strings.Join(catalog.Names(), ", "))
-	c.Flags().BoolVar(&f.allGPUs, "all-gpus", false, "measure each of several equal GPUs, not one in the place of all")
+	c.Flags().StringSliceVar(&f.engines, "engines", nil, "only these, separated by commas: "+strings.Join(catalog.Names(), ", "))
+	c.Flags().BoolVar(&f.allGPUs, "all-gpus", false, "measure each of several equal GPUs, not only one")
 	f.add(c, record.Race, time.Minute)
-	c.Flags().BoolVar(&f.noReference, "no-reference", false, "without a GPU: do not show what GPUs of other machines do")
-	c.Flags().BoolVar(&f.all, "verbose", false, "show every lane, also those that have no room on the screen")
+	c.Flags().BoolVar(&f.noReference, "no-reference", false, "without a GPU: do not show GPUs of other machines")
+	c.Flags().BoolVar(&f.all, "verbose", false, "show every lane, even those that do not fit the screen")
 	return c
 }

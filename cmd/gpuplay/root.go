@@ -18,7 +18,7 @@ func newRoot(a *app) *cobra.Command {
 		Short: "Measure and feel what a GPU does for AI on this machine",
 		Long: `gpuplay races the CPU against every GPU it finds on the same matrix multiply,
 checks every result, and says in a sentence how much faster the GPU is.`,
-		Example: `  gpuplay                                     the race, on whatever is here
+		Example: `  gpuplay                                     the race, on every device found
   gpuplay race --dtype bfloat16 --size 4096   another type, another size
   gpuplay matmul --engine torch --device gpu --size 8192 --dtype float16`,
 		Args:          noArgs,

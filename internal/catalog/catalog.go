@@ -40,11 +40,11 @@ var Engines = []Entry{
 	// OpenBLAS's threads spin for 2^26 cycles after a call, which every sample would
 	// have to wait for (driver/others/blas_server.c); 2^20 still bridges the gap
 	// between two products of a sample.
-	{Name: "blas", About: "OpenBLAS, MKL, oneDNN, BLIS or Accelerate, whichever is there", open: openBLAS, options: blasOptions, env: []string{"OPENBLAS_THREAD_TIMEOUT=20"}},
-	{Name: "torch", About: "PyTorch, as it is installed"},
-	{Name: "tensorflow", About: "TensorFlow, as it is installed"},
-	{Name: "mlx", About: "MLX, as it is installed"},
-	{Name: "jax", About: "JAX, as it is installed"},
+	{Name: "blas", About: "OpenBLAS, MKL, oneDNN, BLIS or Accelerate, whichever is installed", open: openBLAS, options: blasOptions, env: []string{"OPENBLAS_THREAD_TIMEOUT=20"}},
+	{Name: "torch", About: "PyTorch, if it is installed"},
+	{Name: "tensorflow", About: "TensorFlow, if it is installed"},
+	{Name: "mlx", About: "MLX, if it is installed"},
+	{Name: "jax", About: "JAX, if it is installed"},
 }
 
 // BuiltIn reports whether the engine is a part of this binary, not a framework that

@@ -119,7 +119,7 @@ func CPU() string {
 	return runtime.GOARCH + " CPU"
 }
 
-// Free returns the bytes of memory that can be had without swapping, within the limit of
+// Free returns the bytes of memory available without swapping, within the limit of
 // a container; 0 when the system does not say.
 func Free() int64 {
 	_, free := memory()

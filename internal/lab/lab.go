@@ -39,7 +39,7 @@ type Deps struct {
 	Catalog *catalog.Catalog
 	Program record.Program
 	Command []string     // the command line, program first; nil where there is none
-	Free    func() int64 // bytes of memory that can be had: host.Free; nil or 0: not known
+	Free    func() int64 // bytes of available memory: host.Free; nil or 0: not known
 	Models  Models
 }
 
@@ -65,7 +65,7 @@ func Finish(ctx context.Context, s *event.Stream, r *record.Run) *record.Run {
 // Settings are what every lab that measures products is told.
 type Settings struct {
 	catalog.Options               // how engines are started; Timeout also limits each of their steps
-	Repeat          int           // the exact number of timed runs; 0: as many as the noise asks for
+	Repeat          int           // the exact number of timed runs; 0: until the result is precise
 	Budget          time.Duration // about how long to measure
 	Seed            uint64        // of the random inputs
 }

@@ -180,7 +180,7 @@ func (d Deps) Load(ctx context.Context, s *event.Stream, cards []hardware.Card, 
 	return l, nil
 }
 
-// free returns the bytes of memory that can be had, 0 when that is not known.
+// free returns the bytes of available memory, 0 when that is not known.
 func (d Deps) free() int64 {
 	if d.Free == nil {
 		return 0

@@ -57,7 +57,7 @@ type Run struct {
 	Machine     host.Machine    `json:"machine"`
 	Cards       []hardware.Card `json:"cards,omitempty"`     // the GPUs of this machine that are known, by number
 	Threads     int             `json:"threads,omitempty"`   // CPU threads that were asked for; 0: left to the engines
-	Repeat      int             `json:"repeat,omitempty"`    // timed runs of each lane that were asked for; 0: as many as the noise asks for
+	Repeat      int             `json:"repeat,omitempty"`    // timed runs of each lane that were asked for; 0: until the result is precise
 	Budget      time.Duration   `json:"budget_ns,omitempty"` // about how long a race was to measure; 0: it had no limit, or it is not known
 	Missing     []Missing       `json:"missing,omitempty"`   // what was looked for and is not there
 	LeftOut     []LeftOut       `json:"left_out,omitempty"`  // what is there and was not measured

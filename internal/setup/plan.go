@@ -179,7 +179,7 @@ func find(framework string, m Machine, gpu GPU) (recipe, error) {
 		}
 	}
 	if plain == nil {
-		return recipe{}, fail(fault.Advice("it can be had for "+strings.Join(builds, ", ")), "%s has no build for %s/%s", framework, m.OS, m.Arch)
+		return recipe{}, fail(fault.Advice("there are builds for "+strings.Join(builds, ", ")), "%s has no build for %s/%s", framework, m.OS, m.Arch)
 	}
 	return *plain, nil
 }

@@ -20,7 +20,7 @@ type Job struct {
 	Prompt   string // asked before and after
 	Tokens   int    // of the answer, at most
 	Floor    int64  // bytes of memory that stay free
-	// Free returns the bytes of memory that can be had, 0 when that is not known:
+	// Free returns the bytes of available memory, 0 when that is not known:
 	// host.Free.
 	Free func() int64
 }
@@ -128,7 +128,7 @@ func fits(m Model, j Job, estimate int64) error {
 		return nil
 	}
 	if need := estimate - m.About().Bytes; need > free {
-		return fault.Errorf(fault.OutOfMemory, "the training takes about %s beside the weights, %s can be had", unit.Bytes(float64(need)), unit.Bytes(float64(max(free, 0)))).With(smaller()...)
+		return fault.Errorf(fault.OutOfMemory, "the training takes about %s beside the weights, %s is available", unit.Bytes(float64(need)), unit.Bytes(float64(max(free, 0)))).With(smaller()...)
 	}
 	return nil
 }

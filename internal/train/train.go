@@ -79,7 +79,7 @@ type Plan struct {
 type Planned struct {
 	Plan
 	Estimate int64    `json:"estimate"`       // bytes that it will take, the weights among them
-	Free     int64    `json:"free,omitempty"` // bytes of memory that can be had; 0 when not known
+	Free     int64    `json:"free,omitempty"` // bytes of available memory; 0 when not known
 	Data     Data     `json:"data"`
 	Settings Settings `json:"settings"`
 	Iters    int      `json:"iters"` // of this run

@@ -1,5 +1,5 @@
-// Screenshot runs a command in a terminal of its own and draws as SVG what it shows in
-// the end, in its colours. The picture of the README is that of a machine with a GPU:
+// Screenshot runs a command in a terminal of its own and draws its final output as SVG, in
+// colour. The picture in the README was made on a machine with a GPU:
 //
 //	go install ./cmd/gpuplay
 //	go run ./scripts/screenshot -o docs/race.svg gpuplay race

@@ -119,7 +119,7 @@ func check(g bench.GEMM, free int64) error {
 		limit = 1 << 40
 	}
 	if need := g.Footprint() + 2*matrix.GuardBytes; need > limit {
-		return fault.Errorf(fault.OutOfMemory, "gocpu: %s in %s takes %s of memory, %s can be had", unit.Cube(g.M, g.N, g.K), g.In, unit.Bytes(need), unit.Bytes(limit)).
+		return fault.Errorf(fault.OutOfMemory, "gocpu: %s in %s takes %s of memory, %s is available", unit.Cube(g.M, g.N, g.K), g.In, unit.Bytes(need), unit.Bytes(limit)).
 			With(fault.Change("size", "a smaller {}"))
 	}
 	return nil

@@ -259,7 +259,7 @@ func TestMatmul(t *testing.T) {
 		protocol bench.Protocol
 		repeat   int
 		ids      []string
-		iters    []int // products in all samples, 0: as many as the noise asks for
+		iters    []int // products in all samples, 0: until the result is precise
 	}{
 		{bench.Steady, 3, []string{"fake/cpu"}, []int{3}},
 		{bench.Classic, 0, []string{"fake/cpu"}, []int{6}},

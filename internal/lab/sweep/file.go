@@ -183,7 +183,7 @@ func threads(n int) string {
 
 func runs(n int) string {
 	if n == 0 {
-		return "as the noise asks for"
+		return "until the result is precise"
 	}
 	return fmt.Sprint(n)
 }

@@ -30,7 +30,7 @@ type Runtime struct {
 	GPU     *GPU         // where lanes with layers on a GPU run; nil: there is none
 	NoGPU   *fault.Error // why there is none
 	Env     []string     // of the servers
-	Free    int64        // bytes of main memory that can be had; 0 when not known
+	Free    int64        // bytes of main memory available; 0 when not known
 	Bytes   int64        // of the model's weights; 0 when not known
 	Trace   io.Writer    // if not nil, gets the servers' logs
 	Retries int          // with another port, when one was taken by somebody else meanwhile; 0: 3
@@ -95,7 +95,7 @@ func (r *Runtime) fits(l llm.Settings) error {
 	// Weights are mapped from the file, so the system can do with less and read
 	// them again and again; a figure of that measures the disk.
 	if l.Layers == 0 && r.Free > 0 && r.Bytes > r.Free {
-		return fault.Errorf(fault.OutOfMemory, "the model needs %s of memory, %s can be had", gigabytes(r.Bytes), gigabytes(r.Free)).
+		return fault.Errorf(fault.OutOfMemory, "the model needs %s of memory, %s is available", gigabytes(r.Bytes), gigabytes(r.Free)).
 			With(fault.Advice("a smaller model, or one with fewer bits per weight, fits")...)
 	}
 	return nil

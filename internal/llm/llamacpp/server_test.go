@@ -138,7 +138,7 @@ func TestRefused(t *testing.T) {
 	code(t, err, fault.Unavailable, "there is no GPU")
 	rt = &Runtime{Bytes: 40e9, Free: 8e9}
 	_, err = rt.Load(t.Context(), "model.gguf", llm.Settings{})
-	code(t, err, fault.OutOfMemory, "the model needs 40.0 GB of memory, 8.0 GB can be had")
+	code(t, err, fault.OutOfMemory, "the model needs 40.0 GB of memory, 8.0 GB is available")
 }
 
 func TestServerThatDoesNotStart(t *testing.T) {

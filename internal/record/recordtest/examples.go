@@ -193,7 +193,7 @@ func Races() map[string]*record.Run {
 	troubled := Run(record.Race,
 		Result(BuiltIn, 1.01e12, Peak(1.1e12), Engine("gocpu"), Warned(measure.Noise, "noisy: something else uses this machine, or its clock changes")),
 		Result(TorchCPU, 0.95e12, Failed(fault.Crashed, "ended by signal 6 (aborted) while preparing: “a library's last words, which can be quite long”")),
-		Result(OpenBLAS, 0.97e12, Failed(fault.OutOfMemory, "too big: 32768³ in float32 needs 12.9 GB of memory, 9.00 GB can be had", fault.Set("size", 27392, "the largest size that fits"))),
+		Result(OpenBLAS, 0.97e12, Failed(fault.OutOfMemory, "too big: 32768³ in float32 needs 12.9 GB of memory, 9.00 GB is available", fault.Set("size", 27392, "the largest size that fits"))),
 		Result(TorchGPU, 180e12, func(r *bench.Result) { r.Check.Passed, r.Check.Arithmetic = false, "tf32" },
 			Warned(measure.Arithmetic, "computed as tf32, not float32: error 2.9e-04 where at most 3.1e-05 is expected")),
 		Result(Software, 0.011e12, Warned(measure.SoftwareGPU, "a CPU does the work behind this GPU interface"), First(3), func(r *bench.Result) {
