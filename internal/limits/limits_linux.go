@@ -27,7 +27,7 @@ func tooLittle() string {
 	// there are.
 	if n, few := limit(unix.RLIMIT_NPROC); few && n < 1000 && os.Getuid() != 0 {
 		if used := threads(os.Getuid()); n < uint64(used+leastThreads) {
-			return fmt.Sprintf("this shell allows %d processes and threads, at least %d are needed beside the %d that run: see ulimit -u", n, leastThreads, used)
+			return fmt.Sprintf("this shell allows %d processes and threads, at least %d are needed in addition to the %d running: see ulimit -u", n, leastThreads, used)
 		}
 	}
 	return ""

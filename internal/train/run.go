@@ -128,7 +128,7 @@ func fits(m Model, j Job, estimate int64) error {
 		return nil
 	}
 	if need := estimate - m.About().Bytes; need > free {
-		return fault.Errorf(fault.OutOfMemory, "the training takes about %s beside the weights, %s is available", unit.Bytes(float64(need)), unit.Bytes(float64(max(free, 0)))).With(smaller()...)
+		return fault.Errorf(fault.OutOfMemory, "the training takes about %s in addition to the weights, %s is available", unit.Bytes(float64(need)), unit.Bytes(float64(max(free, 0)))).With(smaller()...)
 	}
 	return nil
 }

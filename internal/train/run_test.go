@@ -223,9 +223,9 @@ func TestRunRefuses(t *testing.T) {
 		device hardware.Device
 		says   string // "": it is trained
 	}{
-		"too little":             {10_000, hardware.Device{Kind: hardware.CPU}, "the training takes about 194 kB beside the weights, 9.00 kB is available"},
+		"too little":             {10_000, hardware.Device{Kind: hardware.CPU}, "the training takes about 194 kB in addition to the weights, 9.00 kB is available"},
 		"not known":              {0, hardware.Device{Kind: hardware.CPU}, ""},
-		"a GPU's own":            {10_000, hardware.Device{Kind: hardware.GPU, API: "cuda", Memory: &memory}, "the training takes about 194 kB beside the weights, 49.0 kB is available"},
+		"a GPU's own":            {10_000, hardware.Device{Kind: hardware.GPU, API: "cuda", Memory: &memory}, "the training takes about 194 kB in addition to the weights, 49.0 kB is available"},
 		"Apple's, which is both": {1 << 40, hardware.Device{Kind: hardware.GPU, API: "mps", Memory: &memory}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

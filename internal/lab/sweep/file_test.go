@@ -161,7 +161,7 @@ func TestMismatch(t *testing.T) {
 		"version of gpuplay: 0.1.0, now 0.2.0":                            func(d *record.Run) { d.Program.Version = "0.2.0" },
 		"build of gpuplay: abc, now unknown":                              func(d *record.Run) { d.Program.Commit = "" },
 		"threads: as the engines choose, now 1":                           func(d *record.Run) { d.Threads = 1 },
-		"timed runs: 3, now until the result is precise":                        func(d *record.Run) { d.Repeat = 0 },
+		"timed runs: 3, now until the result is precise":                  func(d *record.Run) { d.Repeat = 0 },
 	} {
 		now := one(16)
 		change(now)
