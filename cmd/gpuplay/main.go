@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -34,7 +35,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signals()
 	defer stop()
 	out := &checked{Writer: stdout}
-	a := &app{args: args, stdin: stdin, stdout: out, stderr: stderr, env: readEnvironment(), working: make(chan struct{}, 1)}
+	a := &app{args: args, stdin: stdin, stdout: out, stderr: stderr, env: readEnvironment()}
 	root := newRoot(a)
 	root.SetArgs(args)
 	return a.withSignals(ctx, func() int {
@@ -119,7 +120,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	env            environment
-	working        chan struct{} // holds one while something works, see work
+	working        sync.Mutex // held while something works, see work
 }
 
 // catalog returns the engines as the environment has them.

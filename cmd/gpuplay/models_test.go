@@ -168,7 +168,7 @@ func TestModelsGet(t *testing.T) {
 func TestResolveModel(t *testing.T) {
 	home, h := somewhere(t)
 	app := func() *app {
-		return &app{stdin: strings.NewReader(""), stderr: &bytes.Buffer{}, env: readEnvironment(), working: make(chan struct{}, 1)}
+		return &app{stdin: strings.NewReader(""), stderr: &bytes.Buffer{}, env: readEnvironment()}
 	}
 	_, err := app().resolveModel(t.Context(), "", nil, "", false)
 	if err == nil || err.Error() != "no language model was found on this machine" || !strings.Contains(hintOf(err), "gpuplay models get Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q4_K_M downloads a small one: about 491 MB, license Apache-2.0") {

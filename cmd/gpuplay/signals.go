@@ -62,8 +62,8 @@ const lastWait = time.Second
 // work begins what ends by itself when the context does, and may take its time for that:
 // it ends workers and keeps what there is.
 func (a *app) work() (done func()) {
-	a.working <- struct{}{}
-	return func() { <-a.working }
+	a.working.Lock()
+	return a.working.Unlock
 }
 
 // withSignals runs a command and returns its exit code, or that of the signal where the
@@ -76,8 +76,11 @@ func (a *app) withSignals(ctx context.Context, command func() int) int {
 		return code
 	case <-ctx.Done():
 	}
-	measured := len(a.working) > 0
-	a.work()()
+	measured := !a.working.TryLock()
+	if measured {
+		a.working.Lock() // until it has ended
+	}
+	a.working.Unlock()
 	late := time.After(lastWait)
 	if measured && exitSignalled(ctx) == exitInterrupted { // the reader may be slow, and whoever pressed Ctrl-C can do so again
 		late = nil
