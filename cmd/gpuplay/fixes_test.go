@@ -37,7 +37,7 @@ var packages = []wheel{
 	{"jax", "0.10.2", []string{"jaxlib==0.10.2", "jax-cuda13-plugin==0.10.2; extra == 'cuda13'"}, map[string]string{"jax/__init__.py": ""}},
 	{"jaxlib", "0.10.2", []string{"numpy"}, map[string]string{"jaxlib/__init__.py": ""}},
 	{"jax-cuda13-plugin", "0.10.2", nil, map[string]string{"jax_cuda13/__init__.py": ""}},
-	{"mlx", "0.32.4", []string{"mlx-cpu==0.32.4; extra == 'cpu'", "mlx-cuda-13==0.32.4; extra == 'cuda13'"}, map[string]string{"mlx/__init__.py": ""}},
+	{"mlx", "0.32.4", []string{"mlx-cpu==0.32.4; extra == 'cpu'", "mlx-cuda-13==0.32.4; extra == 'cuda13'"}, map[string]string{"mlx/__init__.py": "", "mlx/core.py": ""}},
 	{"mlx-cpu", "0.32.4", nil, map[string]string{"mlx/lib/libmlx.so": "cpu"}},
 	{"mlx-cuda-13", "0.32.4", nil, map[string]string{"mlx/lib/libmlx.so": "cuda"}},
 	{"tensorflow", "2.21.0", []string{"numpy", "nvidia-cuda-runtime-cu12; extra == 'and-cuda'"}, map[string]string{"tensorflow/__init__.py": "cuda"}},

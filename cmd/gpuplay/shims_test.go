@@ -90,7 +90,7 @@ func TestFaultyLibraries(t *testing.T) {
 		t.Skip("the library is written for Unix")
 	}
 	race := func(args ...string) []string { return append([]string{"race", "--engines", "gocpu,blas"}, args...) }
-	steady, single := race("--time", "400ms"), race("--repeat", "24") // single: samples of one product
+	steady, single := race("--time", "3s"), race("--repeat", "24") // single: samples of one product
 	classic := []string{"matmul", "--engine", "blas", "--device", "openblas", "--protocol", "classic", "--repeat", "60"}
 	const (
 		right   = iota // verified
@@ -131,7 +131,7 @@ func TestFaultyLibraries(t *testing.T) {
 		{"OVERRUN", "steady", steady, wrong, true},
 		{"UNDERRUN", "steady", steady, wrong, false},
 		{"CRASH", "steady", steady, broken, false},
-		{"HANG", "steady", race("--time", "400ms", "--timeout", "2s"), broken, false},
+		{"HANG", "steady", race("--time", "3s", "--timeout", "2s"), broken, false},
 		{"EXIT0", "steady", steady, broken, true},
 		{"PRINT", "steady", steady, right, false},
 		{"FORK", "steady", steady, right, false},
