@@ -333,6 +333,20 @@ func TestFixes(t *testing.T) {
 		{"not installed", func(_ *Facts, w *Framework) { w.Installed = false; place(w, ".venv", "/home/ada/.venv/bin/python") }, "gpuplay setup jax"},
 		{"not installed where it was asked for", func(_ *Facts, w *Framework) { w.Installed = false; place(w, "asked for", "/usr/bin/python3") }, "python names another interpreter"},
 		{"does not run", func(_ *Facts, w *Framework) { w.Python.Error = "x"; place(w, ".venv", "/home/ada/.venv/bin/python") }, "gpuplay setup jax dir ."},
+		{"cannot be imported", func(_ *Facts, w *Framework) { w.Packages["jaxlib"] = "0.10.2"; w.Broken = "x" }, "gpuplay setup jax"},
+		{"cannot be imported, gpuplay's own", func(_ *Facts, w *Framework) {
+			w.Packages["jaxlib"], w.Broken = "0.10.2", "x"
+			place(w, "made by gpuplay", "/own/jax/bin/python")
+		}, "gpuplay setup jax clear"},
+		{"cannot be imported where it was named", func(_ *Facts, w *Framework) {
+			w.Packages["jaxlib"], w.Broken = "0.10.2", "x"
+			place(w, "GPUPLAY_JAX_PYTHON", "/usr/bin/python3")
+		}, "unset GPUPLAY_JAX_PYTHON"},
+		{"not installed beside gpuplay's own, which does not run", func(_ *Facts, w *Framework) {
+			w.Installed = false
+			w.Passed = []python.Candidate{{Why: "made by gpuplay", Path: "/own/jax/bin/python", Reason: "x"}}
+			place(w, "PATH", "/usr/bin/python3")
+		}, "gpuplay setup jax clear"},
 		{"does not run, its own", func(_ *Facts, w *Framework) { w.Python.Error = "x" }, "remove .venv-jax, then: gpuplay setup jax dir ."},
 	} {
 		f := facts(t, "container")

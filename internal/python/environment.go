@@ -95,7 +95,7 @@ print("\n" + "` + mark + `" + json.dumps({"version": sys.version.split()[0], "ma
 // of a second, but not from a cold network disk.
 const askLimit = 5 * time.Second
 
-// Ask starts an interpreter and asks it for itself, and where it finds the modules of
+// Ask starts an interpreter and asks it about itself, and where it finds the modules of
 // the frameworks and others.
 func Ask(ctx context.Context, interpreter string, m Mode, others ...string) Environment {
 	if err := unusable(ctx, interpreter); err != nil {
