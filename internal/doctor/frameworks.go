@@ -247,7 +247,7 @@ func (f Facts) rocm(w Framework) []trouble {
 	switch {
 	case f.card(vendorAMD) && f.AMD != nil && !f.AMD.Node && f.Container != "":
 		return []trouble{bad(record.Warning, "this container was not given /dev/kfd, through which ROCm computes: there is no GPU lane",
-			fault.Run("start it with", "docker", "run", "--device", "/dev/kfd", "--device", "/dev/dri"))}
+			giveROCm(f.Container))}
 	case f.card(vendorAMD) && f.AMD != nil && !f.AMD.Node:
 		return []trouble{bad(record.Warning, "/dev/kfd is missing, through which ROCm computes: there is no GPU lane",
 			fault.Run("{} loads AMD's driver", "sudo", "modprobe", "amdgpu"))}
@@ -258,6 +258,17 @@ func (f Facts) rocm(w Framework) []trouble {
 		return f.noGPULane(w, "a build for AMD's ROCm")
 	}
 	return nil
+}
+
+// giveROCm says how a container is given the devices through which ROCm computes.
+func giveROCm(container string) fault.Remedy {
+	switch container {
+	case "docker", "podman":
+		return fault.Run("start it with", container, "run", "--device", "/dev/kfd", "--device", "/dev/dri")
+	case "kubernetes": // github.com/ROCm/k8s-device-plugin
+		return advice("let the pod ask for the resource amd.com/gpu")
+	}
+	return advice("give the container /dev/kfd and /dev/dri")
 }
 
 // numpy2 looks for NumPy 2 beside a release that was built for NumPy 1.
