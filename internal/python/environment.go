@@ -57,8 +57,8 @@ func (m Mode) String() string {
 	return ""
 }
 
-// An Environment is what an interpreter says of itself. Nothing but what is tiny is
-// imported for it.
+// An Environment is what an interpreter says of itself. For that it imports a few small
+// modules of the standard library, and no framework.
 type Environment struct {
 	Version string            `json:"version"` // "3.11.7"
 	Machine string            `json:"machine"` // "arm64", "x86_64"

@@ -216,10 +216,10 @@ func (i Interpreter) Replace(framework string) fault.Remedies {
 		return fault.Remedies{fault.Change("python", "{} names another interpreter")}
 	case Variable(framework):
 		return fault.Advice("let " + i.Why + " name another interpreter")
-	case inFolder + "-" + framework:
-		here.Text = "remove " + i.Why + ", then"
-		return fault.Remedies{here}
-	case inFolder:
+	case inFolder + "-" + framework, inFolder:
+		if first := inFolder + "-" + framework; i.there(first) {
+			here.Text = "remove " + first + ", then"
+		}
 		return fault.Remedies{here}
 	}
 	return i.setUp(framework)
@@ -229,10 +229,16 @@ func (i Interpreter) Replace(framework string) fault.Remedies {
 // there is one that does not work: setup leaves it alone otherwise.
 func (i Interpreter) setUp(framework string) fault.Remedies {
 	setup := fault.Run("", "gpuplay", "setup", framework)
-	if i.Why == Own || slices.ContainsFunc(i.Passed, func(c Candidate) bool { return c.Why == Own }) {
+	if i.there(Own) {
 		setup.Param = "clear"
 	}
 	return fault.Remedies{setup}
+}
+
+// there reports whether there is an environment in that place of the order: it was
+// chosen, or does not work.
+func (i Interpreter) there(why string) bool {
+	return i.Why == why || slices.ContainsFunc(i.Passed, func(c Candidate) bool { return c.Why == why })
 }
 
 // Obtain returns how to get the framework, which this interpreter does not have. Where one
