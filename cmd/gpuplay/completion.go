@@ -20,9 +20,9 @@ import (
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
-// A shell waits for what it offers behind a key, so nothing here starts an engine:
-// values are lists of this program's, cards those that the driver's files list, and
-// models are looked for until promptness is over.
+// promptness is how long completion may look for models. The shell waits for the answer,
+// so nothing here starts an engine: values are lists of this program's own, and cards are
+// those in the driver's files.
 const promptness = 500 * time.Millisecond
 
 // valuesOf is the annotation of a flag that names the values that it can have.

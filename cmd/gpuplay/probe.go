@@ -8,6 +8,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/doctor"
 	"github.com/gpuplay/gpuplay/internal/nvidia"
+	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/probe"
 )
 
@@ -31,7 +32,7 @@ func newProbe(a *app) *cobra.Command {
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: names,
 		RunE: func(_ *cobra.Command, args []string) error {
-			return probe.Answer(a.stdout, probes[args[0]]())
+			return probe.Answer(plain.JSON(a.stdout), probes[args[0]]())
 		},
 	}
 }

@@ -44,11 +44,6 @@ func unknown(name string) []record.Check { return one(name, record.Unknown, "not
 // advice is a remedy of words alone.
 func advice(text string) fault.Remedy { return fault.Remedy{Text: text} }
 
-// setup is the remedy of having gpuplay set up a framework.
-func setup(framework string) fault.Remedy {
-	return fault.Run("", "gpuplay", "setup", framework)
-}
-
 // commandFor returns the remedy of running an operating system's own command, none
 // where there is none.
 func commandFor(os string, commands map[string][]string) fault.Remedies {

@@ -235,6 +235,10 @@ func TestRules(t *testing.T) {
 		{"hidden GPUs by a word", "h200", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": "NoDevFiles"} }, "Variable", record.Warning, "hides"},
 		{"hidden GPUs by a number", "h200", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": "-1,0"} }, "Variable", record.Warning, "hides"},
 		{"hidden GPUs by one that is not there", "h200", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": "64"} }, "Variable", record.Warning, "hides"},
+		{"a GPU beside one that is lost", "h200", func(f *Facts) {
+			f.NVIDIA.GPUs, f.NVIDIA.Lost = f.NVIDIA.GPUs[:1], []string{"GPU 0: GPU is lost"}
+			f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": "1"}
+		}, "Variables", record.OK, ""},
 		{"one of the GPUs", "h200", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": "0"} }, "Variables", record.OK, ""},
 		{"a GPU by its UUID", "h200", func(f *Facts) { f.Variables = map[string]string{"CUDA_VISIBLE_DEVICES": "GPU-8a"} }, "Variables", record.OK, ""},
 		{"nested threads", "container", func(f *Facts) { f.Variables = map[string]string{"OMP_NUM_THREADS": "2,1"} }, "Variables", record.OK, ""},
@@ -309,6 +313,39 @@ func TestMisfit(t *testing.T) {
 	}
 }
 
+// What is fixed outside a container is said to be, and for the system that is there.
+func TestFixesOutside(t *testing.T) {
+	lost := nvidia.Driver{Version: "580.95.05", Asked: true, Lost: []string{"GPU 0: GPU is lost"}}
+	mismatch := nvidia.Driver{Version: "580.95.05", Error: "NVML: Driver/library version mismatch", Nodes: true}
+	for _, tt := range []struct {
+		os, container string
+		driver        nvidia.Driver
+		want          string
+	}{
+		{"linux", "", lost, "sudo reboot"},
+		{"linux", "docker", lost, "restart the machine that runs this container"},
+		{"windows", "", lost, "restart the machine"},
+		{"linux", "", mismatch, "sudo reboot"},
+		{"linux", "docker", mismatch, "restart the machine that runs this container"},
+	} {
+		f := Facts{OS: tt.os, Container: tt.container, NVIDIA: &tt.driver}
+		if fix := nvidiaDriver(f)[0].Remedies; len(fix) == 0 || fix[:1].String() != tt.want {
+			t.Errorf("%s %s: %s, want %s", tt.os, tt.container, fix, tt.want)
+		}
+	}
+	for container, want := range map[string]string{
+		"docker":     "start it with: docker run --device /dev/kfd --device /dev/dri",
+		"podman":     "start it with: podman run --device /dev/kfd --device /dev/dri",
+		"kubernetes": "let the pod ask for the resource amd.com/gpu",
+		"lxc":        "give the container /dev/kfd and /dev/dri",
+	} {
+		f := Facts{OS: "linux", Container: container, PCI: []PCI{{Vendor: vendorAMD}}, AMD: &AMD{}}
+		if found := f.rocm(Framework{Name: "torch", ROCm: "7.2"}); len(found) != 1 || found[0].remedies.String() != want {
+			t.Errorf("%s: %+v, want %s", container, found, want)
+		}
+	}
+}
+
 // A fix goes where the framework is taken from, by the tool that is there, and leads to an
 // environment that is then chosen.
 func TestFixes(t *testing.T) {
@@ -333,6 +370,20 @@ func TestFixes(t *testing.T) {
 		{"not installed", func(_ *Facts, w *Framework) { w.Installed = false; place(w, ".venv", "/home/ada/.venv/bin/python") }, "gpuplay setup jax"},
 		{"not installed where it was asked for", func(_ *Facts, w *Framework) { w.Installed = false; place(w, "asked for", "/usr/bin/python3") }, "python names another interpreter"},
 		{"does not run", func(_ *Facts, w *Framework) { w.Python.Error = "x"; place(w, ".venv", "/home/ada/.venv/bin/python") }, "gpuplay setup jax dir ."},
+		{"cannot be imported", func(_ *Facts, w *Framework) { w.Packages["jaxlib"] = "0.10.2"; w.Broken = "x" }, "gpuplay setup jax"},
+		{"cannot be imported, gpuplay's own", func(_ *Facts, w *Framework) {
+			w.Packages["jaxlib"], w.Broken = "0.10.2", "x"
+			place(w, "made by gpuplay", "/own/jax/bin/python")
+		}, "gpuplay setup jax clear"},
+		{"cannot be imported where it was named", func(_ *Facts, w *Framework) {
+			w.Packages["jaxlib"], w.Broken = "0.10.2", "x"
+			place(w, "GPUPLAY_JAX_PYTHON", "/usr/bin/python3")
+		}, "unset GPUPLAY_JAX_PYTHON"},
+		{"not installed beside gpuplay's own, which does not run", func(_ *Facts, w *Framework) {
+			w.Installed = false
+			w.Passed = []python.Candidate{{Why: "made by gpuplay", Path: "/own/jax/bin/python", Reason: "x"}}
+			place(w, "PATH", "/usr/bin/python3")
+		}, "gpuplay setup jax clear"},
 		{"does not run, its own", func(_ *Facts, w *Framework) { w.Python.Error = "x" }, "remove .venv-jax, then: gpuplay setup jax dir ."},
 	} {
 		f := facts(t, "container")

@@ -19,7 +19,7 @@ func (f Facts) replace(w Framework) fault.Remedies {
 }
 
 func (w Framework) interpreter() python.Interpreter {
-	return python.Interpreter{Path: w.Python.Path, Why: w.Python.Why}
+	return python.Interpreter{Path: w.Python.Path, Why: w.Python.Why, Passed: w.Passed}
 }
 
 // install is how to have pip, or uv, install what args say where a framework is taken

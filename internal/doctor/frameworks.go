@@ -170,11 +170,11 @@ func judge(f Facts, w Framework, title, release string, found []trouble) []recor
 	c.Seen += " (" + w.Python.Why
 	if w.Source != "" {
 		c.Seen += ", from " + w.Source
-		found = append(found, trouble{record.Warning, "it is not installed in that Python: what else is in " + w.Source + " comes with it", fault.Remedies{setup(w.Name)}})
+		found = append(found, trouble{record.Warning, "it is not installed in that Python: what else is in " + w.Source + " comes with it", f.obtain(w)})
 	}
 	c.Seen += ")"
 	if w.Broken != "" {
-		found = append(found, trouble{record.Failed, "it cannot be imported: " + w.Broken, fault.Remedies{setup(w.Name)}})
+		found = append(found, trouble{record.Failed, "it cannot be imported: " + w.Broken, f.obtain(w)})
 	}
 	if e := f.engine(w.Name); e != nil {
 		switch {
@@ -247,17 +247,28 @@ func (f Facts) rocm(w Framework) []trouble {
 	switch {
 	case f.card(vendorAMD) && f.AMD != nil && !f.AMD.Node && f.Container != "":
 		return []trouble{bad(record.Warning, "this container was not given /dev/kfd, through which ROCm computes: there is no GPU lane",
-			fault.Run("start it with", "docker", "run", "--device", "/dev/kfd", "--device", "/dev/dri"))}
+			giveROCm(f.Container))}
 	case f.card(vendorAMD) && f.AMD != nil && !f.AMD.Node:
 		return []trouble{bad(record.Warning, "/dev/kfd is missing, through which ROCm computes: there is no GPU lane",
 			fault.Run("{} loads AMD's driver", "sudo", "modprobe", "amdgpu"))}
 	case f.card(vendorAMD) && f.AMD != nil && !f.AMD.Access:
 		return []trouble{bad(record.Warning, "this user may not use /dev/kfd, through which ROCm computes: there is no GPU lane",
-			fault.Run("{}, then log in again", "sudo", "usermod", "-a", "-G", "render,video", f.AMD.User))}
+			fault.Run("{}, then log in again", "sudo", "usermod", "-aG", "render,video", f.AMD.User))}
 	case !f.card(vendorAMD) && f.hasNVIDIA():
 		return f.noGPULane(w, "a build for AMD's ROCm")
 	}
 	return nil
+}
+
+// giveROCm says how a container is given the devices through which ROCm computes.
+func giveROCm(container string) fault.Remedy {
+	switch container {
+	case "docker", "podman":
+		return fault.Run("start it with", container, "run", "--device", "/dev/kfd", "--device", "/dev/dri")
+	case "kubernetes": // github.com/ROCm/k8s-device-plugin
+		return advice("let the pod ask for the resource amd.com/gpu")
+	}
+	return advice("give the container /dev/kfd and /dev/dri")
 }
 
 // numpy2 looks for NumPy 2 beside a release that was built for NumPy 1.
@@ -308,9 +319,7 @@ func tensorflow(f Facts, w Framework) (release string, t []trouble) {
 	case gpu && metal == "":
 		t = append(t, bad(record.Warning, "without tensorflow-metal there is no GPU lane; it works with TensorFlow 2.18 and 2.19 on Python up to 3.12", forMetal()...))
 	case f.OS == "windows" && f.hasNVIDIA() && !version.Older(release, "2.11"):
-		inside := setup("tensorflow")
-		inside.Text = "then, inside it"
-		t = append(t, bad(record.Warning, "TensorFlow uses no GPU on Windows since 2.11", fault.Run("", "wsl", "--install"), inside))
+		t = append(t, bad(record.Warning, "TensorFlow uses no GPU on Windows since 2.11", fault.Run("", "wsl", "--install"), fault.Run("then, inside it", "gpuplay", "setup", "tensorflow")))
 	case f.hasNVIDIA() && cpuOnly:
 		t = append(t, f.noGPULane(w, "tensorflow-cpu")...)
 	case f.hasNVIDIA() && w.CUDA == "":

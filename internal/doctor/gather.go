@@ -23,7 +23,7 @@ type Options struct {
 	// Variables are those of the environment that are named in Variables and set.
 	Variables map[string]string
 	// Find chooses a framework's interpreter in the order in which a race does, and Ask
-	// asks an interpreter for itself.
+	// asks an interpreter about itself.
 	Find func(ctx context.Context, framework string) (python.Interpreter, error)
 	Ask  func(ctx context.Context, interpreter string, m python.Mode) python.Environment
 	// Probe asks drivers in processes of their own; nil leaves out what only they know.

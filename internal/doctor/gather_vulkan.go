@@ -31,7 +31,7 @@ func gatherVulkan(ctx context.Context, f *Facts, ask probe.Asker) {
 	case errors.Is(err, context.DeadlineExceeded):
 		v.Slow, v.Error = true, "no answer within "+time.Since(start).Round(100*time.Millisecond).String()
 	case err != nil:
-		v.Error = died(said, err)
+		v.Error = err.Error()
 	}
 	v.Words = loaderWords(said)
 	for _, text := range append(v.Words, v.Error) {
@@ -39,17 +39,6 @@ func gatherVulkan(ctx context.Context, f *Facts, ask probe.Asker) {
 			v.Missing = append(v.Missing, m[1])
 		}
 	}
-}
-
-// died says how the process ended: by the signal, where Go's runtime reports one above the
-// stacks of all goroutines.
-func died(said string, err error) string {
-	for line := range strings.Lines(said) {
-		if strings.HasPrefix(line, "SIG") {
-			return "a driver ended the process: " + strings.TrimSpace(line)
-		}
-	}
-	return err.Error()
 }
 
 // notFound is how the system's dynamic loader says that a library is not there which it

@@ -65,7 +65,7 @@ func nvidiaDriver(f Facts) []record.Check {
 			"every lane runs on the CPU", giveGPU(f.Container))
 	case n.Mismatched():
 		return one(name, record.Failed, said(n), "the driver was updated while the old one was running: both are the same again after a restart",
-			fault.Run("", "sudo", "reboot"), advice("or unload NVIDIA's kernel modules and load them again while nothing uses the GPU"))
+			restart(f), advice("or unload NVIDIA's kernel modules and load them again while nothing uses the GPU"))
 	case n.Slow:
 		return one(name, record.Unknown, cmp.Or(listed(n), "not known yet")+": the driver gave "+n.Error,
 			"it is slow to wake a GPU while no persistence daemon runs; nothing follows from it", fault.Change("timeout", "{} waits longer"))
@@ -116,6 +116,17 @@ func listed(n *nvidia.Driver) string {
 		names = append(names, cmp.Or(g.Name, g.PCI))
 	}
 	return strings.Join(names, ", ")
+}
+
+// restart is the remedy of restarting the machine, which a container cannot do.
+func restart(f Facts) fault.Remedy {
+	switch {
+	case f.Container != "":
+		return advice("restart the machine that runs this container")
+	case f.OS == "linux":
+		return fault.Run("", "sudo", "reboot")
+	}
+	return advice("restart the machine")
 }
 
 // giveGPU says how a container is given a GPU.
@@ -171,7 +182,7 @@ func answered(f Facts) []record.Check {
 	}
 	for _, text := range n.Lost {
 		list = append(list, one("NVIDIA", record.Failed, text, "this GPU does not answer; the others can be used",
-			fault.Run("", "sudo", "reboot"), advice("if it is lost again: check its power, its slot and its temperature"))...)
+			restart(f), advice("if it is lost again: check its power, its slot and its temperature"))...)
 	}
 	for _, text := range n.Warnings {
 		list = append(list, one("NVIDIA", record.Warning, text, "the driver warns of it", fault.Run("{} says more", "nvidia-smi", "-q"))...)

@@ -49,7 +49,7 @@ func hidesAll(v string, f Facts) bool {
 	first = strings.TrimSpace(first)
 	if n, err := strconv.Atoi(first); err == nil {
 		known := f.NVIDIA != nil && len(f.NVIDIA.GPUs) > 0
-		return n < 0 || known && n >= len(f.NVIDIA.GPUs)
+		return n < 0 || known && n >= len(f.NVIDIA.GPUs)+len(f.NVIDIA.Lost)
 	}
 	return !strings.HasPrefix(first, "GPU-") && !strings.HasPrefix(first, "MIG-")
 }

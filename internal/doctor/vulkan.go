@@ -134,8 +134,11 @@ func (f Facts) vulkanCause() (why string, remedies fault.Remedies) {
 	case vendor == vendorNVIDIA && !installed && f.Container != "":
 		// docs.nvidia.com/datacenter/cloud-native/container-toolkit: without the
 		// capability graphics, a container gets no driver for Vulkan.
-		return lost + ": this container was given the GPU for computing alone", fault.Remedies{
-			fault.Run("start it with", "docker", "run", "--gpus", "all", "-e", "NVIDIA_DRIVER_CAPABILITIES=all")}
+		again := fault.Advice("start the container with NVIDIA_DRIVER_CAPABILITIES=all in its environment")
+		if f.Container == "docker" {
+			again = fault.Remedies{fault.Run("start it with", "docker", "run", "--gpus", "all", "-e", "NVIDIA_DRIVER_CAPABILITIES=all")}
+		}
+		return lost + ": this container was given the GPU for computing alone", again
 	case vendor == vendorNVIDIA && !installed && f.NVIDIA != nil && f.NVIDIA.Version != "":
 		return lost + ": NVIDIA's driver is installed without its part for Vulkan", f.vulkanOfNVIDIA()
 	case vendor == vendorNVIDIA && !installed:

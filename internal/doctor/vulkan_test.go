@@ -56,6 +56,9 @@ var broken = map[string]struct {
 	"the driver is there without what others need": {"h200", func(f *Facts) { // these are missing, and nobody needs them
 		f.Vulkan = &Vulkan{Drivers: []string{"lvp_icd"}, Devices: []VulkanDevice{{Name: "llvmpipe", Version: "1.4", CPU: true}}, Missing: []string{"libX11.so.6"}}
 	}, record.Warning, "software only: llvmpipe, Vulkan 1.4", "this container was given the GPU for computing alone", "docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=all"},
+	"in a pod": {"h200", func(f *Facts) {
+		f.Container, f.Vulkan = "kubernetes", &Vulkan{Drivers: []string{"lvp_icd"}, Devices: []VulkanDevice{{Name: "llvmpipe", Version: "1.4", CPU: true}}}
+	}, record.Warning, "software only: llvmpipe, Vulkan 1.4", "this container was given the GPU for computing alone", "start the container with NVIDIA_DRIVER_CAPABILITIES=all in its environment"},
 	"no loader": {"h200", func(f *Facts) {
 		f.Vulkan = &Vulkan{Drivers: []string{"nvidia_icd"}, Error: "libvulkan.so.1: cannot open shared object file: No such file or directory", Missing: []string{"libvulkan.so.1"}}
 	}, record.Failed, "libvulkan.so.1: cannot open", "libvulkan.so.1 is not installed", "sudo apt install libvulkan1"},

@@ -1,7 +1,7 @@
 // Package limits ends the program with an error in place of a crash where the shell that
 // started it allows too little: of address space (ulimit -v), open files (-n), or
-// processes and threads (-u). It is imported for what it does when it is initialized,
-// which is before packages that open files then.
+// processes and threads (-u). Programs import it for its init function alone, which runs
+// before those of packages that open files.
 //
 // Go's runtime itself needs about 700 MB of address space, up to 1.6 GB depending on
 // what lies where, and four threads. Where not even that is allowed, it ends with its own

@@ -47,8 +47,9 @@ const (
 // base's candidates say whether the lane's choice was as good: it passes when its
 // token is among the base's candidates and less than nearTie apart from
 // the base's own. What comes after the first difference continues another text and
-// says nothing. A probability that is no number, in either, never passes. Without candidates a difference proves nothing either way and
-// passes only after at least one equal token.
+// says nothing. A probability that is no number, in either, never passes. Without
+// candidates a difference proves nothing either way and passes only after at least one
+// equal token.
 func Agree(base string, want, got []Token) *Check {
 	c := &Check{Base: base, Of: min(len(want), len(got)), Passed: true}
 	for c.Agree < c.Of && want[c.Agree].ID == got[c.Agree].ID {

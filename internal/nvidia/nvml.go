@@ -3,7 +3,6 @@ package nvidia
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/ffi/nvml"
 )
@@ -72,6 +71,3 @@ func describe(lib *nvml.Library, h nvml.Device) GPU {
 	}
 	return g
 }
-
-// oneLine joins the lines of a message.
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

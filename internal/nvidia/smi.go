@@ -56,6 +56,9 @@ func smi(ctx context.Context) Driver {
 	}
 }
 
+// oneLine joins the lines of a message.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
 // lost is how nvidia-smi speaks of a GPU that does not answer, between the rows of the
 // others: "Unable to determine the device handle for GPU0000:02:00.0: Unknown Error".
 var lost = regexp.MustCompile(`(?i)unable to determine the device handle|gpu is lost|fallen off the bus`)

@@ -21,7 +21,8 @@ import (
 // binary is not this program.
 type Asker func(ctx context.Context, name string, answer any, env ...string) (said string, err error)
 
-// Ask starts the probe and decodes its answer; said is what else it has written to stderr.
+// Ask starts the probe and decodes its answer; said is what else it has written to stderr,
+// without the report of a crash.
 // The child inherits the environment, to which env adds. The error is the context's when
 // that ends first, or else has what the child has written.
 func Ask(ctx context.Context, name string, answer any, env ...string) (said string, err error) {
@@ -41,10 +42,30 @@ func Ask(ctx context.Context, name string, answer any, env ...string) (said stri
 			return said, nil
 		}
 	}
-	if text := strings.Join(strings.Fields(cmp.Or(said, stdout)), " "); text != "" {
+	said, crash := crashed(said)
+	switch text := strings.Join(strings.Fields(cmp.Or(said, stdout)), " "); {
+	case crash != "" && text != "":
+		err = fmt.Errorf("%s; a driver ended the process: %s", text, crash)
+	case crash != "":
+		err = errors.New("a driver ended the process: " + crash)
+	case text != "":
 		err = errors.New(text)
 	}
 	return said, fmt.Errorf("probe %s: %w", name, err)
+}
+
+// crashed splits what a process has said before it crashed from the report of Go's
+// runtime, which has the stacks of all goroutines, and returns the first line of that:
+// "SIGSEGV: segmentation violation". It is empty if there was no crash.
+func crashed(said string) (before, crash string) {
+	at := 0
+	for line := range strings.Lines(said) {
+		if strings.HasPrefix(line, "SIG") || strings.HasPrefix(line, "fatal error: ") {
+			return said[:at], strings.TrimSpace(line)
+		}
+		at += len(line)
+	}
+	return said, ""
 }
 
 // Answer writes a probe's answer on a line of its own.

@@ -20,9 +20,10 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Output runs a command to its end and returns what it has written, or the end of it. When the context
-// ends first, the command is killed with all that it has started, and the context's
-// error is returned without waiting: a process that hangs in a driver cannot be killed.
+// Output runs a command to its end and returns what it has written, of either stream the
+// last one to two MiB. When the context ends first, the command is killed with all that it
+// has started (on Windows, the command alone), and the context's error is returned without
+// waiting: a process that hangs in a driver cannot be killed.
 func Output(ctx context.Context, cmd *exec.Cmd) (stdout, stderr string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", "", err

@@ -14,7 +14,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/disk"
 )
 
-// parts are modules without which one of the others cannot be imported: the native half
+// needs are modules without which one of the others cannot be imported: the native half
 // of JAX is a package of its own, and mlx is a folder that several packages share.
 var needs = map[string]string{"jax": "jaxlib", "mlx": "mlx.core"}
 
@@ -46,7 +46,7 @@ func (e Environment) Has(module string) (there bool, broken error) {
 			return true, fmt.Errorf("%s without %s", module, part)
 		}
 		m.Folders = append(m.Folders[:len(m.Folders):len(m.Folders)], p.Folders...)
-	} else if m.File == "" {
+	} else if m.File == "" && len(m.Folders) > 0 {
 		return true, fmt.Errorf("%s is a folder without a package in it, as an interrupted installation leaves", m.Folders[0])
 	}
 	if module == "mlx" {

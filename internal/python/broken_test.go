@@ -53,6 +53,15 @@ func put(t *testing.T, folder string, files map[string]string) {
 
 const stale = "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: cp27-cp27mu-manylinux1_x86_64\nTag: cp39-cp39-manylinux_2_17_x86_64\n"
 
+// A module that has neither a file nor a folder, as a program's own importer may say, is
+// not known to be broken.
+func TestModuleWithoutPlace(t *testing.T) {
+	e := Environment{Modules: map[string]Module{"torch": {}}}
+	if there, broken := e.Has("torch"); !there || broken != nil {
+		t.Errorf("there %v, %v", there, broken)
+	}
+}
+
 // A broken environment is passed over with its reason, and the next one is used.
 func TestBrokenEnvironments(t *testing.T) {
 	if runtime.GOOS == "windows" {
@@ -87,6 +96,12 @@ func TestBrokenEnvironments(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, "its interpreter was /opt/gone/python3.9, which is not there"},
+		{"a link to itself", "torch", good, func(t *testing.T, folder string) {
+			os.Remove(In(folder))
+			if err := os.Symlink("python", In(folder)); err != nil {
+				t.Fatal(err)
+			}
+		}, "is a link that leads back to itself"},
 		{"no interpreter", "torch", good, func(t *testing.T, folder string) { os.RemoveAll(filepath.Dir(In(folder))) }, "it has no interpreter"},
 		{"an interpreter that fails", "torch", map[string]string{"torch/__init__.py": "", "sitecustomize.py": "import os, sys\nprint('license expired', file=sys.stderr)\nsys.stderr.flush()\nos._exit(3)\n"}, nil, "exit status 3: license expired"},
 		{"no Python", "torch", good, func(t *testing.T, folder string) {

@@ -57,8 +57,8 @@ func (m Mode) String() string {
 	return ""
 }
 
-// An Environment is what an interpreter says of itself. Nothing but what is tiny is
-// imported for it.
+// An Environment is what an interpreter says of itself. For that it imports a few small
+// modules of the standard library, and no framework.
 type Environment struct {
 	Version string            `json:"version"` // "3.11.7"
 	Machine string            `json:"machine"` // "arm64", "x86_64"
@@ -95,7 +95,7 @@ print("\n" + "` + mark + `" + json.dumps({"version": sys.version.split()[0], "ma
 // of a second, but not from a cold network disk.
 const askLimit = 5 * time.Second
 
-// Ask starts an interpreter and asks it for itself, and where it finds the modules of
+// Ask starts an interpreter and asks it about itself, and where it finds the modules of
 // the frameworks and others.
 func Ask(ctx context.Context, interpreter string, m Mode, others ...string) Environment {
 	if err := unusable(ctx, interpreter); err != nil {

@@ -131,6 +131,13 @@ func TestReplace(t *testing.T) {
 			t.Errorf("in place of %s, %s leads to %+v, %v; want %s", before.Why, fix, after, err, want)
 		}
 	}
+	broken := []Candidate{{Why: ".venv-torch", Reason: "x"}, {Why: Own, Reason: "x"}} // which setup does not touch unasked
+	if got := (Interpreter{Why: ".venv", Passed: broken[:1]}).Replace("torch").String(); got != "remove .venv-torch, then: gpuplay setup torch dir ." {
+		t.Error(got)
+	}
+	if i := (Interpreter{Why: "PATH", Passed: broken}); i.Replace("torch").String() != "gpuplay setup torch clear" || i.Obtain("torch").String() != "gpuplay setup torch clear" {
+		t.Errorf("%s; %s", i.Replace("torch"), i.Obtain("torch"))
+	}
 	for why, want := range map[string]string{"asked for": "python names another interpreter", "GPUPLAY_TORCH_PYTHON": "let GPUPLAY_TORCH_PYTHON name another interpreter"} {
 		if got := (Interpreter{Path: "/x/python", Why: why}).Replace("torch").String(); got != want {
 			t.Errorf("%s: %s", why, got)

@@ -26,7 +26,7 @@ type Search struct {
 	VirtualEnv string // VIRTUAL_ENV: an active environment
 	// LookPath finds a program: exec.LookPath.
 	LookPath func(file string) (string, error)
-	// Ask asks an interpreter for itself, as an Asker does; nil for the function Ask.
+	// Ask asks an interpreter about itself, as an Asker does; nil for the function Ask.
 	Ask func(ctx context.Context, interpreter string, m Mode) Environment
 	// Failed are interpreters, by path, that were tried and did not work, with why.
 	Failed map[string]string
@@ -209,23 +209,36 @@ func (s Search) candidates(framework string) ([]Candidate, error) {
 // Replace returns how to get an environment for the framework that Find takes in place of
 // this interpreter.
 func (i Interpreter) Replace(framework string) fault.Remedies {
-	setup := fault.Run("", "gpuplay", "setup", framework)
-	here := setup // the first that Find looks at
+	here := fault.Run("", "gpuplay", "setup", framework) // the first that Find looks at
 	here.Param, here.Value = "dir", "."
 	switch i.Why {
 	case Asked:
 		return fault.Remedies{fault.Change("python", "{} names another interpreter")}
 	case Variable(framework):
 		return fault.Advice("let " + i.Why + " name another interpreter")
-	case inFolder + "-" + framework:
-		here.Text = "remove " + i.Why + ", then"
+	case inFolder + "-" + framework, inFolder:
+		if first := inFolder + "-" + framework; i.there(first) {
+			here.Text = "remove " + first + ", then"
+		}
 		return fault.Remedies{here}
-	case inFolder:
-		return fault.Remedies{here}
-	case Own:
+	}
+	return i.setUp(framework)
+}
+
+// setUp returns how to have gpuplay make its own environment for the framework, anew if
+// there is one that does not work: setup leaves it alone otherwise.
+func (i Interpreter) setUp(framework string) fault.Remedies {
+	setup := fault.Run("", "gpuplay", "setup", framework)
+	if i.there(Own) {
 		setup.Param = "clear"
 	}
 	return fault.Remedies{setup}
+}
+
+// there reports whether there is an environment in that place of the order: it was
+// chosen, or does not work.
+func (i Interpreter) there(why string) bool {
+	return i.Why == why || slices.ContainsFunc(i.Passed, func(c Candidate) bool { return c.Why == why })
 }
 
 // Obtain returns how to get the framework, which this interpreter does not have. Where one
@@ -234,7 +247,7 @@ func (i Interpreter) Obtain(framework string) fault.Remedies {
 	if i.Why == Asked || i.Why == Variable(framework) {
 		return i.Replace(framework)
 	}
-	return fault.Remedies{fault.Run("", "gpuplay", "setup", framework)}
+	return i.setUp(framework)
 }
 
 // Reasons for which an interpreter is chosen, beside the names of variables and PATH.
@@ -244,13 +257,19 @@ const (
 	inFolder = ".venv" // and .venv-torch
 )
 
+// maxLinks is how many symbolic links Linux follows for one path (path_resolution(7)).
+const maxLinks = 40
+
 // dangling says why the environment in a folder has no interpreter: links to one that
 // was removed or updated lead nowhere. It is empty for what is no environment.
 func dangling(folder string) string {
 	path := In(folder)
 	if to, err := os.Readlink(path); err == nil {
-		for !filepath.IsAbs(to) { // bin/python leads to python3, and that to the interpreter
+		for n := 0; !filepath.IsAbs(to); n++ { // bin/python leads to python3, and that to the interpreter
 			path = filepath.Join(filepath.Dir(path), to)
+			if n == maxLinks {
+				return fmt.Sprintf("its interpreter %s is a link that leads back to itself", path)
+			}
 			if to, err = os.Readlink(path); err != nil {
 				to = path
 				break

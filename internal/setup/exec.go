@@ -31,10 +31,11 @@ func Run(ctx context.Context, c Command) error {
 	process.Detach(cmd)
 	cmd.Cancel = func() error { return process.Interrupt(cmd.Process) }
 	cmd.WaitDelay = mercy
-	if err := cmd.Start(); err != nil {
+	wait, err := process.Start(cmd)
+	if err != nil {
 		return err
 	}
-	err := cmd.Wait()
+	err = wait()
 	if ctx.Err() != nil {
 		process.Kill(cmd.Process)
 		return ctx.Err()

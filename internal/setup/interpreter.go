@@ -35,11 +35,12 @@ func (b *Builder) examine(ctx context.Context, path string) (Interpreter, error)
 	if err != nil {
 		return i, err
 	}
-	lines := strings.Split(strings.TrimSpace(out), "\n") // a sitecustomize may have greeted
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &i); err != nil {
-		return i, fmt.Errorf("does not answer as Python 3 does: %w", err)
+	for _, line := range slices.Backward(strings.Split(strings.TrimSpace(out), "\n")) { // among greetings and farewells of a sitecustomize
+		if err = json.Unmarshal([]byte(line), &i); err == nil {
+			return i, nil
+		}
 	}
-	return i, nil
+	return i, fmt.Errorf("does not answer as Python 3 does: %w", err)
 }
 
 // Where a Python that will do comes from.

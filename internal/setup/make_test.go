@@ -53,7 +53,7 @@ func (d *desk) run(ctx context.Context, c Command) error {
 		if inside := disk.Exists(filepath.Join(filepath.Dir(filepath.Dir(c.Args[0])), "pyvenv.cfg")); !ok && !inside {
 			return errors.New("no such file or directory")
 		}
-		fmt.Fprintf(c.Stdout, "welcome\n{\"path\": %q, \"minor\": %d, \"arch\": %q, \"seeded\": %t}\n", c.Args[0], i.Minor, i.Arch, i.Seeded)
+		fmt.Fprintf(c.Stdout, "welcome\n{\"path\": %q, \"minor\": %d, \"arch\": %q, \"seeded\": %t}\nbye\n", c.Args[0], i.Minor, i.Arch, i.Seeded)
 	case strings.Contains(line, "venv "):
 		return os.WriteFile(filepath.Join(c.Args[len(c.Args)-1], "pyvenv.cfg"), nil, 0o644)
 	case strings.Contains(line, "answer"):

@@ -22,10 +22,8 @@ type Return int32
 
 // The values of nvmlReturn_t that callers tell apart.
 const (
-	SUCCESS                       Return = 0
-	ERROR_DRIVER_NOT_LOADED       Return = 9
-	ERROR_FUNCTION_NOT_FOUND      Return = 13
-	ERROR_LIB_RM_VERSION_MISMATCH Return = 18
+	SUCCESS                  Return = 0
+	ERROR_FUNCTION_NOT_FOUND Return = 13
 )
 
 // Buffers of these sizes are large enough: NVML_SYSTEM_DRIVER_VERSION_BUFFER_SIZE,

@@ -59,14 +59,9 @@ const (
 // PhysicalDeviceType is VkPhysicalDeviceType.
 type PhysicalDeviceType uint32
 
-// Values of VkPhysicalDeviceType.
-const (
-	PHYSICAL_DEVICE_TYPE_OTHER          PhysicalDeviceType = 0
-	PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU PhysicalDeviceType = 1
-	PHYSICAL_DEVICE_TYPE_DISCRETE_GPU   PhysicalDeviceType = 2
-	PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU    PhysicalDeviceType = 3
-	PHYSICAL_DEVICE_TYPE_CPU            PhysicalDeviceType = 4
-)
+// PHYSICAL_DEVICE_TYPE_CPU is the value of VkPhysicalDeviceType for software that runs on
+// the CPU; the others are GPUs of some kind.
+const PHYSICAL_DEVICE_TYPE_CPU PhysicalDeviceType = 4
 
 // Version is a version as VK_MAKE_API_VERSION packs it.
 type Version uint32
