@@ -171,7 +171,7 @@ func (s *Sweep) Legend() []string {
 			}
 		}
 		if d.Kind == hardware.GPU {
-			text += ", on " + d.Place(len(s.run.Cards))
+			text += ", on " + Place(s.run, d)
 			if other := d.Renumbered(); other != "" {
 				text += " (" + other + ")"
 			}
