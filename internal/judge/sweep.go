@@ -166,7 +166,7 @@ func (s *Sweep) Legend() []string {
 		}
 		for _, p := range s.Points {
 			if r := p.Results[i]; r != nil && r.Facts.Threads > 0 {
-				text += ", " + Threads(r.Facts.Threads)
+				text += ", " + unit.Plural(r.Facts.Threads, "thread")
 				break
 			}
 		}
