@@ -20,9 +20,9 @@ import (
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
-// promptness is how long completion may look for models. The shell waits for the answer,
-// so nothing here starts an engine: values are lists of this program's own, and cards are
-// those in the driver's files.
+// promptness is how long models are looked for. The shell waits for completions while
+// the user waits for the shell, so nothing here starts an engine: values come from lists
+// in this program, and cards from the driver's files.
 const promptness = 500 * time.Millisecond
 
 // valuesOf is the annotation of a flag that names the values that it can have.
@@ -54,7 +54,7 @@ func (a *app) completions(c *cobra.Command) {
 			return values(c, typed), directive
 		}))
 	}
-	c.Flags().VisitAll(func(f *pflag.Flag) { // of a number no file is the value
+	c.Flags().VisitAll(func(f *pflag.Flag) { // a number is not the name of a file
 		if _, set := c.GetFlagCompletionFunc(f.Name); !set && slices.Contains([]string{"int", "uint", "uint64", "float64", "duration", "n"}, f.Value.Type()) {
 			must(c.RegisterFlagCompletionFunc(f.Name, cobra.NoFileCompletions))
 		}

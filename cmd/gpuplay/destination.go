@@ -162,7 +162,8 @@ func (d *destination) write(write func(io.Writer) error) (err error) {
 	return os.Rename(f.Name(), d.path)
 }
 
-// stream opens what is written piece by piece, while it happens.
+// stream returns the file for what is written piece by piece, while it happens; close
+// closes it.
 func (d *destination) stream() (*os.File, error) {
 	if d.open != nil {
 		return d.open, nil
@@ -171,6 +172,7 @@ func (d *destination) stream() (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--%s %s: %w", d.flag, d.name, cause(err))
 	}
+	d.open = f
 	return f, nil
 }
 

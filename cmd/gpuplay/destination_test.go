@@ -64,6 +64,23 @@ func TestDestinationIsWrittenWholeOrNot(t *testing.T) {
 	holds(t, file, "second", 0o640)
 }
 
+// Events leave stderr open at their end, for what is still to be said there.
+func TestEventsLeaveStderrOpen(t *testing.T) {
+	for _, name := range []string{filepath.Join(t.TempDir(), "e.jsonl"), "/dev/stderr"} {
+		d, err := newDestination("output", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, end, err := (&app{}).events(d)
+		if err := errors.Join(err, end()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.open.Stat(); (err == nil) != (d.open == os.Stderr) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // A link stays a link, and what it leads to is written, also where that is not there yet.
 func TestDestinationFollowsLinks(t *testing.T) {
 	dir := t.TempDir()

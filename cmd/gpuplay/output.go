@@ -135,7 +135,7 @@ func (a *app) events(to *destination) (each func(event.Event), end func() error,
 	}
 	each, failed := encode.Events(file)
 	return each, func() error {
-		if err := errors.Join(failed(), file.Close()); err != nil {
+		if err := errors.Join(failed(), to.close()); err != nil {
 			return fmt.Errorf("--output %s: %w", to.name, cause(err))
 		}
 		return nil

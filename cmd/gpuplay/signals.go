@@ -59,8 +59,9 @@ func exitSignalled(ctx context.Context) int {
 // such as writing into a pipe that nobody reads or reading one that nobody writes.
 const lastWait = time.Second
 
-// work begins what ends by itself when the context does, and may take its time for that:
-// it ends workers and keeps what there is.
+// work begins something that ends by itself once the context has ended, and that may take
+// longer than lastWait for it, since it ends workers and keeps what was measured. done is
+// called at its end, before any other work begins.
 func (a *app) work() (done func()) {
 	a.working.Lock()
 	return a.working.Unlock

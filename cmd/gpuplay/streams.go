@@ -13,11 +13,10 @@ import (
 	"github.com/gpuplay/gpuplay/internal/plain"
 )
 
-// say writes text for people, in which everything that could command a terminal is made
-// visible: this program says nothing but through it, packages term and encode, which see
-// to that themselves, and what it draws on a terminal. On a terminal, lines break between
-// words; elsewhere they stay whole, for other programs to find. A write that fails shows
-// in the end, see checked.
+// say writes text for people. Whatever in it could command a terminal is made visible.
+// All text goes through say, except that of packages term and encode, which make it
+// harmless themselves. On a terminal, lines break between words; elsewhere they stay
+// whole, so that other programs can search them. checked notices a write that fails.
 func say(w io.Writer, format string, args ...any) {
 	text := plain.Text(fmt.Sprintf(format, args...))
 	if width, ok := terminal(w); ok {
@@ -61,8 +60,8 @@ func (w *plainly) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
-// A checked remembers the first error of a writer: a command must not end well when what
-// it printed went nowhere.
+// A checked remembers the first error of a writer: a command must not succeed when
+// its output was lost.
 type checked struct {
 	io.Writer
 	mu  sync.Mutex

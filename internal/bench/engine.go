@@ -124,7 +124,7 @@ type Task interface {
 // Facts are what an engine knows about a task once it is prepared.
 type Facts struct {
 	Threads int      `json:"threads,omitempty"` // CPU threads that compute; 0: not known, or not a CPU
-	Cores   int      `json:"cores,omitempty"`   // that a CPU lane needs a thread on to use the whole CPU, whatever the engine chose; 0: not known
+	Cores   int      `json:"cores,omitempty"`   // on which a CPU lane must have a thread to use the whole CPU; 0: not known
 	Peak    *float64 `json:"peak,omitempty"`    // measured FLOP/s that the device can reach with this arithmetic; nil: not known
 	// Published is the FLOP/s that the maker of the device publishes for this
 	// arithmetic; nil when not known, and for CPUs.

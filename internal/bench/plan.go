@@ -120,7 +120,7 @@ func (r *Runner) suits(lanes []Lane, fastest map[hardware.Kind]*Lane, g GEMM, st
 	}
 	until := stop.Until
 	if gpu != nil && g.FLOP() <= busy {
-		until = max(until, stop.Latest) // what is left for the checks at the end is worth a busy GPU
+		until = max(until, stop.Latest) // a busy GPU is worth some of the time that is reserved for the checks at the end
 	}
 	return stop.Until == 0 || r.sink().Now()+cost <= until
 }
@@ -128,7 +128,7 @@ func (r *Runner) suits(lanes []Lane, fastest map[hardware.Kind]*Lane, g GEMM, st
 // busy is a product that keeps a GPU busy, 4096³, in operations.
 const busy = 2 << 36
 
-// An estimate is what small products have told of a lane.
+// An estimate is what is known of a lane from small products.
 type estimate struct {
 	rate    float64 // FLOP/s of the largest
 	prepare [2]step // of the smallest product and the largest
@@ -171,10 +171,8 @@ func seconds(s float64) time.Duration {
 	return math.MaxInt64 / 64
 }
 
-const (
-	// probeTime is roughly how long a product is run to find its speed.
-	probeTime = 30 * time.Millisecond
-)
+// probeTime is roughly how long a product is run to find its speed.
+const probeTime = 30 * time.Millisecond
 
 // probes are the sizes of small products that tell a lane's speed. Each is tried if it
 // takes no longer than its limit at the speed of the one before, which with many threads

@@ -130,7 +130,7 @@ func (r *Result) judge(asked int, largest GEMM) {
 	switch {
 	case asked == 0 && n < leastSamples && !r.Has(measure.Interrupted):
 		_, wall := r.Total()
-		r.Warnings.Add(measure.FewSamples, "%s in %s: there was time for no more", plural(n, "sample"), unit.Seconds(wall))
+		r.Warnings.Add(measure.FewSamples, "%s in %s: there was time for no more", unit.Plural(n, "sample"), unit.Seconds(wall))
 	case speed.Firm() && speed.Spread() > measure.Noisy && !r.Has(measure.Throttled):
 		r.Warnings.Add(measure.Noise, "noisy: something else uses this machine, or its clock changes")
 	}
@@ -157,7 +157,7 @@ func (r *Result) judge(asked int, largest GEMM) {
 		}
 	}
 	if busy > 0 {
-		r.Warnings.Add(measure.Busy, "its threads went on using the CPU after %d of %s: what ran next may be slower for it", busy, plural(n, "sample"))
+		r.Warnings.Add(measure.Busy, "its threads went on using the CPU after %d of %s: what ran next may be slower for it", busy, unit.Plural(n, "sample"))
 	}
 	if change, certain := stats.Drift(seconds); r.Has(measure.Throttled) {
 		// It explains this too.
@@ -189,13 +189,6 @@ const (
 	peakMargin = 0.10
 )
 
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
 // busy returns how many cores of the CPU a lane computes on, 0 where that is not known:
 // a second thread on a core adds none.
 func (r *Result) busy() int { return min(r.Facts.Threads, r.Facts.Cores) }
@@ -217,7 +210,7 @@ func Compare(r, base *Result) measure.Comparison {
 	differ(a.Sum != b.Sum || r.Protocol != base.Protocol, "protocol")
 	differ(r.Seed != base.Seed, "seed")
 	if x, y := r.busy(), base.busy(); x > 0 && y > 0 {
-		differ(x != y, "cores: %s has %s, %s has %s", r.Device.Library, plural(r.Facts.Threads, "thread"), base.Device.Library, plural(base.Facts.Threads, "thread"))
+		differ(x != y, "cores: %s has %s, %s has %s", r.Device.Library, unit.Plural(r.Facts.Threads, "thread"), base.Device.Library, unit.Plural(base.Facts.Threads, "thread"))
 	}
 	for _, x := range []*Result{r, base} {
 		differ(!x.Verified(), "%s is not verified", x.Device.Library)

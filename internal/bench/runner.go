@@ -14,6 +14,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/measure"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // A Lane is one engine and device with the product that it computes.
@@ -289,8 +290,8 @@ func (r *Runner) closing(ctx context.Context, entries []*entry, refs *references
 		}
 		r.phase(e, Checking)
 		checked := r.check(within, e, refs)
-		last := e.result.Samples[len(e.result.Samples)-1]
-		for i := 0; checked && last.Iters > 1 && ctx.Err() == nil && e.result.Error == nil && i < matrix.Sets; i++ {
+		several := slices.ContainsFunc(e.result.Samples, func(s Sample) bool { return s.Iters > 1 })
+		for i := 0; checked && several && ctx.Err() == nil && e.result.Error == nil && i < matrix.Sets; i++ {
 			if _, err := r.run(ctx, e, 1); err != nil {
 				r.fail(ctx, e, Checking, err)
 				break
@@ -357,7 +358,7 @@ func (r *Runner) finish(ctx context.Context, e *entry, asked int, largest GEMM) 
 		if e.quota.Throttled > 0 {
 			why = "the CPU quota was used up"
 		}
-		e.result.Warnings.Add(measure.Stalled, "%s took ten times as long as planned and ended early: %s", plural(e.stalls, "run"), why)
+		e.result.Warnings.Add(measure.Stalled, "%s took ten times as long as planned and ended early: %s", unit.Plural(e.stalls, "run"), why)
 	}
 	e.quota.Warn(&e.result.Warnings)
 	e.result.judge(asked, largest)
@@ -407,7 +408,7 @@ func (r *Runner) run(ctx context.Context, e *entry, n int) (Sample, error) {
 	s, err := e.task.Run(ctx, n, e.set)
 	s.Start, s.End = start, r.sink().Now()
 	if err == nil && (s.Iters < 1 || s.Iters > n || s.Wall < 0) {
-		err = &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("engine %s reports %s in %s where %d were asked for", e.Engine.Name(), plural(s.Iters, "product"), s.Wall, n)}
+		err = &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("engine %s reports %s in %s where %d were asked for", e.Engine.Name(), unit.Plural(s.Iters, "product"), s.Wall, n)}
 	}
 	e.broken = err != nil
 	if err == nil && s.Iters < n {

@@ -247,6 +247,22 @@ func TestRunsThatStalled(t *testing.T) {
 	}
 }
 
+// Two products close a lane of which a sample held several, also where the last one was
+// ended early and held a single one.
+func TestClosedAfterAStall(t *testing.T) {
+	r := newRig(gpu("A", time.Microsecond))
+	var ran []int
+	r.lanes[0].Engine = lying{r.lanes[0].Engine, func(s *bench.Sample) {
+		if ran = append(ran, s.Iters); len(ran) > 30 {
+			s.Iters = 1
+		}
+	}}
+	samples := r.race(t, budget)[0].Samples
+	if n := len(ran); samples[0].Iters == 1 || samples[len(samples)-1].Iters != 1 || ran[n-1] != 1 || ran[n-2] != 1 {
+		t.Errorf("samples of %d to %d products; in the end it ran %v", samples[0].Iters, samples[len(samples)-1].Iters, ran[n-2:])
+	}
+}
+
 func TestSamplesThatMakeNoSense(t *testing.T) {
 	for name, change := range map[string]func(*bench.Sample){
 		"no products":      func(s *bench.Sample) { s.Iters = 0 },

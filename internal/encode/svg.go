@@ -58,7 +58,7 @@ func SVG(w io.Writer, r *record.Run, _ fault.Wording) error {
 	text(plotLeft, 32, "h", "start", title)
 	sub := r.Machine.CPU
 	if x := points[0].Results[0]; x != nil && x.Facts.Threads > 0 {
-		sub += " · " + judge.Threads(x.Facts.Threads)
+		sub += " · " + unit.Plural(x.Facts.Threads, "thread")
 	}
 	text(plotLeft, 54, "s", "start", sub+" · medians with their 95 % ranges, "+judge.Checked(r.Results))
 

@@ -48,7 +48,7 @@ func NewPool(isa ISA, threads int) (*Pool, error) {
 	case threads > maxThreads:
 		return nil, fmt.Errorf("gemm: %d threads: use %d at most", threads, maxThreads)
 	case threads == 0:
-		threads = processors
+		threads = processors()
 		if cores := machine.Cores(); cores > 0 {
 			threads = min(threads, cores)
 		}
@@ -56,6 +56,7 @@ func NewPool(isa ISA, threads int) (*Pool, error) {
 	if threads > len(cpus) {
 		cpus = nil
 	}
+	processors() // before leaveRoom changes what it reads
 	leaveRoom(threads)
 	p := &Pool{set: set.fit(machine), wake: make([]chan struct{}, threads)}
 	p.team.ended, p.team.own = make(chan struct{}, 1), make([]queue, threads)
@@ -67,9 +68,10 @@ func NewPool(isa ISA, threads int) (*Pool, error) {
 	return p, nil
 }
 
-// processors is how many CPUs Go uses unless leaveRoom asks for more: GOMAXPROCS,
-// which respects a container's quota.
-var processors = runtime.GOMAXPROCS(0)
+// processors returns how many CPUs Go used before leaveRoom asked for more: GOMAXPROCS,
+// which respects a container's quota. It is read by the first pool, since main lowers it
+// for quotas of less than two CPUs.
+var processors = sync.OnceValue(func() int { return runtime.GOMAXPROCS(0) })
 
 // leaveRoom has Go run as many threads at once as a pool may keep busy, and two more:
 // otherwise whoever waits for a product, the collector, and whatever else the program

@@ -14,6 +14,7 @@ import (
 	"github.com/shirou/gopsutil/v4/host"
 
 	"github.com/gpuplay/gpuplay/internal/topology"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // A Machine is what a result was measured on. What could not be found out is
@@ -87,23 +88,17 @@ func count(t topology.Topology, usable int) (cores, fast, cpus int) {
 // "16 CPUs" where it is not known which of them share a core; empty where neither is
 // known.
 func (m Machine) Processors() string {
-	plural := func(n int, noun string) string {
-		if n == 1 {
-			return "1 " + noun
-		}
-		return strconv.Itoa(n) + " " + noun + "s"
-	}
 	quota := ""
 	if m.Quota != nil {
 		quota = ", quota of " + strconv.FormatFloat(*m.Quota, 'g', 3, 64) + " CPUs"
 	}
 	switch {
 	case m.Cores > 0 && m.CPUs > m.Cores:
-		return plural(m.Cores, "core") + ", " + plural(m.CPUs, "thread") + quota
+		return unit.Plural(m.Cores, "core") + ", " + unit.Plural(m.CPUs, "thread") + quota
 	case m.Cores > 0:
-		return plural(m.Cores, "core") + quota
+		return unit.Plural(m.Cores, "core") + quota
 	case m.CPUs > 0:
-		return plural(m.CPUs, "CPU") + quota
+		return unit.Plural(m.CPUs, "CPU") + quota
 	}
 	return ""
 }

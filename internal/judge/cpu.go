@@ -71,7 +71,7 @@ func cpuSentences(r *record.Run) []string {
 			if known && measured && read > 0 {
 				out = append(out, fmt.Sprintf("With %s, float32 must do %s operations on each byte that it reads from memory to reach its peak (%s at %s GB/s). "+
 					"A 4096³ product can do 683; a product with a vector, as a language model's every token needs, does 0.5 and waits for memory.",
-					Threads(all), unit.Digits3(flops/read), bench.Square(1, matrix.Float32).Rate(flops), unit.Digits3(read/1e9)))
+					unit.Plural(all, "thread"), unit.Digits3(flops/read), bench.Square(1, matrix.Float32).Rate(flops), unit.Digits3(read/1e9)))
 			}
 		}
 	}

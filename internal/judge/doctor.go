@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // doctorSentences say what the checks come to.
@@ -14,10 +15,7 @@ func doctorSentences(r *record.Run) []string {
 				n++
 			}
 		}
-		if n == 1 {
-			return n, "1 " + noun
-		}
-		return n, fmt.Sprintf("%d %ss", n, noun)
+		return n, unit.Plural(n, noun)
 	}
 	failed, broken := count(record.Failed, "thing")
 	warned, warnings := count(record.Warning, "warning")

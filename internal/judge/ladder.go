@@ -63,7 +63,7 @@ func rungShares(l *record.Ladder, speeds []float64) string {
 		last = r.Threads
 		share := unit.Percent(speeds[i] / *r.Peak)
 		if text != "" {
-			text += fmt.Sprintf(", %s %s of theirs", Threads(r.Threads), share)
+			text += fmt.Sprintf(", %s %s of theirs", unit.Plural(r.Threads, "thread"), share)
 			continue
 		}
 		text = fmt.Sprintf("One thread reaches %s of the most that it can multiply and add", share)

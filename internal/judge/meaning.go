@@ -84,13 +84,27 @@ func leftOutNames(r *record.Run) string {
 	return strings.Join(names, ", ")
 }
 
-// equalNames lists the cards that others stand for: "GPU 1, 2 and 3, equal to GPU 0".
+// equalNames lists the cards that others stand for: "GPU 1, 2 and 3, equal to GPU 0". Of
+// cards whose numbers no engine knows it says how many there are at least.
 func equalNames(r *record.Run) string {
 	equal := map[int][]int{}
+	unnumbered, most := map[string]int{}, 0 // by engine: several see the same cards
 	for _, x := range r.LeftOut {
-		if x.Why == record.EqualCard && x.Device.Card != nil && x.Instead != nil {
+		switch {
+		case x.Why != record.EqualCard:
+		case x.Device.Card != nil && x.Instead != nil:
 			equal[*x.Instead] = append(equal[*x.Instead], *x.Device.Card)
+		default:
+			unnumbered[x.Engine]++
+			most = max(most, unnumbered[x.Engine])
 		}
+	}
+	switch {
+	case len(equal) > 0:
+	case most == 1:
+		return "1 more GPU, equal to one that was measured"
+	case most > 1:
+		return fmt.Sprintf("%d more GPUs, each equal to one that was measured", most)
 	}
 	var list []string
 	for _, instead := range slices.Sorted(maps.Keys(equal)) {

@@ -131,8 +131,6 @@ func TestWords(t *testing.T) {
 		{Processor(machine(1, 2), "Chip"), "Chip, 1 core, 2 threads"},
 		{Processor(machine(0, 16), "Chip"), "Chip, 16 CPUs"},
 		{Processor(machine(0, 0), "Chip"), "Chip"},
-		{Threads(1), "1 thread"},
-		{Threads(16), "16 threads"},
 		{string(DType(bench.Square(1, matrix.TF32))), "tf32"},
 		{string(DType(bench.Square(1, matrix.Float16))), "float16"},
 		{ShareOfPeak(result(builtIn, 1e12, recordtest.Peak(2e12))), "50 %"},

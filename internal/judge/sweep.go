@@ -166,12 +166,12 @@ func (s *Sweep) Legend() []string {
 		}
 		for _, p := range s.Points {
 			if r := p.Results[i]; r != nil && r.Facts.Threads > 0 {
-				text += ", " + Threads(r.Facts.Threads)
+				text += ", " + unit.Plural(r.Facts.Threads, "thread")
 				break
 			}
 		}
 		if d.Kind == hardware.GPU {
-			text += ", on " + d.Place(len(s.run.Cards))
+			text += ", on " + Place(s.run, d)
 			if other := d.Renumbered(); other != "" {
 				text += " (" + other + ")"
 			}

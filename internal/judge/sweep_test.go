@@ -12,6 +12,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
 )
 
@@ -151,6 +152,14 @@ PyTorch GPU 1: PyTorch 2.15 cuda, eager, on Example GPU X, GPU 1 (cuda:0 is GPU 
 gpuplay (built in, AVX-512), 16 threads`
 	if got != want {
 		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	r := recordtest.Sweeps()["several"]
+	first, other := r.Results[0].Device, r.Results[0].Device
+	number := 5
+	other.Card = &number
+	r.LeftOut = []record.LeftOut{{Engine: "torch", Device: other, Why: record.EqualCard, Instead: first.Card}}
+	if got, want := NewSweep(r).Legend()[0], "PyTorch GPU 3: PyTorch 2.15 cuda, eager, on Example GPU X (GPU 3 of 2 equal) (cuda:1 is GPU 3)"; got != want {
+		t.Errorf("where one stands for another: %q, want %q", got, want)
 	}
 }
 

@@ -60,7 +60,7 @@ func TokenLane(r *llm.Result) string {
 	f := r.Facts
 	switch {
 	case !r.OnGPU() && f.Threads > 0:
-		return "CPU, " + Threads(f.Threads)
+		return "CPU, " + unit.Plural(f.Threads, "thread")
 	case !r.OnGPU():
 		return "CPU"
 	case f.Layers != nil && f.Total != nil && *f.Layers == *f.Total:

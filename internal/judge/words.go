@@ -52,14 +52,6 @@ func Ratio(c measure.Comparison) string {
 // even reports whether a reader can see no difference.
 func even(c measure.Comparison) bool { return c.Even() || unit.Times(c.Ratio.Value) == "1.00" }
 
-// Threads returns a number of threads: "1 thread", "16 threads".
-func Threads(n int) string {
-	if n == 1 {
-		return "1 thread"
-	}
-	return fmt.Sprintf("%d threads", n)
-}
-
 // Processor names a CPU of the machine of a run with its cores: "Chip, 8 cores, 16
 // threads"; the name alone where they are not known.
 func Processor(r *record.Run, name string) string {

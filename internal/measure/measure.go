@@ -76,7 +76,8 @@ type Quota struct {
 	Throttled int64 // in which it was stopped because the quota was used up
 }
 
-// Count adds what a function reads now to what it read before.
+// Count reads the counts now, and again when stop is called, and adds the difference. It
+// counts nothing if read is nil.
 func (q *Quota) Count(read func() (periods, throttled int64)) (stop func()) {
 	if read == nil {
 		return func() {}
@@ -130,8 +131,8 @@ const ticks = 20
 // Limit returns ctx with a limit for one step, 0 for none. Because turns an error of
 // its end into one that names the limit.
 //
-// Time in which this program was stopped (Ctrl-Z) is not counted but for one twentieth of
-// the limit: what it waits for may have been stopped too, or could not be heard.
+// Time in which this program was stopped (Ctrl-Z) counts for at most one twentieth of the
+// limit: what it waits for may have been stopped too, and its answer could not be read.
 func Limit(ctx context.Context, limit time.Duration, doing string) (context.Context, context.CancelFunc) {
 	if limit == 0 {
 		return context.WithCancel(ctx)

@@ -101,7 +101,7 @@ type Missing struct {
 	Remedies fault.Remedies `json:"remedies,omitempty"`
 }
 
-// A LeftOut is a device that an engine found and that a race did not measure.
+// A LeftOut is a device that an engine found and that a race or a sweep did not measure.
 type LeftOut struct {
 	Engine string          `json:"engine"`
 	Device hardware.Device `json:"device"`

@@ -45,7 +45,7 @@ func cpuTable(w io.Writer, r *record.Run, s Style) error {
 	}
 	if len(counts) > 0 {
 		p.line()
-		line("", dim, judge.Threads)
+		line("", dim, func(n int) string { return unit.Plural(n, "thread") })
 	}
 	if len(c.Clocks) > 0 {
 		line("clock", usual, func(n int) string {

@@ -37,7 +37,7 @@ func ladderTable(w io.Writer, r *record.Run, s Style) error {
 		p.line(span{"  ", usual}, span{pad(p.clean(rung.Name), nameWidth), bold}, span{right(g.Rate(speeds[i]), speedWidth) + right(p.clean(gain), gainWidth) + bar, usual})
 		idea := rung.Idea
 		if rung.Threads > 1 {
-			idea += fmt.Sprintf(" (%s)", judge.Threads(rung.Threads))
+			idea += fmt.Sprintf(" (%s)", unit.Plural(rung.Threads, "thread"))
 		}
 		for _, t := range Wrap(p.clean(idea), s.Width-6) {
 			p.line(span{"    " + t, dim})

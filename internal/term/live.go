@@ -51,11 +51,11 @@ func (l *Live) Suspend(stop func()) {
 	stop()
 }
 
-// replace writes lines in place of those that are there, and of what the terminal has
-// written below them of a key, such as ^Z, in one write. It erases line by line:
-// terminals that are told to erase all of a screen (ED) may keep a copy of it with what
-// has scrolled off, as tmux does. A window that became narrower has wrapped the lines, so
-// that they take more rows.
+// replace writes lines in place of those on the screen, in a single write. It also erases
+// what the terminal has echoed below them, such as ^Z. It erases line by line, since some
+// terminals, such as tmux, copy a screen that is erased as a whole (ED) to what has
+// scrolled off. In a window that became narrower, the old lines take more rows, since the
+// terminal has wrapped them.
 func (l *Live) replace(list []string) {
 	columns, lines := l.size()
 	var b strings.Builder

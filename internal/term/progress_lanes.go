@@ -125,8 +125,8 @@ func laneResult(r *bench.Result) string {
 const (
 	laneName  = 30 // columns of a lane's name at most
 	laneBar   = 10
-	laneSpeed = 12 // of most: 1.92 TFLOP/s
-	laneLeft  = 9  // of most: 12 s left
+	laneSpeed = 12 // columns of most speeds: 1.92 TFLOP/s
+	laneLeft  = 9  // columns of most times: 12 s left
 )
 
 // laneLines returns a line for every lane, up to a limit: those that are measured

@@ -377,7 +377,8 @@ func (l *layout) row(r row, marks string) {
 }
 
 // filled returns the bar of a share, in eighths of a column, so that what is small looks
-// as small as it is: of ASCII in whole columns, with a point for less than half of one.
+// as small as it is. In ASCII it has whole columns, and a point if it is shorter than half
+// a column.
 func (l *layout) filled(share float64) string {
 	eighths := 0
 	if share > 0 {

@@ -19,6 +19,15 @@ func Digits3(x float64) string {
 	return strconv.FormatFloat(r, 'f', max(0, 2-int(math.Floor(math.Log10(math.Abs(r))))), 64)
 }
 
+// Plural returns a number of things, whose name has an s in the plural: "1 thread",
+// "16 threads".
+func Plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}
+
 // scaled divides x by the largest power of base that fits and appends the prefix
 // for it.
 func scaled(x, base float64, prefixes []string) string {

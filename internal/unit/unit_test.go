@@ -7,6 +7,9 @@ import (
 
 func TestPrint(t *testing.T) {
 	tests := []struct{ got, want string }{
+		{Plural(1, "thread"), "1 thread"},
+		{Plural(0, "thread"), "0 threads"},
+		{Plural(16, "thread"), "16 threads"},
 		{Digits3(0), "0"},
 		{Digits3(13.814), "13.8"},
 		{Digits3(0.02136), "0.0214"},

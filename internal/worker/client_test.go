@@ -248,12 +248,16 @@ func speaker() {
 func TestStop(t *testing.T) {
 	for _, obeys := range []bool{true, false} {
 		p := newPeer(t)
-		go func() {
+		var wg sync.WaitGroup
+		wg.Go(func() {
 			var asked, stopping request
 			line, _ := p.in.line()
 			json.Unmarshal(line, &asked)
 			fmt.Fprintln(p.out, `{"id":1,"event":{"type":"token","data":{"id":7,"text":"a"}}}`)
-			line, _ = p.in.line()
+			line, err := p.in.line()
+			if err != nil && !obeys { // it was killed before it could read
+				return
+			}
 			json.Unmarshal(line, &stopping)
 			if args, err := stop.arguments(stopping.Args); err != nil || args.Request != asked.ID || stopping.ID == asked.ID {
 				t.Errorf("asked %+v, then %+v, %v", asked, stopping, err)
@@ -261,7 +265,7 @@ func TestStop(t *testing.T) {
 			if obeys {
 				fmt.Fprintln(p.out, `{"id":1,"result":{"tokens":1}}`)
 			}
-		}()
+		})
 		ctx, cancel := context.WithCancel(limit(t))
 		patience := time.Minute
 		if !obeys {
@@ -274,6 +278,7 @@ func TestStop(t *testing.T) {
 		if p.child.usable() != obeys {
 			t.Errorf("obeys %t: usable %t", obeys, p.child.usable())
 		}
+		wg.Wait()
 	}
 }
 

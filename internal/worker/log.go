@@ -56,8 +56,8 @@ func (j *journal) note() {
 	}
 }
 
-// reasons are what lines have in which programs say why they end, of several libraries
-// and systems. Stacks follow them.
+// reasons match the lines in which programs, libraries and loaders say why they end.
+// Stacks may follow such a line.
 var reasons = []*regexp.Regexp{
 	regexp.MustCompile(`^(panic|fatal error): |^SIG`),                                       // Go
 	regexp.MustCompile(`\bCheck failed: |\bCHECK failed: `),                                 // TensorFlow, XLA
@@ -67,7 +67,7 @@ var reasons = []*regexp.Regexp{
 	regexp.MustCompile(`symbol lookup error: |error while loading shared libraries: |Library not loaded: `), // loaders
 }
 
-// hints are those in which they say less.
+// hints match lines that say that a program crashed, but not why.
 var hints = regexp.MustCompile(`^terminate called |^libc\+\+abi: terminating|^Fatal Python error: |^\*\*\* stack smashing detected|^(free|malloc|corrupted|double free)[^:]*\(\): `)
 
 // crashes returns how much a line says about why a program crashed: 2 for a reason, 1

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // ThreadVariables are the variables of the environment from which the libraries of each
@@ -35,9 +37,5 @@ func fewer(api string, threads, cores int, settings []string) string {
 	if why == nil {
 		return ""
 	}
-	plural := "s"
-	if threads == 1 {
-		plural = ""
-	}
-	return fmt.Sprintf("computes with %d thread%s of %d cores: %s", threads, plural, cores, strings.Join(why, ", "))
+	return fmt.Sprintf("computes with %s of %d cores: %s", unit.Plural(threads, "thread"), cores, strings.Join(why, ", "))
 }

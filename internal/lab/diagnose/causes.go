@@ -108,7 +108,7 @@ func threads(r *record.Run, l *bench.Result) []record.Cause {
 	if l.Device.Kind != hardware.CPU || n == 0 || n >= cores {
 		return nil
 	}
-	return []record.Cause{{Code: "threads", Claim: "it does not use all cores", Evidence: fmt.Sprintf("%s on %s", count(n, "thread"), m.Processors()),
+	return []record.Cause{{Code: "threads", Claim: "it does not use all cores", Evidence: fmt.Sprintf("%s on %s", unit.Plural(n, "thread"), m.Processors()),
 		Remedies: fault.Remedies{fault.Set("threads", cores, ""), examine("{} looks for OMP_NUM_THREADS and its like")}, Factor: float64(cores) / float64(n)}}
 }
 
@@ -147,7 +147,7 @@ func small(_ *record.Run, l *bench.Result) []record.Cause {
 	}
 	if l.Device.Kind == hardware.GPU && tiles < multiprocessors {
 		factor = max(factor, float64(multiprocessors)/float64(tiles))
-		evidence += fmt.Sprintf("; C is %s of %d×%d where a large GPU has over %d multiprocessors", count(tiles, "tile"), tile, tile, multiprocessors)
+		evidence += fmt.Sprintf("; C is %s of %d×%d where a large GPU has over %d multiprocessors", unit.Plural(tiles, "tile"), tile, tile, multiprocessors)
 	}
 	if factor == 0 {
 		return nil
@@ -235,7 +235,7 @@ func fewSamples(_ *record.Run, l *bench.Result) []record.Cause {
 	if !l.Has(measure.FewSamples) {
 		return nil
 	}
-	return []record.Cause{{Code: "few_samples", Claim: "the figure itself is uncertain", Evidence: count(len(l.Samples), "sample") + " only", Remedies: fault.Remedies{fault.Set("time", "60s", "")}, Factor: 1}}
+	return []record.Cause{{Code: "few_samples", Claim: "the figure itself is uncertain", Evidence: unit.Plural(len(l.Samples), "sample") + " only", Remedies: fault.Remedies{fault.Set("time", "60s", "")}, Factor: 1}}
 }
 
 // notes: what the engine itself said about this product, a converted type above

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
@@ -176,11 +175,4 @@ func alike(l, base *bench.Result) bool {
 func rate(l *bench.Result) float64 {
 	s, _ := l.Speed()
 	return s.Value
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
 }

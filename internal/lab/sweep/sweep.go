@@ -55,10 +55,11 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 		return nil, err
 	}
 	r.Cards, r.Missing = catalog.Cards(r.Cards, found), catalog.Missing(found)
-	lanes, err := choose(wanted, found)
+	lanes, leftOut, err := choose(wanted, found)
 	if err != nil {
 		return nil, err
 	}
+	r.LeftOut = leftOut
 	return run(ctx, d, o, s, r, lanes)
 }
 
@@ -85,33 +86,33 @@ func parse(names []string) ([]want, []catalog.Entry, error) {
 	return list, chosen, err
 }
 
-// choose returns the lanes in the order in which they were asked for.
-func choose(list []want, found []catalog.Contender) ([]bench.Lane, error) {
+// choose returns the lanes in the order in which they were asked for, and the GPUs that
+// equal ones stand for.
+func choose(list []want, found []catalog.Contender) (lanes []bench.Lane, leftOut []record.LeftOut, err error) {
 	if len(list) == 0 {
-		lanes, _ := lab.Racing(found, false)
-		return lanes, nil
+		lanes, leftOut = lab.Racing(found, false)
+		return lanes, leftOut, nil
 	}
-	var lanes []bench.Lane
 	for _, w := range list {
 		c := found[slices.IndexFunc(found, func(c catalog.Contender) bool { return c.Name == w.engine })]
 		if w.device == "" && c.Err == nil {
-			its, _ := lab.Racing([]catalog.Contender{c}, false)
-			lanes = append(lanes, its...)
+			its, equal := lab.Racing([]catalog.Contender{c}, false)
+			lanes, leftOut = append(lanes, its...), append(leftOut, equal...)
 			continue
 		}
 		lane, err := lab.Choose(c, w.device)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		lanes = append(lanes, lane)
 	}
 	for i, l := range lanes {
 		if slices.ContainsFunc(lanes[:i], func(o bench.Lane) bool { return o.Engine.Name() == l.Engine.Name() && o.Device.ID == l.Device.ID }) {
-			return nil, fault.Errorf(fault.Invalid, "%s:%s is named twice", l.Engine.Name(), l.Device.API).With(fault.Change("engines", "name each once in {}"))
+			return nil, nil, fault.Errorf(fault.Invalid, "%s:%s is named twice", l.Engine.Name(), l.Device.API).With(fault.Change("engines", "name each once in {}"))
 		}
 	}
 	lab.LaneIDs(lanes)
-	return lanes, nil
+	return lanes, leftOut, nil
 }
 
 // run is Run with the lanes as an argument.
@@ -166,14 +167,19 @@ func (w *sweeper) has(s Shape) bool {
 
 // measureAll measures what is missing, until ctx ends.
 func (w *sweeper) measureAll(ctx context.Context) error {
-	began, measured := w.stream.Now(), 0
+	began, measured, missing := w.stream.Now(), 0, 0
+	for _, shape := range w.o.Shapes {
+		if !w.has(shape) {
+			missing++
+		}
+	}
 	for i, shape := range w.o.Shapes {
 		if w.has(shape) {
 			continue
 		}
 		doing := fmt.Sprintf("measuring %s, %d of %d", shape, i+1, len(w.o.Shapes))
 		if measured > 0 { // most of a size's time does not depend on it
-			doing += ", about " + unit.Left((w.stream.Now()-began)/time.Duration(measured)*time.Duration(len(w.o.Shapes)-i))
+			doing += ", about " + unit.Left((w.stream.Now()-began)/time.Duration(measured)*time.Duration(missing-measured))
 		}
 		measured++
 		if err := w.measure(ctx, shape, doing); err != nil || ctx.Err() != nil {

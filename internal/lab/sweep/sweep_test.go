@@ -3,6 +3,7 @@ package sweep
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -222,7 +223,7 @@ func TestChoose(t *testing.T) {
 		wanted, _, err := parse(names)
 		var lanes []bench.Lane
 		if err == nil {
-			lanes, err = choose(wanted, found)
+			lanes, _, err = choose(wanted, found)
 		}
 		var ids []string
 		for _, l := range lanes {
@@ -231,6 +232,28 @@ func TestChoose(t *testing.T) {
 		if got := strings.Join(ids, " "); got != tt.ids || tt.err == "" && err != nil || tt.err != "" && (err == nil || err.Error() != tt.err) {
 			t.Errorf("%s: %s, %v; want %s, %s", tt.names, got, err, tt.ids, tt.err)
 		}
+	}
+}
+
+// Of equal GPUs one is measured, and the record names the others.
+func TestChooseEqual(t *testing.T) {
+	entries, err := catalog.Select([]string{"torch"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var devices []hardware.Device
+	for card := range 3 {
+		devices = append(devices, hardware.Device{ID: fmt.Sprintf("cuda:%d", card), Name: "Card", Kind: hardware.GPU, API: "cuda", Card: &card})
+	}
+	found := []catalog.Contender{{Entry: entries[0], Client: &worker.Client{Engine: "torch"}, Found: hardware.Inventory{Devices: devices}}}
+	for _, list := range [][]want{nil, {{engine: "torch"}}} {
+		lanes, out, err := choose(list, found)
+		if err != nil || len(lanes) != 1 || len(out) != 2 || *out[0].Device.Card != 1 || *out[0].Instead != 0 {
+			t.Errorf("%v: lanes %+v, left out %+v, %v", list, lanes, out, err)
+		}
+	}
+	if lanes, out, err := choose([]want{{"torch", "cuda:2"}}, found); err != nil || len(lanes) != 1 || len(out) != 0 {
+		t.Errorf("one that is named: lanes %+v, left out %+v, %v", lanes, out, err)
 	}
 }
 

@@ -97,7 +97,7 @@ var values = map[reflect.Type][]string{
 	of[record.Status]():       {"ok", "warning", "failed", "absent", "unknown"},
 	of[train.Form]():          {"text", "prompt/completion", "chat"},
 	of[train.End]():           {"complete", "interrupted", "memory", "failed"},
-	of[measure.WarningCode](): {"few_samples", "smaller", "noise", "outliers", "short", "drift", "arithmetic", "above_peak", "interrupted", "software_gpu", "not_on_gpu", "busy", "unchecked", "stalled", "short_answer"},
+	of[measure.WarningCode](): {"few_samples", "smaller", "noise", "throttled", "outliers", "short", "drift", "arithmetic", "above_peak", "interrupted", "software_gpu", "not_on_gpu", "busy", "unchecked", "stalled", "short_answer"},
 }
 
 // fields are what fields without a type of their own can be.
