@@ -35,7 +35,7 @@ func raced() (*record.Run, measurement) {
 // output returns an app that writes into buffers.
 func output() (a *app, stdout, stderr *bytes.Buffer) {
 	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
-	return &app{stdout: stdout, stderr: stderr, env: environment{unicode: true}}, stdout, stderr
+	return &app{stdout: stdout, stderr: stderr, env: environment{unicode: true}, working: make(chan struct{}, 1)}, stdout, stderr
 }
 
 // The result goes where the flags say, and so do people's table and the events.

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync"
 
 	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -35,7 +34,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signals()
 	defer stop()
 	out := &checked{Writer: stdout}
-	a := &app{args: args, stdin: stdin, stdout: out, stderr: stderr, env: readEnvironment()}
+	a := &app{args: args, stdin: stdin, stdout: out, stderr: stderr, env: readEnvironment(), working: make(chan struct{}, 1)}
 	root := newRoot(a)
 	root.SetArgs(args)
 	return a.withSignals(ctx, func() int {
@@ -120,7 +119,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	env            environment
-	working        sync.Mutex // held while something works, see work
+	working        chan struct{} // holds one while something works, see work
 }
 
 // catalog returns the engines as the environment has them.

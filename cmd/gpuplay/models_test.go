@@ -165,12 +165,14 @@ func TestModelsGet(t *testing.T) {
 	}
 }
 
+// alone is an app that can ask nobody.
+func alone() *app {
+	return &app{stdin: strings.NewReader(""), stderr: &bytes.Buffer{}, env: readEnvironment(), working: make(chan struct{}, 1)}
+}
+
 func TestResolveModel(t *testing.T) {
 	home, h := somewhere(t)
-	app := func() *app {
-		return &app{stdin: strings.NewReader(""), stderr: &bytes.Buffer{}, env: readEnvironment()}
-	}
-	_, err := app().resolveModel(t.Context(), "", nil, "", false)
+	_, err := alone().resolveModel(t.Context(), "", nil, "", false)
 	if err == nil || err.Error() != "no language model was found on this machine" || !strings.Contains(hintOf(err), "gpuplay models get Qwen/Qwen2.5-0.5B-Instruct-GGUF:Q4_K_M downloads a small one: about 491 MB, license Apache-2.0") {
 		t.Errorf("without a model: %v, %s", err, hintOf(err))
 	}
@@ -178,20 +180,20 @@ func TestResolveModel(t *testing.T) {
 	h.Models[name] = map[string][]byte{"qwen2.5-0.5b-instruct-q4_k_m.gguf": gguf("Qwen", 3)}
 	put(t, filepath.Join(home, "here", "mine.gguf"), gguf("Mine", 2))
 	dirs := []string{filepath.Join(home, "here")}
-	if m, err := app().resolveModel(t.Context(), "", dirs, model.LlamaCpp, false); err != nil || m.Name != "Mine" {
+	if m, err := alone().resolveModel(t.Context(), "", dirs, model.LlamaCpp, false); err != nil || m.Name != "Mine" {
 		t.Errorf("the first that was found: %+v, %v", m, err)
 	}
-	if _, err := app().resolveModel(t.Context(), "", dirs, model.MLX, false); err == nil || !strings.Contains(err.Error(), "no language model that mlx can run") || !strings.Contains(hintOf(err), "mlx-community/") {
+	if _, err := alone().resolveModel(t.Context(), "", dirs, model.MLX, false); err == nil || !strings.Contains(err.Error(), "no language model that mlx can run") || !strings.Contains(hintOf(err), "mlx-community/") {
 		t.Errorf("for MLX: %v, %s", err, hintOf(err))
 	}
-	if _, err := app().resolveModel(t.Context(), "mine", dirs, model.MLX, false); err == nil || err.Error() != "mlx cannot run "+filepath.Join(home, "here", "mine.gguf") {
+	if _, err := alone().resolveModel(t.Context(), "mine", dirs, model.MLX, false); err == nil || err.Error() != "mlx cannot run "+filepath.Join(home, "here", "mine.gguf") {
 		t.Errorf("a file for MLX: %v", err)
 	}
-	m, err := app().resolveModel(t.Context(), "", nil, "", true)
+	m, err := alone().resolveModel(t.Context(), "", nil, "", true)
 	if err != nil || m.Name != "Qwen" || m.Ref != hub.Defaults[0].Name {
 		t.Errorf("with --yes: %+v, %v", m, err)
 	}
-	if m, err := app().resolveModel(t.Context(), name, nil, "", false); err != nil || m.Name != "Qwen" {
+	if m, err := alone().resolveModel(t.Context(), name, nil, "", false); err != nil || m.Name != "Qwen" {
 		t.Errorf("by its name, once it is here: %+v, %v", m, err)
 	}
 }
@@ -209,14 +211,14 @@ func TestMissingPath(t *testing.T) {
 		"models/gemma-3-270m": "gpuplay models get OWNER/NAME",
 	} {
 		h.Models[word] = map[string][]byte{"model.gguf": gguf("Another", 1)}
-		a := &app{stdin: strings.NewReader(""), stderr: &bytes.Buffer{}, env: readEnvironment()}
+		a := alone()
 		_, err := a.resolveModel(t.Context(), word, nil, "", true)
 		if !errors.Is(err, fault.Unavailable) || err.Error() != fmt.Sprintf("no model %q on this machine", word) || !strings.Contains(hintOf(err), hint) {
 			t.Errorf("%s: %v, %s", word, err, hintOf(err))
 		}
 	}
 	h.Models["other/gemma"] = h.Models["mine/gemma"]
-	a := &app{stdin: strings.NewReader(""), stderr: &bytes.Buffer{}, env: readEnvironment()}
+	a := alone()
 	if _, err := a.resolveModel(t.Context(), "other/gemma", nil, "", true); err != nil {
 		t.Errorf("a name of the Hub: %v", err)
 	}

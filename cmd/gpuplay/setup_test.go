@@ -13,7 +13,7 @@ import (
 func runSetup(t *testing.T, folder string, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs strings.Builder
-	a := &app{stdout: &out, stderr: &errs, env: environment{engines: catalog.Environment{Folder: folder, Own: filepath.Join(folder, "own"), Children: os.Environ()}, unicode: true}}
+	a := &app{stdout: &out, stderr: &errs, env: environment{engines: catalog.Environment{Folder: folder, Own: filepath.Join(folder, "own"), Children: os.Environ()}, unicode: true}, working: make(chan struct{}, 1)}
 	c := newSetup(a)
 	c.SilenceErrors, c.SilenceUsage = true, true
 	c.SetArgs(args)

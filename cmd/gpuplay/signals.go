@@ -63,8 +63,8 @@ const lastWait = time.Second
 // longer than lastWait for it, since it ends workers and keeps what was measured. done is
 // called at its end, before any other work begins.
 func (a *app) work() (done func()) {
-	a.working.Lock()
-	return a.working.Unlock
+	a.working <- struct{}{}
+	return func() { <-a.working }
 }
 
 // withSignals runs a command and returns its exit code, or that of the signal where the
@@ -77,11 +77,8 @@ func (a *app) withSignals(ctx context.Context, command func() int) int {
 		return code
 	case <-ctx.Done():
 	}
-	measured := !a.working.TryLock()
-	if measured {
-		a.working.Lock() // until it has ended
-	}
-	a.working.Unlock()
+	measured := len(a.working) > 0
+	a.work()() // waits until it has ended
 	late := time.After(lastWait)
 	if measured && exitSignalled(ctx) == exitInterrupted { // the reader may be slow, and whoever pressed Ctrl-C can do so again
 		late = nil
