@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -32,7 +33,7 @@ func TestFixedCache(t *testing.T) {
 				t.Fatal(err)
 			}
 			source = append(source, "\nFOLDER = "+strconv.Quote(folder(t))+"\n"+fixed...)
-			args[4] = strconv.Itoa(len(source))
+			args[slices.Index(args, "-c")+2] = strconv.Itoa(len(source))
 			cmd := exec.CommandContext(frameworktest.Limit(t), interpreter, args[1:]...)
 			cmd.Stdin, cmd.Stderr = bytes.NewReader(source), os.Stderr
 			text, err := cmd.Output()
