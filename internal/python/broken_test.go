@@ -253,7 +253,11 @@ func says(t *testing.T, i Interpreter, want string) {
 
 // A framework that a user has in no other way is found, and the way is named.
 func TestNotIsolated(t *testing.T) {
-	base := python3(t)
+	out, err := exec.Command(python3(t), "-c", "import sys; print(sys._base_executable)").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := strings.TrimSpace(string(out)) // an environment has no user site
 	folder, home := t.TempDir(), t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("PYTHONPATH", folder)
