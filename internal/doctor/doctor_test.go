@@ -313,7 +313,8 @@ func TestMisfit(t *testing.T) {
 	}
 }
 
-// What is fixed outside a container is said to be, and for the system that is there.
+// A fix that must be made outside the container says so, and each fix fits the operating
+// system.
 func TestFixesOutside(t *testing.T) {
 	lost := nvidia.Driver{Version: "580.95.05", Asked: true, Lost: []string{"GPU 0: GPU is lost"}}
 	mismatch := nvidia.Driver{Version: "580.95.05", Error: "NVML: Driver/library version mismatch", Nodes: true}

@@ -90,7 +90,7 @@ func Installed(framework, release, cuda, arch string) (b Build, ok bool) {
 			if version.Older(release, b.From) || b.Before != "" && len(version.Numbers(release)) > 0 && !version.Older(release, b.Before) {
 				continue
 			}
-			if b.CUDA = cuda; len(built) == 1 { // nothing is said about GPUs that came with a later 12.x
+			if b.CUDA = cuda; len(built) == 1 { // whether it supports GPUs that a later 12.x introduced is not known
 				b.Newest = 0
 			}
 			return b, true

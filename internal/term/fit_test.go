@@ -57,8 +57,8 @@ func TestRaceFitsTheScreen(t *testing.T) {
 	}
 }
 
-// Beside reference cards, what is said elsewhere or by the table is left out before any
-// lane is.
+// Where reference cards are shown, sentences that repeat the table or another sentence are
+// left out before any lane is.
 func TestReferencesFitTheScreen(t *testing.T) {
 	r := recordtest.Races()["cpu"]
 	style := Style{Width: 80, Lines: 24, Unicode: true, Words: recordtest.Flags{}, References: cards()}

@@ -16,8 +16,8 @@ import (
 )
 
 // raceTable writes the lanes of a race or a single product, one group for each piece of
-// hardware, and what they mean in a sentence. Where all of it cannot be seen at once, what
-// is said beside that is left out, and then the lanes that matter least.
+// hardware, and what they mean in a sentence. Where the screen cannot show all of it, the
+// other sentences are left out first, and then the lanes that matter least.
 func raceTable(w io.Writer, r *record.Run, s Style) error {
 	hidden := map[*bench.Result]bool{}
 	p := racePage(r, s, hidden, false)

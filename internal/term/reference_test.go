@@ -96,7 +96,7 @@ func TestRuleReferences(t *testing.T) {
 			}
 			for paragraph := range strings.SplitSeq(text, "\n\n") {
 				if flat := strings.Join(strings.Fields(paragraph), " "); strings.Contains(flat, "RTX 4090") && (!strings.Contains(flat, "Published peaks, not measured: ") || strings.Contains(flat, "measured with")) {
-					t.Errorf("%s: what is published is said to be measured:\n%s", tt.name, paragraph)
+					t.Errorf("%s: a published figure is called measured:\n%s", tt.name, paragraph)
 				}
 			}
 		}

@@ -35,10 +35,10 @@ type scripted struct {
 
 // h200s is a machine with 64 cores and a number of H200s, with the speeds and the times
 // that were measured on one. Products of any size take some milliseconds more on a CPU
-// with so many threads, and the first product on a GPU loads a library. What is slower
-// by some times has smaller products that take as long, and costs less to compute.
+// with 64 threads, and the first product on a GPU loads a library. A machine that is
+// slower by a factor has smaller products, which take as long and cost the test less.
 func h200s(gpus int, slower float64) *machine {
-	matrices := math.Pow(slower, 2./3) // they are so many times as small
+	matrices := math.Pow(slower, 2./3) // their elements shrink by this factor
 	scaled := func(d time.Duration) time.Duration { return time.Duration(matrices * float64(d)) }
 	cpu := func(id string, speed float64, fill time.Duration) fake.Device {
 		d := fake.NewDevice(id, hardware.CPU, 1)
