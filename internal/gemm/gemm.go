@@ -71,8 +71,12 @@ func checkStride(name string, rows, cols, stride, length int) (int, error) {
 	return stride, nil
 }
 
+// MaxTimes is the largest number of products that one call computes. It is hours of
+// the smallest ones, and the number of phases that they take still fits an int.
+const MaxTimes = 1 << 40
+
 // Float64 computes C = op(A)·op(B) the given number of times, one product after the
-// other, and overwrites c. If the context ends, it returns early with the context's
+// other, MaxTimes at most, and overwrites c. If the context ends, it returns early with the context's
 // error and c is undefined; any other error is about the shape or a closed pool,
 // and leaves c untouched. c must not overlap a or b.
 //
@@ -108,8 +112,8 @@ func (p *Pool) Int8(ctx context.Context, times int, g Problem, a, b []int8, c []
 // multiply computes products of matrices with elements of type T in memory; U is
 // the type of C's elements.
 func multiply[T, U any](ctx context.Context, p *Pool, k *kernel, times int, g Problem, a, b []T, c []U) error {
-	if times < 1 {
-		return fmt.Errorf("gemm: %d products: must be at least 1", times)
+	if times < 1 || times > MaxTimes {
+		return fmt.Errorf("gemm: %d products: must be between 1 and %d", times, MaxTimes)
 	}
 	g, err := g.check(len(a), len(b), len(c))
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gpuplay/gpuplay/internal/topology"
 )
@@ -273,6 +274,7 @@ func TestErrors(t *testing.T) {
 		want  string
 	}{
 		{0, Problem{M: 1, N: 1, K: 1}, "0 products"},
+		{MaxTimes + 1, Problem{M: 1, N: 1, K: 1}, "1099511627777 products"},
 		{1, Problem{M: 0, N: 1, K: 1}, "m is 0"},
 		{1, Problem{M: 1, N: -2, K: 1}, "n is -2"},
 		{1, Problem{M: 1, N: 1}, "k is 0"},
@@ -313,8 +315,8 @@ func TestStop(t *testing.T) {
 		t.Errorf("after an ended context: got %v", err)
 	}
 	ctx, cancel = context.WithCancel(context.Background())
-	go cancel()
-	if err := p.Float64(ctx, math.MaxInt, g, one, one, []float64{0}); !errors.Is(err, context.Canceled) {
+	time.AfterFunc(time.Millisecond, cancel)
+	if err := p.Float64(ctx, MaxTimes, g, one, one, []float64{0}); !errors.Is(err, context.Canceled) {
 		t.Errorf("a context that ended on the way: got %v", err)
 	}
 	p.Close()
