@@ -1,11 +1,10 @@
 package doctor
 
 import (
-	"strings"
-
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/python"
 	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // groups are the parts of the diagnosis in their order, each with its checks.
@@ -67,6 +66,5 @@ func titles() string {
 	for _, f := range python.Frameworks {
 		names = append(names, f.Title)
 	}
-	last := len(names) - 1
-	return strings.Join(names[:last], ", ") + " and " + names[last]
+	return unit.List(names)
 }

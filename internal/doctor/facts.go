@@ -100,6 +100,7 @@ type AMD struct {
 	Node   bool   `json:"node"`   // /dev/kfd is there
 	Access bool   `json:"access"` // and this user may use it
 	User   string `json:"user,omitempty"`
+	Group  string `json:"group,omitempty"` // number of the group that /dev/kfd belongs to
 }
 
 // Engine is what became of starting one.

@@ -50,7 +50,7 @@ func gatherHeat(ctx context.Context, f *Facts) {
 // There is no Vulkan to be asked.
 func manifests() []string { return nil }
 
-func denied() string { return "" }
+func denied() (user, group string) { return "", "" }
 
 // output runs a program and returns what it prints.
 func output(ctx context.Context, name string, args ...string) (string, error) {

@@ -114,7 +114,7 @@ func gatherPCI(_ context.Context, f *Facts) {
 // makes (rocm.docs.amd.com/projects/install-on-linux: "Configuring permissions").
 func gatherAMD(_ context.Context, f *Facts) {
 	const kfd = "/dev/kfd"
-	a := AMD{Node: disk.Exists(kfd), Access: unix.Access(kfd, unix.R_OK|unix.W_OK) == nil}
+	a := AMD{Node: disk.Exists(kfd), Access: unix.Access(kfd, unix.R_OK|unix.W_OK) == nil, Group: owner(kfd)}
 	if u, err := user.Current(); err == nil {
 		a.User = u.Username
 	}
@@ -133,16 +133,26 @@ func manifests() []string {
 	return list
 }
 
-// denied returns the name of this user if there are GPUs and it may open the device files
-// of none, else "".
-func denied() string {
+// denied returns the name of this user, and the number of the group that owns the device
+// files, if there are GPUs and this user may open the device files of none; else "".
+func denied() (name, group string) {
 	nodes := disk.Match("/dev/dri", "renderD*")
 	if len(nodes) == 0 || slices.ContainsFunc(nodes, func(node string) bool { return unix.Access(node, unix.R_OK|unix.W_OK) == nil }) {
-		return ""
+		return "", ""
 	}
 	me, err := user.Current()
 	if err != nil {
+		return "", ""
+	}
+	return me.Username, owner(nodes[0])
+}
+
+// owner returns the number of the group that a file belongs to, empty where there is no
+// such file.
+func owner(file string) string {
+	var s unix.Stat_t
+	if unix.Stat(file, &s) != nil {
 		return ""
 	}
-	return me.Username
+	return strconv.FormatUint(uint64(s.Gid), 10)
 }

@@ -47,4 +47,4 @@ func manifests() []string {
 	return list
 }
 
-func denied() string { return "" }
+func denied() (user, group string) { return "", "" }

@@ -253,7 +253,7 @@ func (f Facts) rocm(w Framework) []trouble {
 			fault.Run("{} loads AMD's driver", "sudo", "modprobe", "amdgpu"))}
 	case f.card(vendorAMD) && f.AMD != nil && !f.AMD.Access:
 		return []trouble{bad(record.Warning, "this user may not use /dev/kfd, through which ROCm computes: there is no GPU lane",
-			fault.Run("{}, then log in again", "sudo", "usermod", "-aG", "render,video", f.AMD.User))}
+			f.join(f.AMD.User, f.AMD.Group))}
 	case !f.card(vendorAMD) && f.hasNVIDIA():
 		return f.noGPULane(w, "a build for AMD's ROCm")
 	}

@@ -26,7 +26,8 @@ func gatherVulkan(ctx context.Context, f *Facts, ask probe.Asker) {
 	v := &Vulkan{}
 	f.Vulkan = v
 	said, err := ask(ctx, Probe, v, "VK_LOADER_DEBUG=error")
-	v.Drivers, v.Denied = manifests(), denied()
+	v.Drivers = manifests()
+	v.Denied, v.Group = denied()
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		v.Slow, v.Error = true, "no answer within "+time.Since(start).Round(100*time.Millisecond).String()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // Vulkan is what Vulkan's loader and drivers say.
@@ -18,6 +19,7 @@ type Vulkan struct {
 	Missing []string       `json:"missing,omitempty"` // libraries that the loader or a driver needs and that are not installed, where there is no GPU
 	Slow    bool           `json:"slow,omitempty"`    // there was no answer in time, which Error says
 	Denied  string         `json:"denied,omitempty"`  // this user, if it may open none of the GPUs' device files
+	Group   string         `json:"group,omitempty"`   // number of the group that those files belong to, where Denied
 }
 
 // VulkanDevice is a physical device of Vulkan's.
@@ -146,18 +148,33 @@ func (f Facts) vulkanCause() (why string, remedies fault.Remedies) {
 	case !installed:
 		return lost + ": there is no driver", f.mesa(vendor)
 	case v.Denied != "":
-		return lost + ": " + v.Denied + " may not open /dev/dri/renderD*", fault.Remedies{fault.Run("{}, then log in again", "sudo", "usermod", "-aG", "render,video", v.Denied)}
+		return lost + ": " + v.Denied + " may not open /dev/dri/renderD*", fault.Remedies{f.join(v.Denied, v.Group)}
 	}
 	return lost, fault.Remedies{fault.Run("{} shows more of what the loader does", "env", "VK_LOADER_DEBUG=all", "vulkaninfo", "--summary")}
 }
 
+// join says how a user gets into the group that a GPU's device files belong to. A container
+// has groups of its own, so there only the group's number counts, and only from the start
+// (docs.docker.com/reference/cli/docker/container/run, docs.podman.io/en/latest/markdown/
+// podman-run.1.html: --group-add).
+func (f Facts) join(user, group string) fault.Remedy {
+	switch {
+	case f.Container == "docker" && group != "":
+		return fault.Run("start it with", "docker", "run", "--group-add", group)
+	case f.Container == "podman":
+		return fault.Run("start it with", "podman", "run", "--group-add", "keep-groups")
+	case f.Container != "":
+		return advice("let the container run with the group that owns the GPU's device files")
+	}
+	return fault.Run("{}, then log in again", "sudo", "usermod", "-aG", "render,video", user)
+}
+
 // agreeing joins words and the verb that agrees with their number.
 func agreeing(words []string, one, many string) string {
-	last := len(words) - 1
-	if last == 0 {
+	if len(words) == 1 {
 		return words[0] + " " + one
 	}
-	return strings.Join(words[:last], ", ") + " and " + words[last] + " " + many
+	return unit.List(words) + " " + many
 }
 
 // missing are the libraries without which no GPU can be reached: those that the loader

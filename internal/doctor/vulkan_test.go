@@ -74,9 +74,13 @@ var broken = map[string]struct {
 		f.Vulkan = &Vulkan{Drivers: []string{}, Error: "vkCreateInstance: VK_ERROR_INCOMPATIBLE_DRIVER"}
 	}, record.Failed, "VK_ERROR_INCOMPATIBLE_DRIVER", "there is no driver", "sudo pacman -S vulkan-radeon"},
 	"no permission": {"container", func(f *Facts) {
-		f.PCI = []PCI{{Vendor: vendorAMD}}
-		f.Vulkan = &Vulkan{Drivers: []string{"radeon_icd.x86_64"}, Devices: []VulkanDevice{{Name: "llvmpipe", Version: "1.3", CPU: true}}, Denied: "anna"}
+		f.PCI, f.Container = []PCI{{Vendor: vendorAMD}}, ""
+		f.Vulkan = &Vulkan{Drivers: []string{"radeon_icd.x86_64"}, Devices: []VulkanDevice{{Name: "llvmpipe", Version: "1.3", CPU: true}}, Denied: "anna", Group: "992"}
 	}, record.Warning, "software only", "anna may not open /dev/dri", "sudo usermod -aG render,video anna, then log in again"},
+	"no permission in a container": {"container", func(f *Facts) {
+		f.PCI = []PCI{{Vendor: vendorAMD}}
+		f.Vulkan = &Vulkan{Drivers: []string{"radeon_icd.x86_64"}, Devices: []VulkanDevice{{Name: "llvmpipe", Version: "1.3", CPU: true}}, Denied: "anna", Group: "992"}
+	}, record.Warning, "software only", "anna may not open /dev/dri", "docker run --group-add 992"},
 	"a driver that hangs": {"h200", func(f *Facts) {
 		f.Vulkan = &Vulkan{Drivers: []string{"nvidia_icd"}, Error: "no answer within 900ms", Slow: true}
 	}, record.Warning, "no answer within 900ms", "slow to start, or hangs", "waits longer"},

@@ -120,10 +120,7 @@ func gpus(cards []int) string {
 	for _, n := range slices.Compact(cards) {
 		texts = append(texts, fmt.Sprint(n))
 	}
-	if n := len(texts) - 1; n > 0 {
-		return "GPU " + strings.Join(texts[:n], ", ") + " and " + texts[n]
-	}
-	return "GPU " + texts[0]
+	return "GPU " + unit.List(texts)
 }
 
 // slowestStart returns which engine took longest to start.

@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
-	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // LlamaCpp is set up like a framework, from a wheel that holds its server, or is
@@ -55,7 +55,7 @@ func NewBuild(m Machine, o Options, look func(string) (string, error)) (*Plan, e
 		missing = append(missing, "a C++ compiler")
 	}
 	if len(missing) > 0 {
-		return nil, fail(install(m, "cmake", "g++", "ninja-build"), "llama.cpp is built with cmake and a C++ compiler: %s not found", strings.Join(missing, " and "))
+		return nil, fail(install(m, "cmake", "g++", "ninja-build"), "llama.cpp is built with cmake and a C++ compiler: %s not found", unit.List(missing))
 	}
 	if has("ninja") {
 		b.Flags = append([]string{"-G", "Ninja"}, b.Flags...)

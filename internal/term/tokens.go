@@ -197,6 +197,6 @@ func peerRow(t *record.Tokens, x *llm.Result) (row, bool) {
 	}
 	slices.Sort(names)
 	slices.Reverse(names) // tg before pp, as the columns
-	r.notes = []string{fmt.Sprintf("%s's own benchmark, run for comparison: %s", x.Runtime, strings.Join(names, " and "))}
+	r.notes = []string{fmt.Sprintf("%s's own benchmark, run for comparison: %s", x.Runtime, unit.List(names))}
 	return r, len(names) > 0
 }

@@ -28,6 +28,15 @@ func Plural(n int, noun string) string {
 	return strconv.Itoa(n) + " " + noun + "s"
 }
 
+// List joins words: "a", "a and b", "a, b and c".
+func List(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " and " + words[last]
+}
+
 // scaled divides x by the largest power of base that fits and appends the prefix
 // for it.
 func scaled(x, base float64, prefixes []string) string {

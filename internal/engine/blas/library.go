@@ -5,13 +5,13 @@ import (
 	"math"
 	"runtime"
 	"slices"
-	"strings"
 	"unsafe"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/ffi/dl"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // A kind is one make of BLAS.
@@ -84,7 +84,7 @@ func (l *library) types() string {
 	for _, d := range slices.Sorted(maps.Keys(l.products)) {
 		names = append(names, string(d))
 	}
-	return strings.Join(names, " and ")
+	return unit.List(names)
 }
 
 // fortranProducts finds the GEMMs of BLAS's Fortran interface under their names
