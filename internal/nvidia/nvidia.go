@@ -64,7 +64,9 @@ func ask(ctx context.Context, probes probe.Asker) Driver {
 			d = Driver{Error: "NVML: " + err.Error()}
 		}
 	}
+	reason := ""
 	if !d.Asked && ctx.Err() == nil {
+		reason = d.Error
 		switch s := smi(ctx); {
 		case s.Asked || d.Error == "":
 			d = s
@@ -73,7 +75,11 @@ func ask(ctx context.Context, probes probe.Asker) Driver {
 		}
 	}
 	if !d.Asked && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		d = Driver{Slow: true, Error: "no answer within " + unit.Seconds(time.Since(start).Round(100*time.Millisecond))}
+		late := "no answer within " + unit.Seconds(time.Since(start).Round(100*time.Millisecond))
+		if reason == "" {
+			return Driver{Slow: true, Error: late}
+		}
+		d.Error = reason + "; nvidia-smi: " + late
 	}
 	return d
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +82,20 @@ func TestSMIHangs(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if d := ask(ctx, nil); !d.Slow || d.Asked || d.Mismatched() {
+		t.Errorf("%+v", d)
+	}
+}
+
+// What NVML says is not lost if nvidia-smi hangs after it.
+func TestSMIHangsAfterNVML(t *testing.T) {
+	smiSays(t, "sleep 1000")
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	d := ask(ctx, func(_ context.Context, _ string, answer any, _ ...string) (string, error) {
+		*answer.(*Driver) = Driver{Error: "NVML: Driver/library version mismatch"}
+		return "", nil
+	})
+	if d.Slow || !d.Mismatched() || !strings.Contains(d.Error, "; nvidia-smi: no answer within ") {
 		t.Errorf("%+v", d)
 	}
 }
