@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 
 	"github.com/gofrs/flock"
@@ -123,22 +124,16 @@ func beingMade(folder string) error {
 // claim locks a folder, removes what is in it if that is wanted, and marks it as
 // unfinished. Of two that try only one succeeds. give ends the claim.
 func claim(folder string, clear bool, r record) (give func(), err error) {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return nil, fmt.Errorf("making %s: %w", folder, err)
-	}
-	path := filepath.Join(folder, lockName)
-	l := flock.New(path)
-	locked, err := l.TryLock()
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("locking %s: %w", folder, errors.Join(err, l.Close()))
-	case !locked:
-		l.Close()
-		return nil, beingMade(folder)
+	l, err := lock(folder)
+	if err != nil {
+		return nil, err
 	}
 	give = func() {
+		os.Remove(l.Path()) // before unlocking it: afterwards it may be the next one's
 		l.Close()
-		os.Remove(path)
+		if runtime.GOOS == "windows" { // where a file that is open cannot be removed, by anybody
+			os.Remove(l.Path())
+		}
 		os.Remove(folder) // unless there is something in it
 	}
 	if clear {
@@ -156,6 +151,38 @@ func claim(folder string, clear bool, r record) (give func(), err error) {
 		return nil, err
 	}
 	return give, nil
+}
+
+// lock makes a folder and locks it, or says who has locked it.
+func lock(folder string) (*flock.Flock, error) {
+	for {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			return nil, fmt.Errorf("making %s: %w", folder, err)
+		}
+		l := flock.New(filepath.Join(folder, lockName))
+		locked, err := l.TryLock()
+		if err == nil && !locked {
+			l.Close()
+			return nil, beingMade(folder)
+		}
+		if err == nil && isAt(l) {
+			return l, nil
+		}
+		// Otherwise its owner removed the folder or the file after we had opened it.
+		if l.Close(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("locking %s: %w", folder, err)
+		}
+	}
+}
+
+// isAt reports whether the file that is locked still has its name.
+func isAt(l *flock.Flock) bool {
+	locked, err := l.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(l.Path())
+	return err == nil && os.SameFile(locked, there)
 }
 
 // mark marks a folder as unfinished.

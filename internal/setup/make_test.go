@@ -11,6 +11,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -311,6 +313,36 @@ func TestFolderIsTaken(t *testing.T) {
 				t.Errorf("%q was run", d.ran)
 			}
 		})
+	}
+}
+
+// However many claim a folder and give it back, one has it at a time.
+func TestClaim(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "mlx")
+	var having, had atomic.Int32
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 500 {
+				give, err := claim(folder, true, record{})
+				if err != nil {
+					if text := err.Error(); !strings.Contains(text, "another gpuplay") {
+						t.Error(err)
+					}
+					continue
+				}
+				if having.Add(1) > 1 {
+					t.Error("two have it")
+				}
+				had.Add(1)
+				having.Add(-1)
+				give()
+			}
+		})
+	}
+	all.Wait()
+	if had.Load() == 0 {
+		t.Error("nobody had it")
 	}
 }
 
