@@ -43,6 +43,7 @@ type rehearsal struct {
 	worker string      // the framework, or the runtime of language models
 	device string      // what the framework has
 	stray  string      // where the framework puts its products, if not where they are asked for
+	slowly []int64     // for each request the nanoseconds that a product takes; none: 1000
 	busy   [][]float64 // for each request what part of a CPU the process uses in each wait for its threads
 }
 
@@ -73,7 +74,7 @@ func rehearse(t *testing.T, r rehearsal, requests ...request) []told {
 		requests[i].ID = i + 1
 	}
 	c := client(t, python3(t), r.worker)
-	extend(c, "\n"+counting+fmt.Sprintf("\ncounted(*json.loads(%q))\n", toJSON(t, []any{r.worker, r.device, r.stray, r.busy, requests})))
+	extend(c, "\n"+counting+fmt.Sprintf("\ncounted(*json.loads(%q))\n", toJSON(t, []any{r.worker, r.device, r.stray, r.busy, r.slowly, requests})))
 	cmd := exec.CommandContext(limit(t), c.Path, c.Args[1:]...)
 	cmd.Stdin = bytes.NewReader(c.Source)
 	var said bytes.Buffer
@@ -199,6 +200,44 @@ func TestCountsProducts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A run on a CPU whose products take many times as long as planned is ended, and what it
+// has done counts. A GPU's is not: other programs do not stop its threads.
+func TestStalledProducts(t *testing.T) {
+	const usual, time, second = 1000, 10_000_000, 1_000_000_000
+	for _, tt := range []struct {
+		device string
+		slowly int64
+		n      int
+		iters  int
+	}{
+		{"cpu", usual, 640, 640},
+		{"cpu", 9 * usual, 640, 640},
+		{"cpu", time, 640, 80},
+		{"cpu", second, 640, 10},
+		{"cpu", second, 63, 63},
+		{"cuda:GPU-1", second, 640, 640},
+	} {
+		for _, worker := range []string{"torch", "tensorflow", "mlx", "jax"} {
+			if worker != "torch" && tt.iters != 10 {
+				continue // the same, in the same file
+			}
+			t.Run(fmt.Sprintf("%s %s %d %d", worker, tt.device, tt.slowly, tt.n), func(t *testing.T) {
+				t.Parallel()
+				all := rehearse(t, rehearsal{worker: worker, device: strings.Replace(tt.device, "GPU-", "", 1), slowly: []int64{usual, usual, usual, tt.slowly, usual}},
+					helloRequest, prepareRequest(tt.device, matrix.Float32, false), runRequest(1, 0), runRequest(tt.n, 1), runRequest(tt.n, 0))
+				accepted(t, all)
+				products := strings.Count(strings.Join(all[3].Log, "\n"), "·B on")
+				if s := all[3].Answer.Result; s.Iters != tt.iters || products != tt.iters || s.Wall != int64(tt.iters)*tt.slowly {
+					t.Errorf("%d products in %d ns, %d of them done; want %d", s.Iters, s.Wall, products, tt.iters)
+				}
+				if s := all[4].Answer.Result; s.Iters != tt.n || s.Wall != int64(tt.n)*usual {
+					t.Errorf("the next run: %d products in %d ns", s.Iters, s.Wall)
+				}
+			})
+		}
 	}
 }
 

@@ -478,6 +478,12 @@ class Requests:
         return {"id": current, **answer}, frame_out if "result" in answer else b""
 
 
+# A run on a CPU that takes this many times as long as planned, and at least so many
+# nanoseconds, is ended after a 64th or an eighth of its products: other programs have
+# the CPUs that its threads wait for. internal/worker/stall.go has the same limits.
+STALLED, LEAST_WAIT = 10, 250_000_000
+
+
 class Worker(Requests):
     """Computes products. It holds a task for each lane of its framework, by its number,
     so that the framework is started once."""
@@ -489,6 +495,7 @@ class Worker(Requests):
     def __init__(self, engine, framework):
         super().__init__(engine, framework)
         self.tasks = {}  # by number: the task and the number of columns of its C
+        self.best = {}  # by number, for a task on a CPU: nanoseconds for a product, in the fastest run
 
     def refuse(self, op, args):
         if op in ("run", "mulvec", "close") and args.get("task", 0) not in self.tasks:
@@ -517,6 +524,8 @@ class Worker(Requests):
             raise Failure("invalid", f"size {m}x{n}x{k}: every dimension must be at least 1")
         prepared = self.framework["Task"](device, gemm, seed)
         self.tasks[task] = prepared, n
+        if where["kind"] == "cpu":
+            self.best[task] = float("inf")
         facts = prepared.facts()
         if "threads" in facts and not self.threads:
             facts["notes"] += thread_notes(facts["threads"], CPUS, os.environ)
@@ -530,16 +539,25 @@ class Worker(Requests):
         if set not in range(len(A_OF_SET)):
             raise Failure("invalid", f"set {set} of operands: there are {len(A_OF_SET)}")
         product, _ = self.tasks[task]
+        planned = n * self.best.get(task, float("inf"))
+        parts = (n // 64, n // 8, n) if planned < float("inf") and n >= 64 else (n,)
         product.ready(set)
+        done = 0
         gc.disable()
         try:
             start = time.perf_counter_ns()
-            product.run(n)
-            wall = time.perf_counter_ns() - start
+            for part in parts:
+                product.run(part - done)
+                wall = time.perf_counter_ns() - start
+                done = part
+                if wall > max(LEAST_WAIT, STALLED * planned):
+                    break
         finally:
             gc.enable()
+        if task in self.best:
+            self.best[task] = min(self.best[task], wall / done)
         device = product.device_ns()
-        sample = {"iters": n, "wall_ns": wall}
+        sample = {"iters": done, "wall_ns": wall}
         if device is not None:
             sample["device_ns"] = device
         return sample
@@ -554,6 +572,7 @@ class Worker(Requests):
         return y.tobytes()
 
     def close(self, task=0):
+        self.best.pop(task, None)
         self.tasks.pop(task)[0].close()
         return {}
 

@@ -1,7 +1,7 @@
 """Frameworks that compute nothing and record what they are asked for. This file stands
 behind a worker's program, in its namespace, and counted() does what serve() would.
 
-Time is made up: a product takes PRODUCT nanoseconds of its device, a sum takes none,
+Time is made up: a product takes some nanoseconds of its device, a sum takes none,
 and what does not belong between two readings of the clock, such as an allocation,
 takes a second of the caller's. A device has a queue; a CPU makes its caller wait.
 """
@@ -10,7 +10,8 @@ import contextlib
 import types
 import weakref
 
-PRODUCT, SECOND = 1000, 10**9
+SECOND = 10**9
+takes = 1000  # nanoseconds for a product
 log = []  # what was asked for, in order
 held = []  # how many results of products were alive at each reading of the clock
 results = weakref.WeakSet()
@@ -94,7 +95,7 @@ class Matrix:
 def product(a, b, kind, place, into=None):
     """a·b, into a matrix or into one that the framework makes."""
     log.append(f"{into.name + ' = ' if into else ''}{a}·{b} on {place}")
-    done = submit(place, PRODUCT)
+    done = submit(place, takes)
     if into:
         into.done = done
         return into
@@ -143,7 +144,7 @@ class Tensor(Matrix):
 
     def fill_(self, value):
         slow(f"fill {self} with {value}")
-        submit(self.place, PRODUCT)
+        submit(self.place, takes)
 
     def sum(self):
         log.append(f"sum {self}")
@@ -292,7 +293,7 @@ class Lazy(Matrix):
             log.append("sum C")
         else:
             slow(f"turn {self}")
-        self.done = submit(self.place, PRODUCT if len(self.of) == 2 else 0)
+        self.done = submit(self.place, takes if len(self.of) == 2 else 0)
 
     def sum(self):
         return Lazy("the sum", mlx_places[-1], of=(self,))
@@ -426,11 +427,12 @@ def model(seen):
     return Model
 
 
-def counted(engine, device, astray, busy, requests):
+def counted(engine, device, astray, busy, slowly, requests):
     """Answers requests as serve() does and prints for each its answer, what was recorded
     meanwhile, and how many old results were alive at the readings of the clock. A
-    request's bytes are zeros; busy is for the requests one after the other."""
-    global time, gc, nvidia_cards, nvidia_driver, main_memory, stray, send
+    request's bytes are zeros; busy and slowly, what a product takes if not the usual time,
+    are for the requests one after the other."""
+    global time, gc, nvidia_cards, nvidia_driver, main_memory, stray, send, takes
     time, gc, stray = Clocks(), Collector(), astray
     nvidia_driver = lambda: None
     nvidia_cards = lambda names, environment: [{"uuid": f"GPU-{i}"} for i, _ in enumerate(names)]
@@ -447,10 +449,12 @@ def counted(engine, device, astray, busy, requests):
     numpy.asarray = lambda matrix: matrix
     sys.modules["numpy"] = numpy
     globals().update(numpy_mulvec=lambda c, x: array.array("d", [0.0]))
+    busy, slowly = busy or [], slowly or []
     worker, told = Worker(engine, globals()), []
     for request in requests:
         del log[:], held[:]
         time.busy = list(busy.pop(0) or []) if busy else []
+        takes = slowly.pop(0) if slowly else 1000
         answer, frame = worker.answer(request, bytes(request.get("bytes", 0)))
         told.append({"answer": answer, "log": list(log), "held": list(held)})
     out.write(json.dumps(told, default=str).encode())
