@@ -93,6 +93,9 @@ var rules = []struct {
 	{"only ffi/dl imports purego", not(is("ffi/dl")), func(_, imported string) bool {
 		return strings.HasPrefix(imported, "github.com/ebitengine/purego")
 	}},
+	{"verdicts are about numbers alone", is("verdict"), func(_, imported string) bool {
+		return strings.HasPrefix(imported, module+"/") && !within(imported, "stats", "measure")
+	}},
 	{"units, statistics and matrices stand on the standard library", is("unit", "stats", "matrix", "plain"), func(_, imported string) bool {
 		first, _, _ := strings.Cut(imported, "/")
 		return strings.Contains(first, ".")
