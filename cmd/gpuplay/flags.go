@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/gemm"
 	"github.com/gpuplay/gpuplay/internal/lab"
@@ -40,11 +41,13 @@ type measureFlags struct {
 	repeat int
 	budget time.Duration
 	seed   uint64
+
+	sustain time.Duration // of race and matmul
 }
 
 // settings returns what labs that measure products are told.
 func (f *measureFlags) settings() lab.Settings {
-	return lab.Settings{Options: f.options(), Repeat: f.repeat, Budget: f.budget, Seed: f.seed}
+	return lab.Settings{Options: f.options(), Repeat: f.repeat, Budget: f.budget, Sustain: f.sustain, Seed: f.seed}
 }
 
 func (f *measureFlags) add(c *cobra.Command, kind record.Kind, timeout time.Duration) {
@@ -52,6 +55,7 @@ func (f *measureFlags) add(c *cobra.Command, kind record.Kind, timeout time.Dura
 	fl.SortFlags = false
 	fl.Var(&f.size, "size", "n of an n×n×n product: 8192, 8k")
 	f.addCommon(fl, kind, timeout)
+	fl.DurationVar(&f.sustain, "sustain", 0, "then let the fastest CPU and GPU compute without a break, for at least 10s: burst and sustained speed")
 }
 
 // addCommon adds all but the size.
@@ -87,6 +91,9 @@ func (f *measureFlags) checkCommon(fl *pflag.FlagSet) (matrix.DType, error) {
 		if d <= 0 {
 			return "", usagef("for example --"+name+" 30s", "--%s %s: must be more than 0", name, d)
 		}
+	}
+	if fl.Changed("sustain") && f.sustain < bench.LeastSustain {
+		return "", usagef("for example --sustain 60s", "--sustain %s: less than %s do not show what is sustained", f.sustain, bench.LeastSustain)
 	}
 	d, err := matrix.ParseDType(f.dtype)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/lab"
 	_ "github.com/gpuplay/gpuplay/internal/limits" // with too little, the program ends at once
+	"github.com/gpuplay/gpuplay/internal/telemetry"
 )
 
 // Exit codes.
@@ -139,6 +140,7 @@ func (a *app) deps(dirs ...string) lab.Deps {
 		Program: program(),
 		Command: append([]string{"gpuplay"}, a.args...),
 		Free:    host.Free,
+		Sources: telemetry.Sources,
 		Models:  lab.Models{Places: a.places(dirs), Hub: a.hub(), Ollama: a.env.models.ollama},
 	}
 }

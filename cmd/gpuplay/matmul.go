@@ -53,6 +53,9 @@ classic loop only.`,
 			if err := oneOf("protocol", f.protocol, protocols); err != nil {
 				return err
 			}
+			if f.sustain > 0 && f.protocol == string(bench.Classic) {
+				return usagef("--protocol steady or both", "--sustain %s: the classic loop waits for the device after every product, so nothing is sustained", f.sustain)
+			}
 			list, err := catalog.Select([]string{f.engine})
 			if err != nil {
 				return err

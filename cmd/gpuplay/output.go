@@ -114,6 +114,8 @@ func (a *app) measure(ctx context.Context, f outputFlags, measure measurement, w
 		end = suspending(p.Suspend)
 	}
 	done := a.work()
+	ctx, cancel := context.WithCancel(ctx) // what a lab has begun ends with it
+	defer cancel()
 	r, err := measure(ctx, s)
 	done()
 	s.Close()

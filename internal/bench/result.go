@@ -35,11 +35,13 @@ type Result struct {
 	Seed     uint64           `json:"seed"`
 	Protocol Protocol         `json:"protocol"`
 	Facts    Facts            `json:"facts"`
-	Start    time.Duration    `json:"start_ns"`   // from starting the engine to knowing its devices
-	Prepare  time.Duration    `json:"prepare_ns"` // allocation, fill, compilation, tuning
-	First    time.Duration    `json:"first_ns"`   // the first product, which may include loading
-	Samples  []Sample         `json:"samples"`    // sample i of every lane of a race was taken in the same round
-	Check    *matrix.Check    `json:"check"`      // nil if the lane failed before the check
+	Start    time.Duration    `json:"start_ns"`          // from starting the engine to knowing its devices
+	Prepare  time.Duration    `json:"prepare_ns"`        // allocation, fill, compilation, tuning
+	First    time.Duration    `json:"first_ns"`          // the first product, which may include loading
+	Samples  []Sample         `json:"samples"`           // sample i of every lane of a race was taken in the same round
+	Block    *Block           `json:"block,omitempty"`   // products without turns, for the sensors or to see what is sustained; nil: none were taken
+	Sensors  *measure.Sensed  `json:"sensors,omitempty"` // what they said of the device meanwhile; nil: nobody asked them
+	Check    *matrix.Check    `json:"check"`             // nil if the lane failed before the check
 	Warnings measure.Warnings `json:"warnings,omitempty"`
 	Error    *fault.Error     `json:"error,omitempty"` // why the lane stopped; samples taken before that are kept
 	Stage    Phase            `json:"stage,omitempty"` // the phase in which Error happened
@@ -103,9 +105,10 @@ func (r *Result) Total() (iters int, wall time.Duration) {
 }
 
 // Verified reports whether the result may be compared with others: it was measured,
-// its product is right in the requested arithmetic, and the speed is plausible.
+// its product is right in the requested arithmetic, the speed is plausible, and a lane of
+// a GPU is not one on which the sensors saw nothing.
 func (r *Result) Verified() bool {
-	return r.Error == nil && len(r.Samples) > 0 && r.Check != nil && r.Check.Passed && !r.Has(measure.AbovePeak) && !r.Has(measure.Unchecked)
+	return r.Error == nil && len(r.Samples) > 0 && r.Check != nil && r.Check.Passed && !r.Has(measure.AbovePeak) && !r.Has(measure.Unchecked) && !r.Has(measure.NotOnGPU)
 }
 
 // Has reports whether the result carries a warning with that code.
@@ -213,7 +216,8 @@ func Compare(r, base *Result) measure.Comparison {
 		differ(x != y, "cores: %s has %s, %s has %s", r.Device.Library, unit.Plural(r.Facts.Threads, "thread"), base.Device.Library, unit.Plural(base.Facts.Threads, "thread"))
 	}
 	for _, x := range []*Result{r, base} {
-		differ(!x.Verified(), "%s is not verified", x.Device.Library)
+		differ(x.Has(measure.NotOnGPU), "%s is not shown to have run on the GPU", x.Device.Library)
+		differ(!x.Verified() && !x.Has(measure.NotOnGPU), "%s is not verified", x.Device.Library)
 		differ(x.Device.Kind == hardware.SoftwareGPU, "%s is a software GPU", x.Device.Name)
 	}
 	if len(r.Samples) > 0 && len(base.Samples) > 0 {

@@ -45,6 +45,7 @@ const (
 	Checking  Phase = "checking"
 	WarmingUp Phase = "warming up"
 	Sampling  Phase = "measuring"
+	InBlock   Phase = "sustaining" // computing without turns
 	Finished  Phase = "finished"
 	LeftOut   Phase = "left out" // there is no time to measure the lane
 )
@@ -66,6 +67,9 @@ type Stop struct {
 	// Latest is until when those 6 samples may be taken if all takes longer than was
 	// estimated; 0: Until.
 	Latest time.Duration
+	// Sustain is how long the fastest lane of each kind of device computes without a
+	// break after the samples, beyond Budget and Until; 0: it does not.
+	Sustain time.Duration
 }
 
 // A Runner measures. The zero value is ready to use.
@@ -84,6 +88,8 @@ type Runner struct {
 	// Peak measures the FLOP/s that this machine's CPU reaches at most in the
 	// arithmetic of a product; ok is false when it cannot. nil: not known.
 	Peak func(ctx context.Context, g GEMM) (flops float64, ok bool)
+	// Sensors are read meanwhile; nil: they are not.
+	Sensors measure.Sensors
 }
 
 // entry is a lane while it is being measured.
@@ -106,6 +112,7 @@ type entry struct {
 	due    int           // samples until the next one that is checked
 	random *rand.Rand    // decides due
 	quota  measure.Quota
+	begin  time.Duration // when it was prepared
 }
 
 // Race measures the lanes: it prepares them one after the other and checks their
@@ -131,6 +138,7 @@ func (r *Runner) Race(ctx context.Context, lanes []Lane, seed uint64, stop Stop)
 		racing = running(racing)
 		r.sample(ctx, racing, stop, refs)
 		r.closing(ctx, running(racing), refs)
+		r.blocks(ctx, running(racing), stop)
 		racing = running(racing)
 		for _, e := range racing {
 			r.peakAgain(ctx, e)
@@ -144,7 +152,7 @@ func (r *Runner) Race(ctx context.Context, lanes []Lane, seed uint64, stop Stop)
 		}
 	}
 	for _, e := range racing {
-		r.finish(ctx, e, stop.Repeat, largest)
+		r.finish(ctx, e, entries, stop.Repeat, largest)
 	}
 	for i, e := range entries {
 		if e.out {
@@ -180,7 +188,7 @@ func (r *Runner) Classic(ctx context.Context, lanes []Lane, seed uint64, repeat 
 	racing := running(entries)
 	r.bound(ctx, racing)
 	for _, e := range racing {
-		r.finish(ctx, e, repeat, GEMM{})
+		r.finish(ctx, e, entries, repeat, GEMM{})
 	}
 	return results
 }
@@ -203,7 +211,7 @@ func (r *Runner) enter(ctx context.Context, lanes []Lane, seed uint64, p Protoco
 			r.phase(e, LeftOut)
 			continue
 		}
-		begin := r.sink().Now()
+		e.begin = r.sink().Now()
 		r.sink().Emit(e.ID, event.Size{M: e.GEMM.M, N: e.GEMM.N, K: e.GEMM.K})
 		r.prepare(ctx, e, seed, beside(in, e.Device))
 		in = append(in, e)
@@ -217,7 +225,7 @@ func (r *Runner) enter(ctx context.Context, lanes []Lane, seed uint64, p Protoco
 		}
 		r.phase(e, Checking)
 		r.check(ctx, e, refs)
-		e.before = r.sink().Now() - begin
+		e.before = r.sink().Now() - e.begin
 	}
 	return entries, results
 }
@@ -273,7 +281,7 @@ func running(entries []*entry) []*entry {
 }
 
 // finish completes the result of a lane that did not fail.
-func (r *Runner) finish(ctx context.Context, e *entry, asked int, largest GEMM) {
+func (r *Runner) finish(ctx context.Context, e *entry, entries []*entry, asked int, largest GEMM) {
 	if err := ctx.Err(); err != nil {
 		if len(e.result.Samples) == 0 { // it was never its turn
 			r.fail(ctx, e, Sampling, err)
@@ -289,6 +297,7 @@ func (r *Runner) finish(ctx context.Context, e *entry, asked int, largest GEMM) 
 		e.result.Warnings.Add(measure.Stalled, "%s took ten times as long as planned and ended early: %s", unit.Plural(e.stalls, "run"), why)
 	}
 	e.quota.Warn(&e.result.Warnings)
+	r.sense(e, entries)
 	e.result.judge(asked, largest)
 	r.sink().Emit(e.ID, e.result)
 }

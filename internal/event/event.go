@@ -13,24 +13,25 @@ import "time"
 type Type string
 
 const (
-	TypeBegin    Type = "begin"    // Begin: the run begins
-	TypeLane     Type = "lane"     // Lane: a lane is announced
-	TypePhase    Type = "phase"    // Phase: what a lane does from now on
-	TypeProgress Type = "progress" // Progress: how far a lane is
-	TypeNote     Type = "note"     // Note: a line for people
-	TypeSize     Type = "size"     // Size: the product that was chosen
-	TypeTuning   Type = "tuning"   // bench.Tuning: an engine tries out variants while it prepares
-	TypeSample   Type = "sample"   // bench.Sample: products that were timed
-	TypeCheck    Type = "check"    // bench.Checked or llm.Check: a result was checked
-	TypeLoaded   Type = "loaded"   // llm.Loaded: a model is in memory
-	TypePrompt   Type = "prompt"   // llm.Asked: what a model is to continue, or to answer
-	TypeToken    Type = "token"    // llm.Piece: a piece of an answer
-	TypeRound    Type = "round"    // llm.Sample: an answer and a prompt that were timed
-	TypePlan     Type = "plan"     // train.Planned: what a training is about to do
-	TypeStep     Type = "step"     // train.Step: an iteration, a validation or a save
-	TypeResult   Type = "result"   // bench.Result or llm.Result: all that a lane came to
-	TypeRecord   Type = "record"   // record.Run: the whole run, the last event of every stream
-	TypeDropped  Type = "dropped"  // Dropped: events that a slow reader did not get
+	TypeBegin     Type = "begin"     // Begin: the run begins
+	TypeLane      Type = "lane"      // Lane: a lane is announced
+	TypePhase     Type = "phase"     // Phase: what a lane does from now on
+	TypeProgress  Type = "progress"  // Progress: how far a lane is
+	TypeNote      Type = "note"      // Note: a line for people
+	TypeSize      Type = "size"      // Size: the product that was chosen
+	TypeTuning    Type = "tuning"    // bench.Tuning: an engine tries out variants while it prepares
+	TypeSample    Type = "sample"    // bench.Sample: products that were timed
+	TypeCheck     Type = "check"     // bench.Checked or llm.Check: a result was checked
+	TypeLoaded    Type = "loaded"    // llm.Loaded: a model is in memory
+	TypePrompt    Type = "prompt"    // llm.Asked: what a model is to continue, or to answer
+	TypeToken     Type = "token"     // llm.Piece: a piece of an answer
+	TypeRound     Type = "round"     // llm.Sample: an answer and a prompt that were timed
+	TypePlan      Type = "plan"      // train.Planned: what a training is about to do
+	TypeStep      Type = "step"      // train.Step: an iteration, a validation or a save
+	TypeTelemetry Type = "telemetry" // Telemetry: what sensors say
+	TypeResult    Type = "result"    // bench.Result or llm.Result: all that a lane came to
+	TypeRecord    Type = "record"    // record.Run: the whole run, the last event of every stream
+	TypeDropped   Type = "dropped"   // Dropped: events that a slow reader did not get
 )
 
 // Data is the payload of an event. It must not change once it was emitted.
@@ -80,8 +81,8 @@ type Phase struct {
 	Phase string `json:"phase"`
 }
 
-// Progress is how far a lane is. It alone may be dropped for a slow subscriber: the
-// next one, or the result, says more.
+// Progress is how far a lane is. It may be dropped for a slow subscriber: the next one,
+// or the result, says more.
 type Progress struct {
 	Done  int     `json:"done"`
 	Total int     `json:"total"`           // an estimate

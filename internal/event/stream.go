@@ -6,7 +6,7 @@ import (
 )
 
 // capacity is how many events each subscriber's ring has room for from the start, and
-// how many of them wait for a slow reader before progress is dropped.
+// how many of them wait for a slow reader before progress and telemetry are dropped.
 const capacity = 1024
 
 // A Stream gives the events of a run to its subscribers, each in its own time. Its
@@ -56,8 +56,8 @@ func (s *Stream) Emit(lane string, d Data) {
 
 // Subscribe has each called with all events from now on, one at a time and in their
 // order, on a goroutine that ends with Close. A reader that falls behind by more than
-// the ring's capacity loses progress, which a Dropped event counts where it is
-// missing, and nothing else.
+// the ring's capacity loses progress and telemetry, which a Dropped event counts where
+// they are missing, and nothing else.
 func (s *Stream) Subscribe(each func(Event)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +121,7 @@ func (r *ring) push(e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last, r.at = e.Seq, e.At
-	if e.Type == TypeProgress && r.count >= capacity {
+	if (e.Type == TypeProgress || e.Type == TypeTelemetry) && r.count >= capacity {
 		return
 	}
 	if r.count == len(r.events) {

@@ -53,8 +53,8 @@ func numbers(t *testing.T, from uint64, lanes map[string]int) func(Event) {
 	}
 }
 
-// A subscriber that does not read delays nobody, loses progress alone, and is told how
-// much of it where it is missing.
+// A subscriber that does not read delays nobody, loses progress and telemetry alone, and
+// is told how much of them where they are missing.
 func TestSlowReader(t *testing.T) {
 	const samples = 3 * capacity
 	s := NewStream("r1", nil)
@@ -74,14 +74,18 @@ func TestSlowReader(t *testing.T) {
 	s.Subscribe(numbers(t, 0, quick))
 	for i := range samples {
 		s.Emit("a", sample(i))
-		s.Emit("a", Progress{Done: i})
+		if i%2 == 0 {
+			s.Emit("a", Progress{Done: i})
+		} else {
+			s.Emit("", Telemetry{})
+		}
 	}
 	close(hold)
 	s.Close()
-	if next != samples || slow["progress"]+slow["dropped"] != samples || slow["dropped"] < samples-capacity {
+	if next != samples || slow["progress"]+slow["telemetry"]+slow["dropped"] != samples || slow["dropped"] < samples-capacity {
 		t.Errorf("the slow subscriber got %v of %d each", slow, samples)
 	}
-	if quick["sample"] != samples || quick["progress"]+quick["dropped"] != samples {
+	if quick["sample"] != samples || quick["progress"]+quick["telemetry"]+quick["dropped"] != samples {
 		t.Errorf("the other one got %v of %d each", quick, samples)
 	}
 }

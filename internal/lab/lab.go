@@ -29,7 +29,9 @@ import (
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/telemetry"
 	"github.com/gpuplay/gpuplay/internal/topology"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -41,32 +43,48 @@ type Deps struct {
 	Command []string     // the command line, program first; nil where there is none
 	Free    func() int64 // bytes of available memory: host.Free; nil or 0: not known
 	Models  Models
+	// Sources returns the sensors that are read while something is measured, on a machine
+	// with these GPUs: telemetry.Sources; nil: none.
+	Sources func(cards []hardware.Card) []telemetry.Source
+
+	sampler *telemetry.Sampler // of the run that Begin began; nil: nothing is read
 }
 
 // Begin returns the record of a run that begins now, with all but what is measured,
 // and tells that it begins. Its cards are those that the drivers list: engines may add
-// others.
-func (d Deps) Begin(ctx context.Context, s *event.Stream, kind record.Kind) *record.Run {
+// others. From now on, until Finish or the end of ctx, the sensors of the machine are
+// read.
+func (d *Deps) Begin(ctx context.Context, s *event.Stream, kind record.Kind) *record.Run {
 	s.Emit("", event.Begin{Schema: event.Schema, Kind: string(kind), Command: d.Command})
-	return &record.Run{
+	r := &record.Run{
 		Schema: record.Schema, ID: s.Run(), Kind: kind, Created: time.Now().UTC().Truncate(time.Second),
 		Program: d.Program, Command: d.Command, Machine: host.Describe(context.WithoutCancel(ctx)), Cards: host.Cards(),
 	}
+	if d.Sources != nil && kind != record.Doctor {
+		d.sampler = telemetry.Start(s, r.Cards, d.Sources(r.Cards)...)
+		context.AfterFunc(ctx, func() { d.sampler.Stop(nil) })
+	}
+	return r
 }
 
 // Finish completes a record and tells it as the last event of the stream. The record
 // does not change any more.
-func Finish(ctx context.Context, s *event.Stream, r *record.Run) *record.Run {
+func (d *Deps) Finish(ctx context.Context, s *event.Stream, r *record.Run) *record.Run {
+	r.Telemetry = d.sampler.Stop(r.Cards)
 	r.Elapsed, r.Interrupted = s.Now(), ctx.Err() != nil
 	s.Emit("", r)
 	return r
 }
+
+// Sensors returns those that are read since Begin.
+func (d Deps) Sensors() measure.Sensors { return d.sampler }
 
 // Settings are what every lab that measures products is told.
 type Settings struct {
 	catalog.Options               // how engines are started; Timeout also limits each of their steps
 	Repeat          int           // the exact number of timed runs; 0: until the result is precise
 	Budget          time.Duration // about how long to measure
+	Sustain         time.Duration // how long the fastest lane of each kind computes without a break in the end; 0: it does not
 	Seed            uint64        // of the random inputs
 }
 
@@ -77,6 +95,8 @@ func (o Settings) Check() error {
 		return fault.Errorf(fault.Invalid, "%d timed runs: at least 1 is needed", o.Repeat).With(fault.Change("repeat", "leave {} out to let the noise decide"))
 	case o.Budget <= 0:
 		return fault.Errorf(fault.Invalid, "%s to measure: more than 0 is needed", o.Budget).With(fault.Set("time", "10s", ""))
+	case o.Sustain < 0 || o.Sustain > 0 && o.Sustain < bench.LeastSustain:
+		return fault.Errorf(fault.Invalid, "%s do not show what is sustained: at least %s are needed", o.Sustain, bench.LeastSustain).With(fault.Set("sustain", "60s", "for example"))
 	case o.Threads < 0:
 		return fault.Errorf(fault.Invalid, "%d threads: at least 1 is needed", o.Threads).With(fault.Change("threads", "leave {} out to use what the engine chooses"))
 	}
@@ -84,7 +104,9 @@ func (o Settings) Check() error {
 }
 
 // Stop says when a lane has enough samples.
-func (o Settings) Stop() bench.Stop { return bench.Stop{Repeat: o.Repeat, Budget: o.Budget} }
+func (o Settings) Stop() bench.Stop {
+	return bench.Stop{Repeat: o.Repeat, Budget: o.Budget, Sustain: o.Sustain}
+}
 
 // Runner returns a runner that tells to a sink and limits each step of an engine.
 func (d Deps) Runner(sink event.Sink, limit time.Duration) *bench.Runner {

@@ -41,7 +41,7 @@ func TestBeginAndFinish(t *testing.T) {
 		t.Errorf("it begins as %+v", r)
 	}
 	stop()
-	if got := Finish(ctx, s, r); got != r || !r.Interrupted || r.Elapsed != 3*time.Second {
+	if got := d.Finish(ctx, s, r); got != r || !r.Interrupted || r.Elapsed != 3*time.Second {
 		t.Errorf("it ends as %+v", got)
 	}
 	list := events()

@@ -34,12 +34,13 @@ type Result struct {
 	Runtime  string           `json:"runtime"`
 	Settings Settings         `json:"settings"`
 	Facts    Facts            `json:"facts"`
-	Tokens   int              `json:"tokens"`          // asked for in each generation
-	Filler   int              `json:"filler"`          // tokens of the long prompts that were asked for; 0: none
-	Round    bool             `json:"interleaved"`     // sample i of every such lane was taken in the same round
-	Shown    *Generation      `json:"shown,omitempty"` // the first answer: what is shown and checked; not timed, since candidates cost time
-	Samples  []Sample         `json:"samples"`         //
-	Check    *Check           `json:"check"`           // nil when there was nothing to compare with, or the lane did not get that far
+	Tokens   int              `json:"tokens"`            // asked for in each generation
+	Filler   int              `json:"filler"`            // tokens of the long prompts that were asked for; 0: none
+	Round    bool             `json:"interleaved"`       // sample i of every such lane was taken in the same round
+	Shown    *Generation      `json:"shown,omitempty"`   // the first answer: what is shown and checked; not timed, since candidates cost time
+	Samples  []Sample         `json:"samples"`           //
+	Sensors  *measure.Sensed  `json:"sensors,omitempty"` // what they said of the device meanwhile; nil: nobody asked them
+	Check    *Check           `json:"check"`             // nil when there was nothing to compare with, or the lane did not get that far
 	Warnings measure.Warnings `json:"warnings,omitempty"`
 	Error    *fault.Error     `json:"error,omitempty"` // why the lane stopped short; what was measured before stays
 }

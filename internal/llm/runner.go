@@ -51,6 +51,7 @@ type Runner struct {
 	// Throttled returns in how many periods of a container's CPU quota this machine has
 	// run until now, and in how many it was stopped; nil: not known.
 	Throttled func() (periods, throttled int64)
+	Sensors   measure.Sensors // are read meanwhile; nil: they are not
 	Cards     []hardware.Card // the GPUs of this machine, to which Run adds those that it finds: each lane's device says which one it is on
 }
 
@@ -65,6 +66,7 @@ type entry struct {
 	session Session
 	request Request // of each round
 	quota   measure.Quota
+	begin   time.Duration // when its model began to be loaded
 	result  *Result
 }
 
@@ -105,6 +107,7 @@ func (r *Runner) Run(ctx context.Context, m model.Model, lanes []Contender, p Pl
 	}
 	check(list)
 	for _, e := range list {
+		r.sense(e, list)
 		e.judge(ctx)
 		if e.result.Check != nil {
 			r.Sink.Emit(e.ID, *e.result.Check)
@@ -133,6 +136,7 @@ func (r *Runner) load(ctx context.Context, m model.Model, e *entry) {
 		return
 	}
 	r.phase(e, Loading)
+	e.begin = r.Sink.Now()
 	if !e.step(ctx, "the model was not loaded", func(ctx context.Context) (err error) {
 		e.session, err = e.Runtime.Load(ctx, m.Path, e.Settings)
 		return err
@@ -235,6 +239,31 @@ func authority(list []*entry) *entry {
 		second = list[0]
 	}
 	return second
+}
+
+// sense asks the sensors what they said of a lane, and adds what follows from it. The
+// energy is that of generating: from the first token to the last, by the runtime's clock.
+func (r *Runner) sense(e *entry, list []*entry) {
+	res := e.result
+	if r.Sensors == nil || len(res.Samples) == 0 || res.Facts.Host != "" {
+		return
+	}
+	u := measure.Use{Start: e.begin, Alone: true, Large: true, Counted: []measure.Window{}}
+	for _, s := range res.Samples {
+		u.Windows = append(u.Windows, measure.Window{Start: s.Start, End: s.End})
+		if s.Tokens > 1 {
+			first := s.Start + s.First
+			u.Counted = append(u.Counted, measure.Window{Start: first, End: first + s.TokenTime, Work: float64(s.Tokens - 1)})
+		}
+		u.End = s.End
+	}
+	for _, o := range list {
+		if o != e && o.result.OnGPU() {
+			u.Alone = false
+		}
+	}
+	res.Sensors = r.Sensors.Sense(res.Facts.Device, u)
+	res.Sensors.Warn(res.Facts.Device.Kind, &res.Warnings)
 }
 
 // judge adds the warnings that follow from what was measured.

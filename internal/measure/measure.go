@@ -45,10 +45,12 @@ const (
 	AbovePeak   WarningCode = "above_peak"   // faster than the device can be: not believed
 	Interrupted WarningCode = "interrupted"  // cut short by the user
 	SoftwareGPU WarningCode = "software_gpu" // a CPU behind a GPU's interface
-	NotOnGPU    WarningCode = "not_on_gpu"   // meant for a GPU and computed nothing there
+	NotOnGPU    WarningCode = "not_on_gpu"   // meant for a GPU, which was not used
 	Busy        WarningCode = "busy"         // its threads took CPU time from what was measured next
 	Unchecked   WarningCode = "unchecked"    // its last product could not be checked
 	Stalled     WarningCode = "stalled"      // samples were ended early because their threads were not given the CPUs
+	Unproven    WarningCode = "unproven"     // no sensor shows that its GPU was used
+	GPUInUse    WarningCode = "gpu_in_use"   // a GPU was busy while it computed on the CPU
 	ShortAnswer WarningCode = "short_answer" // an answer that ended before its number of tokens
 )
 

@@ -77,7 +77,7 @@ func (r *Run) sound() error {
 	if r.Tokens != nil && slices.Contains(r.Tokens.Results, (*llm.Result)(nil)) {
 		return errors.New("a result of tokens is null")
 	}
-	return nil
+	return r.Telemetry.sound()
 }
 
 // product reports what makes a lane's result impossible.

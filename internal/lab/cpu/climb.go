@@ -72,7 +72,7 @@ func Climb(ctx context.Context, d lab.Deps, o LadderOptions, s *event.Stream) (*
 	if err != nil && (ctx.Err() == nil || !errors.Is(err, ctx.Err())) {
 		return nil, err
 	}
-	return lab.Finish(ctx, s, r), nil
+	return d.Finish(ctx, s, r), nil
 }
 
 // tell tells of a rung's samples and its check, in a lane of its own.

@@ -83,7 +83,7 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 	if err != nil && ctx.Err() == nil {
 		return nil, err
 	}
-	return lab.Finish(ctx, s, r), nil
+	return d.Finish(ctx, s, r), nil
 }
 
 // checkThreads refuses a number of threads that would wait for each other's CPU: each

@@ -56,7 +56,7 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 		facts.Engines = append(facts.Engines, examined(c))
 	}
 	r.Checks = doctor.Examine(facts)
-	return lab.Finish(ctx, s, r), nil
+	return d.Finish(ctx, s, r), nil
 }
 
 // finder returns how a framework's interpreter is chosen: as for a race.

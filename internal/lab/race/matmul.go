@@ -91,7 +91,7 @@ func matmul(ctx context.Context, d lab.Deps, o MatmulOptions, s *event.Stream, r
 	lab.Note(s, "measuring "+unit.Cube(o.GEMM.M, o.GEMM.N, o.GEMM.K))
 	r.Threads, r.Repeat = o.Threads, o.Repeat
 	runner := d.Runner(s, o.Timeout)
-	runner.Peak = d.Peak(o.Settings.Options)
+	runner.Peak, runner.Sensors = d.Peak(o.Settings.Options), d.Sensors()
 	lab.Bound(lanes)
 	if o.Protocol != bench.Classic {
 		stop := o.Stop()
@@ -108,5 +108,5 @@ func matmul(ctx context.Context, d lab.Deps, o MatmulOptions, s *event.Stream, r
 		}
 		r.Results = append(r.Results, runner.Classic(ctx, last, o.Seed, repeat)...)
 	}
-	return lab.Finish(ctx, s, r), nil
+	return d.Finish(ctx, s, r), nil
 }

@@ -110,7 +110,7 @@ func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.
 	}
 	lab.Announce(s, lanes)
 	runner := d.Runner(s, o.Timeout)
-	runner.Peak = d.Peak(o.Settings.Options)
+	runner.Peak, runner.Sensors = d.Peak(o.Settings.Options), d.Sensors()
 	stop := o.Stop()
 	// What is beside the time to measure, such as the checks at the end, stays within as
 	// much again.
@@ -135,7 +135,7 @@ func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.
 	if ctx.Err() != nil && !r.Measured() {
 		r.Results = fallback(s, first, early, r.Results)
 	}
-	return lab.Finish(ctx, s, r), nil
+	return d.Finish(ctx, s, r), nil
 }
 
 // preliminary notes a first figure of the engines that are there at once.

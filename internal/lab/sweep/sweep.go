@@ -130,7 +130,7 @@ func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.
 	}
 	lab.Reserve(ctx, lanes)
 	r.Error = fault.From(w.measureAll(ctx))
-	return lab.Finish(ctx, s, r), nil
+	return d.Finish(ctx, s, r), nil
 }
 
 // A sweeper measures size after size.

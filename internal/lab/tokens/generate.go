@@ -69,5 +69,5 @@ func Generate(ctx context.Context, d lab.Deps, o GenerateOptions, s *event.Strea
 	if err != nil && ctx.Err() == nil {
 		r.Error = fault.From(err)
 	}
-	return lab.Finish(ctx, s, r), nil
+	return d.Finish(ctx, s, r), nil
 }

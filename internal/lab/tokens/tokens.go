@@ -100,7 +100,7 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 		return nil, err
 	}
 	measureLanes(ctx, d, o, m, rt, r, s)
-	return lab.Finish(ctx, s, r), nil
+	return d.Finish(ctx, s, r), nil
 }
 
 // find returns the model that is measured. Ollama runs what it has itself, by its name;
@@ -159,7 +159,7 @@ func measureLanes(ctx context.Context, d lab.Deps, o Options, m model.Model, rt 
 		}
 		s.Emit(l.ID, lane)
 	}
-	runner := llm.Runner{Sink: s, Cards: r.Cards, Throttled: host.Throttled}
+	runner := llm.Runner{Sink: s, Cards: r.Cards, Throttled: host.Throttled, Sensors: d.Sensors()}
 	results := runner.Run(ctx, m, lanes, plan)
 	r.Cards = runner.Cards
 	t.Limits = limits(ctx, s, o.Threads, results)

@@ -107,7 +107,7 @@ func run(ctx context.Context, d lab.Deps, o Options, rt chosen) (*record.Run, []
 	r := d.Begin(ctx, s, record.LLM)
 	r.Cards = []hardware.Card{{Name: "Another GPU", UUID: "GPU-b", PCI: "0000:01:00.0"}}
 	measureLanes(ctx, d, o, model.Model{Ref: "m", Name: "M", Bytes: 1000}, rt, r, s)
-	r = lab.Finish(ctx, s, r)
+	r = d.Finish(ctx, s, r)
 	s.Close()
 	return r, events
 }

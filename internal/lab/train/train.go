@@ -123,7 +123,7 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 	}
 	j := train.Job{Data: rows.Data, Settings: settings, Iters: o.Iters, Prompt: o.Prompt, Tokens: o.Tokens, Floor: train.Floor(host.Total()), Free: d.Free}
 	teach(ctx, s, r, m, o.Model, j)
-	return lab.Finish(ctx, s, r), nil
+	return d.Finish(ctx, s, r), nil
 }
 
 // teach trains a model and fills in the record.

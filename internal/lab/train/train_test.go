@@ -65,14 +65,15 @@ func run(ctx context.Context, m fakeModel) (*record.Run, []event.Event) {
 	var events []event.Event
 	s := event.NewStream("r1", nil)
 	s.Subscribe(func(e event.Event) { events = append(events, e) })
-	r := lab.Deps{Program: record.Program{Version: "1"}}.Begin(ctx, s, record.Finetune)
+	d := lab.Deps{Program: record.Program{Version: "1"}}
+	r := d.Begin(ctx, s, record.Finetune)
 	loaded := &lab.Loaded{Model: m, Facts: m.Facts(), Lane: "fake/cpu"}
 	j := train.Job{
 		Data: train.Data{Form: train.Text, Rows: 2, Prompt: "What is it?"}, Iters: 3, Tokens: 4,
 		Settings: train.Settings{Batch: 1, Rank: 2, Adapter: "/adapters", State: map[string]any{"schema": "x"}},
 	}
 	teach(ctx, s, r, loaded, model.Model{Path: "/m", Name: "M"}, j)
-	r = lab.Finish(ctx, s, r)
+	r = d.Finish(ctx, s, r)
 	s.Close()
 	return r, events
 }

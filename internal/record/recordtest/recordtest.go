@@ -9,11 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
@@ -37,6 +39,7 @@ func Random(kind record.Kind, seed uint64) *record.Run {
 	f.Fill(r)
 	r.Schema, r.Kind, r.Created = record.Schema, kind, r.Created.UTC().Truncate(time.Second)
 	fill := func(part any) { f.fill(reflect.ValueOf(part).Elem(), "") }
+	f.align(r.Telemetry)
 	r.Results, r.Crossover = nil, false
 	r.Tokens, r.Generation, r.Training, r.CPU, r.Ladder, r.Checks = nil, nil, nil, nil, nil, nil
 	switch kind {
@@ -75,6 +78,26 @@ func Random(kind record.Kind, seed uint64) *record.Run {
 	return r
 }
 
+// align gives every series of a source as many values as the source has times, which are
+// in order.
+func (f Filler) align(t *record.Telemetry) {
+	if t == nil {
+		return
+	}
+	for _, s := range t.Sources {
+		slices.Sort(s.At)
+		for i := range s.Series {
+			s.Series[i].Values = make([]*float64, len(s.At))
+			for j := range s.Series[i].Values {
+				if f.r.IntN(4) > 0 {
+					v := f.number()
+					s.Series[i].Values[j] = &v
+				}
+			}
+		}
+	}
+}
+
 // A Filler fills values at random.
 type Filler struct{ r *rand.Rand }
 
@@ -88,8 +111,9 @@ func (f Filler) Fill(p any) { f.fill(reflect.ValueOf(p).Elem(), "") }
 var values = map[reflect.Type][]string{
 	of[hardware.Kind]():       {"cpu", "gpu", "software-gpu"},
 	of[matrix.DType]():        {"float64", "float32", "tf32", "float16", "bfloat16", "int8", "int32"},
+	of[event.Quantity]():      {"utilization", "power", "energy", "memory", "swap", "clock", "memory_clock", "temperature", "throttle", "processes", "pcie_sent", "pcie_received", "nvlink_sent", "nvlink_received"},
 	of[bench.Protocol]():      {"steady", "classic"},
-	of[bench.Phase]():         {"preparing", "checking", "warming up", "measuring", "finished"},
+	of[bench.Phase]():         {"preparing", "checking", "warming up", "measuring", "sustaining", "finished"},
 	of[fault.Code]():          {"unavailable", "unsupported", "out_of_memory", "invalid", "crashed", "lost", "timeout", "wrong_result", "interrupted", "internal"},
 	of[model.Format]():        {"gguf", "safetensors"},
 	of[record.Kind]():         {"race"},
@@ -97,7 +121,7 @@ var values = map[reflect.Type][]string{
 	of[record.Status]():       {"ok", "warning", "failed", "absent", "unknown"},
 	of[train.Form]():          {"text", "prompt/completion", "chat"},
 	of[train.End]():           {"complete", "interrupted", "memory", "failed"},
-	of[measure.WarningCode](): {"few_samples", "smaller", "noise", "throttled", "outliers", "short", "drift", "arithmetic", "above_peak", "interrupted", "software_gpu", "not_on_gpu", "busy", "unchecked", "stalled", "short_answer"},
+	of[measure.WarningCode](): {"few_samples", "smaller", "noise", "throttled", "outliers", "short", "drift", "arithmetic", "above_peak", "interrupted", "software_gpu", "not_on_gpu", "busy", "unchecked", "stalled", "unproven", "gpu_in_use", "short_answer"},
 }
 
 // fields are what fields without a type of their own can be.

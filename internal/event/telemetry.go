@@ -1,0 +1,78 @@
+package event
+
+// A Quantity is what a sensor measures, with its unit. What counts up since a driver was
+// loaded or a machine was started says nothing by itself, only its growth does.
+type Quantity string
+
+const (
+	Utilization    Quantity = "utilization"     // percent of the time in which something ran
+	Power          Quantity = "power"           // watts
+	Energy         Quantity = "energy"          // joules, counted up
+	Memory         Quantity = "memory"          // bytes in use
+	Swap           Quantity = "swap"            // bytes in use
+	Clock          Quantity = "clock"           // hertz, of a GPU's shader cores or of the CPUs on average
+	MemoryClock    Quantity = "memory_clock"    // hertz
+	Temperature    Quantity = "temperature"     // degrees Celsius
+	Throttle       Quantity = "throttle"        // a set of Throttling, as a sum of bits
+	Processes      Quantity = "processes"       // number of processes that compute on a GPU
+	PCIeSent       Quantity = "pcie_sent"       // bytes, counted up
+	PCIeReceived   Quantity = "pcie_received"   // bytes, counted up
+	NVLinkSent     Quantity = "nvlink_sent"     // bytes, counted up
+	NVLinkReceived Quantity = "nvlink_received" // bytes, counted up
+)
+
+// Counts reports whether a quantity counts up, so that only its growth says something.
+func (q Quantity) Counts() bool {
+	switch q {
+	case Energy, PCIeSent, PCIeReceived, NVLinkSent, NVLinkReceived:
+		return true
+	}
+	return false
+}
+
+// Throttling is a reason for which a driver holds a clock down: bits of Throttle.
+type Throttling uint
+
+const (
+	PowerCap   Throttling = 1 << iota // the power limit is reached
+	Heat                              // it is too hot
+	PowerBrake                        // the supply asks for less power
+	Slowdown                          // the hardware slows down, without saying why
+	Setting                           // a clock was set by a user, or by a group of GPUs that run in step
+)
+
+// Words name the reasons, in the order of the bits.
+func (t Throttling) Words() []string {
+	var words []string
+	for i, w := range []string{"power limit", "heat", "power brake", "hardware slowdown", "clock setting"} {
+		if t&(1<<i) != 0 {
+			words = append(words, w)
+		}
+	}
+	return words
+}
+
+// A Sensor is one quantity of one thing: of a GPU, of a logical CPU, or, without a
+// number, of the machine.
+type Sensor struct {
+	Quantity Quantity `json:"quantity"`
+	Card     *int     `json:"card,omitempty"`  // number of the GPU on this machine
+	CPU      *int     `json:"cpu,omitempty"`   // number of the logical CPU
+	Scope    string   `json:"scope,omitempty"` // what exactly is measured, where that is not plain: "board", "package-0"
+}
+
+// A Reading is what a sensor said.
+type Reading struct {
+	Sensor
+	Value float64 `json:"value"`
+}
+
+// Telemetry is what the sensors of a source say at one time. A sensor that gives no
+// answer has no reading. Like progress it may be dropped for a slow subscriber.
+type Telemetry struct {
+	Source   string    `json:"source"` // "NVML", "amdgpu", "RAPL", "system"
+	Readings []Reading `json:"readings"`
+}
+
+// EventType says that readings are told of as telemetry.
+func (Telemetry) EventType() Type { return TypeTelemetry }

@@ -1,0 +1,10 @@
+package telemetry
+
+import "github.com/gpuplay/gpuplay/internal/hardware"
+
+// Sources returns those that a machine may have; which of them it has, opening them
+// shows. cards are the GPUs that its drivers list.
+func Sources(cards []hardware.Card) []Source {
+	const root = "/"
+	return []Source{System(root), RAPL(root)}
+}
