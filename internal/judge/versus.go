@@ -242,6 +242,11 @@ func doubts(name string, list measure.Warnings) []string {
 
 // decide gives the verdict on two series of seconds, unless there is something against it.
 func (r *VersusRow) decide(a, b []float64, threshold float64) {
+	for i, side := range [][]float64{a, b} {
+		if len(side) == 0 && r.Compared() {
+			r.Differs = append(r.Differs, "no sample in "+[]string{"A", "B"}[i])
+		}
+	}
 	for _, s := range slices.Concat(a, b) {
 		if s <= 0 && r.Compared() {
 			r.Differs = append(r.Differs, "a sample took no time that its clock can measure")
