@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -12,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gpuplay/gpuplay/internal/encode"
-	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/term"
@@ -42,8 +40,9 @@ func newCompare(a *app) *cobra.Command {
 		Use:   "compare A B",
 		Short: "Compare two runs: is B faster, slower or the same, and what changed?",
 		Long: `compare looks at each lane that two runs have in common, such as the same race before
-and after a new driver, or on two machines. A and B are results that race, matmul, sweep
-or llm wrote with --format json. Each lane gets one of four words. It is faster or slower if
+and after a new driver, or on two machines. A and B are runs that are kept, by id, tag or
+last (see gpuplay results), or files that race, matmul, sweep or llm wrote with --format
+json. Each lane gets one of four words. It is faster or slower if
 the difference is larger than the threshold; it is the same if a difference as large as the
 threshold is excluded; else it is undecided, with an estimate of how many samples would
 decide.
@@ -54,7 +53,8 @@ hold on this machine.
 
 The exit code is 0, or 3 if a lane has a verdict that --fail-on names. With --fail-on, it
 is 1 if a lane that was verified in A has no counterpart in B that can be compared.`,
-		Example: `  gpuplay compare before.json after.json
+		Example: `  gpuplay compare before after
+  gpuplay compare last~1 last
   gpuplay compare before.json after.json --fail-on slower --threshold 5%`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 2 {
@@ -103,7 +103,7 @@ func (a *app) compare(names []string, f compareFlags, formats []string) error {
 	var runs [2]*record.Run
 	for i, name := range names {
 		var err error
-		if runs[i], err = readRun(name); err != nil {
+		if runs[i], err = a.loadRun(name); err != nil {
 			return err
 		}
 	}
@@ -130,23 +130,6 @@ func (a *app) compare(names []string, f compareFlags, formats []string) error {
 		return err
 	}
 	return a.failOn(v, f.failOn)
-}
-
-// readRun reads a run of any kind from a file.
-func readRun(name string) (*record.Run, error) {
-	refuse := func(err error) (*record.Run, error) {
-		return nil, fault.Errorf(fault.Invalid, "%s: %v", name, err).With(
-			fault.Remedy{Text: "{} writes a result file", Command: []string{"gpuplay", "race"}, Param: "output", Value: "race.json"})
-	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return refuse(cause(err))
-	}
-	r, err := record.Parse(text)
-	if err != nil {
-		return refuse(fmt.Errorf("is no record that can be read: %w", err))
-	}
-	return r, nil
 }
 
 // failOn returns the error to exit with where somebody, such as a CI job, wants to know.

@@ -19,6 +19,7 @@ type environment struct {
 	engines catalog.Environment // what engines are found by, and what their processes inherit
 	models  modelEnvironment    // where models are kept and come from
 	doctor  map[string]string   // variables of others that change results
+	data    string              // the folder for what gpuplay keeps; "": not known
 	trace   bool                // GPUPLAY_DEBUG=worker: the traffic with workers is shown
 	color   bool                // neither NO_COLOR nor TERM=dumb
 	unicode bool                // the locale can show it
@@ -39,8 +40,8 @@ func readEnvironment() environment {
 		unicode: utf8Locale(),
 	}
 	e.engines.Folder, _ = os.Getwd()
-	if data := dataDir(); data != "" {
-		e.engines.Own = filepath.Join(data, "gpuplay", "python")
+	if e.data = ownData(); e.data != "" {
+		e.engines.Own = filepath.Join(e.data, "python")
 	}
 	for _, pair := range e.engines.Children {
 		name, value, _ := strings.Cut(pair, "=")
@@ -55,6 +56,20 @@ func readEnvironment() environment {
 		e.trace = e.trace || what == "worker"
 	}
 	return e
+}
+
+// ownData returns the folder for what gpuplay keeps, "" when it is not known:
+// GPUPLAY_DATA, or one within the user's.
+func ownData() string {
+	if own := os.Getenv("GPUPLAY_DATA"); own != "" {
+		if path, err := filepath.Abs(own); err == nil {
+			return path
+		}
+	}
+	if data := dataDir(); data != "" {
+		return filepath.Join(data, "gpuplay")
+	}
+	return ""
 }
 
 // dataDir returns the folder for what programs keep for their user, "" when it is

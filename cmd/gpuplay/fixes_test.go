@@ -124,7 +124,7 @@ func newDesk(t *testing.T, nvidia string) *desk {
 	if nvidia != "" {
 		writeTo(t, filepath.Join(b.programs, "nvidia-smi"), "#!/bin/sh\n"+nvidia, 0o755)
 	}
-	b.env = append(os.Environ(), "PATH="+b.programs+":"+os.Getenv("PATH"), "HOME="+home, "XDG_DATA_HOME="+filepath.Join(home, "data"),
+	b.env = append(os.Environ(), "PATH="+b.programs+":"+os.Getenv("PATH"), "HOME="+home, "XDG_DATA_HOME="+filepath.Join(home, "data"), "GPUPLAY_DATA=",
 		"LANG=C.UTF-8", "LC_ALL=C.UTF-8", "VIRTUAL_ENV=", "PYTHONPATH=")
 	return b
 }

@@ -121,6 +121,7 @@ type app struct {
 	stdout, stderr io.Writer
 	env            environment
 	working        chan struct{} // holds one while something works, see work
+	kept           kept          // what became of the run that was measured last
 }
 
 // catalog returns the engines as the environment has them.

@@ -16,6 +16,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/store"
 	"github.com/gpuplay/gpuplay/internal/term"
 )
 
@@ -25,6 +26,10 @@ type outputFlags struct {
 	output string
 	quiet  bool
 	all    bool // also what has no room on the screen
+
+	keep    bool   // the run is kept in the store
+	noStore bool   // but not this time
+	tag     string // of the run in the store; empty: none
 
 	references []*record.Run // shown beside a race, as term.Style has it
 
@@ -52,6 +57,9 @@ func (f *outputFlags) add(fl *pflag.FlagSet, kind record.Kind) {
 	must(fl.SetAnnotation("format", valuesOf, f.names))
 	fl.StringVarP(&f.output, "output", "o", "", "write the result to this file, complete or not at all, but events as they happen; - is stdout")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "only the result")
+	f.keep = true
+	fl.StringVar(&f.tag, "tag", "", "keep the run under this name too, such as before; gpuplay results takes it")
+	fl.BoolVar(&f.noStore, "no-store", false, "do not keep the run")
 }
 
 // check settles the format and sees early that the file can be written: a result
@@ -65,6 +73,14 @@ func (f *outputFlags) check() error {
 	}
 	if !slices.Contains(f.names, f.format) {
 		return mistyped(f.format, f.names, "unknown format %q", f.format)
+	}
+	if f.tag != "" {
+		if f.noStore {
+			return usagef("leave one of them out", "--tag %s and --no-store: a run that is not kept has no tag", f.tag)
+		}
+		if err := store.CheckTag(f.tag); err != nil {
+			return err
+		}
 	}
 	if f.output == "" {
 		return nil
@@ -99,11 +115,13 @@ func (a *app) measure(ctx context.Context, f outputFlags, measure measurement, w
 	for _, w := range watch {
 		s.Subscribe(w)
 	}
+	keeping := a.keeping(f, s)
 	written := func() error { return nil }
 	if f.format == events {
 		each, end, err := a.events(f.to)
 		if err != nil {
 			p.Close()
+			keeping.forget()
 			return nil, err
 		}
 		s.Subscribe(each)
@@ -117,8 +135,10 @@ func (a *app) measure(ctx context.Context, f outputFlags, measure measurement, w
 	ctx, cancel := context.WithCancel(ctx) // what a lab has begun ends with it
 	defer cancel()
 	r, err := measure(ctx, s)
+	keeping.put(r)
 	done()
 	s.Close()
+	a.kept = keeping.end(r)
 	p.Close()
 	end()
 	return r, errors.Join(err, written())
@@ -152,6 +172,7 @@ func (a *app) conclude(f outputFlags, r *record.Run, err error, asked bool) erro
 		return err
 	}
 	err = errors.Join(err, a.deliver(f, r))
+	a.sayKept(f.quiet)
 	if r.Error != nil {
 		err = errors.Join(err, r.Error)
 	}

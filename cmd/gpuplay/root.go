@@ -38,7 +38,7 @@ checks every result, and says in a sentence how much faster the GPU is.`,
 	root.Flags().AddFlagSet(race.Flags())
 	root.AddCommand(
 		race, newMatmul(a), newSweep(a), newCPU(a), newLearn(a),
-		newCompare(a), newLLM(a), newGenerate(a), newFinetune(a), newModels(a),
+		newCompare(a), newLLM(a), newGenerate(a), newFinetune(a), newModels(a), newResults(a),
 		newEngines(a), newSetup(a), newDoctor(a), newWorker(a), newProbe(a),
 	)
 	a.completions(root)

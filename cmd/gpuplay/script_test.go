@@ -29,9 +29,22 @@ import (
 
 // The scripts run this test binary as gpuplay; it starts itself as its workers.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(apart{m}, map[string]func(){
 		"gpuplay": func() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 	})
+}
+
+// apart are tests that keep their runs apart from the user's.
+type apart struct{ *testing.M }
+
+func (m apart) Run() int {
+	dir, err := os.MkdirTemp("", "gpuplay-test-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	os.Setenv("GPUPLAY_DATA", dir)
+	return m.M.Run()
 }
 
 func TestScripts(t *testing.T) {
@@ -49,6 +62,7 @@ func TestScripts(t *testing.T) {
 		UpdateScripts: golden.Updating(),
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("LANG", "C.UTF-8")
+			e.Setenv("GPUPLAY_DATA", filepath.Join(e.WorkDir, ".tmp", "data"))
 			e.Setenv("TINY_MODEL", filepath.Join(root, "internal", "llm", "framework", "frameworktest", "testdata", "tiny_model.py"))
 			for name, path := range there {
 				e.Setenv(strings.ToUpper(name), path)

@@ -47,6 +47,12 @@ type Result struct {
 	Stage    Phase            `json:"stage,omitempty"` // the phase in which Error happened
 }
 
+// Prepared is the event that reports what is known of a lane before its samples.
+type Prepared Result
+
+// EventType returns the type of the event.
+func (Prepared) EventType() event.Type { return event.TypePrepared }
+
 // Label names a lane for people: what computes and, where that is timed by the classic
 // loop, this too, since a device may have a lane of either protocol.
 func (r *Result) Label() string { return label(r.Device, r.Protocol == Classic) }

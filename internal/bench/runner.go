@@ -383,6 +383,7 @@ func (r *Runner) prepare(ctx context.Context, e *entry, seed uint64, taken float
 		return
 	}
 	e.result.First = e.single.Wall
+	r.sink().Emit(e.ID, Prepared(*e.result))
 }
 
 // peakAgain measures the peak of a lane's device again, after the samples, if its

@@ -6,6 +6,7 @@ package encode
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -17,20 +18,24 @@ import (
 type Writer func(w io.Writer, r *record.Run, words fault.Wording) error
 
 // formats are the names of all formats, in the order in which they are listed.
-var formats = []string{"line", "json", "jsonl", "csv", "md", "svg"}
+var formats = []string{"line", "json", "jsonl", "csv", "md", "svg", "benchfmt"}
 
 // writers are the formats that each kind of run has.
 var writers = map[record.Kind]map[string]Writer{
-	record.Race:     {"line": Line, "json": JSON, "jsonl": JSONL, "csv": productsCSV, "md": productsMarkdown},
-	record.MatMul:   {"line": Line, "json": JSON, "jsonl": JSONL, "csv": productsCSV, "md": productsMarkdown},
-	record.Sweep:    {"json": JSON, "jsonl": JSONL, "csv": sweepCSV, "md": sweepMarkdown, "svg": SVG},
-	record.LLM:      {"line": tokensLine, "json": JSON, "jsonl": JSONL, "csv": tokensCSV, "md": tokensMarkdown},
+	record.Race:     {"line": Line, "json": JSON, "jsonl": JSONL, "csv": productsCSV, "md": productsMarkdown, "benchfmt": Benchfmt},
+	record.MatMul:   {"line": Line, "json": JSON, "jsonl": JSONL, "csv": productsCSV, "md": productsMarkdown, "benchfmt": Benchfmt},
+	record.Sweep:    {"json": JSON, "jsonl": JSONL, "csv": sweepCSV, "md": sweepMarkdown, "svg": SVG, "benchfmt": Benchfmt},
+	record.LLM:      {"line": tokensLine, "json": JSON, "jsonl": JSONL, "csv": tokensCSV, "md": tokensMarkdown, "benchfmt": Benchfmt},
 	record.Generate: {"json": JSON},
-	record.Finetune: {"json": JSON, "jsonl": trainingJSONL, "csv": trainingCSV},
+	record.Finetune: {"json": JSON, "jsonl": trainingJSONL, "csv": trainingCSV, "benchfmt": Benchfmt},
 	record.CPUs:     {"json": JSON, "csv": cpuCSV},
-	record.Learn:    {"json": JSON},
+	record.Learn:    {"json": JSON, "benchfmt": Benchfmt},
 	record.Doctor:   {"json": JSON},
+	record.Imported: {"json": JSON, "csv": foreignCSV, "md": foreignMarkdown, "benchfmt": Benchfmt},
 }
+
+// AllFormats returns the names of the formats that there are for any kind of run.
+func AllFormats() []string { return slices.Clone(formats) }
 
 // Formats returns the names of the formats that a kind of run has.
 func Formats(kind record.Kind) []string {

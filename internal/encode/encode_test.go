@@ -48,8 +48,8 @@ func TestFormats(t *testing.T) {
 
 func TestFormatNames(t *testing.T) {
 	for kind, want := range map[record.Kind][]string{
-		record.Race:   {"line", "json", "jsonl", "csv", "md"},
-		record.Sweep:  {"json", "jsonl", "csv", "md", "svg"},
+		record.Race:   {"line", "json", "jsonl", "csv", "md", "benchfmt"},
+		record.Sweep:  {"json", "jsonl", "csv", "md", "svg", "benchfmt"},
 		record.Doctor: {"json"},
 		"dance":       nil,
 	} {

@@ -31,7 +31,12 @@ var payloads = []struct {
 	data event.Data
 }{
 	{"", event.Begin{Schema: event.Schema, Kind: string(record.Race), Command: []string{"gpuplay", "race", "--size", "4096"}}},
+	{"", record.Opened{Run: &record.Run{Schema: record.Schema, ID: "r1", Kind: record.Race, Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Threads: 4}}},
 	{"cuda/0", event.Lane{Name: "CUDA 13.1", Engine: "cuda", Device: "NVIDIA H100", Card: pointer(0), Op: "FLOP"}},
+	{"cuda/0", bench.Prepared{
+		Lane: "cuda/0", Engine: "cuda", Device: hardware.Device{ID: "GPU-1", Name: "NVIDIA H100", Kind: hardware.GPU}, GEMM: bench.Square(4096, matrix.Float32),
+		Protocol: bench.Steady, Facts: bench.Facts{Peak: pointer(60e12)}, Prepare: time.Second, Samples: []bench.Sample{},
+	}},
 	{"cuda/0", event.Phase{Phase: "preparing"}},
 	{"cuda/0", event.Size{M: 4096, N: 4096, K: 4096}},
 	{"cuda/0", bench.Tuning{Done: 3, Total: 20, Variant: "128×256", Speed: 50e12, Best: 51e12}},

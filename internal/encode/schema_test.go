@@ -273,9 +273,13 @@ func eventData(seed uint64) map[event.Type][]event.Data {
 	op := lane.Op
 	f.Fill(&lane)
 	lane.Op = op
+	var prepared bench.Result
+	f.Fill(&prepared)
 	all := map[event.Type][]event.Data{
-		event.TypeBegin: {begin},
-		event.TypeLane:  {lane},
+		event.TypeBegin:    {begin},
+		event.TypeLane:     {lane},
+		event.TypePrepared: {bench.Prepared(prepared)},
+		event.TypeOpened:   {record.Opened{Run: recordtest.Random(record.Race, seed)}},
 	}
 	for _, d := range []event.Data{
 		of(&event.Phase{}), of(&event.Progress{}), of(&event.Note{}), of(&event.Size{}), of(&event.Dropped{}),
@@ -301,6 +305,9 @@ func line(t *testing.T, d event.Data, of event.Type) []byte {
 	return b.Bytes()
 }
 
+// same are types whose data have the form of another's.
+var same = map[event.Type]event.Type{event.TypeOpened: event.TypeRecord, event.TypePrepared: event.TypeResult}
+
 // docs/event.schema.json describes every line of a stream, and nothing else: neither
 // the data of another type nor an unknown field.
 func TestEventsKeepTheirSchema(t *testing.T) {
@@ -325,6 +332,9 @@ func TestEventsKeepTheirSchema(t *testing.T) {
 				})
 				envelope := v.(map[string]any)
 				for other := range eventData(seed) {
+					if same[of] == other || same[other] == of {
+						continue
+					}
 					if envelope["type"] = string(other); other != of && schema.Validate(v) == nil {
 						t.Errorf("it takes the data of %s for %s: %s", of, other, text)
 					}

@@ -14,7 +14,9 @@ type Type string
 
 const (
 	TypeBegin     Type = "begin"     // Begin: the run begins
+	TypeOpened    Type = "opened"    // record.Opened: all that is known of the run before anything is measured
 	TypeLane      Type = "lane"      // Lane: a lane is announced
+	TypePrepared  Type = "prepared"  // bench.Prepared: all that is known of a lane before its samples
 	TypePhase     Type = "phase"     // Phase: what a lane does from now on
 	TypeProgress  Type = "progress"  // Progress: how far a lane is
 	TypeNote      Type = "note"      // Note: a line for people

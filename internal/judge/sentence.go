@@ -35,6 +35,8 @@ func Sentences(r *record.Run) []string {
 		return ladderSentences(r)
 	case record.Doctor:
 		return doctorSentences(r)
+	case record.Imported:
+		return foreignSentences(r)
 	}
 	return nil
 }

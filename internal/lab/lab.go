@@ -67,6 +67,12 @@ func (d *Deps) Begin(ctx context.Context, s *event.Stream, kind record.Kind) *re
 	return r
 }
 
+// Opened tells what is known of a run before anything is measured.
+func Opened(s event.Sink, r *record.Run) {
+	now := *r // the record goes on changing
+	s.Emit("", record.Opened{Run: &now})
+}
+
 // Finish completes a record and tells it as the last event of the stream. The record
 // does not change any more.
 func (d *Deps) Finish(ctx context.Context, s *event.Stream, r *record.Run) *record.Run {

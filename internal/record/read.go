@@ -62,7 +62,7 @@ func current(text []byte) (*Run, error) {
 }
 
 // kinds are all kinds of runs.
-var kinds = []Kind{Race, MatMul, Sweep, LLM, Generate, Finetune, CPUs, Learn, Doctor}
+var kinds = []Kind{Race, MatMul, Sweep, LLM, Generate, Finetune, CPUs, Learn, Doctor, Imported}
 
 // sound reports an error for a run that nothing can be computed with.
 func (r *Run) sound() error {
@@ -73,6 +73,9 @@ func (r *Run) sound() error {
 		if err := product(x); err != nil {
 			return fmt.Errorf("result %d: %w", i+1, err)
 		}
+	}
+	if r.Kind == Imported && r.Foreign == nil {
+		return errors.New("it holds nothing of another tool")
 	}
 	if r.Tokens != nil && slices.Contains(r.Tokens.Results, (*llm.Result)(nil)) {
 		return errors.New("a result of tokens is null")

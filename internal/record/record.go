@@ -10,6 +10,8 @@ package record
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,6 +44,7 @@ const (
 	CPUs     Kind = "cpu"
 	Learn    Kind = "learn"
 	Doctor   Kind = "doctor"
+	Imported Kind = "imported" // measured by another tool
 )
 
 // A Run is a measurement with all that is needed to judge it. Which of the fields
@@ -78,10 +81,18 @@ type Run struct {
 	CPU        *CPU        `json:"cpu,omitempty"`        // cpu
 	Ladder     *Ladder     `json:"ladder,omitempty"`     // learn
 	Checks     []Check     `json:"checks,omitempty"`     // doctor
+	Foreign    *Foreign    `json:"foreign,omitempty"`    // imported
 }
 
 // EventType says that a run is told of as a record.
 func (*Run) EventType() event.Type { return event.TypeRecord }
+
+// Opened is a run of which nothing has been measured yet. With the events that follow, a
+// run can be put together whose process was killed.
+type Opened struct{ *Run }
+
+// EventType returns the type of the event.
+func (Opened) EventType() event.Type { return event.TypeOpened }
 
 // NewID returns the id of a run: a UUID of version 7 (RFC 9562), which sorts by the
 // time at which it was made.
@@ -240,6 +251,23 @@ type Rung struct {
 	Peak    *float64  `json:"peak,omitempty"` // FLOP/s of as many threads with nothing but multiply-adds; nil: not known
 }
 
+// Foreign is what another tool has measured. Nothing is known of how, so that it is
+// compared with figures of the same tool alone.
+type Foreign struct {
+	Tool    string   `json:"tool"`              // llama-bench, nvbench, mlx-lm
+	Version string   `json:"version,omitempty"` // as the tool says it
+	Series  []Series `json:"series"`
+}
+
+// A Series is one figure that a tool reports, with its samples.
+type Series struct {
+	Name   string    `json:"name"`             // unique within the run
+	Device string    `json:"device,omitempty"` // as the tool names it
+	Unit   string    `json:"unit"`             // "tokens/s", where more is better, or "s"
+	Values []float64 `json:"values"`           // one per sample, or the tool's mean alone: see Of
+	Of     int       `json:"of,omitempty"`     // how many samples the mean in Values is of; 0: Values are the samples
+}
+
 // A Status is the outcome of a doctor's check.
 type Status string
 
@@ -259,6 +287,20 @@ type Check struct {
 	Seen     string         `json:"seen"`               // the fact
 	Why      string         `json:"why,omitempty"`      // it matters
 	Remedies fault.Remedies `json:"remedies,omitempty"` // how to fix it
+}
+
+// Join adds the lanes or sizes of another part of the same run, as a file has them that
+// holds each in a line of its own.
+func (r *Run) Join(part *Run) error {
+	if part.ID != r.ID || part.Kind != r.Kind || (r.Tokens == nil) != (part.Tokens == nil) {
+		return fmt.Errorf("two runs of the kinds %s and %s have the id %s", r.Kind, part.Kind, r.ID)
+	}
+	r.Results = append(r.Results, part.Results...)
+	if r.Tokens != nil {
+		r.Tokens.Results = append(r.Tokens.Results, part.Tokens.Results...)
+		r.Tokens.Peers = append(r.Tokens.Peers, part.Tokens.Peers...)
+	}
+	return nil
 }
 
 // Points returns the results of products by size, in the order in which sizes were
@@ -282,12 +324,26 @@ func (r *Run) Points() [][]*bench.Result {
 	return points
 }
 
-// Measured reports whether any lane has samples.
+// Measured reports whether a run has any figure: a sample, an iteration, a rung.
 func (r *Run) Measured() bool {
 	for _, x := range r.Results {
 		if len(x.Samples) > 0 {
 			return true
 		}
+	}
+	switch {
+	case r.Tokens != nil:
+		return slices.ContainsFunc(r.Tokens.Results, func(x *llm.Result) bool { return len(x.Samples) > 0 })
+	case r.Generation != nil:
+		return r.Generation.Answer.Tokens > 0
+	case r.Training != nil:
+		return len(r.Training.Result.Steps) > 0
+	case r.CPU != nil:
+		return len(r.CPU.Clocks)+len(r.CPU.Peaks)+len(r.CPU.Bandwidths) > 0
+	case r.Ladder != nil:
+		return len(r.Ladder.Rungs) > 0
+	case r.Foreign != nil:
+		return len(r.Foreign.Series) > 0
 	}
 	return false
 }

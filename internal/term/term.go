@@ -33,6 +33,8 @@ func Table(w io.Writer, r *record.Run, s Style) error {
 		return ladderTable(w, r, s)
 	case record.Doctor:
 		return doctorPage(w, r, s)
+	case record.Imported:
+		return foreignTable(w, r, s)
 	}
 	return fmt.Errorf("term: no table for a run of kind %q", r.Kind)
 }

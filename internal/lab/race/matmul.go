@@ -87,9 +87,10 @@ func matmul(ctx context.Context, d lab.Deps, o MatmulOptions, s *event.Stream, r
 		second.GEMM.Sum = true
 		lanes = append(lanes, second)
 	}
+	r.Threads, r.Repeat = o.Threads, o.Repeat
+	lab.Opened(s, r)
 	lab.Announce(s, lanes)
 	lab.Note(s, "measuring "+unit.Cube(o.GEMM.M, o.GEMM.N, o.GEMM.K))
-	r.Threads, r.Repeat = o.Threads, o.Repeat
 	runner := d.Runner(s, o.Timeout)
 	runner.Peak, runner.Sensors = d.Peak(o.Settings.Options), d.Sensors()
 	lab.Bound(lanes)

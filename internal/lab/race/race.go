@@ -108,14 +108,18 @@ func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.
 	for i := range lanes {
 		lanes[i].GEMM = of(cmp.Or(o.Size, preliminarySize)) // the kind of product is known, if not its size
 	}
+	stop := o.Stop()
+	r.Threads, r.Repeat = o.Threads, o.Repeat
+	if o.Repeat == 0 {
+		r.Budget = o.Budget
+	}
+	lab.Opened(s, r)
 	lab.Announce(s, lanes)
 	runner := d.Runner(s, o.Timeout)
 	runner.Peak, runner.Sensors = d.Peak(o.Settings.Options), d.Sensors()
-	stop := o.Stop()
 	// What is beside the time to measure, such as the checks at the end, stays within as
 	// much again.
 	if o.Repeat == 0 {
-		r.Budget = o.Budget
 		stop.Until, stop.Latest = s.Now()+o.Budget*8/5, s.Now()+o.Budget*9/5
 	}
 	if o.Size == 0 {
@@ -123,7 +127,6 @@ func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.
 	}
 	largest := slices.MaxFunc(lanes, func(a, b bench.Lane) int { return cmp.Compare(a.GEMM.FLOP(), b.GEMM.FLOP()) }).GEMM
 	lab.Note(s, "measuring "+unit.Cube(largest.M, largest.N, largest.K))
-	r.Threads, r.Repeat = o.Threads, o.Repeat
 	lab.Bound(lanes)
 	for i, x := range runner.Race(ctx, lanes, o.Seed, stop) {
 		if x == nil {

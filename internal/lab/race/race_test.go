@@ -92,21 +92,25 @@ func TestRace(t *testing.T) {
 	labtest.Agrees(t, events, r)
 	want := `begin
 note: Library cpu 1 fake: 1.00 GFLOP/s, preliminary, at 1024³
+opened
 lane gocpu/cpu
 lane torch/gpu
 lane torch/gpu~2
 note: measuring 32³
 size gocpu/cpu: 32×32×32
 phase gocpu/cpu: preparing
+prepared gocpu/cpu
 phase gocpu/cpu: checking
 check gocpu/cpu
 size torch/gpu: 32×32×32
 phase torch/gpu: preparing
 tuning torch/gpu
+prepared torch/gpu
 phase torch/gpu: checking
 check torch/gpu
 size torch/gpu~2: 32×32×32
 phase torch/gpu~2: preparing
+prepared torch/gpu~2
 phase torch/gpu~2: checking
 result torch/gpu~2
 phase gocpu/cpu: warming up

@@ -128,6 +128,7 @@ func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.
 	if err := w.resume(); err != nil {
 		return nil, err
 	}
+	lab.Opened(s, r)
 	lab.Reserve(ctx, lanes)
 	r.Error = fault.From(w.measureAll(ctx))
 	return d.Finish(ctx, s, r), nil

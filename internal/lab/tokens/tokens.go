@@ -136,7 +136,10 @@ const longPrompt = 512
 // measureLanes measures the lanes of a runtime and fills in the record.
 func measureLanes(ctx context.Context, d lab.Deps, o Options, m model.Model, rt chosen, r *record.Run, s *event.Stream) {
 	t := &record.Tokens{Model: m, Prompt: o.Prompt, Layers: o.Sweep, Results: []*llm.Result{}}
-	r.Tokens, r.Threads = t, o.Threads
+	now := *t // the record's goes on changing
+	r.Tokens, r.Threads = &now, o.Threads
+	lab.Opened(s, r)
+	r.Tokens = t
 	lanes := o.lanes(rt, m)
 	plan := llm.Plan{
 		Prompt: o.Prompt, Tokens: o.Tokens, Filler: longPrompt, Repeat: o.Repeat, Exact: o.Exact, Budget: o.Budget, Limit: o.Timeout,

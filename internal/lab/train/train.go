@@ -134,10 +134,16 @@ func teach(ctx context.Context, s *event.Stream, r *record.Run, m *lab.Loaded, f
 	if j.Free == nil {
 		j.Free = func() int64 { return 0 }
 	}
-	result, err := train.Run(ctx, m.Model, j, m.Lane, s)
-	r.Training = &record.Training{
-		Model: found.Path, Name: found.Name, Facts: m.Facts, About: m.About(), Data: j.Data, Settings: j.Settings, Iters: j.Iters, Result: result,
+	training := record.Training{
+		Model: found.Path, Name: found.Name, Facts: m.Facts, About: m.About(), Data: j.Data, Settings: j.Settings, Iters: j.Iters,
+		Result: train.Result{Prompt: j.Prompt, Steps: []train.Step{}, End: train.Interrupted},
 	}
+	opened := training
+	r.Training = &opened
+	lab.Opened(s, r)
+	result, err := train.Run(ctx, m.Model, j, m.Lane, s)
+	training.Result = result
+	r.Training = &training
 	if err != nil && ctx.Err() == nil {
 		r.Error = fault.From(err)
 	}

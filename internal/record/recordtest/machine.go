@@ -87,3 +87,19 @@ func Diagnoses() map[string]*record.Run {
 		"doctor.well":    run(system, mlx),
 	}
 }
+
+// Imports are examples of what other tools have measured.
+func Imports() map[string]*record.Run {
+	bench, kernels := Run(record.Imported), Run(record.Imported)
+	bench.Foreign = &record.Foreign{Tool: "llama-bench", Version: "b11434 (0123abc)", Series: []record.Series{
+		{Name: "gemma3 270M Q4_K - Medium pp512, CUDA, 16 threads, ngl 99", Device: Card, Unit: "tokens/s", Values: []float64{20100, 20300, 19900, 20200, 20000, 20250}},
+		{Name: "gemma3 270M Q4_K - Medium tg128, CUDA, 16 threads, ngl 99", Device: Card, Unit: "tokens/s", Values: []float64{410, 412, 409, 411, 413, 408}},
+	}}
+	kernels.Foreign = &record.Foreign{Tool: "nvbench", Version: "0.1.0", Series: []record.Series{
+		{Name: "copy Device=0 T=I32 Elements=2^28", Device: Card, Unit: "s", Values: []float64{0.000712}, Of: 1402},
+	}}
+	for _, r := range []*record.Run{bench, kernels} {
+		r.Command, r.Program, r.Elapsed = nil, record.Program{}, 0
+	}
+	return map[string]*record.Run{"llama-bench": bench, "nvbench": kernels}
+}

@@ -28,7 +28,7 @@ import (
 )
 
 // Kinds are all kinds of runs.
-var Kinds = []record.Kind{record.Race, record.MatMul, record.Sweep, record.LLM, record.Generate, record.Finetune, record.CPUs, record.Learn, record.Doctor}
+var Kinds = []record.Kind{record.Race, record.MatMul, record.Sweep, record.LLM, record.Generate, record.Finetune, record.CPUs, record.Learn, record.Doctor, record.Imported}
 
 // Random returns a run of a kind whose fields are made up from the seed: text with
 // whatever a terminal must not get, large and small numbers, much that is absent. JSON
@@ -41,7 +41,7 @@ func Random(kind record.Kind, seed uint64) *record.Run {
 	fill := func(part any) { f.fill(reflect.ValueOf(part).Elem(), "") }
 	f.align(r.Telemetry)
 	r.Results, r.Crossover = nil, false
-	r.Tokens, r.Generation, r.Training, r.CPU, r.Ladder, r.Checks = nil, nil, nil, nil, nil, nil
+	r.Tokens, r.Generation, r.Training, r.CPU, r.Ladder, r.Checks, r.Foreign = nil, nil, nil, nil, nil, nil, nil
 	switch kind {
 	case record.Race, record.MatMul, record.Sweep:
 		r.Results = make([]*bench.Result, f.r.IntN(4))
@@ -74,6 +74,9 @@ func Random(kind record.Kind, seed uint64) *record.Run {
 		if len(r.Checks) == 0 {
 			r.Checks = nil
 		}
+	case record.Imported:
+		r.Foreign = new(record.Foreign)
+		fill(r.Foreign)
 	}
 	return r
 }

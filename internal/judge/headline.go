@@ -1,0 +1,94 @@
+package judge
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"strings"
+
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/unit"
+)
+
+// Headline returns a run in a line of a list: what was measured, such as
+// "4096³ float32", and what it came to, such as "GPU 25.1 TFLOP/s, CPU 1.01 TFLOP/s".
+// The figure is empty where there is none that may be quoted.
+func Headline(r *record.Run) (task, figure string) {
+	switch {
+	case len(r.Results) > 0:
+		return productHeadline(r)
+	case r.Tokens != nil:
+		t := r.Tokens
+		return t.Model.Name, byKind(func(k hardware.Kind) string {
+			if x := BestTokens(t, k); x != nil {
+				return unit.Digits3(TokenRate(x, llm.Generating)) + " tok/s"
+			}
+			return ""
+		})
+	case r.Generation != nil:
+		task = filepath.Base(r.Generation.Model)
+		if rate, ok := r.Generation.Answer.Rate(); ok {
+			figure = unit.Digits3(rate) + " tok/s"
+		}
+	case r.Training != nil:
+		task = r.Training.Name
+		if losses, _ := r.Training.Result.Losses(); len(losses) > 0 {
+			first, last := Losses(losses)
+			figure = fmt.Sprintf("loss %.2f → %.2f, %.0f tok/s", first, last, TrainingSpeed(&r.Training.Result))
+		}
+	case r.CPU != nil:
+		task = r.Machine.CPU
+		if counts := ThreadCounts(r.CPU); len(counts) > 0 {
+			if flops, ok := Peak(r.CPU, matrix.Float32, counts[len(counts)-1]); ok {
+				figure = "peak " + bench.Square(1, matrix.Float32).Rate(flops)
+			}
+		}
+	case r.Ladder != nil:
+		task = unit.Cube(r.Ladder.Size, r.Ladder.Size, r.Ladder.Size) + " float32"
+		if speeds := RungSpeeds(r.Ladder); len(speeds) > 1 && !r.Interrupted && !math.IsNaN(speeds[0]) {
+			figure = unit.Times(speeds[len(speeds)-1]/speeds[0]) + "×"
+		}
+	case r.Foreign != nil && len(r.Foreign.Series) > 0:
+		f := r.Foreign
+		task, figure = f.Tool+": "+f.Series[0].Name, SeriesFigure(f.Series[0])
+		if more := len(f.Series) - 1; more > 0 {
+			figure += fmt.Sprintf(", and %d more", more)
+		}
+	}
+	return task, figure
+}
+
+// productHeadline is that of a run of products.
+func productHeadline(r *record.Run) (task, figure string) {
+	points := r.Points()
+	first, last := points[0][0].GEMM, points[len(points)-1][0].GEMM
+	task = unit.Cube(first.M, first.N, first.K)
+	if first != last && len(points) > 1 {
+		task += " to " + unit.Cube(last.M, last.N, last.K)
+	}
+	task += " " + string(DType(first))
+	return task, byKind(func(k hardware.Kind) string {
+		if x := Best(r.Results, k); x != nil {
+			return x.GEMM.Rate(Speed(x))
+		}
+		return ""
+	})
+}
+
+// byKind says what the best of each kind of device came to, the GPU first.
+func byKind(best func(hardware.Kind) string) string {
+	var parts []string
+	for _, of := range []struct {
+		kind hardware.Kind
+		name string
+	}{{hardware.GPU, "GPU"}, {hardware.CPU, "CPU"}} {
+		if text := best(of.kind); text != "" {
+			parts = append(parts, of.name+" "+text)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
