@@ -40,7 +40,7 @@ type Entry struct {
 	Kind    record.Kind `json:"kind"`
 	Created time.Time   `json:"created"`          // by the clock of the machine that measured
 	Origin  string      `json:"origin,omitempty"` // what it was imported from; empty: it was measured with this store
-	Task    string      `json:"task"`             // judge.Headline's, on the day when it was kept
+	Task    string      `json:"task"`             // judge.Summary's, on the day when it was kept
 	Figure  string      `json:"figure,omitempty"` // likewise
 
 	key int64 // the order of arrival
@@ -111,7 +111,7 @@ func (s *Store) Keep(r *record.Run, tag, origin string) (e Entry, added bool, er
 	if own, err := uuid.Parse(r.ID); err == nil {
 		id = own
 	}
-	task, figure := judge.Headline(r)
+	task, figure := judge.Summary(r)
 	tx, err := s.db.Begin() // IMMEDIATE: nobody else writes until it ends
 	if err != nil {
 		return e, false, explain(s.path(), err)

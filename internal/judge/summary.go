@@ -14,13 +14,13 @@ import (
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
-// Headline returns a run in a line of a list: what was measured, such as
+// Summary returns a run in a line of a list: what was measured, such as
 // "4096³ float32", and what it came to, such as "GPU 25.1 TFLOP/s, CPU 1.01 TFLOP/s".
 // The figure is empty where there is none that may be quoted.
-func Headline(r *record.Run) (task, figure string) {
+func Summary(r *record.Run) (task, figure string) {
 	switch {
 	case len(r.Results) > 0:
-		return productHeadline(r)
+		return productSummary(r)
 	case r.Tokens != nil:
 		t := r.Tokens
 		return t.Model.Name, byKind(func(k hardware.Kind) string {
@@ -62,8 +62,8 @@ func Headline(r *record.Run) (task, figure string) {
 	return task, figure
 }
 
-// productHeadline is that of a run of products.
-func productHeadline(r *record.Run) (task, figure string) {
+// productSummary is that of a run of products.
+func productSummary(r *record.Run) (task, figure string) {
 	points := r.Points()
 	first, last := points[0][0].GEMM, points[len(points)-1][0].GEMM
 	task = unit.Cube(first.M, first.N, first.K)
