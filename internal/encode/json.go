@@ -7,8 +7,10 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/stats"
@@ -19,20 +21,31 @@ import (
 // the run back.
 type document struct {
 	*record.Run
-	Results     []result     `json:"results,omitempty"`
-	Comparisons []comparison `json:"comparisons,omitempty"`
-	Crossing    *crossing    `json:"crossing,omitempty"`
-	Tokens      any          `json:"tokens,omitempty"`
-	Generation  any          `json:"generation,omitempty"`
-	Ready       *bool        `json:"ready,omitempty"`     // of a diagnosis: no check failed
-	Sentences   []string     `json:"sentences,omitempty"` // what people are told
+	Results     []result          `json:"results,omitempty"`
+	Comparisons []comparison      `json:"comparisons,omitempty"`
+	Crossing    *crossing         `json:"crossing,omitempty"`
+	Tokens      any               `json:"tokens,omitempty"`
+	Generation  any               `json:"generation,omitempty"`
+	Ready       *bool             `json:"ready,omitempty"`     // of a diagnosis: no check failed
+	Energy      []judge.RunEnergy `json:"energy,omitempty"`    // of all of the run
+	Sentences   []string          `json:"sentences,omitempty"` // what people are told
 }
 
 // A result is a lane of products: the samples and what follows from them.
 type result struct {
 	*bench.Result
-	Verified bool            `json:"verified"`
-	Speed    *stats.Interval `json:"speed"` // FLOP/s, of integers OP/s; null without samples
+	Verified     bool            `json:"verified"`
+	Speed        *stats.Interval `json:"speed"`                    // FLOP/s, of integers OP/s; null without samples
+	FLOPPerJoule *float64        `json:"flop_per_joule,omitempty"` // which is FLOP/s per watt
+	Proof        measure.Proof   `json:"proof,omitempty"`          // of a GPU lane: what the sensors say of its being one
+	Sustained    *sustained      `json:"sustained,omitempty"`
+}
+
+// sustained is what a lane does at first and in the long run.
+type sustained struct {
+	Burst     float64         `json:"burst"`  // FLOP/s, of integers OP/s
+	Steady    *stats.Interval `json:"steady"` // likewise
+	Throttled bool            `json:"throttled"`
 }
 
 // A comparison says how many times as fast as another a lane of products is.
@@ -54,11 +67,18 @@ type crossing struct {
 
 // derive adds to a run what follows from it.
 func derive(r *record.Run) document {
-	d := document{Run: r, Sentences: judge.Sentences(r)}
+	d := document{Run: r, Energy: judge.Energies(r), Sentences: judge.Sentences(r)}
 	for _, x := range r.Results {
 		j := result{Result: x, Verified: x.Verified()}
 		if s, ok := x.Speed(); ok {
 			j.Speed = finite(s)
+		}
+		if v, ok := judge.FLOPPerJoule(x); ok && !math.IsInf(v, 0) {
+			j.FLOPPerJoule = &v
+		}
+		j.Proof = proof(x.Device, x.Sensors)
+		if s, ok := x.Sustained(); ok && !math.IsNaN(s.Burst) && !math.IsInf(s.Burst, 0) {
+			j.Sustained = &sustained{s.Burst, finite(s.Steady), s.Throttled()}
 		}
 		d.Results = append(d.Results, j)
 	}
@@ -88,6 +108,15 @@ func derive(r *record.Run) document {
 		d.Ready = &ready
 	}
 	return d
+}
+
+// proof returns what sensors prove of a lane; empty for those that are not on a GPU, and
+// where nobody asked them.
+func proof(d hardware.Device, s *measure.Sensed) measure.Proof {
+	if d.Kind != hardware.GPU || s == nil {
+		return ""
+	}
+	return s.Proof()
 }
 
 // finite returns an interval that can be quoted; nil for one that cannot, as of

@@ -28,12 +28,14 @@ type tokens struct {
 // it came, whatever it holds.
 type tokenResult struct {
 	*llm.Result
-	Verified   bool            `json:"verified"`
-	Generation *stats.Interval `json:"generation"`                // tokens/s; null without samples
-	Prompt     *stats.Interval `json:"prompt"`                    // tokens/s; likewise
-	First      *stats.Interval `json:"first"`                     // seconds; likewise
-	Bandwidth  *float64        `json:"bandwidth_share,omitempty"` // of the memory's, that generation needs
-	Peak       *float64        `json:"peak_share,omitempty"`      // of the arithmetic's, that prompts reach
+	Verified       bool            `json:"verified"`
+	Generation     *stats.Interval `json:"generation"`                 // tokens/s; null without samples
+	Prompt         *stats.Interval `json:"prompt"`                     // tokens/s; likewise
+	First          *stats.Interval `json:"first"`                      // seconds; likewise
+	Bandwidth      *float64        `json:"bandwidth_share,omitempty"`  // of the memory's, that generation needs
+	Peak           *float64        `json:"peak_share,omitempty"`       // of the arithmetic's, that prompts reach
+	TokensPerJoule *float64        `json:"tokens_per_joule,omitempty"` // generated
+	Proof          measure.Proof   `json:"proof,omitempty"`            // of a GPU lane: what the sensors say of its being one
 }
 
 // A tokenComparison says how many times as fast as another a lane is.
@@ -74,6 +76,7 @@ func derivedTokens(r *record.Run) any {
 		}
 		d.Results = append(d.Results, tokenResult{
 			Result: x, Verified: x.Verified(),
+			TokensPerJoule: share(judge.TokensPerJoule(x)), Proof: proof(x.Facts.Device, x.Sensors),
 			Generation: figure(llm.Generating), Prompt: figure(llm.Prompting), First: figure(llm.First),
 			Bandwidth: share(x.BandwidthShare(t.Model, limits)), Peak: share(x.PeakShare(t.Model, limits)),
 		})

@@ -44,8 +44,15 @@ func Sentences(r *record.Run) []string {
 // interrupted is the sentence for a run that Ctrl-C ended.
 const interrupted = "Interrupted: what was measured until then is shown."
 
-// productSentences are those of a race, and of a single lane.
+// productSentences are those of a race, and of a single lane: what it came to, what was
+// sustained, and what the sensors said of the fastest lanes.
 func productSentences(r *record.Run) []string {
+	out := append(comparing(r), sustained(r)...)
+	return append(out, sensedProducts(r, Best(r.Results, hardware.CPU), Best(r.Results, hardware.GPU))...)
+}
+
+// comparing are the sentences on how fast the lanes are.
+func comparing(r *record.Run) []string {
 	cpu, gpu := Best(r.Results, hardware.CPU), Best(r.Results, hardware.GPU)
 	switch {
 	case cpu != nil && gpu != nil && !(r.Interrupted && (cpu.Has(measure.Interrupted) || gpu.Has(measure.Interrupted))):
@@ -94,6 +101,8 @@ func against(r *record.Run, gpu, cpu *bench.Result) string {
 // without says why there is no ratio of GPU and CPU.
 func without(r *record.Run, cpu, gpu *bench.Result) []string {
 	switch {
+	case gpu == nil && slices.ContainsFunc(r.Results, func(x *bench.Result) bool { return x.Has(measure.NotOnGPU) }):
+		return []string{"No comparison: no lane is shown to have run on the GPU."}
 	case gpu == nil && has(r, hardware.GPU):
 		return []string{"No comparison: no GPU lane has a verified result at this size."}
 	case cpu == nil && has(r, hardware.CPU):

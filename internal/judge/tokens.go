@@ -137,7 +137,7 @@ func tokenSentences(r *record.Run) []string {
 			out = append(out, tokenBounds(t, x)...)
 		}
 	}
-	return out
+	return append(out, sensedTokens(r, cpu, gpu)...)
 }
 
 // tokensAgainst compares the fastest GPU lane with the fastest on the CPU.

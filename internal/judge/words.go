@@ -136,7 +136,7 @@ func Doubt(r *bench.Result) string {
 		return ""
 	}
 	for _, w := range r.Warnings {
-		if w.Code == measure.Arithmetic || w.Code == measure.AbovePeak || w.Code == measure.Unchecked {
+		if w.Code == measure.Arithmetic || w.Code == measure.AbovePeak || w.Code == measure.Unchecked || w.Code == measure.NotOnGPU {
 			return w.Text
 		}
 	}

@@ -6,5 +6,5 @@ import "github.com/gpuplay/gpuplay/internal/hardware"
 // shows. cards are the GPUs that its drivers list.
 func Sources(cards []hardware.Card) []Source {
 	const root = "/"
-	return []Source{System(root), RAPL(root)}
+	return []Source{NVML(), System(root), RAPL(root)}
 }

@@ -2,14 +2,16 @@
 // the few functions that this program needs, under their C names without the prefix
 // nvml; nvml.h of the CUDA toolkit, version 13, documents them.
 //
-// The library can hang, also in the kernel where no signal reaches it, so it is called
-// in a process of its own: see package probe.
+// The library can hang, also in the kernel where no signal reaches it. What can wait for
+// an answer is asked in a process of its own: see package probe. Sensors are read on a
+// thread of its own: see package telemetry.
 package nvml
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
 	"strings"
 	"syscall"
@@ -62,6 +64,7 @@ type Library struct {
 	memoryInfo            func(Device, *Memory) Return
 	cudaComputeCapability func(d Device, major, minor *int32) Return
 	utilizationRates      func(Device, *Utilization) Return
+	sensors
 }
 
 // names are where the library is: on the system's search path, and in folders of
@@ -105,7 +108,7 @@ func bind(lib dl.Library) (*Library, error) {
 	if err := lib.Register(&l.init, "nvmlInit_v2"); err != nil {
 		return nil, err
 	}
-	for symbol, fptr := range map[string]any{
+	symbols := map[string]any{
 		"nvmlErrorString":                    &l.errorString,
 		"nvmlSystemGetDriverVersion":         &l.driverVersion,
 		"nvmlSystemGetCudaDriverVersion_v2":  &l.cudaDriverVersion,
@@ -117,7 +120,9 @@ func bind(lib dl.Library) (*Library, error) {
 		"nvmlDeviceGetMemoryInfo":            &l.memoryInfo,
 		"nvmlDeviceGetCudaComputeCapability": &l.cudaComputeCapability,
 		"nvmlDeviceGetUtilizationRates":      &l.utilizationRates,
-	} {
+	}
+	maps.Copy(symbols, l.sensors.symbols())
+	for symbol, fptr := range symbols {
 		if lib.Has(symbol) {
 			if err := lib.Register(fptr, symbol); err != nil {
 				return nil, err

@@ -1,0 +1,187 @@
+package telemetry
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/hardware"
+)
+
+// The tests start this binary with a library in the place of NVML: a library is never
+// unloaded.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "nvml" {
+		answer := map[string]func() any{"rounds": threeRounds, "hang": hang}[os.Args[2]]
+		if err := json.NewEncoder(os.Stdout).Encode(answer()); err != nil {
+			panic(err)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// rounds are what a source said.
+type rounds struct {
+	Error  string
+	Cards  []hardware.Card
+	Values map[string][]string // by the sensor
+}
+
+func threeRounds() any {
+	var out rounds
+	src := NVML()
+	found, err := src.Open()
+	if err != nil {
+		out.Error = err.Error()
+		return out
+	}
+	out.Values = map[string][]string{}
+	for _, x := range found.Sensors {
+		if !slices.Contains(out.Cards, *x.GPU) {
+			out.Cards = append(out.Cards, *x.GPU)
+		}
+	}
+	values := make([]float64, len(found.Sensors))
+	for range 3 {
+		src.Read(values)
+		for i, x := range found.Sensors {
+			key := x.GPU.UUID + " " + string(x.Quantity)
+			out.Values[key] = append(out.Values[key], fmt.Sprint(values[i]))
+		}
+	}
+	return out
+}
+
+// hang samples NVML for longer than a round may take, and ends with its thread still in
+// the library.
+func hang() any {
+	var notes []string
+	s := event.NewStream("r1", nil)
+	s.Subscribe(func(e event.Event) {
+		if n, ok := e.Data.(event.Note); ok {
+			notes = append(notes, n.Text)
+		}
+	})
+	sampler := Start(s, nil, NVML())
+	time.Sleep(readLimit + time.Second)
+	sampler.Stop(nil)
+	s.Close()
+	return notes
+}
+
+// with runs this binary with a library in the place of NVML.
+func with(t *testing.T, name, what string, answer any) {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("the library is found by Linux's LD_LIBRARY_PATH")
+	}
+	library := enginetest.SharedLibrary(t, filepath.Join("testdata", "nvml.c"), "libnvidia-ml.so.1", "-DCASE="+name)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self, "nvml", what)
+	cmd.Env = append(cmd.Environ(), "LD_LIBRARY_PATH="+filepath.Dir(library))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(out, answer); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+// NVML's calls and structures, with a library that has those of nvml.h. What a GPU does
+// not answer is no sensor of it, and what it does not answer any more is not a number.
+func TestNVML(t *testing.T) {
+	three := func(v string) []string { return []string{v, v, v} }
+	good := map[string][]string{
+		"GPU-a energy": three("1.23456789012e+08"), "GPU-a power": three("70.123"), "GPU-a utilization": three("0"),
+		"GPU-a memory": three("1.073741824e+09"), "GPU-a clock": three("3.45e+08"), "GPU-a memory_clock": three("2.619e+09"),
+		"GPU-a temperature": three("35"), "GPU-a throttle": three("8"), "GPU-a processes": three("2"),
+		"GPU-a pcie_sent": three("4000"), "GPU-a pcie_received": three("7e+09"), "GPU-a nvlink_sent": three("5.12e+12"),
+	}
+	both := func(first map[string][]string) map[string][]string {
+		all := maps.Clone(first)
+		for k, v := range good {
+			if _, there := first[k]; there && k != "GPU-a utilization" {
+				all["GPU-b"+strings.TrimPrefix(k, "GPU-a")] = v
+			}
+		}
+		if _, there := first["GPU-a processes"]; there {
+			all["GPU-b processes"] = three("70")
+		}
+		return all
+	}
+	old := map[string][]string{
+		"GPU-a power": three("70.123"), "GPU-a utilization": three("0"), "GPU-a memory": three("1.073741824e+09"),
+		"GPU-a clock": three("3.45e+08"), "GPU-a memory_clock": three("2.619e+09"), "GPU-a temperature": three("36"), "GPU-a throttle": three("3"),
+	}
+	oldBoth := both(old)
+	oldBoth["GPU-b temperature"], oldBoth["GPU-b throttle"] = three("36"), three("3")
+	lost := both(good)
+	for k, v := range good {
+		lost[k] = []string{v[0], "NaN", "NaN"}
+	}
+	lost["GPU-a energy"] = []string{"1.23456789012e+08", "1.23456789012e+08", "NaN"} // which is read before power
+	cards := []hardware.Card{
+		{Name: "NVIDIA H100 80GB HBM3", UUID: "GPU-a", PCI: "0000:19:00.0", Vendor: "NVIDIA"},
+		{Name: "NVIDIA H100 80GB HBM3", UUID: "GPU-b", PCI: "0000:3b:00.0", Vendor: "NVIDIA"},
+	}
+	for name, want := range map[string]rounds{
+		"GOOD":       {Cards: cards, Values: both(good)},
+		"OLD":        {Cards: cards, Values: oldBoth},
+		"LOST":       {Cards: cards, Values: lost},
+		"NOT_LOADED": {Error: "Driver Not Loaded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got rounds
+			with(t, name, "rounds", &got)
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+// A call that never comes back holds up neither the program nor its end.
+func TestNVMLHangs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits for the limit of a round")
+	}
+	var notes []string
+	with(t, "HANG", "hang", &notes)
+	if want := []string{"NVML: no answer within 2 s (a round of readings): nothing more is read from it"}; !cmp.Equal(notes, want) {
+		t.Errorf("notes %q", notes)
+	}
+}
+
+func TestThrottling(t *testing.T) {
+	for reasons, want := range map[uint64]string{
+		0: "", 0x1: "", 0x200: "", 0x400: "",
+		0x2: "clock setting", 0x4: "power limit", 0x8: "hardware slowdown", 0x10: "clock setting",
+		0x20: "heat", 0x40: "heat", 0x80: "power brake", 0x100: "clock setting", math.MaxUint64: "power limit, heat, power brake, hardware slowdown, clock setting",
+	} {
+		if got := strings.Join(throttling(reasons).Words(), ", "); got != want {
+			t.Errorf("%#x: %q, want %q", reasons, got, want)
+		}
+	}
+}
