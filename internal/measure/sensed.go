@@ -93,7 +93,7 @@ const (
 )
 
 // Proof says whether a GPU lane has computed on its GPU. It says no only where the driver
-// reports no utilisation at all over a time that is long enough, and where power, memory
+// reports no utilisation, less than 1 %, over a time that is long enough, and where power, memory
 // and the clock did not rise either. Memory and clock count where no other lane of the
 // run is on the card, since that would have raised them. Where one is, small products
 // prove nothing: a GPU may be done with them in less time than its sensor can see.
@@ -103,7 +103,7 @@ func (s *Sensed) Proof() Proof {
 		return NoSensor
 	case d == nil:
 		return Unresolved
-	case above(d.Utilization, new(float64), 1, 0),
+	case d.Utilization != nil && *d.Utilization >= 1,
 		rest != nil && above(d.Power, rest.Power, 1.1, 2),
 		rest != nil && s.Alone && (above(d.Memory, rest.Memory, 1, 16<<20) || above(d.Clock, rest.Clock, 1.1, 0)):
 		return Proven

@@ -6,5 +6,5 @@ import "github.com/gpuplay/gpuplay/internal/hardware"
 // shows. cards are the GPUs that its drivers list.
 func Sources(cards []hardware.Card) []Source {
 	const root = "/"
-	return []Source{NVML(), System(root), RAPL(root)}
+	return append(Sysfs(root, cards), NVML(), System(root), RAPL(root))
 }
