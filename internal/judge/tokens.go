@@ -21,7 +21,7 @@ import (
 func BestTokens(t *record.Tokens, kind hardware.Kind) *llm.Result {
 	var best *llm.Result
 	for _, r := range tokenLanes(t) {
-		if r.Facts.Device.Kind != kind || r.Error != nil || len(r.Samples) == 0 || r.Has(measure.NotOnGPU) || r.Check != nil && !r.Check.Passed {
+		if r.Facts.Device.Kind != kind || !Quotable(r) {
 			continue
 		}
 		if best == nil || TokenRate(r, llm.Generating) > TokenRate(best, llm.Generating) {
@@ -255,4 +255,10 @@ func tokenNext(r *record.Run) *fault.Remedy {
 		return &fault.Remedy{Param: "sweep", Text: "with the same command: " + text}
 	}
 	return nil
+}
+
+// Quotable reports whether a lane's figures may be quoted: it has some, made the right
+// tokens as far as that was checked, and ran where it was meant to.
+func Quotable(r *llm.Result) bool {
+	return r.Error == nil && len(r.Samples) > 0 && !r.Has(measure.NotOnGPU) && (r.Check == nil || r.Check.Passed)
 }
