@@ -18,20 +18,20 @@ import (
 type Writer func(w io.Writer, r *record.Run, words fault.Wording) error
 
 // formats are the names of all formats, in the order in which they are listed.
-var formats = []string{"line", "json", "jsonl", "csv", "md", "svg", "benchfmt"}
+var formats = []string{"line", "json", "jsonl", "csv", "md", "svg", "html", "benchfmt"}
 
 // writers are the formats that each kind of run has.
 var writers = map[record.Kind]map[string]Writer{
-	record.Race:     {"line": Line, "json": JSON, "jsonl": JSONL, "csv": productsCSV, "md": productsMarkdown, "benchfmt": Benchfmt},
-	record.MatMul:   {"line": Line, "json": JSON, "jsonl": JSONL, "csv": productsCSV, "md": productsMarkdown, "benchfmt": Benchfmt},
-	record.Sweep:    {"json": JSON, "jsonl": JSONL, "csv": sweepCSV, "md": sweepMarkdown, "svg": SVG, "benchfmt": Benchfmt},
-	record.LLM:      {"line": tokensLine, "json": JSON, "jsonl": JSONL, "csv": tokensCSV, "md": tokensMarkdown, "benchfmt": Benchfmt},
-	record.Generate: {"json": JSON},
-	record.Finetune: {"json": JSON, "jsonl": trainingJSONL, "csv": trainingCSV, "benchfmt": Benchfmt},
-	record.CPUs:     {"json": JSON, "csv": cpuCSV},
-	record.Learn:    {"json": JSON, "benchfmt": Benchfmt},
-	record.Doctor:   {"json": JSON},
-	record.Imported: {"json": JSON, "csv": foreignCSV, "md": foreignMarkdown, "benchfmt": Benchfmt},
+	record.Race:     {"line": Line, "json": JSON, "jsonl": JSONL, "csv": productsCSV, "md": productsMarkdown, "html": HTML, "benchfmt": Benchfmt},
+	record.MatMul:   {"line": Line, "json": JSON, "jsonl": JSONL, "csv": productsCSV, "md": productsMarkdown, "html": HTML, "benchfmt": Benchfmt},
+	record.Sweep:    {"json": JSON, "jsonl": JSONL, "csv": sweepCSV, "md": sweepMarkdown, "svg": SVG, "html": HTML, "benchfmt": Benchfmt},
+	record.LLM:      {"line": tokensLine, "json": JSON, "jsonl": JSONL, "csv": tokensCSV, "md": tokensMarkdown, "html": HTML, "benchfmt": Benchfmt},
+	record.Generate: {"json": JSON, "html": HTML},
+	record.Finetune: {"json": JSON, "jsonl": trainingJSONL, "csv": trainingCSV, "html": HTML, "benchfmt": Benchfmt},
+	record.CPUs:     {"json": JSON, "csv": cpuCSV, "html": HTML},
+	record.Learn:    {"json": JSON, "html": HTML, "benchfmt": Benchfmt},
+	record.Doctor:   {"json": JSON, "html": HTML},
+	record.Imported: {"json": JSON, "csv": foreignCSV, "md": foreignMarkdown, "html": HTML, "benchfmt": Benchfmt},
 }
 
 // AllFormats returns the names of the formats that there are for any kind of run.

@@ -45,7 +45,7 @@ func SVG(w io.Writer, r *record.Run, _ fault.Wording) error {
 		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" class="%s" text-anchor="%s">%s</text>`+"\n", x, y, class, anchor, escape(t))
 	}
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" font-family="system-ui, -apple-system, 'Segoe UI', sans-serif">`+"\n", plotWidth, plotHeight)
-	b.WriteString(plotStyle(len(s.Lanes)))
+	b.WriteString("<style>" + plotStyle(len(s.Lanes)) + "</style>\n" + `<rect class="b" width="100%" height="100%" rx="8"/>` + "\n")
 	c := newChart(s)
 	if c == nil {
 		text(plotWidth/2, plotHeight/2, "t", "middle", "No square product was measured and found right.")
@@ -105,13 +105,11 @@ func plotStyle(lanes int) string {
 		fmt.Fprintf(&light, ".c%d{stroke:%s;fill:%s}", i, c.light, c.light)
 		fmt.Fprintf(&dark, ".c%d{stroke:%s;fill:%s}", i, c.dark, c.dark)
 	}
-	return `<style>
+	return `
 .b{fill:#fff}.h{font-size:19px;font-weight:600;fill:#16191d}.t,.s{font-size:13px;fill:#4a525c}.n{font-size:14px;font-weight:600;stroke:none!important}
 .g{stroke:#e3e6ea}.a{stroke:#8a939e}.r{stroke:#4a525c;stroke-dasharray:6 5;fill:none}.l{fill:none!important;stroke-width:2.2;stroke-linejoin:round}.e{stroke-width:1.2;opacity:.55}.p{stroke:none!important}
 ` + light.String() + `
 @media(prefers-color-scheme:dark){.b{fill:#0f1216}.h{fill:#f1f3f5}.t,.s{fill:#b4bcc6}.g{stroke:#2a3038}.a{stroke:#6b7580}.r{stroke:#b4bcc6}` + dark.String() + `}
-</style>
-<rect class="b" width="100%" height="100%" rx="8"/>
 `
 }
 

@@ -1,0 +1,329 @@
+package encode
+
+import (
+	"fmt"
+	"html/template"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/judge"
+	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/unit"
+)
+
+// products shows a race, or a single product: the lanes, and their samples.
+func (p *report) products(r *record.Run, words fault.Wording) {
+	if len(r.Results) == 0 {
+		return
+	}
+	scale, name := judge.Scale(r.Results)
+	head, boundOf := judge.Bound(r.Results)
+	top := 0.0
+	for _, x := range r.Results {
+		if x.Verified() {
+			top = max(top, judge.Speed(x))
+		}
+	}
+	s := p.section("Lanes")
+	s.head("device", "engine", "size", "#"+name, "#±", "#"+head, "#starts in", "#ready in", "")
+	for _, x := range r.Results {
+		cells := []string{hardwareName(r, x.Device), x.Label(), unit.Cube(x.GEMM.M, x.GEMM.N, x.GEMM.K), "–", "–", "–", "–", "–", verdict(x, words)}
+		speed, ok := x.Speed()
+		if ok {
+			copy(cells[3:], []string{unit.Digits3(speed.Value / scale), judge.Spread(speed), boundOf(x), unit.Seconds(x.Start), unit.Seconds(x.Ready())})
+		}
+		row := s.row(cells...)
+		if ok && x.Verified() {
+			row[3].setBar(speed.Value/top, kindClass(x.Device.Kind))
+		}
+		switch {
+		case !x.Verified():
+			row[8].Class = "bad"
+		case len(x.Warnings) == 0:
+			row[8].Class = "good"
+		}
+	}
+	p.productSamples(r)
+}
+
+// productSamples shows every sample of products: as a picture, and as a table.
+func (p *report) productSamples(r *record.Run) {
+	var when period
+	for _, x := range r.Results {
+		for _, sample := range x.Samples {
+			when.add(sample.Start, sample.End)
+		}
+	}
+	s := p.section("Every sample")
+	s.Folded = r.Kind == record.Sweep // which has as many lines as lanes and sizes
+	s.Intro = "A dot is a sample, at the time when it was taken; the band is the 95 % interval of the median."
+	raw := &section{Title: "Samples as numbers", Folded: true}
+	raw.head("lane", "product", "#sample", "#products", "#seconds", "#"+r.Results[0].GEMM.Op()+"/s", "#began after, s")
+	for _, x := range r.Results {
+		g := x.GEMM
+		median, ok := x.Speed() // which a wrong lane does not have
+		var at, speeds []float64
+		for i, sample := range x.Samples {
+			cells := []string{x.Label(), unit.Cube(g.M, g.N, g.K), strconv.Itoa(i + 1), strconv.Itoa(sample.Iters), float(sample.Wall.Seconds()), "–", float(sample.Start.Seconds())}
+			if ok {
+				speed := g.FLOP() / sample.Seconds()
+				at, speeds = append(at, sample.Start.Seconds()), append(speeds, speed)
+				cells[5] = float(speed)
+			}
+			raw.row(cells...)
+		}
+		if !ok {
+			continue
+		}
+		name := x.Label()
+		if r.Kind == record.Sweep {
+			name += ", " + unit.Cube(g.M, g.N, g.K)
+		}
+		s.strip(name, kindClass(x.Device.Kind), at, speeds, when, median, g.Rate)
+	}
+	s.Axis = when.axis()
+	if len(s.Strips) == 0 {
+		p.Sections = p.Sections[:len(p.Sections)-1]
+	}
+	if len(raw.Table.Rows) > 0 {
+		p.Sections = append(p.Sections, raw)
+	}
+}
+
+// hardwareName names the hardware of a lane: a CPU with its cores.
+func hardwareName(r *record.Run, d hardware.Device) string {
+	if d.Kind == hardware.CPU {
+		return judge.Processor(r, d.Name)
+	}
+	return judge.Place(r, d)
+}
+
+// sweep shows a sweep as its plot, and as a table with a column for each lane.
+func (p *report) sweep(r *record.Run, words fault.Wording) {
+	if len(r.Results) == 0 {
+		return
+	}
+	sweep := judge.NewSweep(r)
+	var plot strings.Builder
+	_ = SVG(&plot, r, words) // a strings.Builder takes everything
+	p.section("Speed by size").Plot = template.HTML(plot.String())
+	scale, name := judge.Scale(r.Results)
+	s := p.section("Sizes, in " + name)
+	heads := []string{"m×n×k"}
+	for _, l := range sweep.Lanes {
+		heads = append(heads, "#"+l.Name)
+	}
+	s.head(append(heads, "#GPU ÷ CPU")...)
+	for _, point := range sweep.Points {
+		cells := []string{point.Cube()}
+		for _, x := range point.Results {
+			cells = append(cells, judge.Figure(x, scale))
+		}
+		gain := "–"
+		if point.CPU >= 0 && point.GPU >= 0 {
+			gain = judge.Ratio(point.Gain)
+		}
+		row := s.row(append(cells, gain)...)
+		if i := point.Fastest(); i >= 0 {
+			row[i+1].Class = kindClass(sweep.Lanes[i].Device.Kind)
+		}
+	}
+	for _, t := range append(sweep.Legend(), sweep.Notes(words)...) {
+		s.note(t)
+	}
+	p.productSamples(r)
+}
+
+// ladder shows a product that becomes fast step by step.
+func (p *report) ladder(r *record.Run) {
+	l := r.Ladder
+	if l == nil || len(l.Rungs) == 0 {
+		return
+	}
+	g := bench.Square(max(1, l.Size), "float32")
+	speeds, gains := judge.RungSpeeds(l), judge.RungGains(r)
+	top := 0.0
+	for _, v := range speeds {
+		top = max(top, v)
+	}
+	s := p.section("Steps")
+	s.head("step", "idea", "#threads", "#speed", "#times the one before")
+	raw := &section{Title: "Samples as numbers", Folded: true}
+	raw.head("step", "#sample", "#seconds")
+	for i, rung := range l.Rungs {
+		gain := ""
+		if gains[i] > 0 {
+			gain = unit.Times(gains[i]) + "×"
+		}
+		row := s.row(rung.Name, rung.Idea, strconv.Itoa(rung.Threads), g.Rate(speeds[i]), gain)
+		row[3].setBar(speeds[i]/top, "cpu")
+		for j, v := range rung.Seconds {
+			raw.row(rung.Name, strconv.Itoa(j+1), float(v))
+		}
+	}
+	p.Sections = append(p.Sections, raw)
+}
+
+// cpu shows what a CPU can do at most, one column for each number of threads.
+func (p *report) cpu(r *record.Run) {
+	c := r.CPU
+	if c == nil {
+		return
+	}
+	counts := judge.ThreadCounts(c)
+	s := p.section("This CPU")
+	heads := []string{""}
+	for _, n := range counts {
+		heads = append(heads, "#"+unit.Plural(n, "thread"))
+	}
+	s.head(heads...)
+	line := func(name string, cell func(threads int) (string, bool)) {
+		cells, any := []string{name}, false
+		for _, n := range counts {
+			text, ok := cell(n)
+			if !ok {
+				text = "–"
+			}
+			cells, any = append(cells, text), any || ok
+		}
+		if any {
+			s.row(cells...)
+		}
+	}
+	line("clock", func(n int) (string, bool) {
+		hertz, ok := judge.Clock(c, n)
+		return unit.Digits3(hertz/1e9) + " GHz", ok
+	})
+	raw := &section{Title: "Samples as numbers", Folded: true}
+	raw.head("what", "of", "#threads", "#values")
+	series := func(what, of string, threads int, values []float64) {
+		var list []string
+		for _, v := range values {
+			list = append(list, unit.Digits3(v))
+		}
+		raw.row(what, of, strconv.Itoa(threads), strings.Join(list, " "))
+	}
+	for _, x := range c.Clocks {
+		series("clock, Hz", "", x.Threads, x.Hertz)
+	}
+	seen := map[string]bool{}
+	for _, x := range c.Peaks {
+		series("peak, "+bench.Square(1, x.DType).Op()+"/s", string(x.DType), x.Threads, x.Ops)
+		if !seen[string(x.DType)] {
+			line("peak in "+string(x.DType), func(n int) (string, bool) {
+				ops, ok := judge.Peak(c, x.DType, n)
+				return bench.Square(1, x.DType).Rate(ops), ok
+			})
+		}
+		seen[string(x.DType)] = true
+	}
+	for _, x := range c.Bandwidths {
+		series("read, bytes/s", x.Place, x.Threads, x.Read)
+		series("triad, bytes/s", x.Place, x.Threads, x.Triad)
+		if !seen[x.Place] {
+			line(x.Place+", read and triad", func(n int) (string, bool) {
+				read, triad, ok := judge.Bandwidth(c, x.Place, n)
+				return unit.Digits3(read/1e9) + " and " + unit.Digits3(triad/1e9) + " GB/s", ok
+			})
+		}
+		seen[x.Place] = true
+	}
+	for _, i := range c.Instructions {
+		switch {
+		case i.Found && i.Kernels:
+			s.note(i.Name + ": found, used by gpuplay's kernels")
+		case i.Found:
+			s.note(i.Name + ": found")
+		default:
+			s.note(i.Name + ": not in this CPU")
+		}
+	}
+	if c.Others != nil {
+		s.note(fmt.Sprintf("Other processes kept %s CPUs busy meanwhile, on average.", unit.Digits3(*c.Others)))
+	}
+	p.Sections = append(p.Sections, raw)
+}
+
+// checks shows a diagnosis.
+func (p *report) checks(r *record.Run, words fault.Wording) {
+	class := map[record.Status]string{record.OK: "good", record.Failed: "bad", record.Warning: "bad"}
+	var s *section
+	for i, c := range r.Checks {
+		if i == 0 || c.Group != r.Checks[i-1].Group {
+			s = p.section(c.Group)
+			s.head("", "check", "found", "why it matters", "how to fix it")
+		}
+		row := s.row(string(c.Status), c.Name, c.Seen, c.Why, c.Remedies.Words(words))
+		row[0].Class = class[c.Status]
+	}
+}
+
+// A strip is one line of samples over time.
+type strip struct {
+	Name, Value, Says, Class string
+	High, Low                string // what is at its upper and lower edge
+	Band                     []string
+	Line, Dots               string
+}
+
+// A period is the time in which samples were taken. Older files do not say when.
+type period struct{ from, to time.Duration }
+
+func (p *period) add(start, end time.Duration) {
+	if p.to == 0 {
+		p.from = start
+	}
+	p.from, p.to = min(p.from, start), max(p.to, start, end)
+}
+
+// axis says what is at the two ends.
+func (p period) axis() [2]string {
+	if p.to == 0 {
+		return [2]string{"the first sample", "the last one"}
+	}
+	return [2]string{unit.Seconds(p.from) + " after the start of the run", unit.Seconds(p.to)}
+}
+
+// strip adds values over a period. rate writes a value.
+func (s *section) strip(name, class string, at, values []float64, when period, median stats.Interval, rate func(float64) string) {
+	low, high := median.Value, median.Value
+	for _, v := range values {
+		low, high = min(low, v), max(high, v)
+	}
+	if !drawable(low) || !drawable(high) || !drawable(median.Value) {
+		return
+	}
+	// A few per cent fill the height; less would make noise of nothing.
+	const least = 0.02
+	if room := least * median.Value; high-low < 2*room {
+		low, high = median.Value-room, median.Value+room
+	}
+	y := func(v float64) float64 { return 100 * (high - v) / (high - low) }
+	t := strip{Class: class, High: "+" + unit.Percent(high/median.Value-1), Low: "−" + unit.Percent(1-low/median.Value)}
+	said := rate(median.Value)
+	if median.Firm() {
+		said += " ±" + judge.Spread(median)
+		top, bottom := max(0, y(min(high, median.High))), min(100, y(max(low, median.Low)))
+		t.Band = []string{short(top), short(max(0.5, bottom-top))}
+	}
+	said += ", " + unit.Plural(len(values), "sample")
+	t.setNames(name, said)
+	var dots strings.Builder
+	for i, v := range values {
+		x := (float64(i) + 0.5) / float64(len(values))
+		if when.to > when.from && i < len(at) {
+			x = min(1, max(0, (at[i]-when.from.Seconds())/(when.to-when.from).Seconds()))
+		}
+		fmt.Fprintf(&dots, "M%s %sh0", short(1000*x), short(y(v)))
+	}
+	t.Dots = dots.String()
+	s.Strips = append(s.Strips, t)
+}
+
+// short writes a place in a plot.
+func short(x float64) string { return strconv.FormatFloat(x, 'f', 1, 64) }

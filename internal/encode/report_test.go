@@ -1,0 +1,131 @@
+package encode
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gpuplay/gpuplay/internal/golden"
+	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/record/recordtest"
+)
+
+// Reports are written as their golden files are, which leave out the style that all of
+// them share.
+func TestReports(t *testing.T) {
+	all := recordtest.Examples()
+	for _, name := range []string{"gpu", "troubled", "equal", "classic", "mixed", "tokens.gpu", "tokens.troubled", "generation.graph", "training", "roofs", "ladder", "doctor.broken"} {
+		page := string(encoded(t, all[name], "html"))
+		page = strings.Replace(page, reportCSS, "…", 1)
+		page = regexp.MustCompile(`sha256-[^&]*`).ReplaceAllString(page, "sha256-…")
+		golden.Compare(t, name+".html", page)
+	}
+}
+
+// allowed are the elements and attributes of a report; what a name could bring along
+// is none of them.
+var allowed = map[string][]string{
+	"html": {"lang"}, "head": nil, "meta": {"charset", "http-equiv", "content", "name"}, "title": nil, "style": nil, "body": nil, "header": {"class"},
+	"nav": {"aria-label"}, "ol": nil, "ul": nil, "li": nil, "a": {"href"}, "span": {"class"}, "b": nil, "p": {"class"}, "h1": nil, "h2": nil,
+	"main": nil, "article": {"id"}, "section": nil, "details": nil, "summary": nil, "figure": {"class", "tabindex"}, "figcaption": nil, "pre": nil,
+	"div": {"class", "tabindex"}, "table": nil, "thead": nil, "tbody": nil, "tr": nil, "th": {"scope", "class"}, "td": {"class"}, "dl": nil, "dt": nil, "dd": nil,
+	"svg":  {"xmlns", "class", "viewBox", "preserveAspectRatio", "role", "aria-label", "aria-hidden", "font-family"},
+	"rect": {"class", "x", "y", "width", "height", "rx"}, "path": {"class", "d"}, "circle": {"class", "cx", "cy", "r"},
+	"line": {"class", "x1", "x2", "y1", "y2"}, "polyline": {"class", "points"}, "text": {"x", "y", "class", "text-anchor"},
+}
+
+// checkPage fails for a page that holds anything but what reports are made of.
+func checkPage(t *testing.T, page []byte) {
+	t.Helper()
+	d := xml.NewDecoder(bytes.NewReader(page))
+	d.Strict, d.AutoClose, d.Entity = false, []string{"meta"}, xml.HTMLEntity
+	var styles []string
+	inStyle, found := false, ""
+	for {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		switch e := token.(type) {
+		case xml.StartElement:
+			inStyle = e.Name.Local == "style"
+			attributes, known := allowed[e.Name.Local]
+			if !known {
+				t.Fatalf("the page has an element <%s>", e.Name.Local)
+			}
+			for _, a := range e.Attr {
+				if !slices.Contains(attributes, a.Name.Local) {
+					t.Fatalf("<%s> has the attribute %s", e.Name.Local, a.Name.Local)
+				}
+				if a.Name.Local == "href" && !strings.HasPrefix(a.Value, "#run-") {
+					t.Errorf("the page leads to %q", a.Value)
+				}
+				if strings.HasPrefix(a.Value, "default-src") {
+					found = a.Value
+				}
+			}
+		case xml.EndElement:
+			inStyle = false
+		case xml.CharData:
+			if inStyle {
+				styles = append(styles, string(e))
+			}
+		}
+	}
+	if want := policy(styles); found != want {
+		t.Errorf("the policy is %q, and the styles need %q", found, want)
+	}
+}
+
+// Whatever the names and texts of a run are, its report is of the elements that reports
+// are made of, and the policy allows its styles and nothing else.
+func TestReportIsHarmless(t *testing.T) {
+	for _, text := range []string{"", `"><script>alert(1)</script>`, `</style><img src=x onerror="alert(1)">`, "</pre></td><a href='javascript:x'>", "{{.}}\u202e]]>--><!--", "' onload='x", "\xff\x00<b"} {
+		for _, kind := range recordtest.Kinds {
+			for seed := range uint64(6) {
+				r := recordtest.Random(kind, seed)
+				recordtest.Poison(r, text)
+				checkPage(t, encoded(t, r, "html"))
+			}
+		}
+	}
+	for name, r := range recordtest.Examples() {
+		t.Run(name, func(t *testing.T) { checkPage(t, encoded(t, r, "html")) })
+	}
+	for name, r := range recordtest.Older(t) {
+		t.Run(name, func(t *testing.T) { checkPage(t, encoded(t, r, "html")) })
+	}
+}
+
+// Several runs have one page, with a list that leads to each.
+func TestReportOfSeveralRuns(t *testing.T) {
+	all := recordtest.Examples()
+	var b bytes.Buffer
+	if err := Reports(&b, []*record.Run{all["gpu"], all["mixed"], all["crossing"]}, nil); err != nil {
+		t.Fatal(err)
+	}
+	checkPage(t, b.Bytes())
+	for _, want := range []string{`<a href="#run-2">`, `<article id="run-3">`, "<title>gpuplay: 3 runs</title>"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+}
+
+// A lane that is not verified has no bar, and no part in the scale of the others.
+func TestReportHasNoBarOfWhatIsNotVerified(t *testing.T) {
+	page := string(encoded(t, recordtest.Examples()["troubled"], "html"))
+	if n := strings.Count(page, `<svg class="bar"`); n != 2 { // of the CPU, whose bar is the longest, and of the software GPU
+		t.Errorf("%d bars", n)
+	}
+	if !strings.Contains(page, `<rect width="100.00" height="1"/>`) {
+		t.Error("the fastest verified lane has no full bar")
+	}
+}
