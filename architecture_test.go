@@ -67,20 +67,20 @@ var rules = []struct {
 	{"nothing imports cmd", all, func(_, imported string) bool { return strings.HasPrefix(imported, module+"/cmd/") }},
 	{"only cmd and web import labs", func(path string) bool { return !within(path, "lab", "web") && !isCommand(path) }, func(_, imported string) bool { return within(imported, "lab") }},
 	{"the terminal emulator is for tests and scripts", func(path string) bool { return !strings.HasPrefix(path, module+"/scripts/") }, func(_, imported string) bool { return within(imported, "screen") }},
-	{"labs know no renderer", below("lab"), func(_, imported string) bool { return within(imported, "encode", "term", "store", "web") }},
+	{"labs know no renderer", below("lab"), func(_, imported string) bool { return within(imported, "encode", "term", "card", "store", "web") }},
 	{"labs never import one another", below("lab"), func(path, imported string) bool {
 		return within(imported, "lab") && imported != internal+"lab" && !strings.HasPrefix(path+"/", imported+"/")
 	}},
-	{"what reads records starts nothing", below("judge", "encode", "term", "store"), func(_, imported string) bool {
+	{"what reads records starts nothing", below("judge", "encode", "term", "card", "store"), func(_, imported string) bool {
 		return within(imported, "engine", "worker", "python", "catalog", "lab", "ffi", "gemm", "process")
 	}},
-	{"judging comes before writing, and writing before neither", is("judge"), func(_, imported string) bool { return within(imported, "encode", "term") }},
+	{"judging comes before writing, and writing before neither", is("judge"), func(_, imported string) bool { return within(imported, "encode", "term", "card") }},
 	{"encoders and the terminal are apart", is("encode"), func(_, imported string) bool { return within(imported, "term") }},
 	{"domains know neither engines nor processes, and nobody who reads records", below("bench", "llm", "train", "measure", "event", "hardware", "fault", "record"), func(path, imported string) bool {
 		if within(path, "llm") && path != internal+"llm" { // runtimes
 			return within(imported, "lab", "catalog", "judge", "encode", "term", "record")
 		}
-		return within(imported, "engine", "store", "telemetry", "web", "worker", "python", "ffi", "process", "catalog", "lab", "judge", "encode", "term")
+		return within(imported, "engine", "store", "telemetry", "web", "worker", "python", "ffi", "process", "catalog", "lab", "judge", "encode", "term", "card")
 	}},
 	{"engines never import one another", below("engine"), func(path, imported string) bool {
 		return within(imported, "engine") && imported != path

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/card"
 	"github.com/gpuplay/gpuplay/internal/encode"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
@@ -135,6 +136,19 @@ var shown = regexp.MustCompile(`[0-9]×($|[^0-9~])`)
 // bare is a ratio in a table's cell: 1.08 (1.06–1.10).
 var bare = regexp.MustCompile(`(^|[|÷ ])[0-9.]+ \([0-9.]+–[0-9.]+\)`)
 
+// cardOf returns the texts of a run's card, one per line; none where it has no card.
+func cardOf(r *record.Run) string {
+	d, ok := card.New(r, card.Themes[0], "")
+	if !ok {
+		return ""
+	}
+	lines := []string{d.Title}
+	for _, s := range d.Shapes {
+		lines = append(lines, s.Text)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // ratios returns where a run shows a ratio of two lanes, in any format and sentence.
 func ratios(t *testing.T, r *record.Run) []string {
 	t.Helper()
@@ -154,6 +168,7 @@ func ratios(t *testing.T, r *record.Run) []string {
 		text := tableOf(t, r, Style{Width: width, Unicode: true, Words: recordtest.Flags{}})
 		look(fmt.Sprintf("table of %d columns", width), strings.Join(strings.Fields(text), " ")) // lines broken within a ratio too
 	}
+	look("card", cardOf(r))
 	for _, format := range encode.Formats(r.Kind) {
 		var b bytes.Buffer
 		if err := encode.Write(&b, r, format, recordtest.Flags{}); err != nil {
@@ -327,7 +342,8 @@ func TestRuleWrongHasNoFigure(t *testing.T) {
 			for _, width := range []int{120, 80} {
 				shows("the table", tableOf(t, r, Style{Width: width, Unicode: true, Words: recordtest.Flags{}}))
 			}
-			for _, format := range []string{"line", "csv", "md"} {
+			shows("the card", cardOf(r))
+			for _, format := range []string{"line", "csv", "md", "html"} {
 				if !slices.Contains(encode.Formats(kind), format) {
 					continue
 				}
@@ -335,7 +351,11 @@ func TestRuleWrongHasNoFigure(t *testing.T) {
 				if err := encode.Write(&b, r, format, recordtest.Flags{}); err != nil {
 					t.Fatal(err)
 				}
-				shows(format, b.String())
+				text := b.String()
+				if format == "html" { // without its style, its pictures and its samples
+					text = regexp.MustCompile(`(?s)^.*<main>|<figure.*?</figure>|<details>.*?</details>|<[^>]*>`).ReplaceAllString(text, " ")
+				}
+				shows(format, text)
 			}
 			var b bytes.Buffer
 			if err := encode.JSON(&b, r, recordtest.Flags{}); err != nil {
