@@ -1,0 +1,138 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gpuplay/gpuplay/internal/card"
+	"github.com/gpuplay/gpuplay/internal/encode"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/record"
+)
+
+func newCard(a *app) *cobra.Command {
+	var output, theme string
+	var themes []string
+	for _, t := range card.Themes {
+		themes = append(themes, t.Name)
+	}
+	c := &cobra.Command{
+		Use:   "card RUN",
+		Short: "Draw a result as one picture to share",
+		Long: `card draws what a run came to as one picture of 1200 by 630 pixels: how many times as
+fast, to scale, on which machine, whether it was verified, and the command that repeats
+it. RUN is a file that a command wrote with --output; - is stdin.
+
+The ending of --output chooses between SVG and PNG. Neither needs a browser or a font.`,
+		Example: `  gpuplay race --output race.json
+  gpuplay card race.json -o card.png
+  gpuplay card race.json -o card.svg --theme dark`,
+		Args: oneRun,
+		RunE: func(c *cobra.Command, args []string) error {
+			i := slices.Index(themes, theme)
+			if i < 0 {
+				return mistyped(theme, themes, "--theme %s: unknown theme", theme)
+			}
+			write := (*card.Drawing).SVG
+			switch ending := strings.ToLower(filepath.Ext(output)); ending {
+			case ".svg":
+			case ".png":
+				write = (*card.Drawing).PNG
+			case "":
+				if output != standardOutput {
+					return usagef("for example --output card.png", "--output %s: its ending must say which format it is, .svg or .png", output)
+				}
+			default:
+				return usagef("for example --output card.png", "--output %s: a card is a .svg or a .png", output)
+			}
+			to, err := newDestination("output", output)
+			if err != nil {
+				return err
+			}
+			r, err := a.readRun(args[0])
+			if err != nil {
+				return err
+			}
+			drawing, ok := card.New(r, card.Themes[i], repeating(r))
+			if !ok {
+				return usagef("a report shows it", "%s: a diagnosis has no card", args[0])
+			}
+			return a.writeTo(to, func(w io.Writer) error { return write(drawing, w) })
+		},
+	}
+	c.Flags().SortFlags = false
+	c.Flags().StringVarP(&output, "output", "o", "card.svg", "the `file` to write, .svg or .png; - is stdout, as SVG")
+	c.Flags().StringVar(&theme, "theme", themes[0], strings.Join(themes, " or "))
+	must(c.Flags().SetAnnotation("theme", valuesOf, themes))
+	return c
+}
+
+func newReport(a *app) *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use:   "report RUN",
+		Short: "Write a result as one page, with every sample",
+		Long: `report writes a run as one HTML file: what was measured and what it means, every sample,
+the machine, and how it was measured. The file loads nothing and runs no script. RUN is
+a file that a command wrote with --output; - is stdin.
+
+Every command that measures writes the same page with --format html.`,
+		Example: `  gpuplay race --output race.json
+  gpuplay report race.json -o race.html
+  gpuplay race --output race.html             the same in one step`,
+		Args: oneRun,
+		RunE: func(_ *cobra.Command, args []string) error {
+			to, err := newDestination("output", output)
+			if err != nil {
+				return err
+			}
+			r, err := a.readRun(args[0])
+			if err != nil {
+				return err
+			}
+			return a.writeTo(to, func(w io.Writer) error { return encode.HTML(w, r, commandLine{}) })
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "report.html", "the `file` to write; - is stdout")
+	return c
+}
+
+// oneRun wants the name of one run.
+func oneRun(c *cobra.Command, args []string) error {
+	if len(args) == 1 {
+		return nil
+	}
+	return usagef("gpuplay race --output race.json writes one", "%s needs the file of one run", c.Name())
+}
+
+// writeTo writes to a destination; nil is stdout.
+func (a *app) writeTo(to *destination, write func(io.Writer) error) error {
+	if to == nil {
+		return write(a.stdout)
+	}
+	return to.write(write)
+}
+
+// readRun reads a run from a file, or from stdin.
+func (a *app) readRun(name string) (*record.Run, error) {
+	text, err := []byte(nil), error(nil)
+	if name == standardOutput {
+		text, err = io.ReadAll(a.stdin)
+	} else {
+		text, err = os.ReadFile(name)
+	}
+	if err != nil {
+		return nil, fault.Errorf(fault.Invalid, "%s: %v", name, cause(err))
+	}
+	r, err := record.Parse(text)
+	if err != nil {
+		return nil, fault.Errorf(fault.Invalid, "%s: is no record that can be read: %v", name, err).With(
+			fault.Remedy{Text: "{} writes one", Command: []string{"gpuplay", "race"}, Param: "output", Value: "race.json"})
+	}
+	return r, nil
+}
