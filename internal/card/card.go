@@ -258,6 +258,12 @@ func (c *card) picture() {
 	default:
 		c.bars()
 	}
+	if c.History != nil && c.Ratio == 0 {
+		const wide = 236
+		bottom := float64(lineAt - 24)
+		c.history(rect{pictureLeft, bottom - 56, edge - wide - 16, bottom - 6})
+		c.text(edge, bottom-8, wide, right, c.ink3, style{face: medium, size: 22}, c.History.Says())
+	}
 }
 
 // more says how many lanes there was no room for.

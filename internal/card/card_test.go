@@ -17,11 +17,14 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/golden"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
 	"github.com/gpuplay/gpuplay/internal/reference"
@@ -58,6 +61,26 @@ func ratioOf(times float64) *record.Run {
 	return recordtest.Run(record.Race, recordtest.Result(gpu, times*1e11, recordtest.Engine("torch"), recordtest.On(7, 0)), recordtest.Result(recordtest.BuiltIn, 1e11, recordtest.Engine("gocpu")))
 }
 
+// sensed gives a run of one card the history of its power.
+func sensed(r *record.Run) *record.Run {
+	r.Cards = []hardware.Card{{Number: 0, Name: recordtest.Card}}
+	for _, x := range r.Results {
+		x.Device.Card = nil // there is one
+	}
+	source := record.TelemetrySource{Name: "NVML"}
+	series := record.TelemetrySeries{Sensor: event.Sensor{Quantity: event.Power, Card: new(int)}}
+	for i := range 140 {
+		watts := 72 + float64(i%5)
+		if i > 60 && i < 120 {
+			watts = 640 - 300/float64(i-59) + float64(i*7%11)
+		}
+		source.At, series.Values = append(source.At, time.Duration(i)*100*time.Millisecond), append(series.Values, &watts)
+	}
+	source.Series = []record.TelemetrySeries{series}
+	r.Telemetry = &record.Telemetry{Sources: []record.TelemetrySource{source}}
+	return r
+}
+
 // runs are those that cards must be good for: all examples, files of before, kept
 // records, extremes, and runs at random with hostile texts.
 func runs(t *testing.T) map[string]*record.Run {
@@ -71,6 +94,12 @@ func runs(t *testing.T) map[string]*record.Run {
 	all["many"] = manyLanes()
 	for _, times := range []float64{0.001, 0.4, 1.02, 1.5, 2, 9.99, 25, 700, 12345, 3e6} {
 		all[fmt.Sprint("ratio/", times)] = ratioOf(times)
+	}
+	for name, r := range recordtest.Examples() {
+		all["sensed/"+name] = sensed(r)
+	}
+	for _, times := range []float64{0.5, 1.2, 38, 3000} {
+		all[fmt.Sprint("sensed/ratio/", times)] = sensed(ratioOf(times))
 	}
 	for _, kind := range recordtest.Kinds {
 		for seed := range uint64(12) {
@@ -159,7 +188,7 @@ func listing(d *Drawing, colours bool) string {
 // Layouts are those of their golden files.
 func TestLayouts(t *testing.T) {
 	all := runs(t)
-	for _, name := range []string{"gpu", "cpu", "troubled", "classic", "cards", "tokens.gpu", "tokens.troubled", "tokens.soft", "mixed", "training", "generation", "roofs", "ladder", "nothing", "many", "ratio/0.4"} {
+	for _, name := range []string{"gpu", "cpu", "troubled", "classic", "cards", "tokens.gpu", "tokens.troubled", "tokens.soft", "mixed", "training", "generation", "roofs", "ladder", "nothing", "many", "ratio/0.4", "sensed/ratio/38"} {
 		golden.Compare(t, strings.ReplaceAll(name, "/", "-")+".txt", listing(drawn(t, all[name], Themes[0], command), true))
 	}
 }

@@ -5,26 +5,72 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
-// pictureHeight is the room above the line.
-const pictureHeight = lineAt - 24 - pictureTop
+// bottom is where the room for the picture ends: above the line, and above the history
+// of the GPU where there is one.
+func (c *card) bottom() float64 {
+	if c.History != nil && c.Ratio == 0 {
+		return lineAt - 24 - 84
+	}
+	return lineAt - 24
+}
+
+// history draws what a sensor of the GPU said during the run, from zero.
+func (c *card) history(box rect) {
+	area, _ := c.lane(hardware.GPU)
+	points := c.History.Points
+	from, to := points[0].X, points[len(points)-1].X
+	top := 0.0
+	for _, q := range points {
+		top = max(top, q.Y)
+	}
+	if to <= from || top == 0 {
+		return
+	}
+	at := func(q judge.CurvePoint) point {
+		return point{box.left + (q.X-from)/(to-from)*(box.right-box.left), box.bottom - q.Y/top*(box.bottom-box.top)}
+	}
+	step := max(1, len(points)/int(box.right-box.left)) // more would not be seen
+	var line []point
+	for i := 0; i < len(points); i += step {
+		line = append(line, at(points[i]))
+	}
+	c.fill(c.soft, func(p *path) {
+		p.move(point{box.left, box.bottom})
+		for _, q := range line {
+			p.line(q)
+		}
+		p.line(point{line[len(line)-1].x, box.bottom})
+		p.close()
+	})
+	c.fill(area, func(p *path) { p.stroke(line, 2.5) })
+}
 
 // cells shows a ratio: what the faster does while the slower does one. Their areas are
 // to scale, the last one cut where the ratio is no whole number.
 func (c *card) cells() {
-	const apart = 22 // between the cells and the single one
-	const width, height = edge - pictureLeft, pictureHeight - apart
+	const apart, width = 22, edge - pictureLeft // apart is between the cells and the single one
+	pictureHeight := c.bottom() - pictureTop
+	height := pictureHeight - apart
+	if c.History != nil {
+		height -= 24 // for what is beside the single cell
+	}
 	fast, slow, text := hardware.GPU, hardware.CPU, "the CPU, in the same time"
 	if c.Winner == slow {
 		fast, slow, text = slow, fast, "the GPU, in the same time"
 	}
 	area, _ := c.lane(fast)
-	columns, rows, pitch := grid(c.Ratio, width, height)
+	largest := 96.0
+	if c.History != nil {
+		largest = 56
+	}
+	columns, rows, pitch := grid(c.Ratio, width, height, largest)
 	cell := pitch - min(8, pitch*0.12)
 	top := pictureTop + (height-float64(rows+1)*pitch)/2
 	y := top + float64(rows)*pitch + apart
@@ -49,7 +95,16 @@ func (c *card) cells() {
 	cell = max(1, cell) // of which something is to be seen, also beyond what a pixel can be to scale
 	c.fill(one, func(p *path) { p.box(rect{pictureLeft, y, pictureLeft + cell, y + cell}, cell*0.15) })
 	x := pictureLeft + cell + 18
-	c.text(x, max(y+cell/2+9, y+18), edge-x, left, c.ink2, style{face: medium, size: 25}, text)
+	if c.History == nil {
+		c.text(x, max(y+cell/2+9, y+18), edge-x, left, c.ink2, style{face: medium, size: 25}, text)
+		return
+	}
+	const wide = 220
+	bottom := c.bottom()
+	small := style{face: medium, size: 22}
+	c.text(x, max(y+cell/2+9, y+18), edge-wide-24-x, left, c.ink2, style{face: medium, size: 25, least: 22}, strings.Replace(text, ", in the same time", " meanwhile", 1))
+	c.history(rect{edge - wide, y + 2, edge, bottom - 26})
+	c.text(edge, bottom, wide, right, c.ink3, small, c.History.Says())
 }
 
 // mostCells is how many cells can be told apart.
@@ -57,13 +112,12 @@ const mostCells = 800
 
 // grid returns how many columns and rows of cells show a ratio, and with which pitch, so
 // that they are as large as a room allows, with another row for a single cell.
-func grid(ratio, width, height float64) (columns, rows int, pitch float64) {
-	const largest = 96
+func grid(ratio, width, height, largest float64) (columns, rows int, pitch float64) {
 	n := int(math.Ceil(min(ratio, mostCells)))
 	for r := 1; ; r++ {
 		c := (n + r - 1) / r
 		p := min(largest, width/float64(c), height/float64(r+1))
-		if p < pitch || r > n {
+		if p < pitch || p == pitch && p == largest || r > n {
 			return columns, rows, pitch
 		}
 		columns, rows, pitch = c, r, p
@@ -83,8 +137,8 @@ func (c *card) samples() {
 		text = fmt.Sprintf("the first %d of %d samples", most, len(c.Samples))
 	}
 	top := slices.Max(list)
-	const bottom = pictureTop + pictureHeight - caption
-	pitch := min(44, float64(edge-pictureLeft)/float64(len(list)))
+	bottom := c.bottom() - caption
+	pitch := min(24, float64(edge-pictureLeft)/float64(len(list)))
 	wide := pitch - max(1.5, pitch*0.2)
 	area, _ := c.lane(c.Winner)
 	c.fill(area, func(p *path) {
@@ -98,7 +152,8 @@ func (c *card) samples() {
 
 // bars shows figures of several lanes by their lengths.
 func (c *card) bars() {
-	const most, height, thick = 5, 54, 14
+	const height, thick = 54, 14
+	most := int((c.bottom() - pictureTop + 4) / height)
 	list := c.Entries
 	top := 0.0
 	for _, e := range list {
@@ -112,7 +167,7 @@ func (c *card) bars() {
 		hidden = len(list) - (most - 1)
 		list = list[:most-1]
 	}
-	y := pictureTop + max(0, float64(pictureHeight-height*min(most, len(c.Entries)))/2)
+	y := pictureTop + max(0, (c.bottom()-pictureTop-float64(height*min(most, len(c.Entries))))/2)
 	label, speed := style{face: medium, size: 22}, style{face: bold, size: 22, tracking: -0.01}
 	for _, e := range list {
 		area, ink := c.lane(e.Kind)
@@ -159,7 +214,8 @@ func (c *card) curves() {
 	if !logarithmic {
 		y0 = 0
 	}
-	const caption, bottom = 34, lineAt - 66
+	const caption = 34
+	bottom := c.bottom() - 42
 	label := style{face: medium, size: 22}
 	top := float64(pictureTop + 10)
 	if logarithmic {

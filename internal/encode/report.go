@@ -165,6 +165,7 @@ func newReport(r *record.Run, words fault.Wording) *report {
 	case record.Doctor:
 		p.checks(r, words)
 	}
+	p.sensors(r)
 	p.machine(r)
 	p.method(r, words)
 	return p

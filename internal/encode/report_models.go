@@ -242,6 +242,59 @@ func (s *section) lossCurve(name, class string, losses []float64, first int, t *
 	s.Axis = [2]string{"iteration " + strconv.Itoa(first), strconv.Itoa(first + len(losses) - 1)}
 }
 
+// sensors shows what the sensors of the machine said during a run.
+func (p *report) sensors(r *record.Run) {
+	histories := judge.Histories(r)
+	var problems []string
+	if r.Telemetry != nil {
+		for _, s := range r.Telemetry.Sources {
+			if s.Problem != "" {
+				problems = append(problems, s.Name+": "+s.Problem)
+			}
+		}
+	}
+	if len(histories)+len(problems) == 0 {
+		return
+	}
+	s := p.section("Sensors")
+	for _, t := range problems {
+		s.note(t)
+	}
+	end := 0.0
+	for _, h := range histories {
+		end = max(end, h.Points[len(h.Points)-1].X)
+	}
+	if end == 0 {
+		return
+	}
+	s.Intro = "What the sensors of the machine said during the whole run, from 0 up."
+	for _, h := range histories {
+		top := 0.0
+		for _, q := range h.Points {
+			top = max(top, q.Y)
+		}
+		var line strings.Builder
+		for i, q := range h.Points {
+			letter := "L"
+			if i == 0 {
+				letter = "M"
+			}
+			y := 100.0
+			if top > 0 {
+				y -= 100 * q.Y / top
+			}
+			line.WriteString(letter + short(1000*q.X/end) + " " + short(y))
+		}
+		curve := strip{Class: "off", High: plain.Line(h.Most), Low: "0", Line: line.String()}
+		if h.OfGPU() {
+			curve.Class = "gpu"
+		}
+		curve.setNames(h.Name, h.Least+" to "+h.Most)
+		s.Strips = append(s.Strips, curve)
+	}
+	s.Axis = [2]string{"0 s", unit.Seconds(time.Duration(end * float64(time.Second)))}
+}
+
 // machine shows what a run was measured on.
 func (p *report) machine(r *record.Run) {
 	m := r.Machine

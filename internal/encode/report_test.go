@@ -9,7 +9,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/golden"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
@@ -121,11 +124,37 @@ func TestReportOfSeveralRuns(t *testing.T) {
 
 // A lane that is not verified has no bar, and no part in the scale of the others.
 func TestReportHasNoBarOfWhatIsNotVerified(t *testing.T) {
-	page := string(encoded(t, recordtest.Examples()["troubled"], "html"))
-	if n := strings.Count(page, `<svg class="bar"`); n != 2 { // of the CPU, whose bar is the longest, and of the software GPU
-		t.Errorf("%d bars", n)
+	for _, doubtful := range []float64{5e11, 9e12} {
+		r := recordtest.Run(record.Race,
+			recordtest.Result(recordtest.BuiltIn, 1e12, recordtest.Engine("gocpu")),
+			recordtest.Result(recordtest.TorchGPU, doubtful, recordtest.Engine("torch"), recordtest.Doubtful(true)))
+		page := string(encoded(t, r, "html"))
+		if n := strings.Count(page, `<svg class="bar"`); n != 1 {
+			t.Errorf("%g: %d bars", doubtful, n)
+		}
+		if !strings.Contains(page, `<rect width="100.00" height="1"/>`) {
+			t.Errorf("%g: the verified lane has no full bar", doubtful)
+		}
 	}
-	if !strings.Contains(page, `<rect width="100.00" height="1"/>`) {
-		t.Error("the fastest verified lane has no full bar")
+}
+
+// Of a wrong lane a report has the samples, which are facts, and no speed.
+func TestReportHasNoSpeedOfAWrongLane(t *testing.T) {
+	for _, wrong := range []bool{false, true} {
+		r := recordtest.Run(record.MatMul, recordtest.Result(recordtest.BuiltIn, 1, func(x *bench.Result) {
+			for i := range x.Samples {
+				x.Samples[i].Iters, x.Samples[i].Wall = 1, 100*time.Millisecond
+			}
+			if wrong {
+				x.Error = fault.Errorf(fault.Wrong, "wrong result")
+			}
+		}))
+		page := string(encoded(t, r, "html"))
+		if shown := strings.Contains(page, "1.37"); shown == wrong { // 2·4096³ in a tenth of a second
+			t.Errorf("wrong: %v, its speed is shown: %v", wrong, shown)
+		}
+		if !strings.Contains(page, ">0.1<") {
+			t.Error("the samples are not shown")
+		}
 	}
 }

@@ -31,6 +31,7 @@ type Headline struct {
 	Ratio   float64       // how many times as fast as the second entry the first is; 0: no ratio
 	Entries []Entry       // what the figures are of, the best first
 	Curves  []Curve       // of a sweep and of a training, in place of single figures
+	History *History      // of the GPU whose figure is shown; nil where its sensors were not read
 	Samples []float64     // of a single lane, in the order in which they were taken, in the unit of its Value
 }
 
@@ -152,7 +153,11 @@ func productHeadline(r *record.Run) Headline {
 		c := Compare(gpu, cpu)
 		h.Entries = []Entry{productEntry(r, gpu), productEntry(r, cpu)}
 		h.claim(c, Compare(cpu, gpu), even(c), "")
+		h.History = historyOf(r, gpu.Device)
 		h.Proof, h.Trust = "both verified", Proven
+		if gpu.Has(measure.Unproven) {
+			h.Proof, h.Trust = "verified, the GPU not proven by sensors", Unproven
+		}
 		if text := disturbed(gpu, cpu); text != "" && len(c.Differs) == 0 {
 			h.Detail += "; " + text
 		}
@@ -182,6 +187,8 @@ func productHeadline(r *record.Run) Headline {
 		h.Proof, h.Trust = fmt.Sprintf("%d of %d lanes verified", verified, len(sorted)), Doubted
 	case verified > 1:
 		h.Proof = fmt.Sprintf("all %d lanes verified", verified)
+	case lanes[0].Has(measure.Unproven):
+		h.Proof, h.Trust = "verified, the GPU not proven by sensors", Unproven
 	}
 	best := sorted[0]
 	if !best.Verified() || best.Has(measure.Smaller) {
@@ -199,7 +206,7 @@ func productHeadline(r *record.Run) Headline {
 		return h
 	}
 	speed, _ := best.Speed()
-	h.Winner = best.Device.Kind
+	h.Winner, h.History = best.Device.Kind, historyOf(r, best.Device)
 	h.Figure, h.Unit, _ = strings.Cut(best.GEMM.Rate(speed.Value), " ")
 	h.Claim = "on the " + kindName(best.Device.Kind)
 	if r.Kind == record.Race && !withGPU(r) {

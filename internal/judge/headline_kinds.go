@@ -116,6 +116,7 @@ func tokenHeadline(r *record.Run) Headline {
 		h.Entries = []Entry{tokenEntry(r, gpu), tokenEntry(r, cpu)}
 		h.claim(c, llm.Compare(cpu, gpu, llm.Generating), c.Even(), " at generation")
 		h.Proof, h.Trust = sameAnswer(gpu, cpu)
+		h.History = historyOf(r, gpu.Facts.Device)
 		return h
 	}
 	for _, x := range t.Results {
@@ -153,6 +154,7 @@ func tokenHeadline(r *record.Run) Headline {
 		if len(h.Entries) == 1 {
 			h.Samples = one.Values(llm.Generating)
 		}
+		h.History = historyOf(r, one.Facts.Device)
 		h.Winner, h.Claim = one.Facts.Device.Kind, "at generation on the "+kindName(one.Facts.Device.Kind)
 		speed, _ := one.Figure(llm.Generating)
 		h.Figure, h.Unit, h.Detail = unit.Digits3(speed.Value), "tokens/s", certainty(speed)
