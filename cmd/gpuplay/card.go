@@ -2,7 +2,6 @@ package main
 
 import (
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,8 +10,6 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/card"
 	"github.com/gpuplay/gpuplay/internal/encode"
-	"github.com/gpuplay/gpuplay/internal/fault"
-	"github.com/gpuplay/gpuplay/internal/record"
 )
 
 func newCard(a *app) *cobra.Command {
@@ -26,13 +23,13 @@ func newCard(a *app) *cobra.Command {
 		Short: "Draw a result as one picture to share",
 		Long: `card draws what a run came to as one picture of 1200 by 630 pixels: how many times as
 fast, to scale, on which machine, whether it was verified, and the command that repeats
-it. RUN is a file that a command wrote with --output; - is stdin.
+it. RUN is a file that a command wrote with --output.
 
 The ending of --output chooses between SVG and PNG. Neither needs a browser or a font.`,
 		Example: `  gpuplay race --output race.json
   gpuplay card race.json -o card.png
   gpuplay card race.json -o card.svg --theme dark`,
-		Args: oneRun,
+		Args: namedRun,
 		RunE: func(c *cobra.Command, args []string) error {
 			i := slices.Index(themes, theme)
 			if i < 0 {
@@ -54,7 +51,7 @@ The ending of --output chooses between SVG and PNG. Neither needs a browser or a
 			if err != nil {
 				return err
 			}
-			r, err := a.readRun(args[0])
+			r, err := readRun(args[0])
 			if err != nil {
 				return err
 			}
@@ -79,19 +76,19 @@ func newReport(a *app) *cobra.Command {
 		Short: "Write a result as one page, with every sample",
 		Long: `report writes a run as one HTML file: what was measured and what it means, every sample,
 the machine, and how it was measured. The file loads nothing and runs no script. RUN is
-a file that a command wrote with --output; - is stdin.
+a file that a command wrote with --output.
 
 Every command that measures writes the same page with --format html.`,
 		Example: `  gpuplay race --output race.json
   gpuplay report race.json -o race.html
   gpuplay race --output race.html             the same in one step`,
-		Args: oneRun,
+		Args: namedRun,
 		RunE: func(_ *cobra.Command, args []string) error {
 			to, err := newDestination("output", output)
 			if err != nil {
 				return err
 			}
-			r, err := a.readRun(args[0])
+			r, err := readRun(args[0])
 			if err != nil {
 				return err
 			}
@@ -102,8 +99,8 @@ Every command that measures writes the same page with --format html.`,
 	return c
 }
 
-// oneRun wants the name of one run.
-func oneRun(c *cobra.Command, args []string) error {
+// namedRun wants the name of one run.
+func namedRun(c *cobra.Command, args []string) error {
 	if len(args) == 1 {
 		return nil
 	}
@@ -116,23 +113,4 @@ func (a *app) writeTo(to *destination, write func(io.Writer) error) error {
 		return write(a.stdout)
 	}
 	return to.write(write)
-}
-
-// readRun reads a run from a file, or from stdin.
-func (a *app) readRun(name string) (*record.Run, error) {
-	text, err := []byte(nil), error(nil)
-	if name == standardOutput {
-		text, err = io.ReadAll(a.stdin)
-	} else {
-		text, err = os.ReadFile(name)
-	}
-	if err != nil {
-		return nil, fault.Errorf(fault.Invalid, "%s: %v", name, cause(err))
-	}
-	r, err := record.Parse(text)
-	if err != nil {
-		return nil, fault.Errorf(fault.Invalid, "%s: is no record that can be read: %v", name, err).With(
-			fault.Remedy{Text: "{} writes one", Command: []string{"gpuplay", "race"}, Param: "output", Value: "race.json"})
-	}
-	return r, nil
 }

@@ -47,8 +47,7 @@ func TestRepeating(t *testing.T) {
 // The card in the README is that of the record beside it.
 func TestPictureOfTheREADME(t *testing.T) {
 	docs := filepath.Join("..", "..", "docs")
-	a, _, _ := output()
-	r, err := a.readRun(filepath.Join(docs, "race-h200.json"))
+	r, err := readRun(filepath.Join(docs, "race-h200.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

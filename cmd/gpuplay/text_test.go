@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/gpuplay/gpuplay/internal/card"
 	"github.com/gpuplay/gpuplay/internal/encode"
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -67,6 +68,12 @@ func FuzzText(f *testing.F) {
 				t.Fatal(err)
 			}
 			check(string(kind) + " as it is kept")
+			if d, ok := card.New(r, card.Themes[0], repeating(r)); ok {
+				if err := d.SVG(a.stdout); err != nil {
+					t.Fatal(err)
+				}
+			}
+			check(string(kind) + " as a card")
 			if err := term.Diagnosis(a.stdout, r, a.env.style(a.stdout), true); err != nil {
 				t.Fatal(err)
 			}
