@@ -10,6 +10,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/card"
 	"github.com/gpuplay/gpuplay/internal/encode"
+	"github.com/gpuplay/gpuplay/internal/record"
 )
 
 func newCard(a *app) *cobra.Command {
@@ -19,18 +20,21 @@ func newCard(a *app) *cobra.Command {
 		themes = append(themes, t.Name)
 	}
 	c := &cobra.Command{
-		Use:   "card RUN",
+		Use:   "card [RUN]",
 		Short: "Draw a result as one picture to share",
 		Long: `card draws what a run came to as one picture of 1200 by 630 pixels: how many times as
 fast, to scale, on which machine, whether it was verified, and the command that repeats
-it. RUN is a file that a command wrote with --output.
+it. RUN is an id or a tag of gpuplay results, or a file; without it the last run is taken.
 
 The ending of --output chooses between SVG and PNG. Neither needs a browser or a font.`,
-		Example: `  gpuplay race --output race.json
-  gpuplay card race.json -o card.png
-  gpuplay card race.json -o card.svg --theme dark`,
-		Args: namedRun,
+		Example: `  gpuplay card -o card.png
+  gpuplay card last~1 --theme dark
+  gpuplay card race.json -o card.svg`,
 		RunE: func(c *cobra.Command, args []string) error {
+			name, err := lastRun(c, args)
+			if err != nil {
+				return err
+			}
 			i := slices.Index(themes, theme)
 			if i < 0 {
 				return mistyped(theme, themes, "--theme %s: unknown theme", theme)
@@ -51,13 +55,17 @@ The ending of --output chooses between SVG and PNG. Neither needs a browser or a
 			if err != nil {
 				return err
 			}
-			r, err := readRun(args[0])
+			r, err := a.loadRun(name)
 			if err != nil {
 				return err
 			}
 			drawing, ok := card.New(r, card.Themes[i], repeating(r))
 			if !ok {
-				return usagef("a report shows it", "%s: a diagnosis has no card", args[0])
+				what := "a diagnosis"
+				if r.Kind == record.Imported {
+					what = "what another tool has measured"
+				}
+				return usagef("gpuplay report shows it", "%s: %s has no card", name, what)
 			}
 			return a.writeTo(to, func(w io.Writer) error { return write(drawing, w) })
 		},
@@ -72,23 +80,26 @@ The ending of --output chooses between SVG and PNG. Neither needs a browser or a
 func newReport(a *app) *cobra.Command {
 	var output string
 	c := &cobra.Command{
-		Use:   "report RUN",
+		Use:   "report [RUN]",
 		Short: "Write a result as one page, with every sample",
 		Long: `report writes a run as one HTML file: what was measured and what it means, every sample,
 the machine, and how it was measured. The file loads nothing and runs no script. RUN is
-a file that a command wrote with --output.
+an id or a tag of gpuplay results, or a file; without it the last run is taken.
 
 Every command that measures writes the same page with --format html.`,
-		Example: `  gpuplay race --output race.json
+		Example: `  gpuplay report
   gpuplay report race.json -o race.html
-  gpuplay race --output race.html             the same in one step`,
-		Args: namedRun,
-		RunE: func(_ *cobra.Command, args []string) error {
+  gpuplay race --output race.html             measure, and write the page`,
+		RunE: func(c *cobra.Command, args []string) error {
+			name, err := lastRun(c, args)
+			if err != nil {
+				return err
+			}
 			to, err := newDestination("output", output)
 			if err != nil {
 				return err
 			}
-			r, err := readRun(args[0])
+			r, err := a.loadRun(name)
 			if err != nil {
 				return err
 			}
@@ -99,12 +110,16 @@ Every command that measures writes the same page with --format html.`,
 	return c
 }
 
-// namedRun wants the name of one run.
-func namedRun(c *cobra.Command, args []string) error {
-	if len(args) == 1 {
-		return nil
+// lastRun returns the name of a run that a command was given; without one the latest is
+// meant.
+func lastRun(c *cobra.Command, args []string) (string, error) {
+	switch len(args) {
+	case 0:
+		return "last", nil
+	case 1:
+		return args[0], nil
 	}
-	return usagef("gpuplay race --output race.json writes one", "%s needs the file of one run", c.Name())
+	return "", usagef("gpuplay results list shows their names", "%s takes one run, not %d", c.Name(), len(args))
 }
 
 // writeTo writes to a destination; nil is stdout.

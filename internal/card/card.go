@@ -35,7 +35,8 @@ const (
 )
 
 // New draws the card of a run. command repeats it, as it is typed; empty: none is shown.
-// ok is false for a run of a kind that has no card: a diagnosis.
+// ok is false for a run of a kind that has no card: a diagnosis, and what another tool has
+// measured.
 func New(r *record.Run, t Theme, command string) (d *Drawing, ok bool) {
 	h, ok := judge.NewHeadline(r)
 	if !ok {

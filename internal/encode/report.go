@@ -137,7 +137,10 @@ func newReport(r *record.Run, words fault.Wording) *report {
 			p.Kind = kindClass(h.Winner)
 		}
 	} else {
-		p.Figure, p.Eyebrow = "gpuplay doctor", "diagnosis"
+		p.Figure, p.Eyebrow = "Diagnosis", "gpuplay doctor"
+		if r.Kind == record.Imported {
+			p.Figure, p.Eyebrow, p.Claim = "Imported", "", plain.Line("measured by "+judge.ForeignTool(r.Foreign))
+		}
 	}
 	if p.Eyebrow != "" {
 		p.Eyebrow += " · "
@@ -164,6 +167,8 @@ func newReport(r *record.Run, words fault.Wording) *report {
 		p.ladder(r)
 	case record.Doctor:
 		p.checks(r, words)
+	case record.Imported:
+		p.foreign(r)
 	}
 	p.sensors(r)
 	p.machine(r)

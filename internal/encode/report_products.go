@@ -249,6 +249,27 @@ func (p *report) cpu(r *record.Run) {
 	p.Sections = append(p.Sections, raw)
 }
 
+// foreign shows what another tool has measured.
+func (p *report) foreign(r *record.Run) {
+	series := seriesOf(r)
+	if len(series) == 0 {
+		return
+	}
+	s := p.section("Figures")
+	s.head("measured", "device", "#figure", "#samples")
+	raw := &section{Title: "Samples as numbers", Folded: true}
+	raw.head("measured", "device", "unit", "#values")
+	for _, x := range series {
+		s.row(x.Name, x.Device, judge.SeriesFigure(x), judge.SeriesSamples(x))
+		var values []string
+		for _, v := range x.Values {
+			values = append(values, float(v))
+		}
+		raw.row(x.Name, x.Device, x.Unit, strings.Join(values, " "))
+	}
+	p.Sections = append(p.Sections, raw)
+}
+
 // checks shows a diagnosis.
 func (p *report) checks(r *record.Run, words fault.Wording) {
 	class := map[record.Status]string{record.OK: "good", record.Failed: "bad", record.Warning: "bad"}

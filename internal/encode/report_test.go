@@ -22,7 +22,7 @@ import (
 // them share.
 func TestReports(t *testing.T) {
 	all := recordtest.Examples()
-	for _, name := range []string{"gpu", "troubled", "equal", "classic", "mixed", "tokens.gpu", "tokens.troubled", "generation.graph", "training", "roofs", "ladder", "doctor.broken"} {
+	for _, name := range []string{"gpu", "troubled", "equal", "classic", "mixed", "tokens.gpu", "tokens.troubled", "generation.graph", "training", "roofs", "ladder", "doctor.broken", "sensors", "llama-bench"} {
 		page := string(encoded(t, all[name], "html"))
 		page = strings.Replace(page, reportCSS, "…", 1)
 		page = regexp.MustCompile(`sha256-[^&]*`).ReplaceAllString(page, "sha256-…")

@@ -65,7 +65,7 @@ type Curve struct {
 type CurvePoint struct{ X, Y float64 }
 
 // NewHeadline returns the headline of a run; ok is false for a diagnosis, which
-// measures nothing.
+// measures nothing, and for what another tool has measured, which nothing is known of.
 func NewHeadline(r *record.Run) (h Headline, ok bool) {
 	switch r.Kind {
 	case record.Race, record.MatMul:
