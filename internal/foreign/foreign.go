@@ -45,10 +45,13 @@ func Parse(text []byte, when time.Time) (*record.Run, error) {
 	default:
 		return nil, ErrUnknown
 	}
+	if err == nil {
+		err = check(r.Foreign)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return r, check(r.Foreign)
+	return r, nil
 }
 
 // firstOf returns the first byte that is no blank, 0 if there is none.
