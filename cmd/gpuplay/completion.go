@@ -17,6 +17,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/hub"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/store"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
@@ -42,6 +43,8 @@ func (a *app) completions(c *cobra.Command) {
 		"bench":     fixed(benchChoices...),
 		"format":    annotated("format"),
 		"protocol":  annotated("protocol"),
+		"kind":      fixed(kindNames()...),
+		"tag":       func(*cobra.Command, string) []cobra.Completion { return a.tags() },
 	} {
 		if _, set := c.GetFlagCompletionFunc(name); c.Flags().Lookup(name) == nil || set { // the root has those of race
 			continue
@@ -61,8 +64,13 @@ func (a *app) completions(c *cobra.Command) {
 	})
 	if c.ValidArgsFunction == nil && len(c.ValidArgs) == 0 {
 		c.ValidArgsFunction = cobra.NoFileCompletions
-		if strings.Contains(c.Use, "[MODEL]") {
+		switch {
+		case strings.Contains(c.Use, "[MODEL]"):
 			c.ValidArgsFunction = a.modelNames
+		case strings.Contains(c.Use, " RUN"), c.Name() == "compare":
+			c.ValidArgsFunction = a.runNames
+		case strings.Contains(c.Use, "FILE..."):
+			c.ValidArgsFunction = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault)
 		}
 	}
 	for _, sub := range c.Commands() {
@@ -175,4 +183,31 @@ func modelsToGet(*cobra.Command, []string, string) ([]cobra.Completion, cobra.Sh
 		list = append(list, cobra.CompletionWithDesc(d.Name, unit.Bytes(float64(d.Bytes))))
 	}
 	return list, cobra.ShellCompDirectiveNoFileComp
+}
+
+// runNames are the latest runs that are kept, by tag and by id. A file will do too.
+func (a *app) runNames(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	list := []cobra.Completion{cobra.CompletionWithDesc(store.Last, "the latest run")}
+	for _, tag := range a.tags() {
+		list = append(list, cobra.CompletionWithDesc(tag, "a tag"))
+	}
+	if s, err := a.openStore(false); err == nil {
+		defer s.Close()
+		entries, _, _ := s.List(store.Filter{Limit: 20})
+		for _, e := range entries {
+			list = append(list, cobra.CompletionWithDesc(e.Name, inWords(e)))
+		}
+	}
+	return list, cobra.ShellCompDirectiveDefault
+}
+
+// tags are those that runs have, the latest first.
+func (a *app) tags() []cobra.Completion {
+	s, err := a.openStore(false)
+	if err != nil {
+		return nil
+	}
+	defer s.Close()
+	tags, _ := s.Tags()
+	return tags
 }

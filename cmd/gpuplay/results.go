@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -118,16 +119,20 @@ func (a *app) listResults(f store.Filter, asJSON, force bool) error {
 	if asJSON {
 		return encode.Indented(a.stdout, listJSON{append([]store.Entry{}, list...), total})
 	}
+	style := a.env.style(a.stdout)
+	if _, shown := terminal(a.stdout); !shown { // another program gets all of it
+		style.Width = math.MaxInt
+	}
 	var b strings.Builder
 	if total == 0 {
 		b.WriteString("No runs are kept. Every measurement is kept unless it has --no-store: gpuplay\n")
 	} else {
-		resultsTable(&b, list, a.env.style(a.stdout))
+		resultsTable(&b, list, style)
 	}
 	if more := total - len(list); more > 0 {
 		fmt.Fprintf(&b, "\n%s more: --limit 0 lists all\n", unit.Plural(more, "run"))
 	}
-	_, err = io.WriteString(a.stdout, a.env.style(a.stdout).Plain(b.String()))
+	_, err = io.WriteString(a.stdout, style.Plain(b.String()))
 	return err
 }
 

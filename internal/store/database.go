@@ -58,6 +58,7 @@ CREATE TABLE run (
 	figure  TEXT NOT NULL
 );
 CREATE INDEX run_tag ON run (tag, key) WHERE tag <> '';
+CREATE INDEX run_kind ON run (kind, key);
 CREATE INDEX run_own ON run (key) WHERE origin = '';
 CREATE TABLE record (
 	key  INTEGER PRIMARY KEY,

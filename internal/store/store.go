@@ -103,6 +103,20 @@ func scan(row interface{ Scan(...any) error }) (e Entry, err error) {
 // if that one holds anything else, the error is fault.Invalid. A run whose id is no UUID,
 // as in files of before 0.2, is kept under one that follows from what it holds.
 func (s *Store) Keep(r *record.Run, tag, origin string) (e Entry, added bool, err error) {
+	tx, err := s.db.Begin() // IMMEDIATE: nobody else writes until it ends
+	if err != nil {
+		return e, false, explain(s.path(), err)
+	}
+	defer tx.Rollback()
+	e, added, err = s.keep(tx, r, tag, origin)
+	if err == nil && added {
+		err = tx.Commit()
+	}
+	return e, added && err == nil, explain(s.path(), err)
+}
+
+// keep is Keep within a transaction.
+func (s *Store) keep(tx *sql.Tx, r *record.Run, tag, origin string) (e Entry, added bool, err error) {
 	var text bytes.Buffer
 	if err := record.Write(&text, r); err != nil {
 		return e, false, err
@@ -111,34 +125,29 @@ func (s *Store) Keep(r *record.Run, tag, origin string) (e Entry, added bool, er
 	if own, err := uuid.Parse(r.ID); err == nil {
 		id = own
 	}
-	task, figure := judge.Summary(r)
-	tx, err := s.db.Begin() // IMMEDIATE: nobody else writes until it ends
-	if err != nil {
-		return e, false, explain(s.path(), err)
+	find := func() (Entry, error) {
+		return scan(tx.QueryRow("SELECT "+columns+" FROM run WHERE id = ?", id.String()))
 	}
-	defer tx.Rollback()
-	e, err = scan(tx.QueryRow("SELECT "+columns+" FROM run WHERE id = ?", id.String()))
-	if err == nil {
-		return e, false, s.same(tx, e, text.Bytes())
-	}
-	if !errors.Is(err, sql.ErrNoRows) {
-		return e, false, explain(s.path(), err)
+	if e, err = find(); !errors.Is(err, sql.ErrNoRows) {
+		if err == nil {
+			err = s.same(tx, e, text.Bytes())
+		}
+		return e, false, err
 	}
 	name, err := shortName(tx, id.String())
-	if err == nil {
-		_, err = tx.Exec("INSERT INTO run (id, name, tag, kind, created, origin, task, figure) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-			id.String(), name, tag, r.Kind, r.Created.Unix(), origin, task, figure)
+	if err != nil {
+		return e, false, err
 	}
-	if err == nil {
-		_, err = tx.Exec("INSERT INTO record (key, text) VALUES (last_insert_rowid(), ?)", text.Bytes())
+	task, figure := judge.Summary(r)
+	if _, err = tx.Exec("INSERT INTO run (id, name, tag, kind, created, origin, task, figure) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		id.String(), name, tag, r.Kind, r.Created.Unix(), origin, task, figure); err != nil {
+		return e, false, err
 	}
-	if err == nil {
-		e, err = scan(tx.QueryRow("SELECT "+columns+" FROM run WHERE id = ?", id.String()))
+	if _, err = tx.Exec("INSERT INTO record (key, text) VALUES (last_insert_rowid(), ?)", text.Bytes()); err != nil {
+		return e, false, err
 	}
-	if err == nil {
-		err = tx.Commit()
-	}
-	return e, err == nil, explain(s.path(), err)
+	e, err = find()
+	return e, true, err
 }
 
 // nameLength is how many characters a short name has unless another run has it.
@@ -189,15 +198,23 @@ type Filter struct {
 
 // List returns runs, the latest first, and how many there are without the limit.
 func (s *Store) List(f Filter) (list []Entry, total int, err error) {
-	const where = " FROM run WHERE (?1 = '' OR kind = ?1) AND (?2 = '' OR tag = ?2)"
-	if err := s.db.QueryRow("SELECT count(*)"+where, f.Kind, f.Tag).Scan(&total); err != nil {
+	from, args := " FROM run", []any{}
+	switch { // each has an index
+	case f.Kind != "" && f.Tag != "":
+		from, args = from+" WHERE tag = ? AND tag <> '' AND kind = ?", []any{f.Tag, f.Kind}
+	case f.Tag != "":
+		from, args = from+" WHERE tag = ? AND tag <> ''", []any{f.Tag}
+	case f.Kind != "":
+		from, args = from+" WHERE kind = ?", []any{f.Kind}
+	}
+	if err := s.db.QueryRow("SELECT count(*)"+from, args...).Scan(&total); err != nil {
 		return nil, 0, explain(s.path(), err)
 	}
 	limit := f.Limit
 	if limit == 0 {
 		limit = -1
 	}
-	rows, err := s.db.Query("SELECT "+columns+where+" ORDER BY key DESC LIMIT ?3", f.Kind, f.Tag, limit)
+	rows, err := s.db.Query("SELECT "+columns+from+" ORDER BY key DESC LIMIT ?", append(args, limit)...)
 	if err != nil {
 		return nil, 0, explain(s.path(), err)
 	}
