@@ -30,7 +30,9 @@ func newDoctor(a *app) *cobra.Command {
 		Short: "Find what keeps this machine from measuring well, and how to fix it",
 		Long: `doctor looks at the machine, its GPUs, the engines, the Python frameworks and the
 environment, and says what it found, why it matters and how to fix it.
-It takes about a second and imports no framework; --deep starts them all.
+It takes about a second and imports no framework. --deep starts them all and then measures
+a lane on the CPU 21 times, for at most 25 s, to see whether gpuplay compare can be relied on
+here.
 
   ✓ fine
   ! limits or changes results
@@ -49,6 +51,9 @@ matmul or sweep wrote with --format json.`,
 				return a.whySlow(f.whySlow, f.json)
 			}
 			o := diagnose.Options{Deep: f.deep, Python: f.python, Variables: a.env.doctor, Probe: probe.Ask, Timeout: f.timeout}
+			if f.deep {
+				o.Again = againRuns
+			}
 			switch asked := c.Flags().Changed("timeout"); {
 			case !f.deep && !asked:
 				o.Timeout = promptly
@@ -60,7 +65,7 @@ matmul or sweep wrote with --format json.`,
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
-	fl.BoolVar(&f.deep, "deep", false, "start every framework and see which devices it finds")
+	fl.BoolVar(&f.deep, "deep", false, "start every framework and see which devices it finds; see whether verdicts hold here")
 	fl.StringVar(&f.whySlow, "why-slow", "", "explain the speeds in this result `file` instead")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "explain every finding, and show what is not known")
 	fl.BoolVar(&f.json, "json", false, "print as JSON")
@@ -72,6 +77,10 @@ matmul or sweep wrote with --format json.`,
 // promptly is how long the built-in engines may take when nobody said otherwise: a
 // diagnosis that is read at once is worth more than one that waits for a slow disk.
 const promptly = 900 * time.Millisecond
+
+// againRuns is how often a deep diagnosis measures a lane: 20 comparisons of a run with the
+// next.
+const againRuns = 21
 
 func (a *app) doctor(ctx context.Context, f doctorFlags, o diagnose.Options) error {
 	r, err := a.measure(ctx, outputFlags{quiet: true}, func(ctx context.Context, s *event.Stream) (*record.Run, error) {

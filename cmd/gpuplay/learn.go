@@ -16,15 +16,15 @@ import (
 func newLearn(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "learn",
-		Short:   "See on this machine how a matrix multiply becomes fast",
+		Short:   "See on this machine how a matrix multiply becomes fast, and how noisy timings are",
 		Long:    `learn runs what it explains on this machine.`,
-		Example: "  gpuplay learn matmul",
+		Example: "  gpuplay learn matmul\n  gpuplay learn noise",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usagef("for example gpuplay learn matmul", "learn needs to know what: %s", "matmul")
+			return usagef("for example gpuplay learn matmul", "learn needs to know what: %s", "matmul or noise")
 		},
 	}
-	c.AddCommand(newLearnMatmul(a))
+	c.AddCommand(newLearnMatmul(a), newLearnNoise(a))
 	return c
 }
 

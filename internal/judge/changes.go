@@ -11,6 +11,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -60,6 +61,7 @@ func (v *Versus) changes() {
 		if a, b := r.lanes[0], r.lanes[1]; a != nil {
 			deviceChanges(a.Facts.Device, b.Facts.Device, of)
 			of("runtime", a.Facts.Runtime, b.Facts.Runtime)
+			sensorChanges(a.Sensors, b.Sensors, v.Threshold, of)
 			of("threads", known(a.Facts.Threads), known(b.Facts.Threads))
 			of("context", known(a.Facts.Context), known(b.Facts.Context))
 		}
@@ -81,6 +83,7 @@ func (v *Versus) productChanges(a, b *bench.Result, of func(what, a, b string)) 
 	}
 	of("variant", a.Device.Detail, b.Device.Detail)
 	of("threads", known(a.Facts.Threads), known(b.Facts.Threads))
+	sensorChanges(a.Sensors, b.Sensors, v.Threshold, of)
 	// The peak is a clock that the record holds of the CPU: it is measured around the samples.
 	if p, q := a.Facts.Peak, b.Facts.Peak; p != nil && q != nil && math.Abs(math.Log(*q / *p)) > math.Log1p(v.Threshold) {
 		of("measured peak", a.GEMM.Rate(*p), b.GEMM.Rate(*q))
@@ -95,6 +98,39 @@ func deviceChanges(a, b hardware.Device, of func(what, a, b string)) {
 	for _, key := range slices.Sorted(maps.Keys(a.Versions)) {
 		of(key, a.Versions[key], b.Versions[key])
 	}
+}
+
+// sensorChanges tells what the sensors of a lane's device said differently while it
+// computed: clocks by more than the threshold, watts and degrees by more than they vary
+// anyway.
+func sensorChanges(a, b *measure.Sensed, threshold float64, of func(what, a, b string)) {
+	if a == nil || b == nil || a.Source == "" || b.Source == "" {
+		return
+	}
+	if p, q := a.During, b.During; p != nil && q != nil {
+		const heat, power = 5, 0.05
+		far := func(x, y *float64, share float64) bool {
+			return x != nil && y != nil && *x > 0 && *y > 0 && math.Abs(math.Log(*y / *x)) > math.Log1p(share)
+		}
+		if x, y := p.Clock, q.Clock; far(x, y, threshold) {
+			of("clock", unit.Digits3(*x/1e9)+" GHz", unit.Digits3(*y/1e9)+" GHz")
+		}
+		if x, y := p.Power, q.Power; far(x, y, max(power, threshold)) {
+			of("power", unit.Digits3(*x)+" W", unit.Digits3(*y)+" W")
+		}
+		if x, y := p.Temperature, q.Temperature; x != nil && y != nil && math.Abs(*y-*x) >= heat {
+			of("temperature", fmt.Sprintf("%.0f °C", *x), fmt.Sprintf("%.0f °C", *y))
+		}
+	}
+	of("held down by", reasons(a.Throttle), reasons(b.Throttle))
+}
+
+// reasons lists why a clock was held down.
+func reasons(list []string) string {
+	if len(list) == 0 {
+		return "nothing"
+	}
+	return strings.Join(list, " and ")
 }
 
 func memory(m host.Machine) string {

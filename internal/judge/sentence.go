@@ -32,6 +32,9 @@ func Sentences(r *record.Run) []string {
 	case record.CPUs:
 		return cpuSentences(r)
 	case record.Learn:
+		if r.Noise != nil {
+			return noiseSentences(r)
+		}
 		return ladderSentences(r)
 	case record.Doctor:
 		return doctorSentences(r)

@@ -170,6 +170,31 @@ func TestRuleChanges(t *testing.T) {
 	}
 }
 
+// What sensors said differently is shown, unless the difference is none that matters.
+func TestRuleSensorChanges(t *testing.T) {
+	of := func(clock, power, temperature float64, throttle ...string) *record.Run {
+		return recordtest.Run(record.MatMul, recordtest.Result(recordtest.TorchGPU, 50e12, func(r *bench.Result) {
+			r.Sensors = &measure.Sensed{Source: "NVML", During: &measure.State{Clock: &clock, Power: &power, Temperature: &temperature}, Throttle: throttle}
+		}))
+	}
+	a := of(1.98e9, 690, 61)
+	if v := versus(t, a, of(1.97e9, 700, 64)); len(v.Changes) > 0 {
+		t.Errorf("%v", v.Changes)
+	}
+	var got []string
+	for _, c := range versus(t, a, of(1.5e9, 500, 83, "heat", "power limit")).Changes {
+		got = append(got, c.String())
+	}
+	if want := []string{"clock 1.98 GHz → 1.50 GHz", "power 690 W → 500 W", "temperature 61 °C → 83 °C", "held down by nothing → heat and power limit"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	silent := of(1.5e9, 500, 83)
+	silent.Results[0].Sensors = nil
+	if v := versus(t, a, silent); len(v.Changes) > 0 {
+		t.Errorf("one of the two has no sensors: %v", v.Changes)
+	}
+}
+
 // A lane of A that has no verdict is lost, whatever became of it.
 func TestVersusLost(t *testing.T) {
 	pair := recordtest.Pairs()["machines"]

@@ -77,6 +77,13 @@ func (r *Run) sound() error {
 	if r.Kind == Imported && r.Foreign == nil {
 		return errors.New("it holds nothing of another tool")
 	}
+	if r.Noise != nil {
+		for i, x := range r.Noise.Results {
+			if err := product(x); err != nil {
+				return fmt.Errorf("result %d of noise: %w", i+1, err)
+			}
+		}
+	}
 	if r.Tokens != nil && slices.Contains(r.Tokens.Results, (*llm.Result)(nil)) {
 		return errors.New("a result of tokens is null")
 	}

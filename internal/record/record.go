@@ -82,6 +82,7 @@ type Run struct {
 	Ladder     *Ladder     `json:"ladder,omitempty"`     // learn
 	Checks     []Check     `json:"checks,omitempty"`     // doctor
 	Foreign    *Foreign    `json:"foreign,omitempty"`    // imported
+	Noise      *Noise      `json:"noise,omitempty"`      // learn, and doctor where it was asked to look deep
 }
 
 // EventType says that a run is told of as a record.
@@ -268,6 +269,13 @@ type Series struct {
 	Of     int       `json:"of,omitempty"`     // how many samples the mean in Values is of; 0: Values are the samples
 }
 
+// Noise is one lane that was measured again and again, each time prepared and warmed up
+// anew, so that it can be compared with itself.
+type Noise struct {
+	Runs    int             `json:"runs"`    // that were asked for; there are fewer results if there was no time for more
+	Results []*bench.Result `json:"results"` // in the order in which they were measured
+}
+
 // A Status is the outcome of a doctor's check.
 type Status string
 
@@ -342,6 +350,8 @@ func (r *Run) Measured() bool {
 		return len(r.CPU.Clocks)+len(r.CPU.Peaks)+len(r.CPU.Bandwidths) > 0
 	case r.Ladder != nil:
 		return len(r.Ladder.Rungs) > 0
+	case r.Noise != nil:
+		return len(r.Noise.Results) > 0
 	case r.Foreign != nil:
 		return len(r.Foreign.Series) > 0
 	}

@@ -30,6 +30,9 @@ func Table(w io.Writer, r *record.Run, s Style) error {
 	case record.CPUs:
 		return cpuTable(w, r, s)
 	case record.Learn:
+		if r.Noise != nil {
+			return noisePage(w, r, s)
+		}
 		return ladderTable(w, r, s)
 	case record.Doctor:
 		return doctorPage(w, r, s)

@@ -63,3 +63,11 @@ func TestVersusOfAnyRuns(t *testing.T) {
 	}
 	t.Logf("%d pairs were compared", compared)
 }
+
+func TestNoise(t *testing.T) {
+	for name, r := range recordtest.Noises() {
+		for _, s := range []Style{styles[2], styles[len(styles)-1]} {
+			golden.Compare(t, fmt.Sprintf("%s.%d.txt", name, s.Width), tableOf(t, r, s))
+		}
+	}
+}

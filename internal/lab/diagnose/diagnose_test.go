@@ -122,6 +122,21 @@ func TestDeep(t *testing.T) {
 	}
 }
 
+// A lane is compared with itself if that is asked for, and its samples are kept.
+func TestAgain(t *testing.T) {
+	r, err := Run(t.Context(), deps(t), Options{Again: 2, Timeout: time.Minute}, event.NewStream("r", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(r.Checks, func(c record.Check) bool { return c.Name == "Verdicts" })
+	if i < 1 || r.Checks[i-1].Group != "Machine" || r.Checks[i+1].Group == "Machine" || !strings.HasPrefix(r.Checks[i].Seen, "1 comparison of a CPU lane with itself: ") {
+		t.Errorf("%d: %+v", i, r.Checks)
+	}
+	if len(r.Noise.Results) != 2 || len(r.Noise.Results[1].Samples) == 0 {
+		t.Errorf("%+v", r.Noise)
+	}
+}
+
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -23,6 +23,9 @@ func Examples() map[string]*record.Run {
 	for _, some := range []map[string]*record.Run{Races(), Watched(), Sweeps(), Tokens(), Generations(), Trainings(), Roofs(), Ladders(), Diagnoses(), Imports()} {
 		maps.Copy(all, some)
 	}
+	for _, name := range []string{"noise.short", "noise.failed"} { // the others are long
+		all[name] = Noises()[name]
+	}
 	return all
 }
 

@@ -105,3 +105,40 @@ func Pairs() map[string][2]*record.Run {
 		"few":      {one(Result(BuiltIn, 1e12, Engine("gocpu"), First(3))), one(Result(BuiltIn, 1.1e12, Engine("gocpu"), First(1)))},
 	}
 }
+
+// again returns a run in which a lane was measured once for each speed, of the given
+// noise.
+func again(noise float64, speeds ...float64) *record.Run {
+	r := Run(record.Learn)
+	r.Noise = &record.Noise{Runs: len(speeds)}
+	for i, speed := range speeds {
+		x := Result(BuiltIn, speed, Engine("gocpu"), Size(512, 512, 512), Noise(noise))
+		for k := range x.Samples {
+			s := &x.Samples[k]
+			shift := time.Duration(i) * 700 * time.Millisecond
+			s.Start, s.End = s.Start+shift, s.End+shift
+		}
+		r.Noise.Results = append(r.Noise.Results, x)
+	}
+	return r
+}
+
+// Noises are examples of a lane that was measured again and again.
+func Noises() map[string]*record.Run {
+	var steady, wandering, alternating []float64
+	for i := range 40 {
+		steady = append(steady, 100e9*(1+0.001*float64(i*7%5-2)))
+		wandering = append(wandering, 100e9*(1+0.004*float64(i)))
+		alternating = append(alternating, 100e9*(1+0.1*float64(i%2)))
+	}
+	noisy := again(40, steady...)
+	noisy.Noise.Runs, noisy.Interrupted = 201, true
+	failed := Run(record.Learn)
+	failed.Noise = &record.Noise{Runs: 201, Results: []*bench.Result{Result(BuiltIn, 1, Engine("gocpu"), Failed(fault.Crashed, "ended by signal 6"))}}
+	short := again(1, steady[:4]...)
+	short.Noise.Runs = 201
+	return map[string]*record.Run{
+		"noise": again(1, steady...), "noise.wandering": again(1, wandering...), "noise.wrong": again(1, alternating...),
+		"noise.noisy": noisy, "noise.failed": failed, "noise.short": short,
+	}
+}

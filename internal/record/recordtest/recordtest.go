@@ -41,7 +41,7 @@ func Random(kind record.Kind, seed uint64) *record.Run {
 	fill := func(part any) { f.fill(reflect.ValueOf(part).Elem(), "") }
 	f.align(r.Telemetry)
 	r.Results, r.Crossover = nil, false
-	r.Tokens, r.Generation, r.Training, r.CPU, r.Ladder, r.Checks, r.Foreign = nil, nil, nil, nil, nil, nil, nil
+	r.Tokens, r.Generation, r.Training, r.CPU, r.Ladder, r.Checks, r.Noise, r.Foreign = nil, nil, nil, nil, nil, nil, nil, nil
 	switch kind {
 	case record.Race, record.MatMul, record.Sweep:
 		r.Results = make([]*bench.Result, f.r.IntN(4))
@@ -67,6 +67,11 @@ func Random(kind record.Kind, seed uint64) *record.Run {
 		r.CPU = new(record.CPU)
 		fill(r.CPU)
 	case record.Learn:
+		if f.r.IntN(2) == 0 {
+			r.Noise = new(record.Noise)
+			fill(r.Noise)
+			break
+		}
 		r.Ladder = new(record.Ladder)
 		fill(r.Ladder)
 	case record.Doctor:
