@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -16,11 +17,13 @@ import (
 	"github.com/gpuplay/gpuplay/internal/encode"
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
 	"github.com/gpuplay/gpuplay/internal/term"
 	"github.com/gpuplay/gpuplay/internal/train"
+	"github.com/gpuplay/gpuplay/internal/verdict"
 )
 
 // commanding returns what in an output commands a terminal; empty if nothing does.
@@ -78,6 +81,24 @@ func FuzzText(f *testing.F) {
 				t.Fatal(err)
 			}
 			check(string(kind) + " as a diagnosis")
+		}
+
+		for name, pair := range recordtest.Pairs() {
+			for _, r := range pair {
+				recordtest.Poison(r, text)
+			}
+			pair[1].Machine.CPU += text // which is a change then
+			v, err := judge.NewVersus(pair[0], pair[1], verdict.Threshold)
+			if err != nil { // the text may be in what has to be the same
+				complain(a.stderr, err)
+				check("why " + name + " is not compared")
+				continue
+			}
+			v.Names = [2]string{text, text}
+			if err := errors.Join(term.Versus(a.stdout, v, a.env.style(a.stdout)), encode.VersusJSON(a.stdout, v), encode.VersusMarkdown(a.stdout, v)); err != nil {
+				t.Fatal(err)
+			}
+			check(name + " compared")
 		}
 
 		fill := recordtest.NewFiller(seed)
