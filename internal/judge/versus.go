@@ -52,16 +52,19 @@ type VersusSide struct {
 	Speed stats.Interval // the median with its interval; zero without samples
 }
 
-// Compared reports whether there is a verdict.
+// side names the first or the second of two runs.
+func side(i int) string { return string(rune('A' + i)) }
+
+// Compared reports whether the row has a verdict.
 func (r VersusRow) Compared() bool { return len(r.Differs) == 0 }
 
 // NewVersus compares two runs of products or of language models. threshold is the
 // difference that matters, as a share. Runs that have no lane to compare are an error that
 // says why.
 func NewVersus(a, b *record.Run, threshold float64) (*Versus, error) {
-	for name, r := range map[string]*record.Run{"A": a, "B": b} {
+	for i, r := range []*record.Run{a, b} {
 		if !slices.Contains([]record.Kind{record.Race, record.MatMul, record.Sweep, record.LLM}, r.Kind) {
-			return nil, fault.Errorf(fault.Invalid, "%s is a run of %s: only runs of race, matmul, sweep and llm can be compared", name, r.Kind)
+			return nil, fault.Errorf(fault.Invalid, "%s is a run of %s: only runs of race, matmul, sweep and llm can be compared", side(i), r.Kind)
 		}
 	}
 	v := &Versus{A: a, B: b, Threshold: threshold}
@@ -195,7 +198,7 @@ func (v *Versus) product(a, b *bench.Result) VersusRow {
 	row.B.Speed, _ = b.Speed()
 	row.Differs = Compare(named(b, "B"), named(a, "A")).Differs
 	for i, x := range []*bench.Result{a, b} {
-		name := string(rune('A' + i))
+		name := side(i)
 		at := slices.Index(row.Differs, name+" is not verified")
 		switch {
 		case at < 0:
@@ -242,9 +245,9 @@ func doubts(name string, list measure.Warnings) []string {
 
 // decide gives the verdict on two series of seconds, unless there is something against it.
 func (r *VersusRow) decide(a, b []float64, threshold float64) {
-	for i, side := range [][]float64{a, b} {
-		if len(side) == 0 && r.Compared() {
-			r.Differs = append(r.Differs, "no sample in "+[]string{"A", "B"}[i])
+	for i, values := range [][]float64{a, b} {
+		if len(values) == 0 && r.Compared() {
+			r.Differs = append(r.Differs, "no sample in "+side(i))
 		}
 	}
 	for _, s := range slices.Concat(a, b) {

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// Confidence is the level of the interval of a ratio: at most one in a hundred
-	// comparisons of a thing with itself has an interval without 1.
+	// Confidence is the level of the interval of a ratio: if samples are independent, at
+	// most one in a hundred comparisons of a thing with itself has an interval without 1.
 	Confidence = 0.99
 	// Threshold is the usual difference that matters, as a share.
 	Threshold = 0.02
