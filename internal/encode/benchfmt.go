@@ -36,7 +36,11 @@ func Benchfmt(w io.Writer, r *record.Run, _ fault.Wording) error {
 	line := func(name string, iters int, figures string) {
 		fmt.Fprintf(&b, "Benchmark%s %d %s\n", name, iters, figures)
 	}
-	for _, x := range r.Results {
+	results := r.Results
+	if r.Noise != nil {
+		results = r.Noise.Results
+	}
+	for _, x := range results {
 		if _, ok := x.Speed(); !ok || !x.Verified() {
 			continue
 		}

@@ -59,6 +59,12 @@ func TestNoiseSentences(t *testing.T) {
 	}
 }
 
+func TestNoiseSummary(t *testing.T) {
+	if task, figure := Summary(recordtest.Noises()["noise.wrong"]); task != "noise at 512³ float32" || figure != "39 of 39 verdicts false" {
+		t.Errorf("%q, %q", task, figure)
+	}
+}
+
 func TestNoiseCheck(t *testing.T) {
 	for name, want := range map[string]record.Status{"noise": record.OK, "noise.wrong": record.Warning, "noise.noisy": record.Warning, "noise.failed": record.Unknown} {
 		c := NoiseCheck(recordtest.Noises()[name].Noise)

@@ -12,25 +12,37 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/encode"
+	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/record/recordtest"
 	"github.com/gpuplay/gpuplay/internal/verdict"
 )
 
-// benchstat compares series of seconds and returns what it prints as the change of each:
-// "~", or a percentage of the time.
+// benchstat compares series of seconds, as gpuplay exports them, and returns what it prints
+// as the change of each: "~", or a percentage of the time.
 func benchstat(t *testing.T, a, b [][]float64) []string {
 	t.Helper()
 	dir := t.TempDir()
 	var files []string
 	for i, side := range [][][]float64{a, b} {
-		var text strings.Builder
+		r := recordtest.Run(record.Race)
 		for k, series := range side {
+			x := recordtest.Result(recordtest.BuiltIn, 1e12)
+			x.Lane, x.Samples = fmt.Sprintf("lane%03d", k), nil
 			for _, s := range series {
-				fmt.Fprintf(&text, "BenchmarkLane%03d 1 %.9g sec/op\n", k, s)
+				x.Samples = append(x.Samples, bench.Sample{Iters: 1, Wall: time.Duration(s * 1e9)})
 			}
+			r.Results = append(r.Results, x)
+		}
+		var text bytes.Buffer
+		if err := encode.Write(&text, r, "benchfmt", nil); err != nil {
+			t.Fatal(err)
 		}
 		files = append(files, filepath.Join(dir, fmt.Sprintf("%d.txt", i)))
-		if err := os.WriteFile(files[i], []byte(text.String()), 0o644); err != nil {
+		if err := os.WriteFile(files[i], text.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -51,7 +63,7 @@ func benchstat(t *testing.T, a, b [][]float64) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if strings.HasPrefix(row[0], "Lane") {
+		if strings.Contains(row[0], "/lane=lane") && len(changes) < len(a) { // the times come before the speeds
 			changes = append(changes, row[5])
 		}
 	}
