@@ -82,6 +82,9 @@ func NewHeadline(r *record.Run) (h Headline, ok bool) {
 		h = cpuHeadline(r)
 	case record.Learn:
 		h = ladderHeadline(r)
+		if r.Noise != nil {
+			h = noiseHeadline(r)
+		}
 	default:
 		return h, false
 	}

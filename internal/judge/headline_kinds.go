@@ -15,6 +15,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/verdict"
 )
 
 // sweepHeadline says from which size on the GPU wins, or what the fastest lane reached
@@ -343,6 +344,29 @@ func ladderHeadline(r *record.Run) Headline {
 	h.Claim = "as fast, with the same multiplications"
 	h.Detail = "from " + l.Rungs[0].Name + " to " + l.Rungs[last].Name
 	h.Proof = "medians on this CPU"
+	return h
+}
+
+// noiseHeadline is that of a lane that is compared with itself.
+func noiseHeadline(r *record.Run) Headline {
+	var h Headline
+	x, tests := NoiseLane(r.Noise), SelfTests(r.Noise, verdict.Threshold)
+	if x == nil {
+		return h
+	}
+	h.Subject = Product(x.GEMM) + ", compared with itself"
+	if len(tests) == 0 {
+		return h
+	}
+	t := tests[0]
+	h.Winner = x.Device.Kind
+	h.Figure, h.Claim = unit.Percent(t.Rate()), "of the comparisons found a difference"
+	h.Detail = fmt.Sprintf("%s: %d same, %d undecided, %d different", unit.Plural(t.N, "comparison"), t.Same, t.Unknown, t.Wrong)
+	h.Entries = []Entry{productEntry(r, x)}
+	h.Proof = "not verified"
+	if x.Verified() {
+		h.Proof, h.Trust = "verified", Proven
+	}
 	return h
 }
 
