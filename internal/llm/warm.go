@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -37,6 +38,9 @@ func (r *Runner) warmUp(ctx context.Context, e *entry, most int) {
 	}
 	r.phase(e, Warming)
 	p, longest := &e.plan, min(e.plan.Filler, most)
+	if c := cmp.Or(e.result.Facts.Context, e.Settings.Context); c > 0 {
+		longest = min(longest, c/2) // a small context holds no more
+	}
 	p.Filler = 0
 	defer func() { e.result.Filler = p.Filler }()
 	// The answer that was shown has run this shape. A few tokens tell what all take.

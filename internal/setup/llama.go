@@ -48,11 +48,12 @@ func (b *Builder) Brew(ctx context.Context, command []string, folder string) ([]
 		}
 		return nil, fail(fault.Remedies{{Text: "brew says above what is wrong"}, fromSource("{} does without it")}, "brew install llama.cpp: %v", err)
 	}
-	found, err := llamacpp.Search{LookPath: b.LookPath, Places: llamacpp.Places(folder)}.Find(ctx)
+	env, _ := llamacpp.Environment(b.Env)
+	found, err := llamacpp.Search{LookPath: b.LookPath, Places: llamacpp.Places(folder), Env: env}.Find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return tryLlama(ctx, found, b.Env)
+	return tryLlama(ctx, found, env)
 }
 
 // try has the llama.cpp in a folder compute something.
@@ -60,11 +61,12 @@ func (b *Builder) try(ctx context.Context, folder string) ([]string, error) {
 	if b.Try != nil {
 		return b.Try(ctx, folder)
 	}
-	found, err := llamacpp.Search{Dir: folder}.Find(ctx)
+	env, _ := llamacpp.Environment(b.Env)
+	found, err := llamacpp.Search{Dir: folder, Env: env}.Find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return tryLlama(ctx, found, b.Env)
+	return tryLlama(ctx, found, env)
 }
 
 // tryLimit is enough to load a model of 115 kB from a cold disk and to compile a

@@ -92,15 +92,16 @@ func (o Options) heeded(runtime string) error {
 // llamaCPP finds llama.cpp and its GPU, and notes in the record why there is none.
 func llamaCPP(ctx context.Context, d lab.Deps, o Options, m model.Model, r *record.Run, s *event.Stream) (chosen, error) {
 	env := d.Catalog.Env
+	inherited, notes := llamacpp.Environment(d.Catalog.Environ())
 	places := llamacpp.Places(env.Folder)
 	if env.Own != "" {
 		places = append(places, filepath.Join(env.Own, "llama.cpp"))
 	}
-	found, err := llamacpp.Search{Dir: o.LlamaCPP, Variable: env.LlamaCPP, LookPath: exec.LookPath, Places: places}.Find(ctx)
+	found, err := llamacpp.Search{Dir: o.LlamaCPP, Variable: env.LlamaCPP, LookPath: exec.LookPath, Places: places, Env: inherited}.Find(ctx)
 	if err != nil {
 		return chosen{}, err
 	}
-	rt := &llamacpp.Runtime{Installation: found, CPU: host.CPU(), Env: d.Catalog.Environ(), Bytes: m.Bytes, Trace: env.Trace}
+	rt := &llamacpp.Runtime{Installation: found, CPU: host.CPU(), Env: inherited, Notes: notes, Bytes: m.Bytes, Trace: env.Trace}
 	if d.Free != nil {
 		rt.Free = d.Free()
 	}

@@ -144,9 +144,6 @@ func measureLanes(ctx context.Context, d lab.Deps, o Options, m model.Model, rt 
 	plan := llm.Plan{
 		Prompt: o.Prompt, Tokens: o.Tokens, Filler: longPrompt, Repeat: o.Repeat, Exact: o.Exact, Budget: o.Budget, Limit: o.Timeout,
 	}
-	for _, l := range lanes { // a small context holds no more
-		plan.Filler = min(plan.Filler, l.Settings.Context/2)
-	}
 	if len(lanes) > 1 && !o.Sweep && rt.Name() != model.Ollama { // which has one lane in memory at a time
 		if plan.Turns = together(m, len(lanes), d.Free); !plan.Turns {
 			lab.Note(s, "one lane after the other: the model does not fit into memory twice")
@@ -167,6 +164,9 @@ func measureLanes(ctx context.Context, d lab.Deps, o Options, m model.Model, rt 
 	r.Cards = runner.Cards
 	t.Limits = limits(ctx, s, o.Threads, results)
 	for _, res := range results {
+		if e := res.Error; e != nil && e.Code == fault.Crashed && rt.Name() == model.LlamaCpp && slices.Contains(m.Runtimes, model.Ollama) {
+			e.Remedies = append(fault.Remedies{fault.Set("runtime", model.Ollama, "Ollama keeps some models in a form that only it can read")}, e.Remedies...)
+		}
 		if e := res.Error; o.usual() && res.OnGPU() && e != nil && e.Code == fault.Unavailable { // nobody asked for it by name
 			r.Missing = append(r.Missing, record.Missing{
 				Engine: res.Runtime, API: "gpu", Kind: hardware.GPU, Code: e.Code, Reason: "No GPU lane: " + e.Message + ".", Remedies: e.Remedies,

@@ -38,6 +38,7 @@ type Search struct {
 	Variable string                            // GPUPLAY_LLAMA_CPP: likewise
 	LookPath func(file string) (string, error) // the path
 	Places   []string                          // folders: Homebrew's, gpuplay's own
+	Env      []string                          // of the programs, as Environment returns it; nil: this process's own
 }
 
 // Places returns where llama.cpp lies when it is not on the path: Homebrew's
@@ -64,16 +65,16 @@ func (s Search) Find(ctx context.Context) (Installation, error) {
 			return Installation{}, fault.Errorf(fault.Unavailable, "%sthere is no llama-server in %s, nor in its bin or build/bin", named.by, named.dir).
 				With(fault.Change("llama-cpp", "{} names the folder with llama-server"), setup("{} gets one"))
 		}
-		return describe(ctx, server)
+		return describe(ctx, server, s.Env)
 	}
 	for _, name := range serverNames {
 		if path, err := s.LookPath(name); err == nil {
-			return describe(ctx, path)
+			return describe(ctx, path, s.Env)
 		}
 	}
 	for _, dir := range s.Places {
 		if server := within(dir); server != "" {
-			return describe(ctx, server)
+			return describe(ctx, server, s.Env)
 		}
 	}
 	return Installation{}, fault.Errorf(fault.Unavailable, "llama.cpp was not found: no llama-server on the path").
@@ -115,9 +116,11 @@ func isProgram(path string) bool {
 }
 
 // describe asks a llama-server for its version and looks at what lies beside it.
-func describe(ctx context.Context, server string) (Installation, error) {
+func describe(ctx context.Context, server string, env []string) (Installation, error) {
 	found := Installation{Server: server}
-	out, err := exec.CommandContext(ctx, server, "--version").CombinedOutput()
+	cmd := exec.CommandContext(ctx, server, "--version")
+	cmd.Env = env
+	out, err := cmd.CombinedOutput()
 	if ctx.Err() != nil {
 		return found, ctx.Err()
 	}

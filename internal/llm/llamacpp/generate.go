@@ -113,7 +113,7 @@ func (s *server) body(ctx context.Context, r llm.Request) ([]byte, error) {
 	switch {
 	case r.Filler > 0:
 		c.Prompt = filler(r.Filler, s.vocab)
-	case r.Chat:
+	case r.Chat && !s.plain:
 		prompt, err := s.template(ctx, r.Prompt)
 		if err != nil {
 			return nil, err
@@ -173,13 +173,18 @@ func (s *server) refused(resp *http.Response) error {
 	if json.Unmarshal(text, &e) != nil || e.Error.Message == "" {
 		e.Error.Message = fmt.Sprintf("answered with HTTP status %d", resp.StatusCode)
 	}
-	return e.Error.error()
+	return e.Error.error(s.most)
 }
 
-func (e serverError) error() error {
+// error returns what the server says as an error; most is how many tokens of context the
+// model was made for, 0 if that is not known.
+func (e serverError) error(most int) error {
 	if e.Type == "exceed_context_size_error" {
-		return fault.Errorf(fault.Invalid, "the prompt has %d tokens, the context %d", e.Prompt, e.Context).
-			With(fault.Set("ctx", (e.Prompt+512+255)/256*256, "a larger context"))
+		err := fault.Errorf(fault.Invalid, "the prompt has %d tokens, the context %d", e.Prompt, e.Context)
+		if most > 0 && e.Prompt >= most {
+			return err.With(fault.Change("prompt", fmt.Sprintf("the model was made for %d tokens: a shorter {}", most)))
+		}
+		return err.With(fault.Set("ctx", (e.Prompt+512+255)/256*256, "a larger context"))
 	}
 	return &fault.Error{Code: fault.Internal, Message: "llama-server: " + plain.Line(e.Message)}
 }
@@ -199,7 +204,7 @@ func (s *server) stream(in io.Reader, sent time.Time, g *llm.Generation, sequenc
 				return &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("llama-server's stream is not understood: “%s”", clip(plain.Line(string(data))))}
 			}
 			if e.Error != nil {
-				return e.Error.error()
+				return e.Error.error(s.most)
 			}
 			if g.Tokens == 0 && g.First == 0 {
 				g.First = at

@@ -15,17 +15,18 @@ import (
 )
 
 // serverLog reads a server's log as it is written and keeps its end. No figure is
-// taken from it. Two facts are, since /props and --list-devices have nothing of
+// taken from it. Two facts are, and whether a chat template was to blame, since /props and --list-devices have nothing of
 // them: how many layers went to the GPU and how large the buffers are, which prove
 // that a GPU lane is one. A log of another form leaves both unknown.
 type serverLog struct {
 	trace io.Writer // gets a copy; may be nil
 
-	mu      sync.Mutex
-	lines   []string // the last ones
-	layers  *int
-	total   *int
-	buffers map[string]float64 // MiB by the buffer type's name: "Vulkan0", "CPU_Mapped"
+	mu       sync.Mutex
+	lines    []string // the last ones
+	layers   *int
+	total    *int
+	buffers  map[string]float64 // MiB by the buffer type's name: "Vulkan0", "CPU_Mapped"
+	template bool               // an error is one of the chat template
 }
 
 const keptLines = 200
@@ -53,6 +54,11 @@ func (l *serverLog) add(line string) {
 	l.lines = append(l.lines, line)
 	if over := len(l.lines) - keptLines; over > 0 {
 		l.lines = l.lines[over:]
+	}
+	// common_chat_templates_init: error: parser: …   (chat.cpp)
+	// chat template parsing error: …   (server-context.cpp)
+	if lower := strings.ToLower(line); strings.Contains(lower, "error") && (strings.Contains(lower, "chat template") || strings.Contains(lower, "chat_template")) {
+		l.template = true
 	}
 	// load_tensors: offloaded 19/19 layers to GPU   (llama-model.cpp)
 	if _, rest, ok := strings.Cut(line, "offloaded "); ok {
@@ -98,6 +104,13 @@ func (l *serverLog) offloaded() (layers, total *int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.layers, l.total
+}
+
+// badTemplate reports whether the server could not use the model's chat template.
+func (l *serverLog) badTemplate() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.template
 }
 
 // words returns the line that says most about a server's end.

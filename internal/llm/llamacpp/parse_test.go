@@ -127,7 +127,7 @@ func TestEnded(t *testing.T) {
 	if e := ended("listing devices", nil, ""); e.Code != fault.Unavailable || e.Message != "llama.cpp did not start, for listing devices" {
 		t.Errorf("not started: %s, %q", e.Code, e.Message)
 	}
-	e := serverError{Type: "exceed_context_size_error", Prompt: 700, Context: 512}.error()
+	e := serverError{Type: "exceed_context_size_error", Prompt: 700, Context: 512}.error(0)
 	code(t, e, fault.Invalid, "the prompt has 700 tokens, the context 512", "a larger context: ctx 1280")
 }
 

@@ -141,7 +141,7 @@ func TestRuleNoCache(t *testing.T) {
 func TestRuleArguments(t *testing.T) {
 	rt := &Runtime{GPU: &GPU{Name: "CUDA0"}}
 	for layers, want := range map[int][]string{0: {"--device", "none", "-ngl", "0"}, 12: {"--device", "CUDA0", "-ngl", "12"}, llm.AllLayers: {"--device", "CUDA0", "-ngl", "99"}} {
-		args := rt.arguments("m.gguf", llm.Settings{Layers: layers, Threads: 3, Context: 1024}, 4242)
+		args := rt.arguments("m.gguf", llm.Settings{Layers: layers, Threads: 3, Context: 1024}, 4242, false)
 		at := slices.Index(args, "--device")
 		if at < 0 || len(args) < at+4 || !slices.Equal(args[at:at+4], want) || slices.Contains(args[at+1:], "--device") {
 			t.Errorf("%d layers: %q", layers, args)
@@ -152,7 +152,7 @@ func TestRuleArguments(t *testing.T) {
 			}
 		}
 	}
-	args := strings.Join((&Runtime{}).arguments("m.gguf", llm.Settings{}, 1), " ")
+	args := strings.Join((&Runtime{}).arguments("m.gguf", llm.Settings{}, 1, false), " ")
 	if !strings.Contains(args, "--device none -ngl 0") || strings.Contains(args, " -t ") || strings.Contains(args, " -c ") {
 		t.Errorf("without a GPU: %s", args)
 	}

@@ -29,7 +29,8 @@ type Runtime struct {
 	CPU     string       // the CPU's name
 	GPU     *GPU         // where lanes with layers on a GPU run; nil: there is none
 	NoGPU   *fault.Error // why there is none
-	Env     []string     // of the servers
+	Env     []string     // of the servers, as Environment returns it
+	Notes   []string     // caveats of every lane: what Environment has to say
 	Free    int64        // bytes of main memory available; 0 when not known
 	Bytes   int64        // of the model's weights; 0 when not known
 	Trace   io.Writer    // if not nil, gets the servers' logs
@@ -47,9 +48,11 @@ type server struct {
 	client *http.Client
 	cmd    *exec.Cmd
 	log    *serverLog
-	exited chan struct{}
+	exited chan struct{} // closed when the process has ended and its log has been read
 	once   sync.Once
-	vocab  int // tokens that the model knows
+	vocab  int  // tokens that the model knows
+	most   int  // tokens of context that the model was made for; 0: not known
+	plain  bool // the model has a chat template that cannot be used: prompts are given as they are
 }
 
 const (
@@ -69,15 +72,21 @@ func (r *Runtime) Load(ctx context.Context, model string, l llm.Settings) (llm.S
 	if retries == 0 {
 		retries = 3
 	}
+	plain := false
 	for {
 		port, err := freePort()
 		if err != nil {
 			return nil, &fault.Error{Code: fault.Internal, Message: fmt.Sprintf("no port on 127.0.0.1: %v", err)}
 		}
-		s, err := r.start(ctx, model, l, port)
+		s, err := r.start(ctx, model, l, port, plain)
 		var taken *portError
-		if errors.As(err, &taken) && retries > 0 {
+		var template *templateError
+		switch {
+		case errors.As(err, &taken) && retries > 0:
 			retries--
+			continue
+		case errors.As(err, &template) && !plain:
+			plain = true
 			continue
 		}
 		if err != nil {
@@ -113,11 +122,19 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// portError is an end for which the port is to blame.
-type portError struct{ error }
+// portError is an end for which the port is to blame, templateError one for which the
+// model's chat template is.
+type (
+	portError     struct{ error }
+	templateError struct{ error }
+)
 
-// arguments are those of llama-server for a lane.
-func (r *Runtime) arguments(model string, l llm.Settings, port int) []string {
+func (e *portError) Unwrap() error     { return e.error }
+func (e *templateError) Unwrap() error { return e.error }
+
+// arguments are those of llama-server for a lane. plain: without the model's own chat
+// template, in whose place llama-server then has another, which is not used.
+func (r *Runtime) arguments(model string, l llm.Settings, port int, plain bool) []string {
 	args := []string{"-m", model, "--host", "127.0.0.1", "--port", strconv.Itoa(port),
 		"-np", "1", // one request at a time has the whole context
 		"--no-webui", "-lv", "4", // 4 logs layers and buffers
@@ -134,18 +151,22 @@ func (r *Runtime) arguments(model string, l llm.Settings, port int) []string {
 	if l.Context > 0 {
 		args = append(args, "-c", strconv.Itoa(l.Context))
 	}
+	if plain {
+		args = append(args, "--chat-template", "chatml")
+	}
 	return args
 }
 
-func (r *Runtime) start(ctx context.Context, model string, l llm.Settings, port int) (*server, error) {
+func (r *Runtime) start(ctx context.Context, model string, l llm.Settings, port int, plain bool) (*server, error) {
 	s := &server{
 		url:    fmt.Sprintf("http://127.0.0.1:%d", port),
 		key:    rand.Text(),
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1}}, // no proxy: it is this machine
 		log:    &serverLog{trace: r.Trace},
 		exited: make(chan struct{}),
+		plain:  plain,
 	}
-	s.cmd = exec.Command(r.Server, r.arguments(model, l, port)...)
+	s.cmd = exec.Command(r.Server, r.arguments(model, l, port, plain)...)
 	// By the environment, since arguments can be read by everybody here, and builds
 	// that do not know a variable pass over it. Fitting loads the model twice and is
 	// about layers that nobody named; checkpoints copy a prompt's state for later
@@ -160,10 +181,15 @@ func (r *Runtime) start(ctx context.Context, model string, l llm.Settings, port 
 	if err != nil {
 		return nil, &fault.Error{Code: fault.Unavailable, Message: fmt.Sprintf("%s did not start: %v", r.Server, err)}
 	}
-	go s.log.read(pipe)
+	read := make(chan struct{})
+	go func() {
+		s.log.read(pipe)
+		close(read)
+	}()
 	go func() {
 		wait()
 		end.Close()
+		<-read // only now is the log's end known, which says why
 		close(s.exited)
 	}()
 	if err := s.ready(ctx, port); err != nil {
@@ -174,6 +200,16 @@ func (r *Runtime) start(ctx context.Context, model string, l llm.Settings, port 
 	if err := s.ask(ctx, model); err != nil {
 		s.Close()
 		return nil, err
+	}
+	if !s.plain {
+		// Some templates are only found to be unusable when they are used.
+		if _, err := s.template(ctx, "Hi"); err != nil && ctx.Err() == nil {
+			s.plain = true
+		}
+	}
+	if ctx.Err() != nil {
+		s.Close()
+		return nil, ctx.Err()
 	}
 	r.describe(s, l)
 	return s, nil
@@ -189,6 +225,9 @@ func (s *server) ready(ctx context.Context, port int) error {
 			return ctx.Err()
 		case <-s.exited:
 			err := ended("loading the model", s.cmd.ProcessState, s.log.words())
+			if s.log.badTemplate() {
+				return &templateError{err}
+			}
 			if l, taken := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); taken != nil {
 				return &portError{err}
 			} else {
@@ -242,12 +281,13 @@ func (s *server) ask(ctx context.Context, model string) error {
 	var models struct {
 		Data []struct {
 			Meta struct {
-				Vocab int `json:"n_vocab"`
+				Vocab   int `json:"n_vocab"`
+				Context int `json:"n_ctx_train"`
 			} `json:"meta"`
 		} `json:"data"`
 	}
 	if _, err := s.get(ctx, "/v1/models", &models); err == nil && len(models.Data) > 0 {
-		s.vocab = models.Data[0].Meta.Vocab
+		s.vocab, s.most = models.Data[0].Meta.Vocab, models.Data[0].Meta.Context
 	}
 	return ctx.Err()
 }
@@ -255,6 +295,10 @@ func (s *server) ask(ctx context.Context, model string) error {
 // describe fills in the lane's device and what proves that the work is there.
 func (r *Runtime) describe(s *server, l llm.Settings) {
 	f := &s.facts
+	f.Notes = append(f.Notes, r.Notes...)
+	if s.plain {
+		f.Notes = append(f.Notes, "the model's chat template cannot be used by llama.cpp: the prompt is given without it")
+	}
 	if l.Layers == 0 {
 		f.Device = hardware.Device{ID: "cpu", Name: r.CPU, Kind: hardware.CPU, API: "cpu", Library: "llama.cpp", Version: r.Version}
 		f.Memory = s.log.memory("CPU")

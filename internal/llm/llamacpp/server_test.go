@@ -107,7 +107,7 @@ func TestServer(t *testing.T) {
 	t.Run("another server on its port", func(t *testing.T) {
 		_, port, _ := net.SplitHostPort(strings.TrimPrefix(s.url, "http://"))
 		n, _ := strconv.Atoi(port)
-		_, err := rt.start(t.Context(), model, llm.Settings{Context: 512}, n)
+		_, err := rt.start(t.Context(), model, llm.Settings{Context: 512}, n, false)
 		var taken *portError
 		if !errors.As(err, &taken) {
 			t.Errorf("error %v, want one that has another port tried", err)
