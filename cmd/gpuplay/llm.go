@@ -21,12 +21,13 @@ type llmFlags struct {
 	outputFlags
 	modelFlags
 	yes   bool
+	model string
 	ngl   []string
 	bench string
 }
 
 // runtimes are what --runtime can be.
-var runtimes = []string{model.LlamaCpp, model.MLX, model.Torch, model.Ollama}
+var runtimes = []string{model.LlamaCpp, model.MLX, model.Torch, model.Ollama, model.OpenAI}
 
 var benchChoices = []string{string(tokens.Auto), string(tokens.Always), string(tokens.Never)}
 
@@ -41,24 +42,34 @@ the GPU is at generating and at reading prompts, which are two different things.
 
 MODEL is a .gguf file, or a name shown by gpuplay models (default: the first one found).
 --ngl sets how many of its layers go to the GPU in each lane: 0 is the CPU alone, 99
-all of them. --sweep measures several numbers of layers in between.`,
+all of them. --sweep measures several numbers of layers in between.
+
+--url measures a server with OpenAI's interface instead, such as llama-server, vLLM,
+LM Studio, mlx_lm.server or Ollama, wherever it runs. MODEL is then the server's name
+for the model. The variable OPENAI_API_KEY holds the server's key, if it wants one.`,
 		Example: `  gpuplay llm
   gpuplay llm model.gguf --prompt "Say hello in Finnish." --tokens 128
-  gpuplay llm model.gguf --sweep --output layers.json`,
+  gpuplay llm model.gguf --sweep --output layers.json
+  gpuplay llm --url http://127.0.0.1:8080/v1`,
 		Args: oneModel,
 		RunE: func(c *cobra.Command, args []string) error {
 			f.Exact = c.Flags().Changed("repeat")
+			if err := f.server(args); err != nil {
+				return err
+			}
 			if err := f.check(c.Flags().Changed("ngl")); err != nil {
 				return err
 			}
-			return a.llm(c.Context(), f, strings.Join(args, ""))
+			return a.llm(c.Context(), f, strings.Join(append(args, f.model), ""))
 		},
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
 	f.modelFlags.add(c)
 	fl.BoolVar(&f.yes, "yes", false, "download a missing model without asking")
-	fl.StringVar(&f.Runtime, "runtime", "", "llama.cpp, mlx, torch or ollama (default: one that runs the model)")
+	fl.StringVar(&f.Runtime, "runtime", "", "llama.cpp, mlx, torch, ollama or openai (default: one that runs the model)")
+	fl.StringVar(&f.URL, "url", "", "measure the server at this address, with --runtime openai")
+	fl.StringVar(&f.model, "model", "", "what the server at --url calls the model (default: its only one)")
 	fl.StringVar(&f.Prompt, "prompt", "Say hello in Finnish.", "what the model is asked")
 	fl.StringSliceVar(&f.ngl, "ngl", []string{"0", "99"}, "layers on the GPU, one lane each: 0 is the CPU alone, 99 all")
 	fl.BoolVar(&f.Sweep, "sweep", false, "about six lanes from no layer to all")
@@ -74,6 +85,22 @@ all of them. --sweep measures several numbers of layers in between.`,
 	fl.DurationVar(&f.Timeout, "timeout", 10*time.Minute, "how long one step may take: loading, one answer")
 	f.outputFlags.add(fl, record.LLM)
 	return c
+}
+
+// server settles what concerns a server with OpenAI's interface: --url alone asks for it,
+// and its model is named by --model or as the argument.
+func (f *llmFlags) server(args []string) error {
+	if f.URL != "" && f.Runtime == "" {
+		f.Runtime = model.OpenAI
+	}
+	switch {
+	case f.model == "":
+	case f.Runtime != model.OpenAI:
+		return usagef("name the model as the argument: gpuplay llm "+commandLine{}.Command([]string{f.model}), "--model is for the server at --url")
+	case len(args) > 0:
+		return usagef("leave one of them out", "the model is named twice: %s and --model %s", args[0], f.model)
+	}
+	return nil
 }
 
 // check looks for mistakes that need no model. named: --ngl was given.
@@ -103,7 +130,7 @@ func (f *llmFlags) check(named bool) error {
 }
 
 func (a *app) llm(ctx context.Context, f llmFlags, word string) error {
-	if f.Name = word; f.Runtime != model.Ollama {
+	if f.Name = word; f.Runtime != model.Ollama && f.Runtime != model.OpenAI {
 		m, err := a.resolveModel(ctx, word, f.dirs, f.Runtime, f.yes)
 		if err != nil {
 			return err

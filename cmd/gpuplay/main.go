@@ -142,6 +142,6 @@ func (a *app) deps(dirs ...string) lab.Deps {
 		Command: append([]string{"gpuplay"}, a.args...),
 		Free:    host.Free,
 		Sources: telemetry.Sources,
-		Models:  lab.Models{Places: a.places(dirs), Hub: a.hub(), Ollama: a.env.models.ollama},
+		Models:  lab.Models{Places: a.places(dirs), Hub: a.hub(), Ollama: a.env.models.ollama, Key: a.env.models.key},
 	}
 }

@@ -21,6 +21,7 @@ type modelEnvironment struct {
 	token    token        // HF_TOKEN, or what the login of the Hub's own tools has left
 	offline  bool         // HF_HUB_OFFLINE
 	ollama   string       // OLLAMA_HOST
+	key      string       // OPENAI_API_KEY, as all clients of that interface take it
 }
 
 // readModelEnvironment finds the places as their programs do:
@@ -32,6 +33,7 @@ func readModelEnvironment() modelEnvironment {
 		endpoint: cmp.Or(os.Getenv("HF_ENDPOINT"), hub.Endpoint),
 		offline:  yes("HF_HUB_OFFLINE"),
 		ollama:   os.Getenv("OLLAMA_HOST"),
+		key:      strings.TrimSpace(os.Getenv("OPENAI_API_KEY")),
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {

@@ -59,6 +59,8 @@ func TokenLimits(t *record.Tokens, r *llm.Result) *llm.Limits {
 func TokenLane(r *llm.Result) string {
 	f := r.Facts
 	switch {
+	case r.Runtime == model.OpenAI:
+		return "server"
 	case !r.OnGPU() && f.Threads > 0:
 		return "CPU, " + unit.Plural(f.Threads, "thread")
 	case !r.OnGPU():
@@ -75,6 +77,8 @@ func TokenLane(r *llm.Result) string {
 func TokenPlace(run *record.Run, r *llm.Result) string {
 	d := r.Facts.Device
 	switch {
+	case r.Runtime == model.OpenAI: // which does not say what it computes on
+		return run.Tokens.Model.Place
 	case r.Facts.Host != "":
 		return d.Name
 	case d.Name == "" && r.OnGPU():

@@ -30,6 +30,7 @@ const (
 	MLX      = "mlx"
 	Torch    = "torch"
 	Ollama   = "ollama"
+	OpenAI   = "openai" // any server with that interface, which says nothing of where its models are
 )
 
 // A Model is a language model on this machine. What its files do not say is

@@ -202,6 +202,10 @@ func (v *view) loaded(lane string, d llm.Loaded) {
 	switch v.kind {
 	case record.LLM:
 		if l := v.lane(lane); l != nil {
+			if d.Load == 0 { // a server had it before, or loads it when it likes
+				v.say(l.name + ": " + d.Runtime)
+				return
+			}
 			where := d.Device.Name
 			if d.Settings.Layers > 0 && d.Device.Kind == hardware.CPU {
 				where = "no layer is on the GPU"

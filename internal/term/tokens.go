@@ -172,7 +172,11 @@ func tokenCells(x *llm.Result, layers bool) []string {
 		}
 		return []string{memory, generation, generationSpread, prompt, promptSpread, first}
 	}
-	return []string{generation, generationSpread, prompt, promptSpread, first, firstSpread, unit.Seconds(x.Facts.Load)}
+	load := "–"
+	if x.Facts.Load > 0 { // a server has loaded its model, or will, when it likes
+		load = unit.Seconds(x.Facts.Load)
+	}
+	return []string{generation, generationSpread, prompt, promptSpread, first, firstSpread, load}
 }
 
 // peerRow is what the runtime's own benchmark measured on a lane.

@@ -49,6 +49,9 @@ func runtimeFor(ctx context.Context, d lab.Deps, o Options, m model.Model, r *re
 	case model.Ollama:
 		rt := ollamaOf(d)
 		return chosen{Runtime: rt, mayHaveGPU: true, host: rt.Remote(ctx)}, nil // it says where a model went
+	case model.OpenAI:
+		rt := openAIOf(d, o)
+		return chosen{Runtime: rt, host: rt.Remote(ctx)}, nil
 	case model.LlamaCpp:
 		return llamaCPP(ctx, d, o, m, r, s)
 	}
@@ -70,14 +73,19 @@ func runtimeFor(ctx context.Context, d lab.Deps, o Options, m model.Model, r *re
 // another device or another installation.
 func (o Options) heeded(runtime string) error {
 	framework := runtime == model.MLX || runtime == model.Torch
+	server := runtime == model.OpenAI
 	for _, x := range []struct {
 		param string
 		given bool
 		heeds bool
 		why   string
 	}{
-		{"device", o.Device != "", runtime != model.Ollama, "ollama chooses the GPU itself"},
-		{"sweep", o.Sweep, !framework, runtime + " computes all layers on one device"},
+		{"url", o.URL != "", server, runtime + " does not use a server"},
+		{"device", o.Device != "", !server && runtime != model.Ollama, runtime + " chooses the GPU itself"},
+		{"sweep", o.Sweep, !framework && !server, runtime + " computes all layers on one device"},
+		{"ngl", len(o.Layers) > 0, !server, "the server decides where the layers are"},
+		{"threads", o.Threads > 0, !server, "the server decides on its threads"},
+		{"ctx", o.Context > 0, !server, "the server decides on its context"},
 		{"llama-cpp", o.LlamaCPP != "", runtime == model.LlamaCpp, runtime + " does not use llama.cpp"},
 		{"bench", o.Bench == Always, runtime == model.LlamaCpp, runtime + " has no llama-bench"},
 		{"python", o.Python != "", framework, runtime + " does not use Python"},
@@ -85,6 +93,9 @@ func (o Options) heeded(runtime string) error {
 		if x.given && !x.heeds {
 			return fault.Errorf(fault.Invalid, "%s", x.why).With(fault.Change(x.param, "leave {} out"))
 		}
+	}
+	if server && o.URL == "" {
+		return fault.Errorf(fault.Invalid, "which server? its address is missing").With(fault.Set("url", "http://127.0.0.1:8080/v1", "for example"))
 	}
 	return nil
 }

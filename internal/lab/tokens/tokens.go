@@ -17,15 +17,17 @@ import (
 	"github.com/gpuplay/gpuplay/internal/lab"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/llm/ollama"
+	"github.com/gpuplay/gpuplay/internal/llm/openai"
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/record"
 )
 
 // Options say what is measured. Nonsense is refused; the zero value is nonsense.
 type Options struct {
-	Runtime string      // model.LlamaCpp, model.MLX, model.Torch or model.Ollama; "": what runs the model
-	Model   model.Model // as package model finds it, with an absolute path; not used with Ollama
-	Name    string      // what Ollama calls the model; "": its first
+	Runtime string      // model.LlamaCpp, model.MLX, model.Torch, model.Ollama or model.OpenAI; "": what runs the model
+	Model   model.Model // as package model finds it, with an absolute path; not used with Ollama and OpenAI
+	Name    string      // what Ollama, or the server, calls the model; "": its first, or its only one
+	URL     string      // of the server, with OpenAI
 
 	Prompt string
 	Tokens int   // that each answer has
@@ -103,11 +105,16 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 	return d.Finish(ctx, s, r), nil
 }
 
-// find returns the model that is measured. Ollama runs what it has itself, by its name;
+// find returns the model that is measured. A server with OpenAI's interface is asked for
+// it. Ollama runs what it has itself, by its name;
 // its files, where they are on this machine and can be read, say more of a model than
 // Ollama does.
 func (o Options) find(ctx context.Context, d lab.Deps) (model.Model, error) {
-	if o.Runtime != model.Ollama {
+	switch o.Runtime {
+	case model.OpenAI:
+		return openAIOf(d, o).Find(ctx, o.Name)
+	case model.Ollama:
+	default:
 		return o.Model, nil
 	}
 	rt := ollamaOf(d)
@@ -127,6 +134,10 @@ func (o Options) find(ctx context.Context, d lab.Deps) (model.Model, error) {
 
 func ollamaOf(d lab.Deps) *ollama.Runtime {
 	return &ollama.Runtime{Host: d.Models.Ollama, CPU: host.CPU()}
+}
+
+func openAIOf(d lab.Deps, o Options) *openai.Runtime {
+	return &openai.Runtime{URL: o.URL, Key: d.Models.Key}
 }
 
 // longPrompt is how many tokens prompt speed is measured with: llama-bench's pp512,
@@ -154,6 +165,8 @@ func measureLanes(ctx context.Context, d lab.Deps, o Options, m model.Model, rt 
 		switch {
 		case rt.host != "":
 			lane.Device = rt.host
+		case rt.Name() == model.OpenAI: // this machine, and nobody knows what of it
+			lane.Device = m.Place
 		case l.Settings.Layers > 0:
 			lane.Device, lane.Card = rt.gpu.Name, rt.gpu.Card
 		}
@@ -200,6 +213,10 @@ func (o Options) lanes(rt chosen, m model.Model) []llm.Contender {
 	}
 	var lanes []llm.Contender
 	taken := map[string]bool{}
+	if rt.Name() == model.OpenAI { // which decides on everything itself
+		settings.Threads = 0
+		return []llm.Contender{{ID: lab.ID(rt.Name(), "server", taken), Name: "server", Runtime: rt.Runtime, Settings: settings}}
+	}
 	for i, n := range layers {
 		if slices.Contains(layers[:i], n) {
 			continue

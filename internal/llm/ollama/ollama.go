@@ -16,14 +16,13 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/netip"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/plain"
@@ -77,21 +76,8 @@ func base(host string) (*url.URL, error) {
 // own address tells; empty: it runs on this one.
 func (r *Runtime) Remote(ctx context.Context) string {
 	u, err := base(r.Host)
-	if err != nil || u.Hostname() == "localhost" {
+	if err != nil || host.Here(ctx, u.Hostname()) {
 		return ""
-	}
-	var here []netip.Addr
-	own, _ := net.InterfaceAddrs()
-	for _, a := range own {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			here = append(here, p.Addr())
-		}
-	}
-	found, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
-	for _, a := range found {
-		if a = a.Unmap(); a.IsLoopback() || slices.Contains(here, a) {
-			return ""
-		}
 	}
 	return u.Host
 }
@@ -371,13 +357,13 @@ func (s *session) Generate(ctx context.Context, r llm.Request, each func(llm.Pie
 
 func (s *session) generate(ctx context.Context, r llm.Request, each func(llm.Piece)) (g llm.Generation, err error) {
 	// One token of another text, so that nothing of the last prompt is reused.
-	if _, err := s.ask(ctx, request{Model: s.model, Prompt: s.words(2), Raw: true, KeepAlive: "30m", Options: s.options(1)}, nil); err != nil {
+	if _, err := s.ask(ctx, request{Model: s.model, Prompt: llm.Words(s.random, 2), Raw: true, KeepAlive: "30m", Options: s.options(1)}, nil); err != nil {
 		return g, err
 	}
 	no := false
 	q := request{Model: s.model, Prompt: r.Prompt, Raw: !r.Chat, Stream: true, Truncate: &no, Shift: &no, KeepAlive: "30m", Options: s.options(r.Tokens), LogProbs: r.Candidates > 0, TopLogProbs: min(r.Candidates, 20)}
 	if r.Filler > 0 {
-		q.Prompt, q.Raw = s.words(r.Filler), true
+		q.Prompt, q.Raw = llm.Words(s.random, r.Filler), true
 	}
 	sent := time.Now()
 	last, err := s.ask(ctx, q, func(a answer) {
@@ -418,16 +404,4 @@ func number(text string) int {
 	h := fnv.New32a()
 	io.WriteString(h, text)
 	return int(h.Sum32() >> 1) // a 32-bit int holds it
-}
-
-// common are words that most vocabularies have as one token each.
-var common = strings.Fields("the of and to in is that it for was on are as with his they at be this from have or by one had not but what all were when we there can an your which their said if do will each about how up out them then she many some so these would other into has more her two like him see time could no make than first been its who now people my made over did down only way find use may water long little very after words called just where most know")
-
-// words returns a text of about n tokens that is another each time.
-func (s *session) words(n int) string {
-	words := make([]string, n)
-	for i := range words {
-		words[i] = common[s.random.IntN(len(common))]
-	}
-	return strings.Join(words, " ")
 }
