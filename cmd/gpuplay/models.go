@@ -15,6 +15,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/encode"
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/forecast"
 	"github.com/gpuplay/gpuplay/internal/hub"
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/plain"
@@ -103,9 +104,16 @@ func (a *app) printPath(path string) {
 	io.WriteString(a.stdout, path+"\n")
 }
 
+// A listedModel is a model with how fast it generates here, nil where that is not known.
+type listedModel struct {
+	model.Model
+	CPU *forecast.Forecast `json:"cpu_generation,omitempty"`
+	GPU *forecast.Forecast `json:"gpu_generation,omitempty"`
+}
+
 // modelsJSON is what models prints with --json.
 type modelsJSON struct {
-	Models   []model.Model  `json:"models"`
+	Models   []listedModel  `json:"models"`
 	Unusable []*fault.Error `json:"unusable,omitempty"`
 }
 
@@ -115,8 +123,18 @@ func (a *app) showModels(ctx context.Context, dirs []string, asJSON bool) error 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	var known speeds
+	if len(found) > 0 {
+		known = a.speeds(ctx)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
 	if asJSON {
-		doc := modelsJSON{Models: append([]model.Model{}, found...)}
+		doc := modelsJSON{Models: []listedModel{}}
+		for _, m := range found {
+			doc.Models = append(doc.Models, listedModel{m, known.of(m, false), known.of(m, true)})
+		}
 		for _, err := range unusable {
 			var e *fault.Error
 			if errors.As(err, &e) {
@@ -132,7 +150,7 @@ func (a *app) showModels(ctx context.Context, dirs []string, asJSON bool) error 
 	if len(found) == 0 {
 		b.WriteString("No language models were found on this machine.\n")
 	} else {
-		modelTable(&b, found, places.Free, style)
+		modelTable(&b, found, places.Free, known, style)
 		next = commandLine{}.Command([]string{"gpuplay", "llm", found[0].Ref})
 	}
 	for _, err := range unusable {
@@ -146,9 +164,17 @@ func (a *app) showModels(ctx context.Context, dirs []string, asJSON bool) error 
 	return nil
 }
 
+// A modelColumn is one of modelTable's.
+type modelColumn struct {
+	head  string
+	width int
+	right bool // its cells are numbers
+	of    func(model.Model) string
+}
+
 // modelTable lists models by the program that keeps them, and within it what is
 // best to try first.
-func modelTable(b *strings.Builder, found []model.Model, free int64, style term.Style) {
+func modelTable(b *strings.Builder, found []model.Model, free int64, known speeds, style term.Style) {
 	const gap = 2
 	mark := "[1]"
 	if style.Unicode {
@@ -158,31 +184,60 @@ func modelTable(b *strings.Builder, found []model.Model, free int64, style term.
 	for _, m := range found {
 		names = max(names, ansi.StringWidth(shownRef(m)))
 	}
-	head := []string{"size", "parameters", "quantization", "runs with"}
-	width := []int{8, 10, 12, 22}
-	for used := names + 4; len(head) > 1; { // what is least of use goes first
-		total := used
-		for _, w := range width {
-			total += w + gap
+	large := false
+	columns := []modelColumn{{"size", 8, true, func(m model.Model) string {
+		if free > 0 && !m.Fits(free) {
+			large = true
+			return unit.Bytes(float64(m.Bytes)) + mark
 		}
-		if total <= style.Width {
-			break
+		return unit.Bytes(float64(m.Bytes))
+	}}}
+	for i, name := range []string{"CPU tok/s", "GPU tok/s"} {
+		gpu := i == 1
+		if slices.ContainsFunc(found, func(m model.Model) bool { return known.of(m, gpu) != nil }) {
+			columns = append(columns, modelColumn{name, len(name), true, func(m model.Model) string { return cell(known.of(m, gpu)) }})
 		}
-		head, width = head[:len(head)-1], width[:len(width)-1]
 	}
-	row := func(indent, name string, cells []string) {
+	speeds := len(columns) > 1
+	columns = append(columns,
+		modelColumn{"parameters", 10, true, func(m model.Model) string {
+			if m.Parameters == 0 {
+				return ""
+			}
+			return unit.Count(float64(m.Parameters))
+		}},
+		modelColumn{"quantization", 12, false, func(m model.Model) string { return m.Quantization }},
+		modelColumn{"runs with", 22, false, func(m model.Model) string { return strings.Join(m.Runtimes, ", ") }})
+	taken := func() int {
+		sum := names + 4
+		for _, c := range columns {
+			sum += gap + c.width
+		}
+		return sum
+	}
+	for len(columns) > 1 && taken() > style.Width { // what is least of use goes first
+		at := -1
+		if speeds { // the size says nearly the same as the parameters
+			at = slices.IndexFunc(columns, func(c modelColumn) bool { return c.head == "parameters" })
+		}
+		if at < 0 {
+			at = len(columns) - 1
+		}
+		columns = slices.Delete(columns, at, at+1)
+	}
+	row := func(indent, name string, text func(modelColumn) string) {
 		line := indent + name + strings.Repeat(" ", max(0, names+4-len(indent)-ansi.StringWidth(name)))
-		for i, w := range width {
-			pad := strings.Repeat(" ", max(0, w-ansi.StringWidth(cells[i])))
-			if i < 2 {
-				line += strings.Repeat(" ", gap) + pad + cells[i]
+		for _, c := range columns {
+			t := text(c)
+			pad := strings.Repeat(" ", max(0, c.width-ansi.StringWidth(t)))
+			if c.right {
+				line += strings.Repeat(" ", gap) + pad + t
 			} else {
-				line += strings.Repeat(" ", gap) + cells[i] + pad
+				line += strings.Repeat(" ", gap) + t + pad
 			}
 		}
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
-	large := false
 	var shown []string
 	for i, m := range found {
 		if slices.Contains(shown, m.Place) {
@@ -190,7 +245,7 @@ func modelTable(b *strings.Builder, found []model.Model, free int64, style term.
 		}
 		shown = append(shown, m.Place)
 		if i == 0 {
-			row("  ", m.Place, head)
+			row("  ", m.Place, func(c modelColumn) string { return c.head })
 		} else {
 			b.WriteString("  " + m.Place + "\n")
 		}
@@ -198,19 +253,17 @@ func modelTable(b *strings.Builder, found []model.Model, free int64, style term.
 			if m.Place != shown[len(shown)-1] {
 				continue
 			}
-			size := unit.Bytes(float64(m.Bytes))
-			if free > 0 && !m.Fits(free) {
-				size, large = size+mark, true
-			}
-			parameters := ""
-			if m.Parameters > 0 {
-				parameters = unit.Count(float64(m.Parameters))
-			}
-			row("    ", shownRef(m), []string{size, parameters, m.Quantization, strings.Join(m.Runtimes, ", ")})
+			row("    ", shownRef(m), func(c modelColumn) string { return c.of(m) })
 		}
 	}
 	if large {
 		fmt.Fprintf(b, "\n  %s more than the memory that is free, %s\n", mark, unit.Bytes(float64(free)))
+	}
+	if text := known.legend(found); text != "" && speeds && len(columns) > 1 {
+		b.WriteString("\n")
+		for _, line := range term.Wrap(text, style.Width-2) {
+			b.WriteString("  " + line + "\n")
+		}
 	}
 }
 

@@ -92,6 +92,9 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
+	if o.remote(ctx, d) != "" {
+		d.Sources = nil // the sensors here know nothing of that machine
+	}
 	r := d.Begin(ctx, s, record.LLM)
 	m, err := o.find(ctx, d)
 	if err != nil {
@@ -130,6 +133,17 @@ func (o Options) find(ctx context.Context, d lab.Deps) (model.Model, error) {
 		}
 	}
 	return m, ctx.Err()
+}
+
+// remote returns the address of another machine that computes, "" if this one does.
+func (o Options) remote(ctx context.Context, d lab.Deps) string {
+	switch o.Runtime {
+	case model.OpenAI:
+		return openAIOf(d, o).Remote(ctx)
+	case model.Ollama:
+		return ollamaOf(d).Remote(ctx)
+	}
+	return ""
 }
 
 func ollamaOf(d lab.Deps) *ollama.Runtime {

@@ -1,0 +1,133 @@
+// Package forecast says about how many tokens per second a language model will generate
+// on this machine, before it is downloaded or run.
+//
+// Generation reads all weights that a token needs from memory, so its speed is a share of
+// the memory's bandwidth divided by the bytes of these weights. Once a model has been
+// measured here, its own figure takes the place of the forecast, and for other models the
+// bandwidth that it reached is a better basis than that of a loop which only reads.
+//
+// A forecast is for a short context: at each position of a longer one, the keys and values
+// of all tokens before it are read too.
+package forecast
+
+import (
+	"math"
+	"slices"
+
+	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/measure"
+	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/stats"
+)
+
+// A Forecast is how fast a model generates.
+type Forecast struct {
+	Rate      float64 `json:"tokens_per_second"`
+	Measured  bool    `json:"measured"`            // in the past, with this model on this machine
+	Bandwidth float64 `json:"bandwidth,omitempty"` // bytes per second that it is modelled from; 0 where it was measured
+	Of        string  `json:"of,omitempty"`        // the model whose generation reached that bandwidth; empty: it is the memory's own
+}
+
+// reached is the share of the memory's bandwidth that generation with llama.cpp reaches on
+// a CPU; see docs/MEASURING.md.
+const reached = 0.85
+
+// least is how many bytes of weights a token has to read for a forecast to mean anything:
+// below, what else is done for a token takes longer, and caches hold a part of them.
+const least = 100e6
+
+// A Past is how fast a model generated here.
+type Past struct {
+	Model   model.Model
+	Runtime string
+	GPU     bool // all of its layers were on it
+	Rate    float64
+}
+
+// Read takes from records what was measured on this machine: lanes with all layers on one
+// device that were not found to be wrong.
+func Read(runs []*record.Run, here host.Machine) []Past {
+	var list []Past
+	for _, r := range runs {
+		other := r.Machine.CPU != here.CPU || r.Machine.Cores != here.Cores || r.Machine.ID != "" && here.ID != "" && r.Machine.ID != here.ID
+		if other || r.Tokens == nil || r.Tokens.Model.TokenBytes <= 0 {
+			continue
+		}
+		for _, x := range r.Tokens.Results {
+			f := x.Facts
+			gpu := f.Device.Kind == hardware.GPU
+			rate, ok := x.Figure(llm.Generating)
+			switch {
+			case !ok, f.Host != "", x.Error != nil, x.Check != nil && !x.Check.Passed, x.Has(measure.NotOnGPU), x.Has(measure.Interrupted):
+			case gpu && x.Settings.Layers < llm.AllLayers, !gpu && (f.Device.Kind != hardware.CPU || x.OnGPU()):
+			default:
+				list = append(list, Past{r.Tokens.Model, x.Runtime, gpu, rate.Value})
+			}
+		}
+	}
+	return list
+}
+
+// same reports whether two models are the same one, wherever their files are.
+func same(a, b model.Model) bool {
+	return a.Name == b.Name && a.Quantization == b.Quantization && a.Bytes == b.Bytes
+}
+
+// Of returns about how fast a model generates on the CPU, or on the GPU. bandwidth is
+// that of the CPU's memory in bytes per second, 0 if it is not known; a GPU's is known
+// from the past alone. ok is false where nothing is known.
+func Of(m model.Model, gpu bool, bandwidth float64, past []Past) (f Forecast, ok bool) {
+	apart := func(p Past) float64 { return math.Abs(math.Log(float64(p.Model.TokenBytes) / float64(m.TokenBytes))) }
+	var nearest *Past
+	rates := func(m model.Model, runtimes []string) (list []float64) {
+		for _, p := range past {
+			if p.GPU == gpu && slices.Contains(runtimes, p.Runtime) && same(p.Model, m) {
+				list = append(list, p.Rate)
+			}
+		}
+		return list
+	}
+	for i, p := range past {
+		if p.GPU == gpu && slices.Contains(m.Runtimes, p.Runtime) && m.TokenBytes >= least && p.Model.TokenBytes >= least && (nearest == nil || apart(p) < apart(*nearest)) {
+			nearest = &past[i]
+		}
+	}
+	own := rates(m, m.Runtimes)
+	switch {
+	case len(own) > 0:
+		return Forecast{Rate: stats.Median(own), Measured: true}, true
+	case m.TokenBytes < least:
+		return f, false
+	case nearest != nil:
+		f.Bandwidth, f.Of = stats.Median(rates(nearest.Model, m.Runtimes))*float64(nearest.Model.TokenBytes), nearest.Model.Name
+		f.Rate = f.Bandwidth / float64(m.TokenBytes)
+	case !gpu && bandwidth > 0 && slices.Contains(m.Runtimes, model.LlamaCpp): // frameworks may compute in another type than the weights'
+		f.Bandwidth = bandwidth
+		f.Rate = reached * bandwidth / float64(m.TokenBytes)
+	}
+	return f, f.Rate > 0
+}
+
+// Errors returns by which factors less one the forecasts of the models that were measured
+// miss what was measured, each forecast from all others: 0.1 is a tenth too fast.
+func Errors(gpu bool, bandwidth float64, past []Past) []float64 {
+	var list []float64
+	var done []model.Model
+	for _, p := range past {
+		if p.GPU != gpu || slices.ContainsFunc(done, func(m model.Model) bool { return same(m, p.Model) }) {
+			continue
+		}
+		done = append(done, p.Model)
+		m := p.Model
+		m.Runtimes = []string{p.Runtime}
+		others := slices.DeleteFunc(slices.Clone(past), func(q Past) bool { return same(q.Model, m) })
+		measured, _ := Of(m, gpu, bandwidth, past)
+		if f, ok := Of(m, gpu, bandwidth, others); ok {
+			list = append(list, f.Rate/measured.Rate-1)
+		}
+	}
+	return list
+}

@@ -1,0 +1,97 @@
+package forecast
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/record"
+)
+
+func gguf(name string, bytes int64) model.Model {
+	return model.Model{Name: name, Quantization: "Q4_0", Bytes: bytes + 1e6, TokenBytes: bytes, Format: model.GGUF, Runtimes: []string{model.LlamaCpp, model.Ollama}}
+}
+
+// The tests of the rule in docs/MEASURING.md: a figure of the past comes first, then the
+// bandwidth that the nearest model reached, then the memory's.
+func TestRuleForecast(t *testing.T) {
+	small, large, other := gguf("small", 250e6), gguf("large", 5e9), gguf("other", 4e9)
+	past := []Past{{small, model.LlamaCpp, false, 80}, {large, model.LlamaCpp, false, 8}, {large, model.LlamaCpp, false, 9}, {large, model.LlamaCpp, false, 10}, {large, model.LlamaCpp, true, 100}, {other, model.MLX, false, 1}}
+	for what, tt := range map[string]struct {
+		m         model.Model
+		gpu       bool
+		bandwidth float64
+		past      []Past
+		want      Forecast
+	}{
+		"from the memory's bandwidth":     {other, false, 100e9, nil, Forecast{Rate: 100 * reached / 4, Bandwidth: 100e9}},
+		"measured":                        {large, false, 100e9, past, Forecast{Rate: 9, Measured: true}},
+		"from the nearest":                {other, false, 100e9, past, Forecast{Rate: 11.25, Bandwidth: 45e9, Of: "large"}},
+		"from a small one":                {gguf("tiny", 200e6), false, 100e9, past, Forecast{Rate: 100, Bandwidth: 20e9, Of: "small"}},
+		"on the GPU":                      {other, true, 100e9, past, Forecast{Rate: 125, Bandwidth: 500e9, Of: "large"}},
+		"on a GPU without a past":         {other, true, 100e9, past[:2], Forecast{}},
+		"from one that is too small":      {gguf("next", 120e6), false, 100e9, []Past{{gguf("tiny", 20e6), model.LlamaCpp, false, 1}}, Forecast{Rate: 100e9 * reached / 120e6, Bandwidth: 100e9}},
+		"too small":                       {gguf("tiny", 20e6), false, 100e9, past, Forecast{}},
+		"not known":                       {other, false, 0, nil, Forecast{}},
+		"a model that does not say":       {model.Model{Name: "x", Runtimes: other.Runtimes}, false, 100e9, past, Forecast{}},
+		"a folder, which computes in any": {model.Model{Name: "x", TokenBytes: 1e9, Runtimes: []string{model.Torch}}, false, 100e9, past, Forecast{}},
+	} {
+		f, ok := Of(tt.m, tt.gpu, tt.bandwidth, tt.past)
+		if ok != (tt.want != Forecast{}) || math.Abs(f.Rate-tt.want.Rate) > 1e-9 || f.Measured != tt.want.Measured || f.Bandwidth != tt.want.Bandwidth || f.Of != tt.want.Of {
+			t.Errorf("%s: %+v, want %+v", what, f, tt.want)
+		}
+	}
+	// Each from the others: small from large's 45 GB/s, large from small's 20 GB/s.
+	if got, want := Errors(false, 100e9, past[:4]), []float64{45e9/250e6/80 - 1, 20e9/5e9/9 - 1}; len(got) != 2 || math.Abs(got[0]-want[0]) > 1e-9 || math.Abs(got[1]-want[1]) > 1e-9 {
+		t.Errorf("errors %v, want %v", got, want)
+	}
+	if got := Errors(true, 100e9, past); got != nil {
+		t.Errorf("one model on the GPU: %v", got)
+	}
+}
+
+// Only what was measured on this machine, on one device and without doubt, is a past.
+func TestRulePast(t *testing.T) {
+	here := host.Machine{ID: "a", CPU: "EPYC", Cores: 2}
+	lane := func(change func(*llm.Result)) *llm.Result {
+		r := &llm.Result{Runtime: model.LlamaCpp, Facts: llm.Facts{Device: hardware.Device{Kind: hardware.CPU}}, Samples: []llm.Sample{{Tokens: 11, TokenTime: time.Second}}}
+		if change != nil {
+			change(r)
+		}
+		return r
+	}
+	run := func(machine host.Machine, m model.Model, results ...*llm.Result) *record.Run {
+		return &record.Run{Machine: machine, Tokens: &record.Tokens{Model: m, Results: results}}
+	}
+	onGPU := func(layers int) func(*llm.Result) {
+		return func(r *llm.Result) { r.Facts.Device.Kind, r.Settings.Layers = hardware.GPU, layers }
+	}
+	m := gguf("m", 1e9)
+	runs := []*record.Run{
+		run(here, m, lane(nil), lane(onGPU(llm.AllLayers))),
+		run(here, m,
+			lane(onGPU(12)),
+			lane(func(r *llm.Result) { r.Facts.Host = "elsewhere:1" }),
+			lane(func(r *llm.Result) { r.Error = fault.Errorf(fault.Crashed, "crashed") }),
+			lane(func(r *llm.Result) { r.Check = &llm.Check{} }),
+			lane(func(r *llm.Result) { r.Samples = nil }),
+			lane(func(r *llm.Result) { r.Settings.Layers = llm.AllLayers }),
+			lane(func(r *llm.Result) { r.Facts.Device.Kind = hardware.SoftwareGPU }),
+		),
+		run(host.Machine{CPU: "EPYC", Cores: 4}, m, lane(nil)),
+		run(host.Machine{CPU: "M4", Cores: 2}, m, lane(nil)),
+		run(host.Machine{ID: "b", CPU: "EPYC", Cores: 2}, m, lane(nil)),
+		run(here, model.Model{Name: "unknown"}, lane(nil)),
+		{Machine: here},
+	}
+	got := Read(runs, here)
+	if len(got) != 2 || got[0].GPU || !got[1].GPU || slices.ContainsFunc(got, func(p Past) bool { return p.Rate != 10 || p.Model.Name != "m" || p.Runtime != model.LlamaCpp }) {
+		t.Errorf("%+v", got)
+	}
+}
