@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -124,6 +125,9 @@ func llamaCPP(ctx context.Context, d lab.Deps, o Options, m model.Model, r *reco
 		return chosen{}, err
 	}
 	c := chosen{Runtime: rt, mayHaveGPU: rt.GPU != nil}
+	if slices.Contains(m.Runtimes, model.Ollama) {
+		c.Runtime = ollamasFile{rt}
+	}
 	if found.Bench != "" {
 		c.bench = rt
 	}
@@ -136,6 +140,19 @@ func llamaCPP(ctx context.Context, d lab.Deps, o Options, m model.Model, r *reco
 	}
 	lab.Note(s, fmt.Sprintf("llama.cpp %s: %s", rt.Version, rt.Server))
 	return c, nil
+}
+
+// ollamasFile is llama.cpp with a model that Ollama keeps, perhaps in a form of its own.
+type ollamasFile struct{ llm.Runtime }
+
+// Load leads to Ollama where llama.cpp cannot load the file.
+func (o ollamasFile) Load(ctx context.Context, path string, s llm.Settings) (llm.Session, error) {
+	session, err := o.Runtime.Load(ctx, path, s)
+	var e *fault.Error
+	if errors.As(err, &e) && e.Code == fault.Crashed {
+		e.Remedies = append(fault.Remedies{fault.Set("runtime", model.Ollama, "Ollama keeps some models in a form that only it can read")}, e.Remedies...)
+	}
+	return session, err
 }
 
 // noGPU says why llama.cpp has no GPU. A build that has a backend for GPUs does not need to

@@ -187,13 +187,13 @@ func measureLanes(ctx context.Context, d lab.Deps, o Options, m model.Model, rt 
 		s.Emit(l.ID, lane)
 	}
 	runner := llm.Runner{Sink: s, Cards: r.Cards, Throttled: host.Throttled, Sensors: d.Sensors()}
+	if rt.host != "" {
+		runner.Throttled = nil // this machine's quota stops no other
+	}
 	results := runner.Run(ctx, m, lanes, plan)
 	r.Cards = runner.Cards
 	t.Limits = limits(ctx, s, o.Threads, results)
 	for _, res := range results {
-		if e := res.Error; e != nil && e.Code == fault.Crashed && rt.Name() == model.LlamaCpp && slices.Contains(m.Runtimes, model.Ollama) {
-			e.Remedies = append(fault.Remedies{fault.Set("runtime", model.Ollama, "Ollama keeps some models in a form that only it can read")}, e.Remedies...)
-		}
 		if e := res.Error; o.usual() && res.OnGPU() && e != nil && e.Code == fault.Unavailable { // nobody asked for it by name
 			r.Missing = append(r.Missing, record.Missing{
 				Engine: res.Runtime, API: "gpu", Kind: hardware.GPU, Code: e.Code, Reason: "No GPU lane: " + e.Message + ".", Remedies: e.Remedies,

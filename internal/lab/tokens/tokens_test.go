@@ -106,8 +106,7 @@ func run(ctx context.Context, d lab.Deps, o Options, rt chosen) (*record.Run, []
 	s.Subscribe(func(e event.Event) { events = append(events, e) })
 	r := d.Begin(ctx, s, record.LLM)
 	r.Cards = []hardware.Card{{Name: "Another GPU", UUID: "GPU-b", PCI: "0000:01:00.0"}}
-	m := model.Model{Ref: "m", Name: "M", Bytes: 1000, Runtimes: o.Model.Runtimes}
-	measureLanes(ctx, d, o, m, rt, r, s)
+	measureLanes(ctx, d, o, model.Model{Ref: "m", Name: "M", Bytes: 1000}, rt, r, s)
 	r = d.Finish(ctx, s, r)
 	s.Close()
 	return r, events
