@@ -129,7 +129,7 @@ func tokenHeadline(r *record.Run) Headline {
 	if len(h.Entries) == 0 {
 		return h
 	}
-	one := cmp.Or(cpu, gpu)
+	one := cmp.Or(cpu, gpu, BestTokens(t, unnamed))
 	lost := slices.IndexFunc(t.Results, func(x *llm.Result) bool { return x.OnGPU() && x != gpu })
 	switch {
 	case one == nil:
@@ -157,6 +157,9 @@ func tokenHeadline(r *record.Run) Headline {
 		}
 		h.History = historyOf(r, one.Facts.Device)
 		h.Winner, h.Claim = one.Facts.Device.Kind, "at generation on the "+kindName(one.Facts.Device.Kind)
+		if h.Winner == unnamed {
+			h.Claim = "at generation by the server at " + TokenPlace(r, one)
+		}
 		speed, _ := one.Figure(llm.Generating)
 		h.Figure, h.Unit, h.Detail = unit.Digits3(speed.Value), "tokens/s", certainty(speed)
 	}

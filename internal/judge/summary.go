@@ -24,6 +24,9 @@ func Summary(r *record.Run) (task, figure string) {
 		return productSummary(r)
 	case r.Tokens != nil:
 		t := r.Tokens
+		if x := BestTokens(t, unnamed); x != nil {
+			return t.Model.Name, unit.Digits3(TokenRate(x, llm.Generating)) + " tok/s"
+		}
 		return t.Model.Name, byKind(func(k hardware.Kind) string {
 			if x := BestTokens(t, k); x != nil {
 				return unit.Digits3(TokenRate(x, llm.Generating)) + " tok/s"

@@ -16,6 +16,9 @@ import (
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
+// unnamed is the kind of a device that a server does not name.
+const unnamed hardware.Kind = ""
+
 // BestTokens returns the lane that is fastest at generation on a kind of device, of
 // those whose figures may be quoted; nil if there is none.
 func BestTokens(t *record.Tokens, kind hardware.Kind) *llm.Result {
