@@ -8,6 +8,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/encode"
 	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/lab/diagnose"
 	"github.com/gpuplay/gpuplay/internal/probe"
@@ -66,7 +67,7 @@ matmul or sweep wrote with --format json.`,
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.BoolVar(&f.deep, "deep", false, "start every framework and see which devices it finds; see whether verdicts hold here")
-	fl.StringVar(&f.whySlow, "why-slow", "", "explain the speeds in this result `file` instead")
+	fl.StringVar(&f.whySlow, "why-slow", "", "explain the speeds in this result `file` instead, or in a run that is kept, such as last")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "explain every finding, and show what is not known")
 	fl.BoolVar(&f.json, "json", false, "print as JSON")
 	fl.StringVar(&f.python, "python", "", "Python interpreter or environment to look at")
@@ -100,14 +101,17 @@ func (a *app) doctor(ctx context.Context, f doctorFlags, o diagnose.Options) err
 	return err
 }
 
-// whySlow explains a result file.
-func (a *app) whySlow(file string, asJSON bool) error {
-	if file == "" {
+// whySlow explains a run that is kept, or a result file.
+func (a *app) whySlow(ref string, asJSON bool) error {
+	if ref == "" {
 		return usagef("gpuplay race --output race.json writes one", "--why-slow: a result file is needed")
 	}
-	r, err := diagnose.ReadFile(file)
+	r, err := a.load(ref, diagnose.ReadFile)
 	if err != nil {
 		return err
+	}
+	if err := diagnose.Check(r); err != nil {
+		return fault.Errorf(fault.Invalid, "%s: %v", ref, err)
 	}
 	e := diagnose.Explain(r)
 	if !asJSON {

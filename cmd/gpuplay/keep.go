@@ -162,20 +162,22 @@ func (a *app) openStore(force bool) (*store.Store, error) {
 const largestFile = 256 << 20
 
 // loadRun returns the run that a word names: in the store, as store.Find describes, or
-// else in a file. A word with a separator of folders is a file's, as ./last is, and so is
-// one that ends in .json.
-func (a *app) loadRun(ref string) (*record.Run, error) {
+// else in a file. A word that has a separator of folders, as ./last has, or ends in .json
+// is a file's.
+func (a *app) loadRun(ref string) (*record.Run, error) { return a.load(ref, readRun) }
+
+// load is loadRun with a reader of files.
+func (a *app) load(ref string, read func(name string) (*record.Run, error)) (*record.Run, error) {
 	if filepath.Base(ref) != ref || strings.HasSuffix(ref, ".json") {
-		return readRun(ref)
+		return read(ref)
 	}
 	r, err := a.storedRun(ref)
-	if err == nil {
-		return r, nil
+	if err != nil {
+		if _, there := os.Stat(ref); there == nil {
+			return read(ref)
+		}
 	}
-	if info, e := os.Stat(ref); e == nil && !info.IsDir() {
-		return readRun(ref)
-	}
-	return nil, err
+	return r, err
 }
 
 // storedRun returns the run of the store that a word names.

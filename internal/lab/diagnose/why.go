@@ -40,15 +40,24 @@ func ReadFile(file string) (*record.Run, error) {
 		return refuse("is not JSON: %v (byte %d)", err, syntax.Offset)
 	case err != nil:
 		return refuse("is no record that can be read: %v", err)
-	case len(r.Results) == 0:
-		return refuse("holds no results of products")
+	}
+	if err := Check(r); err != nil {
+		return refuse("%v", err)
+	}
+	return r, nil
+}
+
+// Check returns why Explain cannot explain a record, nil if it can.
+func Check(r *record.Run) error {
+	if len(r.Results) == 0 {
+		return errors.New("holds no results of products")
 	}
 	for i, l := range r.Results {
 		if err := sound(l); err != nil {
-			return refuse("result %d %v", i+1, err)
+			return fmt.Errorf("result %d %w", i+1, err)
 		}
 	}
-	return r, nil
+	return nil
 }
 
 // sound reports what makes it impossible to say how fast a lane is: more than a
