@@ -67,7 +67,7 @@ The ending of --output chooses between SVG and PNG. Neither needs a browser or a
 				}
 				return usagef("gpuplay report shows it", "%s: %s has no card", name, what)
 			}
-			return a.writeTo(to, func(w io.Writer) error { return write(drawing, w) })
+			return a.writeTo(c, to, func(w io.Writer) error { return write(drawing, w) })
 		},
 	}
 	c.Flags().SortFlags = false
@@ -103,7 +103,7 @@ Every command that measures writes the same page with --format html.`,
 			if err != nil {
 				return err
 			}
-			return a.writeTo(to, func(w io.Writer) error { return encode.HTML(w, r, commandLine{}) })
+			return a.writeTo(c, to, func(w io.Writer) error { return encode.HTML(w, r, commandLine{}) })
 		},
 	}
 	c.Flags().StringVarP(&output, "output", "o", "report.html", "the `file` to write; - is stdout")
@@ -122,10 +122,17 @@ func lastRun(c *cobra.Command, args []string) (string, error) {
 	return "", usagef("gpuplay results list shows their names", "%s takes one run, not %d", c.Name(), len(args))
 }
 
-// writeTo writes to a destination; nil is stdout.
-func (a *app) writeTo(to *destination, write func(io.Writer) error) error {
+// writeTo writes to a destination, nil being stdout, and says which file it is where
+// nobody named one.
+func (a *app) writeTo(c *cobra.Command, to *destination, write func(io.Writer) error) error {
 	if to == nil {
 		return write(a.stdout)
 	}
-	return to.write(write)
+	if err := to.write(write); err != nil {
+		return err
+	}
+	if !c.Flags().Changed("output") {
+		say(a.stderr, "%s is written\n", to.name)
+	}
+	return nil
 }

@@ -32,6 +32,9 @@ func repeating(r *record.Run) string {
 	if !slices.Contains(words, string(r.Kind)) {
 		words = slices.Insert(words, 1, string(r.Kind))
 	}
+	if len(r.Command) == 0 && r.Tokens != nil && r.Tokens.Model.Ref != "" {
+		words = append(words, shareable(r.Tokens.Model.Ref))
+	}
 	if (r.Kind == record.Race || r.Kind == record.MatMul) && len(r.Results) > 0 {
 		words = append(words, product(r, words)...)
 	}
@@ -63,7 +66,7 @@ func repeated(command []string) []string {
 
 // shareable returns a path without the folders that it is in.
 func shareable(word string) string {
-	if !strings.HasPrefix(word, "-") && (filepath.IsAbs(word) || strings.HasPrefix(word, "~") || strings.HasPrefix(word, ".") || strings.Contains(word, `\`)) {
+	if !strings.HasPrefix(word, "-") && (filepath.IsAbs(word) || strings.HasPrefix(word, "/") || strings.HasPrefix(word, "~") || strings.HasPrefix(word, ".") || strings.Contains(word, `\`)) {
 		return filepath.Base(strings.ReplaceAll(word, `\`, "/"))
 	}
 	return word

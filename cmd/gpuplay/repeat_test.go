@@ -34,6 +34,7 @@ func TestRepeating(t *testing.T) {
 		"gpuplay matmul --engine torch --device gpu --size 4096 --dtype tf32": of(record.MatMul, matrix.TF32, "gpuplay", "matmul", "--engine", "torch", "--device", "gpu", "--python", "/home/jane/venv"),
 		"gpuplay sweep --sizes 16:4096":                                       {Kind: record.Sweep, Command: []string{"gpuplay", "sweep", "--sizes", "16:4096", "--plot", "/tmp/x.svg"}},
 		"gpuplay llm model.gguf --prompt 'Say hello.'":                        {Kind: record.LLM, Command: []string{"gpuplay", "llm", "/home/jane/models/model.gguf", "--prompt", "Say hello."}},
+		"gpuplay llm m.gguf":                                                  recordtest.Language(),
 		"gpuplay llm owner/name:Q4_K_M":                                       {Kind: record.LLM, Command: []string{"gpuplay", "llm", "owner/name:Q4_K_M"}},
 		"gpuplay generate gemma --adapter=adapters":                           {Kind: record.Generate, Command: []string{"gpuplay", "generate", `C:\Users\jane\gemma`, "--adapter=./work/adapters"}},
 		"gpuplay cpu": {Kind: record.CPUs, Command: []string{"gpuplay", "cpu", "--format", "json"}},
