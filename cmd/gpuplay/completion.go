@@ -45,7 +45,11 @@ func (a *app) completions(c *cobra.Command) {
 		"protocol":  annotated("protocol"),
 		"kind":      fixed(kindNames()...),
 		"tag":       func(*cobra.Command, string) []cobra.Completion { return a.tags() },
+		"data":      annotated("data"), // of finetune it is a folder
 	} {
+		if f := c.Flags().Lookup(name); name == "data" && f != nil && f.Annotations[valuesOf] == nil {
+			continue
+		}
 		if _, set := c.GetFlagCompletionFunc(name); c.Flags().Lookup(name) == nil || set { // the root has those of race
 			continue
 		}
@@ -89,6 +93,14 @@ func dtypeNames() []string {
 	var names []string
 	for _, d := range matrix.DTypes {
 		names = append(names, string(d))
+	}
+	return names
+}
+
+func dataNames() []string {
+	var names []string
+	for _, d := range matrix.Kinds {
+		names = append(names, d.String())
 	}
 	return names
 }

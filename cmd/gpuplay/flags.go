@@ -38,16 +38,19 @@ type measureFlags struct {
 	outputFlags
 	size   size
 	dtype  string
+	data   string
 	repeat int
 	budget time.Duration
 	seed   uint64
 
 	sustain time.Duration // of race and matmul
+
+	inputs matrix.Data // what data names, once check has been called
 }
 
 // settings returns what labs that measure products are told.
 func (f *measureFlags) settings() lab.Settings {
-	return lab.Settings{Options: f.options(), Repeat: f.repeat, Budget: f.budget, Sustain: f.sustain, Seed: f.seed}
+	return lab.Settings{Options: f.options(), Repeat: f.repeat, Budget: f.budget, Sustain: f.sustain, Seed: f.seed, Data: f.inputs}
 }
 
 func (f *measureFlags) add(c *cobra.Command, kind record.Kind, timeout time.Duration) {
@@ -55,12 +58,19 @@ func (f *measureFlags) add(c *cobra.Command, kind record.Kind, timeout time.Dura
 	fl.SortFlags = false
 	fl.Var(&f.size, "size", "n of an n×n×n product: 8192, 8k")
 	f.addCommon(fl, kind, timeout)
-	fl.DurationVar(&f.sustain, "sustain", 0, "then let the fastest CPU and GPU compute without a break, for at least 10s: burst and sustained speed")
+	if kind != record.Inputs {
+		fl.DurationVar(&f.sustain, "sustain", 0, "then let the fastest CPU and GPU compute without a break, for at least 10s: burst and sustained speed")
+	}
 }
 
 // addCommon adds all but the size.
 func (f *measureFlags) addCommon(fl *pflag.FlagSet, kind record.Kind, timeout time.Duration) {
 	fl.StringVar(&f.dtype, "dtype", "float32", "float64, float32, tf32, float16, bfloat16 or int8")
+	f.data = matrix.Random.String()
+	if kind != record.Inputs { // which measures all of them
+		fl.StringVar(&f.data, "data", f.data, "what the inputs are: random, normal, zeros, ones or ramp")
+		must(fl.SetAnnotation("data", valuesOf, dataNames()))
+	}
 	fl.IntVar(&f.repeat, "repeat", 0, "number of timed runs (default: until the result is precise)")
 	fl.DurationVar(&f.budget, "time", 10*time.Second, "about how long to measure")
 	fl.Uint64Var(&f.seed, "seed", 1, "seed of the random inputs")
@@ -98,6 +108,9 @@ func (f *measureFlags) checkCommon(fl *pflag.FlagSet) (matrix.DType, error) {
 	d, err := matrix.ParseDType(f.dtype)
 	if err != nil {
 		return "", mistyped(f.dtype, dtypeNames(), "unknown dtype %q", f.dtype)
+	}
+	if f.inputs, err = matrix.ParseData(f.data); err != nil {
+		return "", mistyped(f.data, dataNames(), "unknown data %q", f.data)
 	}
 	return d, nil
 }

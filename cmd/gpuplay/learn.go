@@ -16,15 +16,15 @@ import (
 func newLearn(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "learn",
-		Short:   "See on this machine how a matrix multiply becomes fast, and how noisy timings are",
+		Short:   "See on this machine what makes a matrix multiply fast",
 		Long:    `learn runs what it explains on this machine.`,
-		Example: "  gpuplay learn matmul\n  gpuplay learn noise",
+		Example: "  gpuplay learn matmul\n  gpuplay learn data\n  gpuplay learn noise",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usagef("for example gpuplay learn matmul", "learn needs to know what: %s", "matmul or noise")
+			return usagef("for example gpuplay learn matmul", "learn needs to know what: %s", "matmul, data or noise")
 		},
 	}
-	c.AddCommand(newLearnMatmul(a), newLearnNoise(a))
+	c.AddCommand(newLearnMatmul(a), newLearnData(a), newLearnNoise(a))
 	return c
 }
 

@@ -21,10 +21,12 @@ type flagGroup struct {
 	names []string
 }
 
+const learned = "What is learned"
+
 // flagGroups are in the help's order; flags in none of them come last.
 var flagGroups = []flagGroup{
-	{"What is measured", []string{"engines", "engine", "device", "all-gpus", "size", "sizes", "shapes", "crossover", "m", "n", "k", "trans-a", "trans-b", "dtype", "seed", "prompt", "ngl", "sweep", "tokens", "runtime", "raw"}},
-	{"What is learned", []string{"data", "adapter", "iters", "batch", "layers", "rank", "lr", "scale", "dropout", "dora", "qlora", "max-length", "save-every", "eval-every"}},
+	{"What is measured", []string{"engines", "engine", "device", "all-gpus", "size", "sizes", "shapes", "crossover", "m", "n", "k", "trans-a", "trans-b", "dtype", "data", "seed", "prompt", "ngl", "sweep", "tokens", "runtime", "raw"}},
+	{learned, []string{"data", "adapter", "iters", "batch", "layers", "rank", "lr", "scale", "dropout", "dora", "qlora", "max-length", "save-every", "eval-every"}},
 	{"How", []string{"framework", "isa", "protocol", "repeat", "time", "sustain", "resume", "bench", "threads", "ctx", "llama-cpp", "python", "model-dir", "yes", "timeout", "threshold", "fail-on"}},
 	{"Output", []string{"format", "output", "plot", "theme", "json", "verbose", "quiet", "no-reference", "tag", "no-store"}},
 }
@@ -137,6 +139,9 @@ func usageText(c *cobra.Command, width int) string {
 		set := pflag.NewFlagSet("", pflag.ContinueOnError)
 		set.SortFlags = false
 		for _, name := range g.names {
+			if name == "data" && (c.Name() == "finetune") != (g.title == learned) { // elsewhere it is a kind of inputs
+				continue
+			}
 			if f := c.LocalFlags().Lookup(name); f != nil {
 				set.AddFlag(f)
 			}

@@ -25,7 +25,7 @@ type references struct {
 
 // get returns the reference for a product of a set of operands.
 func (refs *references) get(ctx context.Context, g GEMM, seed uint64, set int) (*matrix.Reference, error) {
-	p := matrix.Problem{M: g.M, N: g.N, K: g.K, In: g.In, TransA: g.TransA, TransB: g.TransB, Seed: seed}
+	p := matrix.Problem{M: g.M, N: g.N, K: g.K, In: g.In, TransA: g.TransA, TransB: g.TransB, Data: g.Data, Seed: seed}
 	first := refs.of[p]
 	if first == nil {
 		var err error
@@ -91,6 +91,7 @@ func (r *Runner) check(ctx context.Context, e *entry, refs *references) bool {
 	step, cancel := r.step(ctx)
 	defer cancel()
 	g := e.result.GEMM
+	g.Data = e.data
 	ref, err := refs.get(step, g, e.result.Seed, e.set)
 	var c matrix.Check
 	if err == nil {
@@ -124,8 +125,11 @@ func (r *Runner) check(ctx context.Context, e *entry, refs *references) bool {
 			saw = fmt.Sprintf("error %.1e", *c.Error)
 		}
 		expected := fmt.Sprintf("at most %.1e is expected", c.Bound)
-		if g.Out.Integer() {
+		switch {
+		case g.Out.Integer():
 			expected = "integer products are exact"
+		case c.Bound == 0:
+			expected = fmt.Sprintf("products of %s are exact", g.Data)
 		}
 		r.fail(ctx, e, Checking, &fault.Error{Code: fault.Wrong, Message: fmt.Sprintf("wrong result: %s where %s", saw, expected)})
 	case !e.result.Has(measure.Arithmetic):

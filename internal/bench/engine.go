@@ -24,7 +24,8 @@ type GEMM struct {
 	Out    matrix.DType `json:"out"` // of C
 	TransA bool         `json:"trans_a,omitempty"`
 	TransB bool         `json:"trans_b,omitempty"`
-	Sum    bool         `json:"sum,omitempty"` // after each product, sum its elements and bring the sum to the host, as (a@b).sum().item() does
+	Data   matrix.Data  `json:"data,omitempty"` // what A and B hold
+	Sum    bool         `json:"sum,omitempty"`  // after each product, sum its elements and bring the sum to the host, as (a@b).sum().item() does
 }
 
 // Square returns the n×n×n product that is usually meant by "float16 matmul": C has
@@ -91,7 +92,7 @@ type Engine interface {
 	// Devices returns the devices that the engine can compute on, and those that it
 	// looked for but did not find.
 	Devices(ctx context.Context) (hardware.Inventory, error)
-	// Prepare puts a GEMM on a device: it fills the operands from the seed as
+	// Prepare puts a GEMM on a device: it fills the operands, of the kind that g says, from the seed as
 	// matrix.Stream defines, compiles code and chooses an algorithm. None of this
 	// is timed. The context is only for the call; the task outlives it. An engine
 	// that tries out variants calls tell for each, outside its own measurements;

@@ -195,6 +195,9 @@ func (r *Runner) probe(ctx context.Context, l Lane, of func(n int) GEMM, seed ui
 		if !ok {
 			break
 		}
+		if l.GEMM.Data.Patterned() { // it is also prepared with random inputs: see usePattern
+			prepared = 2*prepared + 2*checked
+		}
 		prepare, check := step{l.GEMM.Bytes(), prepared}, step{l.GEMM.Bytes(), checked}
 		if found == nil {
 			found = &estimate{prepare: [2]step{prepare, prepare}, check: [2]step{check, check}}
@@ -207,7 +210,7 @@ func (r *Runner) probe(ctx context.Context, l Lane, of func(n int) GEMM, seed ui
 // try runs a lane's product for a moment: its FLOP/s, and how long it took to prepare and
 // to check it, which is to multiply C by two vectors.
 func (r *Runner) try(ctx context.Context, l Lane, seed uint64) (rate float64, prepared, checked time.Duration, ok bool) {
-	e := &entry{Lane: l, result: &Result{}}
+	e := &entry{Lane: l, data: l.GEMM.Data, result: &Result{}}
 	if r.prepare(ctx, e, seed, 0); e.task == nil {
 		return 0, 0, 0, false
 	}

@@ -54,17 +54,22 @@ type Prepared Result
 func (Prepared) EventType() event.Type { return event.TypePrepared }
 
 // Label names a lane for people: what computes and, where that is timed by the classic
-// loop, this too, since a device may have a lane of either protocol.
-func (r *Result) Label() string { return label(r.Device, r.Protocol == Classic) }
+// loop or on other inputs than random ones, this too, since a device may have lanes of
+// either.
+func (r *Result) Label() string { return label(r.Device, r.Protocol == Classic, r.GEMM.Data) }
 
 // Label names a lane as that of its Result.
-func (l Lane) Label() string { return label(l.Device, l.GEMM.Sum) }
+func (l Lane) Label() string { return label(l.Device, l.GEMM.Sum, l.GEMM.Data) }
 
-func label(d hardware.Device, classic bool) string {
+func label(d hardware.Device, classic bool, data matrix.Data) string {
+	text := d.Label()
 	if classic {
-		return d.Label() + ", classic"
+		text += ", classic"
 	}
-	return d.Label()
+	if data != matrix.Random {
+		text += ", " + data.String()
+	}
+	return text
 }
 
 // Seconds returns the wall time of one product, one value per sample.
@@ -216,6 +221,7 @@ func Compare(r, base *Result) measure.Comparison {
 	differ(a.In != b.In, "dtype %s against %s", a.In, b.In)
 	differ(a.In == b.In && a.Acc != b.Acc, "sums in %s against %s", a.Acc, b.Acc)
 	differ(a.In == b.In && a.Out != b.Out, "results in %s against %s", a.Out, b.Out)
+	differ(a.Data != b.Data, "inputs: %s against %s", a.Data, b.Data)
 	differ(a.Sum != b.Sum || r.Protocol != base.Protocol, "protocol")
 	differ(r.Seed != base.Seed, "seed")
 	if x, y := r.busy(), base.busy(); x > 0 && y > 0 {

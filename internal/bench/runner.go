@@ -59,6 +59,8 @@ type Stop struct {
 	// Budget limits the total time of the samples of all lanes, unless Repeat is
 	// set. A lane always gets one sample.
 	Budget time.Duration
+	// Sample is how long a sample lasts at least, unless Repeat is set; 0: 20 ms.
+	Sample time.Duration
 	// Until is when all is to be measured, on the Sink's clock; 0: there is no such
 	// time. Each lane then gets the 6 samples that an interval needs, also beyond its
 	// share of Budget, and lanes that there is no time for are left out. The first CPU
@@ -96,6 +98,7 @@ type Runner struct {
 type entry struct {
 	Lane
 	task   Task
+	data   matrix.Data // that the task has
 	result *Result
 	single Sample // the latest run of one product
 	iters  int    // products per sample
@@ -199,7 +202,7 @@ func (r *Runner) enter(ctx context.Context, lanes []Lane, seed uint64, p Protoco
 	entries, results := make([]*entry, len(lanes)), make([]*Result, len(lanes))
 	for i, l := range lanes {
 		results[i] = &Result{Lane: l.ID, Engine: l.Engine.Name(), Device: l.Device, GEMM: l.GEMM, Seed: seed, Protocol: p, Start: l.Start, Samples: []Sample{}}
-		entries[i] = &entry{Lane: l, result: results[i], set: matrix.Sets - 1, random: rand.New(rand.NewPCG(seed, uint64(i)))}
+		entries[i] = &entry{Lane: l, data: l.GEMM.Data, result: results[i], set: matrix.Sets - 1, random: rand.New(rand.NewPCG(seed, uint64(i)))}
 	}
 	order := entries
 	if stop.Until > 0 {
@@ -213,6 +216,9 @@ func (r *Runner) enter(ctx context.Context, lanes []Lane, seed uint64, p Protoco
 		}
 		e.begin = r.sink().Now()
 		r.sink().Emit(e.ID, event.Size{M: e.GEMM.M, N: e.GEMM.N, K: e.GEMM.K})
+		if e.data.Patterned() {
+			e.data = matrix.Random // first: see usePattern
+		}
 		r.prepare(ctx, e, seed, beside(in, e.Device))
 		in = append(in, e)
 		if e.result.Error != nil || ctx.Err() != nil {
@@ -225,6 +231,9 @@ func (r *Runner) enter(ctx context.Context, lanes []Lane, seed uint64, p Protoco
 		}
 		r.phase(e, Checking)
 		r.check(ctx, e, refs)
+		if e.data != e.GEMM.Data {
+			r.usePattern(ctx, e, seed, refs)
+		}
 		e.before = r.sink().Now() - e.begin
 	}
 	return entries, results
@@ -362,14 +371,10 @@ func (r *Runner) prepare(ctx context.Context, e *entry, seed uint64, taken float
 		return
 	}
 	start := r.sink().Now()
-	step, cancel := r.step(ctx)
-	defer cancel()
-	task, err := e.Engine.Prepare(step, e.Device, e.GEMM, seed, func(t Tuning) { r.sink().Emit(e.ID, t) })
-	if err != nil {
-		r.fail(ctx, e, Preparing, measure.Because(step, err))
+	if !r.open(ctx, e, seed) {
 		return
 	}
-	e.task, e.result.Facts = task, task.Facts()
+	e.result.Facts = e.task.Facts()
 	e.result.Facts.Published = e.Published
 	if e.Device.Kind == hardware.CPU {
 		e.result.Facts.Cores = e.Cores
@@ -378,12 +383,28 @@ func (r *Runner) prepare(ctx context.Context, e *entry, seed uint64, taken float
 		e.result.Facts.Notes = append(slices.Clip(e.result.Facts.Notes), e.Notes...)
 	}
 	e.result.Prepare = r.sink().Now() - start
+	var err error
 	if e.single, err = r.run(ctx, e, 1); err != nil {
 		r.fail(ctx, e, Preparing, err)
 		return
 	}
 	e.result.First = e.single.Wall
 	r.sink().Emit(e.ID, Prepared(*e.result))
+}
+
+// open has the engine prepare the lane's product of the inputs that e.data says.
+func (r *Runner) open(ctx context.Context, e *entry, seed uint64) (ok bool) {
+	step, cancel := r.step(ctx)
+	defer cancel()
+	g := e.GEMM
+	g.Data = e.data
+	task, err := e.Engine.Prepare(step, e.Device, g, seed, func(t Tuning) { r.sink().Emit(e.ID, t) })
+	if err != nil {
+		r.fail(ctx, e, Preparing, measure.Because(step, err))
+		return false
+	}
+	e.task = task
+	return true
 }
 
 // peakAgain measures the peak of a lane's device again, after the samples, if its

@@ -70,7 +70,7 @@ func (r *Runner) warmUp(ctx context.Context, e *entry, stop Stop, share time.Dur
 		runs += s.Iters
 		settled := math.Abs(s.Seconds()/last-1) < 0.05
 		last = s.Seconds()
-		e.iters = enoughOf(s)
+		e.iters = enoughOf(s, stop.sample())
 		if runs >= 3 && spent >= warm && (settled || spent >= 3*warm) {
 			break
 		}
@@ -81,15 +81,18 @@ func (r *Runner) warmUp(ctx context.Context, e *entry, stop Stop, share time.Dur
 	r.phase(e, Sampling) // until its turn comes
 }
 
+// sample returns how long a sample lasts at least.
+func (s Stop) sample() time.Duration { return max(s.Sample, sampleTime) }
+
 // enoughOf returns how many products make a sample long enough, judging by sample
 // s. A sample that is too short for the clock says little, so the number grows by
 // at most a factor of 100.
-func enoughOf(s Sample) int {
-	if s.Seconds() >= sampleTime.Seconds() {
+func enoughOf(s Sample, least time.Duration) int {
+	if s.Seconds() >= least.Seconds() {
 		return 1
 	}
 	// A quarter more, so that a sample that happens to be fast is long enough too.
-	return max(1, int(math.Ceil(min(1.25*sampleTime.Seconds()/s.Seconds(), 100*float64(s.Iters)))))
+	return max(1, int(math.Ceil(min(1.25*least.Seconds()/s.Seconds(), 100*float64(s.Iters)))))
 }
 
 // take takes one sample. If the lane was delayed while warming up, its number of
@@ -99,10 +102,10 @@ func (r *Runner) take(ctx context.Context, e *entry, stop Stop) (s Sample, err e
 	defer e.quota.Count(r.Throttled)()
 	for range 5 {
 		s, err = r.run(ctx, e, e.iters)
-		if err != nil || stop.Repeat > 0 || s.Wall >= sampleTime {
+		if err != nil || stop.Repeat > 0 || s.Wall >= stop.sample() {
 			break
 		}
-		e.iters = enoughOf(s)
+		e.iters = enoughOf(s, stop.sample())
 	}
 	return s, err
 }

@@ -28,14 +28,14 @@ func (r rows) Write(cells []string) {
 func productsCSV(w io.Writer, r *record.Run, _ fault.Wording) error {
 	c := newRows(w)
 	c.Write([]string{"lane", "engine", "device", "api", "kind", "hardware", "library", "version", "in", "acc", "out", "m", "n", "k", "trans_a", "trans_b",
-		"protocol", "seed", "threads", "samples", "products", "seconds", "flops_median", "flops_low", "flops_high", "confidence", "peak_flops",
+		"data", "protocol", "seed", "threads", "samples", "products", "seconds", "flops_median", "flops_low", "flops_high", "confidence", "peak_flops",
 		"start_seconds", "prepare_seconds", "first_seconds", "verified", "arithmetic", "error"})
 	for _, x := range r.Results {
 		g := x.GEMM
 		iters, wall := x.Total()
 		row := []string{x.Lane, x.Engine, x.Device.ID, x.Device.API, string(x.Device.Kind), x.Device.Name, x.Device.Library, x.Device.Version,
 			string(g.In), string(g.Acc), string(g.Out), strconv.Itoa(g.M), strconv.Itoa(g.N), strconv.Itoa(g.K),
-			strconv.FormatBool(g.TransA), strconv.FormatBool(g.TransB), string(x.Protocol), strconv.FormatUint(x.Seed, 10),
+			strconv.FormatBool(g.TransA), strconv.FormatBool(g.TransB), g.Data.String(), string(x.Protocol), strconv.FormatUint(x.Seed, 10),
 			strconv.Itoa(x.Facts.Threads), strconv.Itoa(len(x.Samples)), strconv.Itoa(iters), float(wall.Seconds())}
 		if s, ok := x.Speed(); ok {
 			row = append(row, float(s.Value), float(s.Low), float(s.High), float(s.Confidence))

@@ -9,6 +9,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/judge"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/record"
@@ -29,6 +30,9 @@ func Line(w io.Writer, r *record.Run, words fault.Wording) error {
 			size = fmt.Sprintf("%dx%dx%d", x.GEMM.M, x.GEMM.N, x.GEMM.K)
 		}
 		text := fmt.Sprintf("[%s] device=%s dtype=%s size=%s", x.Device.Library, x.Device.API, judge.DType(x.GEMM), size)
+		if x.GEMM.Data != matrix.Random {
+			text += fmt.Sprintf(" data=%s", x.GEMM.Data)
+		}
 		if x.Protocol != bench.Classic && slices.ContainsFunc(r.Results, func(o *bench.Result) bool { return o.Protocol == bench.Classic }) {
 			text += fmt.Sprintf(" protocol=%s", x.Protocol)
 		}

@@ -21,7 +21,7 @@ func productsMarkdown(w io.Writer, r *record.Run, words fault.Wording) error {
 	fmt.Fprintf(&b, "| device | engine | size | dtype | %s | ± | %s | starts in | ready in | |\n|---|---|---|---|--:|--:|--:|--:|--:|---|\n", name, head)
 	for _, x := range r.Results {
 		g := x.GEMM
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |", cell(judge.Place(r, x.Device)), cell(x.Label()), unit.Cube(g.M, g.N, g.K), judge.DType(g))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |", cell(judge.Place(r, x.Device)), cell(x.Label()), unit.Cube(g.M, g.N, g.K), judge.Operands(g))
 		if s, ok := x.Speed(); ok {
 			fmt.Fprintf(&b, " %s | %s | %s | %s | %s |", unit.Digits3(s.Value/scale), judge.Spread(s), boundOf(x), unit.Seconds(x.Start), unit.Seconds(x.Ready()))
 		} else {

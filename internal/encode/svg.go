@@ -53,7 +53,7 @@ func SVG(w io.Writer, r *record.Run, _ fault.Wording) error {
 		_, err := io.WriteString(w, b.String())
 		return err
 	}
-	title := fmt.Sprintf("Matrix multiply by size, %s", judge.DType(points[0].GEMM))
+	title := fmt.Sprintf("Matrix multiply by size, %s", judge.Operands(points[0].GEMM))
 	fmt.Fprintf(&b, "<title>%s</title>\n", escape(title))
 	text(plotLeft, 32, "h", "start", title)
 	sub := r.Machine.CPU

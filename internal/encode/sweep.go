@@ -16,7 +16,7 @@ import (
 // as that lane the first one is.
 func sweepCSV(w io.Writer, r *record.Run, _ fault.Wording) error {
 	c := newRows(w)
-	c.Write([]string{"lane", "m", "n", "k", "in", "acc", "out", "engine", "device", "library", "version", "threads", "samples", "seconds",
+	c.Write([]string{"lane", "m", "n", "k", "in", "acc", "out", "data", "engine", "device", "library", "version", "threads", "samples", "seconds",
 		"flops_median", "flops_low", "flops_high", "peak_flops", "first_times_as_fast", "first_low", "first_high", "verified", "error"})
 	for _, p := range judge.NewSweep(r).Points {
 		for i, x := range p.Results {
@@ -24,7 +24,7 @@ func sweepCSV(w io.Writer, r *record.Run, _ fault.Wording) error {
 				continue
 			}
 			g := x.GEMM
-			row := []string{x.Lane, strconv.Itoa(g.M), strconv.Itoa(g.N), strconv.Itoa(g.K), string(g.In), string(g.Acc), string(g.Out),
+			row := []string{x.Lane, strconv.Itoa(g.M), strconv.Itoa(g.N), strconv.Itoa(g.K), string(g.In), string(g.Acc), string(g.Out), g.Data.String(),
 				x.Engine, x.Device.ID, x.Device.Library, x.Device.Version, strconv.Itoa(x.Facts.Threads), strconv.Itoa(len(x.Samples))}
 			if v, ok := x.Speed(); ok {
 				row = append(row, float(g.FLOP()/v.Value), float(v.Value), float(v.Low), float(v.High))
@@ -57,7 +57,7 @@ func sweepMarkdown(w io.Writer, r *record.Run, words fault.Wording) error {
 	var b strings.Builder
 	scale, unitName := judge.Scale(r.Results)
 	peak := s.Peak() > 0
-	fmt.Fprintf(&b, "%s, %s; medians of samples taken in turns, ratios with their 95 %% intervals.\n\n", judge.DType(s.Points[0].GEMM), plain.Line(r.Machine.CPU))
+	fmt.Fprintf(&b, "%s, %s; medians of samples taken in turns, ratios with their 95 %% intervals.\n\n", judge.Operands(s.Points[0].GEMM), plain.Line(r.Machine.CPU))
 	head, rule := []string{"m×n×k", s.Lanes[0].Name + ", " + unitName}, []string{"-", "-:"}
 	if peak {
 		head, rule = append(head, "of peak"), append(rule, "-:")

@@ -30,8 +30,11 @@ func Compare(r, base *bench.Result) measure.Comparison {
 }
 
 // Comparisons holds every measured lane of products against the base: of a sweep at
-// each size.
+// each size, of a comparison of inputs the one with random ones.
 func Comparisons(r *record.Run) []Comparison {
+	if r.Kind == record.Inputs {
+		return inputComparisons(r)
+	}
 	var list []Comparison
 	for _, results := range r.Points() {
 		base := Base(results)

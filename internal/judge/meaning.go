@@ -30,6 +30,9 @@ func meaning(gpu, cpu *bench.Result) string {
 		return ""
 	}
 	text := fmt.Sprintf("What the CPU does in a minute, the GPU does in %s.", unit.Span(60/c.Ratio.Value))
+	if gpu.GEMM.Data.Patterned() { // which nobody trains on
+		return text
+	}
 	switch DType(gpu.GEMM) {
 	case matrix.Float32, matrix.TF32, matrix.Float16, matrix.BFloat16:
 		text += fmt.Sprintf(" Estimate from these speeds: GPT-2 small is trained on 100 M tokens in %s instead of %s, counting its matrix products alone.",

@@ -16,7 +16,7 @@ func Outcome(r *record.Run, asked bool) bool {
 		return false
 	}
 	switch r.Kind {
-	case record.Race, record.MatMul:
+	case record.Race, record.MatMul, record.Inputs:
 		absent := func(m record.Missing) bool { return m.API == "" }
 		return r.Measured() && !failed(r.Results, fault.Unsupported) && !(asked && slices.ContainsFunc(r.Missing, absent))
 	case record.Sweep: // at some sizes a lane may be too slow or too large

@@ -34,6 +34,8 @@ func TestReferences(t *testing.T) {
 		{"another type", race(result(builtIn, 1e12)), []*record.Run{recordtest.Reference("A", 700e12, half)}, ""},
 		{"both in that type", race(result(builtIn, 1e12, half)), []*record.Run{recordtest.Reference("A", 700e12, half)}, "A 700"},
 		{"other inputs", race(result(builtIn, 1e12, func(r *bench.Result) { r.Seed = 7 })), []*record.Run{recordtest.Reference("A", 40e12)}, ""},
+		{"zeros", race(result(builtIn, 1e12, recordtest.Data(matrix.Zeros))), []*record.Run{recordtest.Reference("A", 40e12)}, ""},
+		{"normal inputs of the card", race(result(builtIn, 1e12)), []*record.Run{recordtest.Reference("A", 40e12, recordtest.Data(matrix.Normal))}, ""},
 		{"a card that is not verified", race(result(builtIn, 1e12)), []*record.Run{recordtest.Reference("A", 40e12, recordtest.Doubtful(true))}, ""},
 		{"a CPU that is wrong", race(result(builtIn, 1e12, failing(fault.Wrong, "wrong result"))), []*record.Run{other}, ""},
 		{"a slow CPU on a smaller product", race(result(builtIn, 1e12, recordtest.Warned(measure.Smaller, "smaller"))), []*record.Run{other}, ""},

@@ -36,6 +36,8 @@ func Sentences(r *record.Run) []string {
 			return noiseSentences(r)
 		}
 		return ladderSentences(r)
+	case record.Inputs:
+		return inputSentences(r)
 	case record.Doctor:
 		return doctorSentences(r)
 	case record.Imported:
@@ -90,7 +92,7 @@ func against(r *record.Run, gpu, cpu *bench.Result) string {
 	if len(c.Differs) > 0 {
 		return fmt.Sprintf("No ratio of GPU and CPU: they differ in %s.", strings.Join(c.Differs, ", "))
 	}
-	same := fmt.Sprintf("same matrices, same %s, %s, both verified", DType(g), unit.Cube(g.M, g.N, g.K))
+	same := fmt.Sprintf("same matrices, same %s, %s, both verified", Operands(g), unit.Cube(g.M, g.N, g.K))
 	if even(c) {
 		return fmt.Sprintf("No difference that can be seen between the GPU and the CPU (%s): %s.", Range(c.Ratio), same)
 	}
@@ -174,7 +176,7 @@ func amongCPUs(results []*bench.Result, best *bench.Result) string {
 	}
 	g := best.GEMM
 	return fmt.Sprintf("Fastest on this CPU is %s: %s; same matrices, same %s, %s, all verified.",
-		best.Device.Label(), strings.Join(parts, ", "), DType(g), unit.Cube(g.M, g.N, g.K))
+		best.Device.Label(), strings.Join(parts, ", "), Operands(g), unit.Cube(g.M, g.N, g.K))
 }
 
 // Protocols says why the two protocols of timing differ in a run that used both;

@@ -70,6 +70,15 @@ func DType(g bench.GEMM) matrix.DType {
 	return g.In
 }
 
+// Operands returns the name of a product's types, and of its inputs unless they are random:
+// "float32", "float32 zeros".
+func Operands(g bench.GEMM) string {
+	if g.Data == matrix.Random {
+		return string(DType(g))
+	}
+	return fmt.Sprintf("%s %s", DType(g), g.Data)
+}
+
 // Bound returns the head of the column that compares a result with what bounds it,
 // and its figures: GB/s where that is memory, else the share of the peak.
 func Bound(results []*bench.Result) (head string, figure func(*bench.Result) string) {

@@ -92,6 +92,7 @@ type Settings struct {
 	Budget          time.Duration // about how long to measure
 	Sustain         time.Duration // how long the fastest lane of each kind computes without a break in the end; 0: it does not
 	Seed            uint64        // of the random inputs
+	Data            matrix.Data   // what the inputs are
 }
 
 // Check refuses settings that make no sense.
@@ -103,10 +104,20 @@ func (o Settings) Check() error {
 		return fault.Errorf(fault.Invalid, "%s to measure: more than 0 is needed", o.Budget).With(fault.Set("time", "10s", ""))
 	case o.Sustain < 0 || o.Sustain > 0 && o.Sustain < bench.LeastSustain:
 		return fault.Errorf(fault.Invalid, "%s do not show what is sustained: at least %s are needed", o.Sustain, bench.LeastSustain).With(fault.Set("sustain", "60s", "for example"))
+	case !o.Data.Known():
+		return fault.Errorf(fault.Invalid, "unknown data %q", o.Data).With(fault.Change("data", "leave {} out for random inputs"))
 	case o.Threads < 0:
 		return fault.Errorf(fault.Invalid, "%d threads: at least 1 is needed", o.Threads).With(fault.Change("threads", "leave {} out to use what the engine chooses"))
 	}
 	return nil
+}
+
+// Square returns the n×n×n product of a type, as bench.Square means it, of the inputs that
+// were asked for.
+func (o Settings) Square(n int, d matrix.DType) bench.GEMM {
+	g := bench.Square(n, d)
+	g.Data = o.Data
+	return g
 }
 
 // Stop says when a lane has enough samples.

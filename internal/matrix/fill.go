@@ -23,19 +23,20 @@ func OfA(set int) Operand {
 }
 
 // A Stream yields the elements of one operand. Element i, counted row by row in
-// memory, depends only on the seed, the operand and i, so that any process can
-// generate the same matrix, or a part of it, instead of receiving it. The numbers
-// are uniform in [-1, 1) and use all bits of the mantissa, or are uniform among the
-// integers of their type: with zeros or few distinct values, a GPU would draw less
-// power and clock higher.
+// memory, depends only on the kind of inputs, the seed, the operand and i, so that any
+// process can generate the same matrix, or a part of it, instead of receiving it. Random
+// numbers use all bits of the mantissa: with zeros or few distinct values, a GPU would draw
+// less power and clock higher.
 //
 // The generator is splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom
-// Number Generators, OOPSLA 2014). An element takes its top bits: 53 for Float64, 8
+// Number Generators, OOPSLA 2014). A random element takes its top bits: 53 for Float64, 8
 // for Int8, and 24 for the other types, which all fit into a float32 and are
 // rounded from there.
 type Stream struct {
 	key   uint64
 	dtype DType
+	data  Data
+	falls bool // a ramp that falls
 }
 
 const golden = 0x9e3779b97f4a7c15
@@ -46,24 +47,27 @@ func mix(z uint64) uint64 {
 	return z ^ z>>31
 }
 
-// NewStream returns the stream of operand o for a seed.
-func NewStream(seed uint64, o Operand, d DType) Stream {
-	return Stream{mix(seed*2 + uint64(o)), d}
+// NewStream returns the stream of random numbers of operand o for a seed.
+func NewStream(seed uint64, o Operand, d DType) Stream { return Random.Stream(seed, o, d) }
+
+// Stream returns the stream of operand o for a kind of inputs, which must be known, and a
+// seed, which a pattern does not heed.
+func (d Data) Stream(seed uint64, o Operand, t DType) Stream {
+	if !d.Known() {
+		panic("matrix: stream of " + string(d))
+	}
+	return Stream{mix(seed*2 + uint64(o)), t, d, o == OtherA}
 }
 
 // At returns element i, rounded to the stream's type. For TF32 it is a full
 // float32; the rounding is part of the multiplication.
 func (s Stream) At(i int) float64 {
-	z := mix(s.key + uint64(i+1)*golden)
-	switch s.dtype {
-	case Float64:
-		return float64(z>>11)*0x1p-52 - 1
-	case Float32, TF32:
-		return float64(z>>40)*0x1p-23 - 1
-	case Int8:
-		return float64(z>>56) - 128
+	switch x := s.at(i); s.dtype {
+	case Float16, BFloat16:
+		return s.dtype.Round(x)
+	default:
+		return x
 	}
-	return s.dtype.Round(float64(z>>40)*0x1p-23 - 1)
 }
 
 // Fill64 fills dst with the elements of the stream, starting with element from.

@@ -178,7 +178,7 @@ func TestFillAgrees(t *testing.T) {
 // product computes op(A)·op(B) of seeded operands directly: every operand element
 // is rounded to operand, every step of a sum to acc, and C to out.
 func product(p Problem, operand, acc, out DType) []float64 {
-	a, b := NewStream(p.Seed, A, p.In), NewStream(p.Seed, B, p.In)
+	a, b := p.Data.Stream(p.Seed, OfA(p.Set), p.In), p.Data.Stream(p.Seed, B, p.In)
 	c := make([]float64, p.M*p.N)
 	for i := range p.M {
 		for j := range p.N {

@@ -103,12 +103,11 @@ class Task:
             a, b = a.T if gemm.get("trans_a") else a, b.T if gemm.get("trans_b") else b
             return numpy.matmul(a, b, precision=precision, preferred_element_type=sums).astype(result)
 
-        def operand(number, shape):
-            return jax.device_put(numpy_fill(seed, number, shape, gemm["in"]), self.place).astype(dtype)
+        def operand(number):
+            return jax.device_put(numpy_fill(gemm, seed, number), self.place).astype(dtype)
 
-        shape_a, shape_b = shapes(gemm)
-        self.all_a = [operand(number, shape_a) for number in A_OF_SET]
-        self.a, self.b = self.all_a[0], operand(1, shape_b)
+        self.all_a = [operand(number) for number in A_OF_SET]
+        self.a, self.b = self.all_a[0], operand(1)
         self.product = jax.jit(product).lower(self.a, self.b).compile()
         if self.sum:  # has it compiled, as the product is
             jax.device_put(numpy.zeros((gemm["m"], gemm["n"]), result), self.place).sum().item()

@@ -65,10 +65,11 @@ def unsigned(*numbers):
     return mx.array(memoryview(array.array("Q", numbers)))
 
 
-def fill(seed, operand, shape, dtype):
-    """A seeded operand, as matrix.Stream makes it. MLX needs no numpy, and casts
+def fill(gemm, seed, operand, dtype):
+    """An operand, as matrix.Stream makes it. MLX needs no numpy, and casts
     float64 buffers to float32 unless they come as integers."""
     bits, wide, code = (53, mx.float64, "Q") if dtype == mx.float64 else (24, mx.float32, "f")
+    shape = shape_of(gemm, operand)
     count = shape[0] * shape[1]
     whole = memoryview(bytearray(count * wide.size))  # a MemoryError where MLX itself would crash
     flat = whole.cast("d" if bits == 53 else "f")
@@ -76,12 +77,22 @@ def fill(seed, operand, shape, dtype):
     steps = mx.arange(1, min(chunk, count) + 1, dtype=mx.uint64) * unsigned(golden)
     by30, by27, by31, to_top = (unsigned(by) for by in (30, 27, 31, 64 - bits))
     first, second = unsigned(0xBF58476D1CE4E5B9), unsigned(0x94D049BB133111EB)
+    numbers = pattern(gemm, operand)
+    if numbers:
+        numbers = array.array(flat.format, numbers * (chunk // len(numbers)))
     for at in range(0, count, chunk):
+        if numbers:
+            flat[at:at + chunk] = memoryview(numbers)[:count - at]
+            continue
         z = steps + unsigned((key + at * golden) & ((1 << 64) - 1))
         z = (z ^ (z >> by30)) * first
         z = (z ^ (z >> by27)) * second
         z = z ^ (z >> by31)
-        part = (z >> to_top).astype(wide) * 2.0 ** (1 - bits) - 1.0
+        if gemm["data"] == "normal":
+            total = sum((z >> unsigned(by)) & unsigned(0xFFFF) for by in (16, 32, 48)) + (z & unsigned(0xFFFF))
+            part = (total.astype(wide) - float(NORMAL_MEAN)) * NORMAL_UNIT
+        else:
+            part = (z >> to_top).astype(wide) * 2.0 ** (1 - bits) - 1.0
         flat[at:at + chunk] = memoryview(part[:count - at])
     made = mx.array(whole.cast(code, shape))
     made = made.view(wide) if code == "Q" else made.astype(dtype)
@@ -107,10 +118,9 @@ class Task:
             self.notes += switch_notes({"MLX_ENABLE_TF32": (("0",), "float32 may be computed as TF32")}, os.environ)
         if api == "cuda" and dtype == mx.float32:
             self.notes += switch_notes(FP32_ON_CUDA, os.environ)
-        shape_a, shape_b = shapes(gemm)
         with mx.stream(mx.cpu):
-            all_a = [fill(seed, operand, shape_a, dtype) for operand in A_OF_SET]
-            b = fill(seed, 1, shape_b, dtype)
+            all_a = [fill(gemm, seed, operand, dtype) for operand in A_OF_SET]
+            b = fill(gemm, seed, 1, dtype)
         with mx.stream(self.place):
             self.lefts = [a.T if gemm.get("trans_a") else a for a in all_a]
             self.right = b.T if gemm.get("trans_b") else b

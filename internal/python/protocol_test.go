@@ -256,6 +256,7 @@ func TestPythonRefuses(t *testing.T) {
 		{hello + `{"id":2,"op":"train","args":{"iters":1}}` + "\n", `unknown operation 'train'`},
 		{hello + `{"id":2,"op":"run","args":{"n":1,"set":0}}` + "\n", `run without a prepared task`},
 		{hello + `{"id":2,"op":"prepare","args":{"device":"one","seed":1}}` + "\n", "prepare without gemm"},
+		{hello + strings.Replace(prepare, `"seed"`, `"data":"odd","seed"`, 1), "no inputs of the kind 'odd'"},
 		{hello + prepare + prepare, "prepare while another task is open"},
 		{hello + prepare + `{"id":3,"op":"run","args":{}}` + "\n", "run without n"},
 		{hello + prepare + `{"id":3,"op":"run","args":{"n":1}}` + "\n", "run without set"},

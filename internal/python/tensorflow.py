@@ -96,9 +96,8 @@ class Task:
             self.options["output_type"] = tf.int32
         if tf.config.get_soft_device_placement():
             raise Failure("internal", f"TensorFlow would compute on the CPU what {self.place} cannot, and not say so")
-        shape_a, shape_b = shapes(gemm)
-        self.all_a = [self.upload(numpy_fill(seed, operand, shape_a, gemm["in"]), dtype) for operand in A_OF_SET]
-        self.b = self.upload(numpy_fill(seed, 1, shape_b, gemm["in"]), dtype)
+        self.all_a = [self.upload(numpy_fill(gemm, seed, operand), dtype) for operand in A_OF_SET]
+        self.b = self.upload(numpy_fill(gemm, seed, 1), dtype)
         self.a = self.c = None
 
     def upload(self, matrix, dtype):

@@ -115,12 +115,19 @@ def signed(z):
     return z - (1 << 64) if z >= 1 << 63 else z
 
 
-def fill(seed, operand, shape, dtype):
-    """A seeded operand in main memory, as matrix.Stream makes it."""
+def fill(gemm, seed, operand, dtype):
+    """An operand in main memory, as matrix.Stream makes it."""
+    shape = shape_of(gemm, operand)
     count = shape[0] * shape[1]
     bits = {torch.float64: 53, torch.int8: 8}.get(dtype, 24)
     out = torch.empty(count, dtype=dtype)
     key, chunk = stream_key(seed, operand), 1 << 18
+    numbers = pattern(gemm, operand)
+    if numbers:
+        numbers = torch.tensor(numbers, dtype=dtype).repeat(chunk // len(numbers))
+        for at in range(0, count, chunk):
+            out[at:at + chunk] = numbers[:count - at]
+        return out.view(shape)
     steps = torch.arange(1, min(chunk, count) + 1).mul_(signed(0x9E3779B97F4A7C15))
     z, shifted = torch.empty_like(steps), torch.empty_like(steps)
 
@@ -136,9 +143,13 @@ def fill(seed, operand, shape, dtype):
         xor_shift(27)
         z.mul_(signed(0x94D049BB133111EB))
         xor_shift(31)
+        part = out[at:at + chunk]
+        if gemm["data"] == "normal":
+            total = sum(z[:len(part)] >> by & 0xFFFF for by in (0, 16, 32, 48)) - NORMAL_MEAN
+            part.copy_(total >> 10 if bits == 8 else total.to(torch.float64 if bits == 53 else torch.float32).mul_(NORMAL_UNIT))
+            continue
         torch.bitwise_right_shift(z, 64 - bits, out=shifted)
         shifted.bitwise_and_((1 << bits) - 1)
-        part = out[at:at + chunk]
         if bits == 8:
             part.copy_(shifted[:len(part)].sub_(128))
             continue
@@ -168,9 +179,8 @@ class Task:
         if self.device.type == "cpu" and dtype == torch.float16:
             self.notes.append("float16 is slow in PyTorch on CPUs without float16 arithmetic")
         self.make_current()
-        shape_a, shape_b = shapes(gemm)
-        all_a = [fill(seed, operand, shape_a, dtype).to(self.device) for operand in A_OF_SET]
-        b = fill(seed, 1, shape_b, dtype).to(self.device)
+        all_a = [fill(gemm, seed, operand, dtype).to(self.device) for operand in A_OF_SET]
+        b = fill(gemm, seed, 1, dtype).to(self.device)
         self.lefts = [a.t() if gemm.get("trans_a") else a for a in all_a]
         self.left, self.right = None, b.t() if gemm.get("trans_b") else b
         self.c = torch.empty(self.m, self.n, dtype=torch.int32 if dtype == torch.int8 else dtype, device=self.device)

@@ -5,7 +5,7 @@ Started by gpuplay with a framework's own file after it, in one namespace. What
 computes products defines
 
     inventory(cpu, threads) -> {"devices": [...], "missing": [...]}
-    Task(device_id, gemm, seed), with
+    Task(device_id, gemm, seed), where gemm["data"] is the kind of inputs, with
         facts()      -> {"threads": ..., "notes": [...]}
         ready(which) select a set of operands, 0 or 1; see to it that the C of the
                      last run cannot pass for the next one's, by filling it with
@@ -43,7 +43,7 @@ PROTOCOL = 2
 # may be left out. internal/worker/operations.go has the same list.
 OPERATIONS = {
     "hello": ("protocol", "threads", "cpu", "options"),
-    "prepare": ("task?", "device", "gemm", "seed"),
+    "prepare": ("task?", "device", "gemm", "seed", "data?"),
     "run": ("task?", "n", "set"),
     "mulvec": ("task?",),  # a frame with x is answered by a frame with C.x
     "load": ("device", "model", "adapter", "bits", "dtype", "graph"),
@@ -316,23 +316,48 @@ def stream_key(seed, operand):
     return mix((2 * seed + operand) & ((1 << 64) - 1))
 
 
-def shapes(gemm):
-    """The shapes of A and B in memory."""
+def shape_of(gemm, operand):
+    """The shape of an operand in memory."""
     m, n, k = gemm["m"], gemm["n"], gemm["k"]
-    a = (k, m) if gemm.get("trans_a") else (m, k)
-    b = (n, k) if gemm.get("trans_b") else (k, n)
-    return a, b
+    if operand == 1:
+        return (n, k) if gemm.get("trans_b") else (k, n)
+    return (k, m) if gemm.get("trans_a") else (m, k)
 
 
-def numpy_fill(seed, operand, shape, dtype):
-    """A seeded operand as matrix.Stream makes it: a numpy array, of float64 for
-    "float64", of int8 for "int8", and of float32 for all others, which the framework
-    casts."""
+# The kinds of inputs, as matrix.Data has them.
+DATA = ("random", "normal", "zeros", "ones", "ramp")
+
+# What the sum of four uniform numbers of 16 bits is less, and times, to be normal: its mean,
+# and the square root of 3 by 2^16.
+NORMAL_MEAN, NORMAL_UNIT = 2 * 0xFFFF, float.fromhex("0x1.bb67ae8584caap-16")
+
+
+def pattern(gemm, operand):
+    """The numbers that an operand repeats; None where it is made from a seed. There are 1 or
+    16 of them."""
+    if gemm["data"] in ("zeros", "ones"):
+        return [int(gemm["data"] == "ones")]
+    if gemm["data"] == "ramp":
+        step = (-1 if operand == 2 else 1) / (1 if gemm["in"] == "int8" else 8)
+        return [step * (i - 8) for i in range(16)]
+    return None
+
+
+def numpy_fill(gemm, seed, operand):
+    """An operand as matrix.Stream makes it: a numpy array, of float64 for "float64", of int8
+    for "int8", and of float32 for all others, which the framework casts."""
     import numpy as np
-    bits, kind = {"float64": (53, np.float64), "int8": (8, np.int8)}.get(dtype, (24, np.float32))
-    whole = np.empty(shape, kind)
+    bits, kind = {"float64": (53, np.float64), "int8": (8, np.int8)}.get(gemm["in"], (24, np.float32))
+    whole = np.empty(shape_of(gemm, operand), kind)
     flat, golden = whole.reshape(-1), np.uint64(0x9E3779B97F4A7C15)
     key, chunk = stream_key(seed, operand), 1 << 15  # fits a core's cache
+    numbers = pattern(gemm, operand)
+    if numbers:
+        numbers = np.tile(np.array(numbers, kind), chunk // len(numbers))
+        for at in range(0, flat.size, chunk):
+            part = flat[at:at + chunk]
+            part[:] = numbers[:part.size]
+        return whole
     steps = np.arange(1, min(chunk, flat.size) + 1, dtype=np.uint64) * golden
     z, shifted = np.empty_like(steps), np.empty_like(steps)
     for at in range(0, flat.size, chunk):
@@ -341,8 +366,12 @@ def numpy_fill(seed, operand, shape, dtype):
             np.right_shift(z, np.uint64(by), out=shifted)
             np.bitwise_xor(z, shifted, out=z)
             np.multiply(z, np.uint64(factor), out=z)
-        np.right_shift(z, np.uint64(64 - bits), out=z)
         part = flat[at:at + chunk]
+        if gemm["data"] == "normal":
+            total = sum(z[:part.size] >> np.uint64(by) & np.uint64(0xFFFF) for by in (0, 16, 32, 48)).astype(np.int64) - NORMAL_MEAN
+            part[:] = total >> 10 if bits == 8 else total.astype(kind) * kind(NORMAL_UNIT)
+            continue
+        np.right_shift(z, np.uint64(64 - bits), out=z)
         if bits == 8:
             np.subtract(z[:part.size], np.uint64(128), out=part, casting="unsafe")
             continue
@@ -505,11 +534,14 @@ class Worker(Requests):
         task = args.get("task", 0) if op == "mulvec" and isinstance(args, dict) else None
         return 8 * self.tasks[task][1] if isinstance(task, int) and task in self.tasks else 0
 
-    def prepare(self, device, gemm, seed, task=0):
+    def prepare(self, device, gemm, seed, task=0, data="random"):
         if task in self.tasks:
             raise Failure("invalid", "prepare while another task is open")
         if device not in self.devices:
             raise Failure("invalid", f"{self.engine} has no device {device!r}")
+        if data not in DATA:
+            raise Failure("invalid", f"no inputs of the kind {data!r}")
+        gemm = {**gemm, "data": data}
         m, n, k = gemm["m"], gemm["n"], gemm["k"]
         width = {"float64": 8, "float32": 4, "int8": 1, "int32": 4}
         a, b, c = m * k * width.get(gemm["in"], 2), k * n * width.get(gemm["in"], 2), m * n * width.get(gemm["out"], 2)

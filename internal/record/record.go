@@ -43,6 +43,7 @@ const (
 	Finetune Kind = "finetune"
 	CPUs     Kind = "cpu"
 	Learn    Kind = "learn"
+	Inputs   Kind = "inputs" // one lane on inputs of every kind
 	Doctor   Kind = "doctor"
 	Imported Kind = "imported" // measured by another tool
 )

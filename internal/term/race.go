@@ -180,7 +180,11 @@ func raceTitle(results []*bench.Result) []string {
 	case g.TransB:
 		what += " (A·Bᵀ)"
 	}
-	return []string{what, string(judge.DType(g)), fmt.Sprintf("random inputs, seed %d", largest.Seed), judge.Checked(results)}
+	inputs := fmt.Sprintf("%s inputs, seed %d", g.Data, largest.Seed)
+	if g.Data.Patterned() {
+		inputs = fmt.Sprintf("inputs: %s", g.Data)
+	}
+	return []string{what, string(judge.DType(g)), inputs, judge.Checked(results)}
 }
 
 // hardwareResults are the lanes of one piece of hardware.

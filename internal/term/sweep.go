@@ -19,7 +19,7 @@ func sweepTable(w io.Writer, r *record.Run, s Style) error {
 		p.linef("Nothing was measured.")
 		return p.writeTo(w)
 	}
-	p.title("sweep", string(judge.DType(x.Points[0].GEMM)), r.Machine.CPU, "medians of samples taken in turns", judge.Checked(r.Results))
+	p.title("sweep", judge.Operands(x.Points[0].GEMM), r.Machine.CPU, "medians of samples taken in turns", judge.Checked(r.Results))
 	all := sizes(x, r, len(x.Lanes))
 	if p.natural(all) > s.Width { // the first lane, and the best of the others at each size
 		all = sizes(x, r, 1)

@@ -34,6 +34,8 @@ func Table(w io.Writer, r *record.Run, s Style) error {
 			return noisePage(w, r, s)
 		}
 		return ladderTable(w, r, s)
+	case record.Inputs:
+		return inputsTable(w, r, s)
 	case record.Doctor:
 		return doctorPage(w, r, s)
 	case record.Imported:

@@ -11,6 +11,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
 // A Client is an engine whose work is done by child processes: one for all its tasks
@@ -197,7 +198,8 @@ func (c *Client) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, s
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	t := &task{client: c, gemm: g, args: PrepareArgs{Device: d.ID, GEMM: g, Seed: seed}}
+	t := &task{client: c, gemm: g, args: PrepareArgs{Device: d.ID, GEMM: g, Seed: seed, Data: g.Data}}
+	t.args.GEMM.Data = matrix.Random
 	if err := t.prepare(ctx, tell); err != nil {
 		return nil, err
 	}

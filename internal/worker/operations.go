@@ -13,6 +13,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/train"
 )
 
@@ -93,6 +94,10 @@ type PrepareArgs struct {
 	Device string     `json:"device"` // its id
 	GEMM   bench.GEMM `json:"gemm"`
 	Seed   uint64     `json:"seed"`
+	// Data is GEMM's, whose JSON form is without it here: a worker that does not know the
+	// argument refuses it, where it could pass over a field of the product and compute with
+	// random inputs.
+	Data matrix.Data `json:"data,omitempty"`
 }
 
 // RunArgs say how many products are computed in succession, and from which set of

@@ -228,6 +228,7 @@ func (s *server) prepare(ctx context.Context, m message) (f bench.Facts, err err
 	if s.task != nil {
 		return f, invalid("prepare while another task is open")
 	}
+	args.GEMM.Data = args.Data
 	for _, d := range s.devices {
 		if d.ID != args.Device {
 			continue

@@ -83,6 +83,7 @@ func TestServeRefuses(t *testing.T) {
 		{ok + `{"id":2,"op":"run","args":{"n":1,"set":0}}`, `"run" without a prepared task`},
 		{ok + strings.Replace(prepareLine, `"one"`, `"two"`, 1), `fake has no device "two"`},
 		{ok + `{"id":2,"op":"prepare","args":{"device":"one","seed":1}}`, "prepare without gemm"},
+		{ok + strings.Replace(prepareLine, `"seed"`, `"data":"odd","seed"`, 1), `fake: no inputs of the kind "odd"`},
 		{ok + prepareLine + "\n" + prepareLine, "prepare while another task is open"},
 		{ok + prepareLine + "\n" + `{"id":3,"op":"run","args":{}}`, "run without n"},
 		{ok + prepareLine + "\n" + `{"id":3,"op":"run","args":{"n":1}}`, "run without set"},

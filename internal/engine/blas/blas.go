@@ -138,6 +138,9 @@ func check(lib *library, g bench.GEMM) error {
 		return fault.Errorf(fault.Unsupported, "%s multiplies %s, not %s summed in %s to %s", lib.kind.library, lib.types(), g.In, g.Acc, g.Out).
 			With(fault.Change("dtype", "{} can be "+lib.types()))
 	}
+	if !g.Data.Known() {
+		return fault.Errorf(fault.Invalid, "no inputs of the kind %q", g.Data)
+	}
 	for _, n := range []int{g.M, g.N, g.K} {
 		if n < 1 || n > math.MaxInt32 { // most builds count in 32 bits
 			return fault.Errorf(fault.Invalid, "product of %d×%d and %d×%d: sizes must be from 1 to %d", g.M, g.K, g.K, g.N, math.MaxInt32)

@@ -47,7 +47,7 @@ func prepare[T element](ctx context.Context, th thread, lib *library, g bench.GE
 		of       matrix.Operand
 		elements []T
 	}{{matrix.OfA(0), t.a}, {matrix.OfA(1), t.spare}, {matrix.B, t.b}} {
-		if err := fill(ctx, operand.elements, matrix.NewStream(seed, operand.of, g.In)); err != nil {
+		if err := fill(ctx, operand.elements, g.Data.Stream(seed, operand.of, g.In)); err != nil {
 			return nil, err
 		}
 	}

@@ -110,6 +110,11 @@ func (s *subject) refusals(ctx context.Context) error {
 			}
 		}
 	}
+	unknown := s.square(4)
+	unknown.Data = "of another version"
+	if err := s.refused(ctx, s.device, unknown, fault.Invalid); err != nil {
+		return err
+	}
 	for _, g := range []bench.GEMM{
 		{M: 4, N: 4, K: 4, In: matrix.Float32, Acc: matrix.Float32, Out: matrix.BFloat16},
 		{M: 4, N: 4, K: 4, In: matrix.Float16, Acc: matrix.Float64, Out: matrix.Float16},

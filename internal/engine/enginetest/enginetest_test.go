@@ -147,6 +147,17 @@ func TestMutantsAreCaught(t *testing.T) {
 		{"B never transposed", "float32", gemm(func(g *bench.GEMM, _ *uint64, _ *hardware.Device) { g.TransB = false })},
 		{"m and n swapped", "float32", gemm(func(g *bench.GEMM, _ *uint64, _ *hardware.Device) { g.M, g.N = g.N, g.M })},
 		{"seed ignored", "seeds", gemm(func(_ *bench.GEMM, seed *uint64, _ *hardware.Device) { *seed = 1 })},
+		{"random whatever the inputs", "float32", gemm(func(g *bench.GEMM, _ *uint64, _ *hardware.Device) { g.Data = matrix.Random })},
+		{"uniform instead of normal", "float16", gemm(func(g *bench.GEMM, _ *uint64, _ *hardware.Device) {
+			if g.Data == matrix.Normal {
+				g.Data = matrix.Random
+			}
+		})},
+		{"takes any inputs", "refusals", gemm(func(g *bench.GEMM, _ *uint64, _ *hardware.Device) {
+			if !g.Data.Known() {
+				g.Data = matrix.Random
+			}
+		})},
 		{"seed cut to a float64", "seeds", gemm(func(_ *bench.GEMM, seed *uint64, _ *hardware.Device) { *seed = uint64(float64(*seed)) })},
 		{"takes any device", "refusals", gemm(func(_ *bench.GEMM, _ *uint64, d *hardware.Device) { d.ID = "gpu/0" })},
 		{"takes any dtype", "refusals", gemm(func(g *bench.GEMM, _ *uint64, _ *hardware.Device) { g.Acc, g.Out = g.In, g.In })},

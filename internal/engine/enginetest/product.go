@@ -43,6 +43,9 @@ func describe(g bench.GEMM) string {
 	if g.TransB {
 		text += ", B transposed"
 	}
+	if g.Data != matrix.Random {
+		text += ", inputs: " + g.Data.String()
+	}
 	return text
 }
 
@@ -89,6 +92,22 @@ func (s *subject) products(ctx context.Context, d matrix.DType, coarse bool) err
 			}
 		}
 	}
+	return s.inputs(ctx, d, coarse)
+}
+
+// inputs verifies products of every kind of inputs, of sizes at which a pattern ends anywhere.
+func (s *subject) inputs(ctx context.Context, d matrix.DType, coarse bool) error {
+	for i, data := range matrix.Kinds[1:] { // without random ones
+		g := bench.Square(1, d)
+		g.M, g.N, g.K, g.Data = 21, 18, 35, data
+		if coarse {
+			g.N = 40
+		}
+		g.TransA, g.TransB = i&1 != 0, i&2 != 0
+		if err := s.product(ctx, g, seed); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -119,7 +138,7 @@ func verify(ctx context.Context, task bench.Task, g bench.GEMM, seed uint64) err
 // inspect compares C with the reference, and element by element if it has few
 // columns.
 func inspect(ctx context.Context, task bench.Task, g bench.GEMM, seed uint64, set int) error {
-	ref, err := matrix.NewReference(ctx, matrix.Problem{M: g.M, N: g.N, K: g.K, In: g.In, TransA: g.TransA, TransB: g.TransB, Seed: seed, Set: set})
+	ref, err := matrix.NewReference(ctx, matrix.Problem{M: g.M, N: g.N, K: g.K, In: g.In, TransA: g.TransA, TransB: g.TransB, Data: g.Data, Seed: seed, Set: set})
 	if err != nil {
 		return err
 	}
@@ -139,7 +158,7 @@ func inspect(ctx context.Context, task bench.Task, g bench.GEMM, seed uint64, se
 
 // elements compares C column by column with a float64 product.
 func elements(ctx context.Context, task bench.Task, g bench.GEMM, seed uint64, set int) error {
-	a, b := matrix.NewStream(seed, matrix.OfA(set), g.In), matrix.NewStream(seed, matrix.B, g.In)
+	a, b := g.Data.Stream(seed, matrix.OfA(set), g.In), g.Data.Stream(seed, matrix.B, g.In)
 	for j := range g.N {
 		unit := make([]float64, g.N)
 		unit[j] = 1

@@ -175,6 +175,9 @@ func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, s
 	if g.M < 1 || g.N < 1 || g.K < 1 {
 		return nil, &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("fake: %d×%d×%d is no product", g.M, g.N, g.K)}
 	}
+	if !g.Data.Known() {
+		return nil, &fault.Error{Code: fault.Invalid, Message: fmt.Sprintf("fake: no inputs of the kind %q", g.Data)}
+	}
 	if !device.supports(g) {
 		return nil, &fault.Error{Code: fault.Unsupported, Message: fmt.Sprintf("fake: no %s with sums in %s to %s", g.In, g.Acc, g.Out)}
 	}

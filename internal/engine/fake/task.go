@@ -141,7 +141,7 @@ func (t *task) operands() (a, b func(i, j int) float64) {
 		cut = t.g.In
 	}
 	element := func(o matrix.Operand, rows, cols int, trans bool) func(i, j int) float64 {
-		s := matrix.NewStream(t.seed, o, t.g.In)
+		s := t.g.Data.Stream(t.seed, o, t.g.In)
 		if cut == t.g.In && !trans { // as the stream is
 			return func(i, j int) float64 { return s.At(i*cols + j) }
 		}

@@ -114,6 +114,9 @@ func check(g bench.GEMM, free int64) error {
 	if g.M < 1 || g.N < 1 || g.K < 1 {
 		return invalid("gocpu: %d×%d×%d: each size must be at least 1", g.M, g.N, g.K)
 	}
+	if !g.Data.Known() {
+		return invalid("gocpu: no inputs of the kind %q", g.Data)
+	}
 	limit := float64(free)
 	if free == 0 { // not known
 		limit = 1 << 40

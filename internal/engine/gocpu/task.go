@@ -76,7 +76,7 @@ func prepare[S, R any](ctx context.Context, g bench.GEMM, seed uint64, facts fun
 		of       matrix.Operand
 		elements []S
 	}{{matrix.OfA(0), t.a}, {matrix.OfA(1), t.spare}, {matrix.B, t.b}} {
-		stream := matrix.NewStream(seed, operand.of, s.stream)
+		stream := g.Data.Stream(seed, operand.of, s.stream)
 		if err := matrix.Fill(ctx, operand.elements, func(dst []S, from int) { s.fill(stream, dst, from) }); err != nil {
 			return nil, err
 		}

@@ -23,8 +23,8 @@ var Protocols = []bench.Protocol{bench.Steady, bench.Classic, Both}
 // protocol.
 type MatmulOptions struct {
 	lab.Settings
-	Engine, Device string // Device is a word that hardware.Pick knows
-	GEMM           bench.GEMM
+	Engine, Device string     // Device is a word that hardware.Pick knows
+	GEMM           bench.GEMM // of the inputs that Settings say
 	Protocol       bench.Protocol
 }
 
@@ -77,7 +77,7 @@ func names() []string {
 
 // matmul is Matmul with the lane as an argument.
 func matmul(ctx context.Context, d lab.Deps, o MatmulOptions, s *event.Stream, r *record.Run, lane bench.Lane) (*record.Run, error) {
-	lane.GEMM = o.GEMM
+	lane.GEMM, lane.GEMM.Data = o.GEMM, o.Data
 	lane.GEMM.Sum = o.Protocol == bench.Classic
 	lanes := []bench.Lane{lane}
 	lab.LaneIDs(lanes)

@@ -80,7 +80,7 @@ func (o Options) check() error {
 
 // run is Run with the engines' start as an argument.
 func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.Run, entries []catalog.Entry, start enter) (*record.Run, error) {
-	of := func(n int) bench.GEMM { return bench.Square(n, o.DType) }
+	of := func(n int) bench.GEMM { return o.Square(n, o.DType) }
 	var quick, slow []catalog.Entry
 	for _, e := range entries {
 		if e.Quick() {
@@ -149,7 +149,7 @@ func preliminary(ctx context.Context, d lab.Deps, o Options, s *event.Stream, la
 	results := d.Runner(s.Quiet(), o.Timeout).Race(ctx, lanes, o.Seed, bench.Stop{Budget: preliminaryTime})
 	for _, x := range results {
 		if speed, ok := x.Speed(); ok {
-			lab.Note(s, x.Device.Label()+": "+g.Rate(speed.Value)+", preliminary, at "+unit.Cube(g.M, g.N, g.K))
+			lab.Note(s, x.Label()+": "+g.Rate(speed.Value)+", preliminary, at "+unit.Cube(g.M, g.N, g.K))
 		}
 	}
 	return results

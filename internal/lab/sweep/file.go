@@ -150,6 +150,8 @@ func (f *File) mismatch(now *record.Run, lanes []bench.Lane, g bench.GEMM, seed 
 	switch {
 	case was.In != g.In || was.Acc != g.Acc || was.Out != g.Out:
 		return differ("dtype", types(was), types(g))
+	case was.Data != g.Data:
+		return differ("kind of inputs", was.Data, g.Data)
 	case first.Seed != seed:
 		return differ("seed", first.Seed, seed)
 	}

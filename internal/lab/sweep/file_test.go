@@ -169,7 +169,10 @@ func TestMismatch(t *testing.T) {
 			t.Errorf("error %v, want one that says %q", err, says)
 		}
 	}
+	zeros := g
+	zeros.Data = matrix.Zeros
 	for says, err := range map[string]error{
+		"kind of inputs: random, now zeros":                                  f.mismatch(one(16), lanes, zeros, 1),
 		"dtype: float32, now bfloat16, sums in float32, results in bfloat16": f.mismatch(one(16), lanes, bench.Square(1, matrix.BFloat16), 1),
 		"seed: 1, now 2":                              f.mismatch(one(16), lanes, g, 2),
 		"engines: fake:one 1.2, now ":                 f.mismatch(one(16), nil, g, 1),

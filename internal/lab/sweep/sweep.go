@@ -124,7 +124,7 @@ func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.
 		return nil, fault.Errorf(fault.Unavailable, "no GPU to compare with the CPU").With(fault.Run("if this machine has one: {}", "gpuplay", "doctor"))
 	}
 	r.Threads, r.Repeat, r.Crossover = o.Threads, o.Repeat, o.Crossover
-	w := &sweeper{Deps: d, o: o, stream: s, run: r, lanes: lanes, gemm: bench.Square(1, o.DType)}
+	w := &sweeper{Deps: d, o: o, stream: s, run: r, lanes: lanes, gemm: o.Square(1, o.DType)}
 	if err := w.resume(); err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ type sweeper struct {
 	stream *event.Stream
 	run    *record.Run // with the sizes that have been measured
 	lanes  []bench.Lane
-	gemm   bench.GEMM // the types of the products
+	gemm   bench.GEMM // the types and the inputs of the products
 }
 
 // resume takes over the sizes that the file has.

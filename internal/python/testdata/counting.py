@@ -206,7 +206,7 @@ def torch_stub(device):
             current_stream=lambda place: place, synchronize=synchronize_mps if kind == "mps" else synchronize)
 
     sys.platform = "darwin" if device.startswith("mps") else "linux"
-    globals().update(fill=lambda seed, operand, shape, dtype: Tensor(A_NAMES[operand], "cpu"))
+    globals().update(fill=lambda gemm, seed, operand, dtype: Tensor(A_NAMES[operand], "cpu"))
     return types.SimpleNamespace(
         __version__="2.9.0", version=types.SimpleNamespace(cuda="13.0", hip=None), device=TorchDevice, **{name: name for name in TYPES},
         backends=types.SimpleNamespace(mps=backend("mps")), cuda=backend("cuda"), mps=backend("mps"), xpu=backend("xpu"), matmul=matmul, mm=mm, _int_mm=either,
@@ -260,7 +260,7 @@ def tensorflow_stub(device):
         threading=types.SimpleNamespace(get_intra_op_parallelism_threads=lambda: 1), set_soft_device_placement=place_softly, get_soft_device_placement=lambda: soft[0],
         list_physical_devices=lambda kind: ["first", "second"], experimental=types.SimpleNamespace(
             set_memory_growth=nothing, get_device_details=lambda gpu: {}, enable_tensor_float_32_execution=nothing))
-    globals().update(numpy_fill=lambda seed, operand, shape, dtype: Eager(A_NAMES[operand], "host"))
+    globals().update(numpy_fill=lambda gemm, seed, operand: Eager(A_NAMES[operand], "host"))
     return types.SimpleNamespace(
         __version__="2.21.0", **{name: name for name in TYPES}, config=config, sysconfig=types.SimpleNamespace(get_build_info=lambda: {"is_cuda_build": True}),
         device=on, constant=lambda matrix: matrix, cast=lambda matrix, dtype: matrix, identity=copy, linalg=types.SimpleNamespace(matmul=matmul), reduce_sum=reduce_sum)
@@ -321,7 +321,7 @@ def mlx_stub(device):
                 log.append(f"wait for {a}")
                 wait(a.done)
 
-    globals().update(fill=lambda seed, operand, shape, dtype: Lazy(A_NAMES[operand], mlx_places[-1], 0))
+    globals().update(fill=lambda gemm, seed, operand, dtype: Lazy(A_NAMES[operand], mlx_places[-1], 0))
     core = types.SimpleNamespace(
         __version__="0.32.4", **{name: name for name in TYPES}, cpu="cpu", gpu="gpu", Device=lambda kind, index: f"{kind}:{index}",
         metal=types.SimpleNamespace(is_available=lambda: False), is_available=lambda kind: True, device_count=lambda kind: 2,
@@ -396,7 +396,7 @@ def jax_stub(device):
         for a in arrays:
             a.block_until_ready()
 
-    globals().update(numpy_fill=lambda seed, operand, shape, dtype: A_NAMES[operand])
+    globals().update(numpy_fill=lambda gemm, seed, operand: A_NAMES[operand])
     return types.SimpleNamespace(
         __version__="0.10.2", config=types.SimpleNamespace(update=lambda name, value: None, jax_default_matmul_precision=None), local_devices=local_devices,
         numpy=types.SimpleNamespace(**{name: name for name in TYPES}, zeros=lambda shape, dtype: "zeros"), jit=Jit, device_put=put, block_until_ready=ready,

@@ -35,9 +35,9 @@ func (Engine) Prepare(_ context.Context, _ hardware.Device, g bench.GEMM, seed u
 	t := &task{n: g.N, b: make([]float32, g.K*g.N), c: make([]float32, g.M*g.N)}
 	for set := range t.a {
 		t.a[set] = make([]float32, g.M*g.K)
-		matrix.NewStream(seed, matrix.OfA(set), g.In).Fill32(t.a[set], 0)
+		g.Data.Stream(seed, matrix.OfA(set), g.In).Fill32(t.a[set], 0)
 	}
-	matrix.NewStream(seed, matrix.B, g.In).Fill32(t.b, 0)
+	g.Data.Stream(seed, matrix.B, g.In).Fill32(t.b, 0)
 	return t, nil
 }
 
