@@ -192,7 +192,7 @@ func (v *Versus) products() {
 // product compares two results of products.
 func (v *Versus) product(a, b *bench.Result) VersusRow {
 	g := b.GEMM
-	row := VersusRow{Lane: b.Label(), Place: Place(v.B, b.Device), Task: fmt.Sprintf("%s %s", unit.Cube(g.M, g.N, g.K), DType(g)), Unit: g.Op() + "/s", products: [2]*bench.Result{a, b}}
+	row := VersusRow{Lane: b.Label(), Place: Place(v.B, b.Device), Task: fmt.Sprintf("%s %s", unit.Cube(g.M, g.N, g.K), Operands(g)), Unit: g.Op() + "/s", products: [2]*bench.Result{a, b}}
 	row.A, row.B = VersusSide{Lane: a.Lane, N: len(a.Samples)}, VersusSide{Lane: b.Lane, N: len(b.Samples)}
 	row.A.Speed, _ = a.Speed()
 	row.B.Speed, _ = b.Speed()

@@ -74,6 +74,7 @@ func TestRuleVersusRefuses(t *testing.T) {
 		"sums in":                {run(), run(func(r *bench.Result) { r.GEMM.Acc = matrix.Float64 })},
 		"transposes":             {run(), run(func(r *bench.Result) { r.GEMM.TransA = true })},
 		"seed":                   {run(), run(func(r *bench.Result) { r.Seed = 2 })},
+		"inputs: zeros against":  {run(), run(recordtest.Data(matrix.Zeros))},
 		"B is not verified: its": {run(), run(func(r *bench.Result) { r.Check = nil })},
 		"A failed: ended":        {run(recordtest.Failed(fault.Crashed, "ended by signal 6")), run()},
 		"B was interrupted":      {run(), run(recordtest.Warned(measure.Interrupted, "interrupted"))},
