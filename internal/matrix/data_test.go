@@ -114,7 +114,7 @@ func TestPatternsAreExact(t *testing.T) {
 						if k == Zeros {
 							return
 						}
-						step := 1.0 / 64 // of a sum
+						step := 0x1p-20 // less than a rounding of random inputs
 						if out.Size() == 2 {
 							step = 16 * out.Unit() * math.Sqrt(float64(p.N)) * max(1, slices.Max(c), -slices.Min(c))
 						}
