@@ -94,7 +94,7 @@ The time is that of the clock of the machine that measured.`,
 // kindNames are the kinds of runs that the store has.
 func kindNames() []string {
 	var names []string
-	for _, k := range []record.Kind{record.Race, record.MatMul, record.Sweep, record.LLM, record.Generate, record.Finetune, record.CPUs, record.Learn, record.Imported} {
+	for _, k := range []record.Kind{record.Race, record.MatMul, record.Sweep, record.LLM, record.Generate, record.Finetune, record.CPUs, record.Learn, record.Inputs, record.Imported} {
 		names = append(names, string(k))
 	}
 	return names

@@ -45,7 +45,7 @@ func Benchfmt(w io.Writer, r *record.Run, _ fault.Wording) error {
 			continue
 		}
 		g := x.GEMM
-		name := benchName("MatMul", "lane", x.Lane, "dtype", string(judge.DType(g)), "size", unit.Cube(g.M, g.N, g.K))
+		name := benchName("MatMul", "lane", x.Lane, "dtype", judge.Operands(g), "size", unit.Cube(g.M, g.N, g.K))
 		for _, s := range x.Samples {
 			each := s.Seconds()
 			line(name, s.Iters, fmt.Sprintf("%s ns/op %s %s/s", float(each*1e9), float(g.FLOP()/each), g.Op()))

@@ -80,9 +80,16 @@ func productSummary(r *record.Run) (task, figure string) {
 	if first != last && len(points) > 1 {
 		task += " to " + unit.Cube(last.M, last.N, last.K)
 	}
-	task += " " + string(DType(first))
+	task += " " + Operands(first)
+	results := r.Results
+	if r.Kind == record.Inputs { // of which the fastest is not what the device is worth
+		task += ", all inputs"
+		if results = nil; randomInputs(r) != nil {
+			results = []*bench.Result{randomInputs(r)}
+		}
+	}
 	return task, byKind(func(k hardware.Kind) string {
-		if x := Best(r.Results, k); x != nil {
+		if x := Best(results, k); x != nil {
 			return x.GEMM.Rate(Speed(x))
 		}
 		return ""
