@@ -70,6 +70,8 @@ func NewHeadline(r *record.Run) (h Headline, ok bool) {
 	switch r.Kind {
 	case record.Race, record.MatMul:
 		h = productHeadline(r)
+	case record.Inputs:
+		h = inputsHeadline(r)
 	case record.Sweep:
 		h = sweepHeadline(r)
 	case record.LLM:
@@ -115,7 +117,7 @@ func Product(g bench.GEMM) string {
 	case g.TransB:
 		text += ", B transposed"
 	}
-	return text + ", " + string(DType(g))
+	return text + ", " + Operands(g)
 }
 
 // claim fills in what a comparison of a GPU with a CPU says. at is what both did, as in

@@ -26,7 +26,7 @@ func sweepHeadline(r *record.Run) Headline {
 	if len(s.Points) == 0 {
 		return h
 	}
-	h.Subject = fmt.Sprintf("matrix multiply by size, %s", DType(s.Points[0].GEMM))
+	h.Subject = fmt.Sprintf("matrix multiply by size, %s", Operands(s.Points[0].GEMM))
 	h.Curves = sweepCurves(s)
 	var best *bench.Result
 	for _, x := range r.Results {
@@ -347,6 +347,40 @@ func ladderHeadline(r *record.Run) Headline {
 	h.Claim = "as fast, with the same multiplications"
 	h.Detail = "from " + l.Rungs[0].Name + " to " + l.Rungs[last].Name
 	h.Proof = "medians on this CPU"
+	return h
+}
+
+// inputsHeadline is that of a lane on inputs of every kind. Its figure is the one with random
+// inputs: the fastest is not what the device is worth.
+func inputsHeadline(r *record.Run) Headline {
+	var h Headline
+	if len(r.Results) == 0 {
+		return h
+	}
+	h.Subject = fmt.Sprintf("matrix multiply %s, %s, by inputs", unit.Cube(r.Results[0].GEMM.M, r.Results[0].GEMM.N, r.Results[0].GEMM.K), DType(r.Results[0].GEMM))
+	right := 0
+	for _, x := range r.Results {
+		e := productEntry(r, x)
+		e.By = x.GEMM.Data.String()
+		h.Entries = append(h.Entries, e)
+		if x.Verified() {
+			right++
+		}
+	}
+	h.Proof, h.Trust = fmt.Sprintf("%d of %d lanes verified", right, len(r.Results)), Doubted
+	if right == len(r.Results) {
+		h.Proof, h.Trust = fmt.Sprintf("all %d lanes verified", right), Proven
+	}
+	base := randomInputs(r)
+	if base == nil {
+		h.Figure, h.Claim = "No result", "there is no verified result with random inputs"
+		return h
+	}
+	speed, _ := base.Speed()
+	h.Winner = base.Device.Kind
+	h.Figure, h.Unit, _ = strings.Cut(base.GEMM.Rate(speed.Value), " ")
+	h.Claim = "on random inputs, on the " + kindName(base.Device.Kind)
+	h.Detail = certainty(speed)
 	return h
 }
 
