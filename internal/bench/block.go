@@ -151,6 +151,7 @@ func (r *Runner) sense(e *entry, entries []*entry) {
 // A Sustained says what a lane computes at first and in the long run.
 type Sustained struct {
 	Burst  float64        // FLOP/s: the median of the fastest five samples of the first second after a pause
+	First  stats.Interval // FLOP/s: the median of the first second
 	Steady stats.Interval // FLOP/s: the median of the second half of the block
 	From   time.Duration  // the second half, on the runner's clock
 	To     time.Duration
@@ -160,8 +161,9 @@ type Sustained struct {
 	Fall float64
 }
 
-// Throttled reports whether the speed has fallen by more than a figure may drift.
-func (s Sustained) Throttled() bool { return s.Fall > measure.Drifting }
+// Throttled reports whether the speed has fallen by more than a figure may drift, and by
+// more than noise explains: the intervals of the two medians do not meet.
+func (s Sustained) Throttled() bool { return s.Fall > measure.Drifting && s.First.Low > s.Steady.High }
 
 // Sustained returns what a block after a pause shows; ok is false where there is none,
 // or where it is too short for two figures.
@@ -185,7 +187,7 @@ func (r *Result) Sustained() (s Sustained, ok bool) {
 	middle := list[0].Start + (s.To-list[0].Start)/2
 	half := slices.IndexFunc(list, func(x Sample) bool { return x.End > middle })
 	s.From, s.Steady = list[half].Start, stats.MedianInterval(rates[half:])
-	s.Burst = burst(rates[:k])
+	s.Burst, s.First = burst(rates[:k]), stats.MedianInterval(rates[:k])
 	s.Fall = 1 - burst(rates[len(rates)-k:])/s.Burst
 	return s, true
 }

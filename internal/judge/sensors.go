@@ -184,7 +184,7 @@ func sustained(r *record.Run) []string {
 		text := fmt.Sprintf("%s: burst %s, sustained %s (± %s) in the last %s", what,
 			x.GEMM.Rate(s.Burst), x.GEMM.Rate(s.Steady.Value), Spread(s.Steady), unit.Seconds(s.To-s.From))
 		if !s.Throttled() {
-			out = append(out, text+": it is not throttled.")
+			out = append(out, text+": not throttled.")
 			continue
 		}
 		text += fmt.Sprintf(": throttled, %s slower than at first. ", unit.Percent(s.Fall))

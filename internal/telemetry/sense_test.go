@@ -123,6 +123,16 @@ func TestEnergy(t *testing.T) {
 	if got := s.Sense(onGPU, use(2, 6)); got.Energy != nil {
 		t.Errorf("%+v", got.Energy)
 	}
+	s = filled(10, found, func(at float64, v []float64) {
+		if v[0] = 1000; at >= 4 {
+			v[0] = 100 * at
+		}
+	})
+	u := use(2, 6) // the counter starts anew in the first window alone
+	u.Windows = append(u.Windows, measure.Window{Start: 7 * time.Second, End: 9 * time.Second, Work: 20})
+	if got := s.Sense(onGPU, u).Energy; got == nil || math.Abs(got.Joules-200) > 1e-6 || got.Work != 20 {
+		t.Errorf("%+v", got)
+	}
 	found.Sensors = sensors(event.Power)
 	s = filled(10, found, func(at float64, v []float64) { v[0] = 250 })
 	got := s.Sense(onGPU, use(2, 6)).Energy
@@ -130,7 +140,7 @@ func TestEnergy(t *testing.T) {
 	if d := cmp.Diff(want, got, near); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
-	u := use(2, 6) // what was counted is not all that was computed
+	u = use(2, 6) // what was counted is not all that was computed
 	u.Counted = []measure.Window{{Start: 4 * time.Second, End: 6 * time.Second, Work: 100}}
 	if got := s.Sense(onGPU, u).Energy; got == nil || got.Span != time.Second || math.Abs(got.Work-50) > 1e-9 {
 		t.Errorf("%+v", got)
