@@ -26,10 +26,10 @@ func (s *Sampler) Sense(d hardware.Device, u measure.Use) *measure.Sensed {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := &measure.Sensed{Alone: u.Alone, Large: u.Large}
+	out := &measure.Sensed{}
 	switch d.Kind {
 	case hardware.GPU:
-		out.Card = s.cardOf(d)
+		out.Card, out.Alone, out.Large = s.cardOf(d), u.Alone, u.Large
 		for _, f := range s.feeds {
 			if v := f.view(out.Card, u); out.Card != nil && v.has() {
 				out.Source = f.source.Name()
