@@ -36,31 +36,38 @@ const (
 	burstOf     = 5                      // the fastest of them are the burst
 )
 
-// blocks has lanes compute without turns: the fastest of each kind for as long as was
-// asked for, and the others for as long as the sensors need, if there is time.
+// blocks has lanes compute without turns: each for as long as the sensors need, if there
+// is time, and then the fastest of each kind for as long as was asked for.
 func (r *Runner) blocks(ctx context.Context, entries []*entry, stop Stop) {
 	long := time.Duration(0)
 	if r.Sensors != nil {
 		long = r.Sensors.Block()
 	}
-	chosen := map[*entry]bool{}
-	if stop.Sustain > 0 {
-		for _, kind := range []hardware.Kind{hardware.CPU, hardware.GPU, hardware.SoftwareGPU} {
-			if e := fastest(entries, kind); e != nil {
-				chosen[e] = true
-			}
+	var best []*entry
+	for _, kind := range []hardware.Kind{hardware.CPU, hardware.GPU, hardware.SoftwareGPU} {
+		if e := fastest(entries, kind); e != nil {
+			best = append(best, e)
 		}
 	}
+	order := slices.Clone(best)
 	for _, e := range entries {
+		if !slices.Contains(best, e) {
+			order = append(order, e)
+		}
+	}
+	for _, e := range order {
 		switch now := r.sink().Now(); {
 		case ctx.Err() != nil:
 			return
-		case len(e.result.Samples) == 0:
-		case chosen[e]:
-			r.block(ctx, e, pause, stop.Sustain)
-		case long == 0 || e.longest() >= long: // its samples are long enough
+		case stop.Sustain > 0 && slices.Contains(best, e): // which is long enough
+		case len(e.result.Samples) == 0 || long == 0 || e.longest() >= long: // its samples are long enough
 		case stop.Until == 0 || now+long <= stop.Until:
 			r.block(ctx, e, 0, long)
+		}
+	}
+	for _, e := range best {
+		if stop.Sustain > 0 && ctx.Err() == nil {
+			r.block(ctx, e, pause, stop.Sustain)
 		}
 	}
 }

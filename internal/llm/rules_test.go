@@ -292,3 +292,51 @@ func TestRuleRequests(t *testing.T) {
 		t.Errorf("the first: %+v", a.requests[0])
 	}
 }
+
+// seen are sensors that need a block, and say that nothing moved on a GPU.
+type seen struct {
+	block time.Duration
+	uses  map[string]measure.Use
+}
+
+func (s *seen) Block() time.Duration { return s.block }
+func (s *seen) Sense(d hardware.Device, u measure.Use) *measure.Sensed {
+	s.uses[d.ID] = u
+	return &measure.Sensed{Source: "NVML", Large: u.Large, During: &measure.State{Utilization: new(0.0)}}
+}
+
+// Where there are sensors, a lane whose rounds are too short for them answers without turns
+// for as long as they need; a GPU lane during which nothing moved is in no ratio.
+func TestRuleTokensAndSensors(t *testing.T) {
+	lanes := func(s *seen) (cpu, gpu *Result, log []string) {
+		a := &fakeRuntime{device: fakeCPU, ids: []int{0, 1}, per: time.Millisecond, log: &log}
+		b := &fakeRuntime{device: fakeGPU, ids: []int{0, 1}, per: time.Millisecond, log: &log}
+		r := Runner{Sink: &told{}, Sensors: s}
+		list := r.Run(t.Context(), model.Model{Path: "m"}, contenders(a, b), plan)
+		return list[0], list[1], log
+	}
+	s := &seen{block: 100 * time.Millisecond, uses: map[string]measure.Use{}}
+	cpu, gpu, with := lanes(s)
+	if !cpu.Verified() || gpu.Verified() || !gpu.Has(measure.NotOnGPU) || gpu.Sensors == nil {
+		t.Errorf("verified %v and %v, warnings %v", cpu.Verified(), gpu.Verified(), gpu.Warnings)
+	}
+	if d := Compare(gpu, cpu, Generating).Differs; len(d) == 0 {
+		t.Error("a lane on which nothing moved has a ratio")
+	}
+	for _, r := range []*Result{cpu, gpu} {
+		u := s.uses[r.Facts.Device.ID]
+		w := u.Windows[len(u.Windows)-1]
+		last := r.Samples[len(r.Samples)-1]
+		if len(u.Windows) != len(r.Samples)+1 || w.End-w.Start < s.block || w.Start < last.End || w.Work < 20*float64(plan.Tokens) || u.End != w.End || u.Counted[len(u.Counted)-1] != w {
+			t.Errorf("%s: asked of %+v", r.Name, u)
+		}
+		if first := u.Counted[0]; first.Start != r.Samples[0].Start+r.Samples[0].First || first.End-first.Start != r.Samples[0].TokenTime || first.Work != float64(plan.Tokens-1) {
+			t.Errorf("%s: the energy of %+v", r.Name, first)
+		}
+	}
+	s = &seen{uses: map[string]measure.Use{}} // which need no block
+	_, _, without := lanes(s)
+	if u := s.uses["gpu"]; len(with) < len(without)+40 || len(u.Windows) != len(u.Counted) || !u.Alone {
+		t.Errorf("%d requests with a block, %d without; %+v", len(with), len(without), u)
+	}
+}

@@ -66,7 +66,8 @@ type entry struct {
 	session Session
 	request Request // of each round
 	quota   measure.Quota
-	begin   time.Duration // when its model began to be loaded
+	begin   time.Duration   // when its model began to be loaded
+	block   *measure.Window // in which it answered without turns; nil: it did not
 	result  *Result
 }
 
@@ -99,6 +100,9 @@ func (r *Runner) Run(ctx context.Context, m model.Model, lanes []Contender, p Pl
 			e.shorten(ctx, same)
 		}
 		r.rounds(ctx, g)
+		for _, e := range g {
+			r.block(ctx, e)
+		}
 		for _, e := range g {
 			if e.session != nil {
 				e.session.Close()
@@ -239,31 +243,6 @@ func authority(list []*entry) *entry {
 		second = list[0]
 	}
 	return second
-}
-
-// sense asks the sensors what they said of a lane, and adds what follows from it. The
-// energy is that of generating: from the first token to the last, by the runtime's clock.
-func (r *Runner) sense(e *entry, list []*entry) {
-	res := e.result
-	if r.Sensors == nil || len(res.Samples) == 0 || res.Facts.Host != "" {
-		return
-	}
-	u := measure.Use{Start: e.begin, Alone: true, Large: true, Counted: []measure.Window{}}
-	for _, s := range res.Samples {
-		u.Windows = append(u.Windows, measure.Window{Start: s.Start, End: s.End})
-		if s.Tokens > 1 {
-			first := s.Start + s.First
-			u.Counted = append(u.Counted, measure.Window{Start: first, End: first + s.TokenTime, Work: float64(s.Tokens - 1)})
-		}
-		u.End = s.End
-	}
-	for _, o := range list {
-		if o != e && o.result.OnGPU() {
-			u.Alone = false
-		}
-	}
-	res.Sensors = r.Sensors.Sense(res.Facts.Device, u)
-	res.Sensors.Warn(res.Facts.Device.Kind, &res.Warnings)
 }
 
 // judge adds the warnings that follow from what was measured.
