@@ -132,10 +132,12 @@ func thousands(v float64) string {
 	return text
 }
 
-// sensedProducts are the lines of the fastest lanes of products.
-func sensedProducts(r *record.Run, lanes ...*bench.Result) []string {
+// SensorLines say what the sensors said of the fastest lane of products on the CPU and on a
+// GPU; they are among the Sentences of a race.
+func SensorLines(r *record.Run) []string {
 	var out []string
-	for _, x := range lanes {
+	for _, kind := range []hardware.Kind{hardware.CPU, hardware.GPU} {
+		x := Best(r.Results, kind)
 		if x == nil {
 			continue
 		}

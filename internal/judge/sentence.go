@@ -53,7 +53,7 @@ const interrupted = "Interrupted: what was measured until then is shown."
 // sustained, and what the sensors said of the fastest lanes.
 func productSentences(r *record.Run) []string {
 	out := append(comparing(r), sustained(r)...)
-	return append(out, sensedProducts(r, Best(r.Results, hardware.CPU), Best(r.Results, hardware.GPU))...)
+	return append(out, SensorLines(r)...)
 }
 
 // comparing are the sentences on how fast the lanes are.

@@ -70,7 +70,8 @@ func leastFirst(results []*bench.Result) []*bench.Result {
 }
 
 // racePage is the page of a race without the rows of some lanes; a brief one is without
-// what makers publish, and beside reference cards without the comparison of CPU lanes.
+// what makers publish and what sensors said, and beside reference cards without the
+// comparison of CPU lanes.
 func racePage(r *record.Run, s Style, hidden map[*bench.Result]bool, brief bool) *page {
 	p := &page{Style: s}
 	p.title(raceTitle(r.Results)...)
@@ -146,6 +147,10 @@ func racePage(r *record.Run, s Style, hidden map[*bench.Result]bool, brief bool)
 		if brief { // the next one compares CPU lanes, as the table does
 			sentences = sentences[:min(2, len(sentences))]
 		}
+	}
+	if brief {
+		lines := judge.SensorLines(r)
+		sentences = slices.DeleteFunc(sentences, func(s string) bool { return slices.Contains(lines, s) })
 	}
 	p.sentences(sentences)
 	if text := judge.LeftOut(r, p.Words); text != "" {
