@@ -80,7 +80,7 @@ func (f *feed) record(cards []hardware.Card) record.TelemetrySource {
 			continue
 		}
 		if x.GPU != nil {
-			x.Card = hardware.CardOf(hardware.Device{Kind: hardware.GPU, UUID: x.GPU.UUID, PCI: x.GPU.PCI}, cards)
+			x.Card = hardware.CardOf(deviceOn(x.GPU), cards)
 			if x.Card == nil {
 				continue
 			}

@@ -29,9 +29,13 @@ func (s *Sampler) Sense(d hardware.Device, u measure.Use) *measure.Sensed {
 	out := &measure.Sensed{}
 	switch d.Kind {
 	case hardware.GPU:
-		out.Card, out.Alone, out.Large = s.cardOf(d), u.Alone, u.Large
+		out.Card, out.Alone, out.Large = d.Card, u.Alone, u.Large
+		card := s.cardOf(d)
+		if out.Card == nil {
+			out.Card = card
+		}
 		for _, f := range s.feeds {
-			if v := f.view(out.Card, u); out.Card != nil && v.has() {
+			if v := f.view(card, u); card != nil && v.has() {
 				out.Source = f.source.Name()
 				v.fill(out)
 			}

@@ -167,19 +167,24 @@ func (s *Sampler) opened(f *feed, found Found, err error) bool {
 		f.gone = true
 		return false
 	}
-	for i, x := range found.Sensors {
-		if x.GPU == nil {
-			continue
-		}
-		d := hardware.Device{Kind: hardware.GPU, UUID: x.GPU.UUID, PCI: x.GPU.PCI}
-		if hardware.CardOf(d, s.cards) == nil {
+	for _, x := range found.Sensors {
+		if x.GPU != nil && hardware.CardOf(deviceOn(x.GPU), s.cards) == nil {
 			s.cards = hardware.Cards(append(s.cards[:len(s.cards):len(s.cards)], *x.GPU))
 		}
-		found.Sensors[i].Card = hardware.CardOf(d, s.cards)
+	}
+	for i, x := range found.Sensors { // by the numbers that all cards together have
+		if x.GPU != nil {
+			found.Sensors[i].Card = hardware.CardOf(deviceOn(x.GPU), s.cards)
+		}
 	}
 	f.found, f.open = found, true
 	f.past.sensors = found.Sensors
 	return true
+}
+
+// deviceOn returns a device by which the number of a card is found.
+func deviceOn(c *hardware.Card) hardware.Device {
+	return hardware.Device{Kind: hardware.GPU, UUID: c.UUID, PCI: c.PCI}
 }
 
 // took keeps a round of readings and tells of it, and reports whether another is wanted.

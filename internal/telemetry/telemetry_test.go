@@ -169,6 +169,27 @@ func TestNothingAfterStop(t *testing.T) {
 	})
 }
 
+// Where the system lists no GPU, sources number them in the order of their addresses,
+// whatever order they find them in; in the record they have the numbers of the run.
+func TestNumbers(t *testing.T) {
+	a, b := &hardware.Card{UUID: "GPU-a", PCI: "0000:3b:00.0"}, &hardware.Card{UUID: "GPU-b", PCI: "0000:19:00.0"}
+	found := Found{Sensors: []Sensor{{Sensor: event.Sensor{Quantity: event.Power}, GPU: a}, {Sensor: event.Sensor{Quantity: event.Power}, GPU: b}}}
+	s := filled(1, found, func(_ float64, v []float64) { v[0], v[1] = 100, 200 })
+	s.cards = nil
+	s.opened(s.feeds[0], found, nil)
+	if got := s.feeds[0].found.Sensors; *got[0].Card != 1 || *got[1].Card != 0 {
+		t.Errorf("numbers %d and %d", *got[0].Card, *got[1].Card)
+	}
+	r := s.feeds[0].record([]hardware.Card{{Number: 0, UUID: "GPU-a"}}) // which the engines of the run know alone
+	if len(r.Series) != 1 || *r.Series[0].Card != 0 || *r.Series[0].Values[0] != 100 {
+		t.Errorf("in the record: %+v", r.Series)
+	}
+	d := hardware.Device{Kind: hardware.GPU, UUID: "GPU-a", Card: pointer(0)}
+	if got := s.Sense(d, use(0, 1)); *got.Card != 0 || *got.Before.Power != 100 {
+		t.Errorf("of a lane: card %d, %v W", *got.Card, *got.Before.Power)
+	}
+}
+
 // A long history is merged: means of what is measured, last counts, all reasons.
 func TestHistoryMerges(t *testing.T) {
 	nan := math.NaN()
