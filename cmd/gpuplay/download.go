@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -26,8 +27,18 @@ func (a *app) download(ctx context.Context, word string, yes bool) (string, erro
 	if c.Cache == "" {
 		return "", usagef("HF_HUB_CACHE names a folder for it", "no folder for the models of this user is known")
 	}
+	if path, ok := c.Here(word, c.Offline != ""); ok {
+		return path, nil
+	}
+	c.Observe = func(p hub.Progress) {
+		say(a.stderr, "  %s; asking again in %s\n", plain.Line(p.Waiting), unit.Seconds(p.Pause))
+	}
 	p, err := c.Plan(ctx, word)
 	if err != nil {
+		if path, ok := c.Here(word, true); ok && ctx.Err() == nil {
+			say(a.stderr, "gpuplay: %s\n  using %s, which is on this machine\n", plain.Line(err.Error()), plain.Line(filepath.Base(path)))
+			return path, nil
+		}
 		return "", err
 	}
 	if p.Missing > 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,8 +68,9 @@ chat model, ` + hub.Defaults[0].Name + `.
 The same command resumes an interrupted download. Every file is checked against the
 size and the hash that Hugging Face publishes.
 
-HF_TOKEN (or the token saved by hf auth login), HF_ENDPOINT, HF_HOME, HF_HUB_CACHE and
-HF_HUB_OFFLINE are honoured.`,
+What the cache has in full is not asked for again. HF_TOKEN (or the token saved by hf
+auth login), HF_ENDPOINT, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE
+are honoured.`,
 		Example: `  gpuplay models get
   gpuplay models get Qwen/Qwen2.5-1.5B-Instruct-GGUF:Q8_0
   gpuplay models get mlx-community/Qwen2.5-0.5B-Instruct-4bit --yes`,
@@ -153,7 +155,11 @@ func (a *app) showModels(ctx context.Context, dirs []string, asJSON bool) error 
 		modelTable(&b, found, places.Free, known, style)
 		next = commandLine{}.Command([]string{"gpuplay", "llm", found[0].Ref})
 	}
+	leftOut(&b, unusable)
 	for _, err := range unusable {
+		if _, ok := model.Another(err); ok {
+			continue
+		}
 		fmt.Fprintf(&b, "\nCannot be used: %s\n", plain.Line(err.Error()))
 		if hint := hintOf(err); hint != "" {
 			fmt.Fprintf(&b, "  %s\n", plain.Line(hint))
@@ -162,6 +168,30 @@ func (a *app) showModels(ctx context.Context, dirs []string, asJSON bool) error 
 	fmt.Fprintf(&b, "\nNext: %s\n", next)
 	say(a.stdout, "%s", style.Plain(b.String()))
 	return nil
+}
+
+// leftOut says in one line how many files hold something else than a language model, and
+// what. --json names each.
+func leftOut(b *strings.Builder, unusable []error) {
+	times := map[string]int{}
+	total := 0
+	for _, err := range unusable {
+		if what, ok := model.Another(err); ok {
+			times[what]++
+			total++
+		}
+	}
+	if total == 0 {
+		return
+	}
+	var kinds []string
+	for _, what := range slices.Sorted(maps.Keys(times)) {
+		if n := times[what]; n > 1 {
+			what += fmt.Sprintf(" ×%d", n)
+		}
+		kinds = append(kinds, plain.Line(what))
+	}
+	fmt.Fprintf(b, "\nLeft out, as generating no text: %s\n", strings.Join(kinds, "; "))
 }
 
 // A modelColumn is one of modelTable's.

@@ -32,7 +32,7 @@ func somewhere(t *testing.T) (home string, h *hubtest.Server) {
 	for name, value := range map[string]string{
 		"HOME": home, "USERPROFILE": home, "LOCALAPPDATA": home, "LANG": "C.UTF-8", "HF_ENDPOINT": h.URL,
 		"HF_HOME": "", "HF_HUB_CACHE": "", "HUGGINGFACE_HUB_CACHE": "", "HF_TOKEN": "", "HF_TOKEN_PATH": "",
-		"HUGGING_FACE_HUB_TOKEN": "", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "", "HF_HUB_OFFLINE": "",
+		"HUGGING_FACE_HUB_TOKEN": "", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "", "HF_HUB_OFFLINE": "", "TRANSFORMERS_OFFLINE": "",
 		"OLLAMA_MODELS": filepath.Join(home, "ollama"), "LLAMA_CACHE": "", "XDG_CACHE_HOME": "", "XDG_DATA_HOME": "",
 	} {
 		t.Setenv(name, value)
@@ -77,11 +77,16 @@ func TestModels(t *testing.T) {
 	put(t, filepath.Join(home, "ollama", "manifests", "registry.ollama.ai", "library", "small", "1k"), []byte(`{"layers":[{"mediaType":"application/vnd.ollama.image.model","digest":"sha256:1"}]}`))
 	put(t, filepath.Join(home, ".lmstudio", "models", "someone", "Odd\x1b[31m-GGUF", "odd.gguf"), gguf("Odd", 9000))
 	put(t, filepath.Join(home, ".cache", "llama.cpp", "broken.gguf"), []byte("GGUF"))
+	for _, name := range []string{"bge-small.gguf", "bge-large.GGUF"} {
+		put(t, filepath.Join(home, ".cache", "llama.cpp", name), modeltest.GGUF([]modeltest.Pair{{Key: "general.architecture", Value: "bert"}}, nil))
+	}
+	put(t, filepath.Join(home, ".cache", "llama.cpp", "embedding.gguf"), gguf("Embedding", 1, modeltest.Pair{Key: "llama.pooling_type", Value: uint32(3)}))
 	code, out, _ := gpuplay("models")
 	for _, says := range []string{
 		"  Ollama                                 size  parameters  quantization\n    small:1k                          3.36 kB      1.54 k  F16\n  LM Studio\n",
 		"    someone/Odd^[[31m-GGUF/odd.gguf   9.22 MB      4.61 M  F16\n",
 		"\nNext: gpuplay llm small:1k\n",
+		"\nLeft out, as generating no text: an embedding model; an encoder (bert) ×2\n",
 		"\nCannot be used: " + filepath.Join(home, ".cache", "llama.cpp", "broken.gguf") + " is cut off after 4 bytes\n  download it again",
 	} {
 		if code != 0 || !strings.Contains(out, says) {
@@ -90,7 +95,7 @@ func TestModels(t *testing.T) {
 	}
 	_, out, _ = gpuplay("models", "--json")
 	var doc modelsJSON
-	if err := json.Unmarshal([]byte(out), &doc); err != nil || len(doc.Models) != 2 || doc.Models[0].Ref != "small:1k" || len(doc.Unusable) != 1 {
+	if err := json.Unmarshal([]byte(out), &doc); err != nil || len(doc.Models) != 2 || doc.Models[0].Ref != "small:1k" || len(doc.Unusable) != 4 {
 		t.Errorf("%v, %+v", err, doc)
 	}
 	if code, out, _ := gpuplay("models", "--model-dir", filepath.Join(home, "none")); code != 0 || !strings.Contains(out, "Cannot be used: "+filepath.Join(home, "none")+": no such file or directory\n  --model-dir names a folder") {
@@ -174,7 +179,6 @@ func TestModelTableSpeeds(t *testing.T) {
 func TestModelsGet(t *testing.T) {
 	_, h := somewhere(t)
 	h.Models["Qwen/Small-GGUF"] = map[string][]byte{"small-q4_k_m.gguf": gguf("Small", 3), "README.md": []byte("x")}
-	h.Models["Qwen/Large-GGUF"] = map[string][]byte{"large-q4_k_m.gguf": make([]byte, unasked)}
 	code, out, errs := gpuplay("models", "get", "Qwen/Small-GGUF")
 	path := strings.TrimSpace(out)
 	if code != 0 || !strings.HasSuffix(path, "small-q4_k_m.gguf") || !strings.Contains(errs, "Qwen/Small-GGUF, license apache-2.0\n  3.33 kB to download into ") {
@@ -192,7 +196,30 @@ func TestModelsGet(t *testing.T) {
 	if !strings.Contains(errs, "memory that are free") && !strings.Contains(errs, "does not fit into") || strings.Contains(errs, "tok/s") {
 		t.Errorf("whether it fits, and no speed of so small a model: %q", errs)
 	}
-	code, out, errs = gpuplay("models", "get", "Qwen/Large-GGUF")
+	h.Close() // what is here needs no network, with or without leave to use it
+	for _, variable := range []string{"", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"} {
+		t.Run("without a network "+variable, func(t *testing.T) {
+			if variable != "" {
+				t.Setenv(variable, "1")
+			}
+			for _, word := range []string{"Qwen/Small-GGUF", "Qwen/Small-GGUF:Q4_K_M"} {
+				if code, again, errs := gpuplay("models", "get", word); code != 0 || again != out || errs != "" {
+					t.Errorf("%s: %d, %q, %q", word, code, again, errs)
+				}
+			}
+			code, _, errs := gpuplay("models", "get", "Qwen/Small-GGUF:Q8_0")
+			if code != exitFailed || variable != "" && !strings.Contains(errs, "Qwen/Small-GGUF:Q8_0 is not on this machine, and "+variable+" is set") || variable == "" && !strings.Contains(errs, "cannot be reached") {
+				t.Errorf("what is not here: %d, %q", code, errs)
+			}
+		})
+	}
+}
+
+func TestModelsGetRefuses(t *testing.T) {
+	_, h := somewhere(t)
+	h.Models["Qwen/Small-GGUF"] = map[string][]byte{"small-q4_k_m.gguf": gguf("Small", 3)}
+	h.Models["Qwen/Large-GGUF"] = map[string][]byte{"large-q4_k_m.gguf": make([]byte, unasked)}
+	code, out, errs := gpuplay("models", "get", "Qwen/Large-GGUF")
 	if code != exitFailed || out != "" || !strings.Contains(errs, "gpuplay: Qwen/Large-GGUF is 100 MB: nothing of that size is downloaded unasked\n  --yes downloads it\n") {
 		t.Errorf("large: %d, %q, %q", code, out, errs)
 	}

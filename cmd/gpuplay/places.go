@@ -19,7 +19,7 @@ type modelEnvironment struct {
 	places   model.Places // without Dirs and Free
 	endpoint string       // HF_ENDPOINT
 	token    token        // HF_TOKEN, or what the login of the Hub's own tools has left
-	offline  bool         // HF_HUB_OFFLINE
+	offline  string       // HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE, whichever is set to yes; empty: neither
 	ollama   string       // OLLAMA_HOST
 	key      string       // OPENAI_API_KEY, as all clients of that interface take it
 }
@@ -31,7 +31,7 @@ type modelEnvironment struct {
 func readModelEnvironment() modelEnvironment {
 	e := modelEnvironment{
 		endpoint: cmp.Or(os.Getenv("HF_ENDPOINT"), hub.Endpoint),
-		offline:  yes("HF_HUB_OFFLINE"),
+		offline:  offline(),
 		ollama:   os.Getenv("OLLAMA_HOST"),
 		key:      strings.TrimSpace(os.Getenv("OPENAI_API_KEY")),
 	}
@@ -79,6 +79,21 @@ func readModelEnvironment() modelEnvironment {
 // yes reports whether a variable of Hugging Face's is set to one of its words for yes.
 func yes(name string) bool {
 	return slices.Contains([]string{"1", "ON", "YES", "TRUE"}, strings.ToUpper(os.Getenv(name)))
+}
+
+// offline returns the variable that keeps the Hub's libraries from the network, as
+// huggingface_hub/constants.py reads them: TRANSFORMERS_OFFLINE counts where the other is
+// not set.
+func offline() string {
+	for _, name := range []string{"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"} {
+		if os.Getenv(name) != "" {
+			if yes(name) {
+				return name
+			}
+			return ""
+		}
+	}
+	return ""
 }
 
 // A token of the Hub's, and where it is from, for messages.

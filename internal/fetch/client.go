@@ -81,6 +81,33 @@ func (c *Client) Get(ctx context.Context, address string, header http.Header) (*
 	return response, nil
 }
 
+// patience is how long Ask waits in all for a server that wants to be left alone.
+const patience = 2 * time.Minute
+
+// Ask is Get, except that a server that says with its refusal when to ask again, in a
+// Retry-After, is asked again then: at most Attempts times, within two minutes in all.
+// waiting is called before each pause.
+func (c *Client) Ask(ctx context.Context, address string, header http.Header, waiting func(why string, pause time.Duration)) (*http.Response, error) {
+	left := patience
+	for tries := 1; ; tries++ {
+		response, err := c.Get(ctx, address, header)
+		var refused *Refusal
+		if !errors.As(err, &refused) || !refused.Passing() {
+			return response, err
+		}
+		wait, said := refused.wait()
+		wait = max(wait, time.Second)
+		if !said || wait > left || tries == Attempts {
+			return nil, err
+		}
+		left -= wait
+		waiting(err.Error(), wait)
+		if err := c.Pause(ctx, wait); err != nil {
+			return nil, err
+		}
+	}
+}
+
 // A Refusal is a server's answer that is none.
 type Refusal struct {
 	Host   string

@@ -284,11 +284,24 @@ type WrongAnswer struct{ Host, Does string }
 
 func (e *WrongAnswer) Error() string { return e.Host + " " + e.Does }
 
+// wait returns how long a server wants to be left alone, if it says so in a Retry-After:
+// seconds, or a date (RFC 9110, section 10.2.3).
+func (r *Refusal) wait() (d time.Duration, said bool) {
+	word := r.Header.Get("Retry-After")
+	if s, err := strconv.Atoi(word); err == nil && s >= 0 {
+		return time.Duration(min(s, 1<<30)) * time.Second, true
+	}
+	if at, err := http.ParseTime(word); err == nil {
+		return max(0, time.Until(at)), true
+	}
+	return 0, false
+}
+
 // after returns how long a server wants to be left alone, at most a minute, or else
 // otherwise.
 func (r *Refusal) after(otherwise time.Duration) time.Duration {
-	if s, err := strconv.Atoi(r.Header.Get("Retry-After")); err == nil && s > 0 {
-		return min(time.Duration(s)*time.Second, time.Minute)
+	if d, said := r.wait(); said && d > 0 {
+		return min(d, time.Minute)
 	}
 	return otherwise
 }

@@ -35,9 +35,9 @@ type Client struct {
 	Token     string                              // goes to the Endpoint's host only; "" for none
 	TokenFrom string                              // where it is from, for messages: "HF_TOKEN", a file
 	Cache     string                              // HF_HUB_CACHE: where the models go
-	Offline   bool                                // HF_HUB_OFFLINE: nothing is asked
+	Offline   string                              // the variable that forbids to ask anything, HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE; "": none does
 	Free      func(folder string) (uint64, error) // bytes free on its disk: disk.Free
-	Observe   func(Progress)                      // is called while Get runs and must not block; may be nil
+	Observe   func(Progress)                      // is called while Plan waits and Get runs, and must not block; may be nil
 
 	client *fetch.Client
 }
@@ -137,8 +137,8 @@ func (c *Client) Plan(ctx context.Context, word string) (*Plan, error) {
 	if !Named(word) {
 		return nil, NotNamed(word)
 	}
-	if c.Offline {
-		return nil, fault.Errorf(fault.Unavailable, "%s is not on this machine, and HF_HUB_OFFLINE is set", name).With(
+	if c.Offline != "" {
+		return nil, fault.Errorf(fault.Unavailable, "%s is not on this machine, and %s is set", word, c.Offline).With(
 			fault.Remedy{Text: "unset it to download"}, fault.Run("{} lists the models that are on this machine", "gpuplay", "models"))
 	}
 	r, err := c.repository(ctx, name)
@@ -176,7 +176,8 @@ var usual = []string{"q4_k_m", "q4_0", "q8_0"}
 func choose(id string, files []File, want string) (chosen []File, open string, err error) {
 	var models []File // GGUF files, the first of each split one
 	for _, f := range files {
-		if strings.HasSuffix(f.Path, ".gguf") && model.LanguageModel(path.Base(f.Path)) {
+		named := strings.EqualFold(f.Path, want) || strings.EqualFold(path.Base(f.Path), want)
+		if strings.EqualFold(path.Ext(f.Path), ".gguf") && (named || model.LanguageModel(path.Base(f.Path))) {
 			models = append(models, f)
 		}
 	}
@@ -213,11 +214,12 @@ func pick(models []File, want string) (File, bool) {
 			return f, true
 		}
 	}
-	// A quantization stands between marks, so that Q4_K is not found in Q4_K_M.
-	whole := regexp.MustCompile(`(^|[-._/])` + regexp.QuoteMeta(want) + `([-./]|$)`)
-	for _, f := range models {
-		if whole.MatchString(strings.ToLower(f.Path)) {
-			return f, true
+	// The one that a publisher made otherwise, UD-Q4_K_XL for Q4_K_XL, comes after those that are called so.
+	for _, exact := range []bool{true, false} {
+		for _, f := range models {
+			if model.HasMix(f.Path, want) && !(exact && model.HasMix(f.Path, "ud-"+want)) {
+				return f, true
+			}
 		}
 	}
 	return File{}, false

@@ -166,7 +166,7 @@ func TestNoPlan(t *testing.T) {
 	h.Gated["meta/Gated-1B"] = true
 	h.Models["someone/bert"] = map[string][]byte{"pytorch_model.bin": noise(10)}
 	offline := client(t, h)
-	offline.Offline = true
+	offline.Offline = "TRANSFORMERS_OFFLINE"
 	nowhere := client(t, h)
 	nowhere.Endpoint = "http://nowhere.invalid"
 	closed := httptest.NewServer(nil)
@@ -195,7 +195,7 @@ func TestNoPlan(t *testing.T) {
 		{client(t, h), mlxRepo + ":Q4_0", "has neither GGUF nor safetensors", "gpuplay models get Qwen/"},
 		{client(t, h), "someone/bert", "someone/bert has neither GGUF nor safetensors files", "gpuplay models get"},
 		{client(t, h), "meta/Gated-1B", "meta/Gated-1B is gated", "accept its terms at https://huggingface.co/meta/Gated-1B, then set HF_TOKEN"},
-		{offline, ggufRepo, "is not on this machine, and HF_HUB_OFFLINE is set", "unset it"},
+		{offline, ggufRepo, "is not on this machine, and TRANSFORMERS_OFFLINE is set", "unset it"},
 		{nowhere, ggufRepo, "nowhere.invalid cannot be reached: its name is not known here", "when this machine is online"},
 		{deaf, ggufRepo, "cannot be reached: dial tcp", "HF_ENDPOINT names a mirror"},
 		{portal, ggufRepo, "does not answer as Hugging Face does", "a page to log in"},

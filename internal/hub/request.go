@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/fetch"
@@ -134,7 +135,11 @@ func (c *Client) json(ctx context.Context, path string, into any) error {
 	if _, err := url.Parse(c.Endpoint); err != nil {
 		return fault.Errorf(fault.Invalid, "HF_ENDPOINT %s: %v", c.Endpoint, err).With(fault.Advice("it is an address such as " + Endpoint)...)
 	}
-	response, err := c.client.Get(ctx, c.Endpoint+path, c.header())
+	response, err := c.client.Ask(ctx, c.Endpoint+path, c.header(), func(why string, pause time.Duration) {
+		if c.Observe != nil {
+			c.Observe(Progress{Waiting: why, Pause: pause})
+		}
+	})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package model
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -57,8 +58,16 @@ func openFolder(path string) (Model, error) {
 	if err := json.Unmarshal(text, &c); err != nil {
 		return Model{}, invalid(wantsFolder, "%s: config.json cannot be read: %v", path, err)
 	}
-	if !slices.ContainsFunc(c.Architectures, generates) {
-		return Model{}, invalid(fault.Advice("name a model that does"), "%s holds a model that does not generate text: %s %s", path, c.Type, strings.Join(c.Architectures, ", "))
+	what, runtimes := folderInstead(path, c)
+	if what != "" {
+		return Model{}, holds(path, what, "name a model that generates text")
+	}
+	files, single, err := weightFiles(path)
+	if err != nil {
+		return Model{}, err
+	}
+	if !single { // Transformers loads no parts without their index, mlx-lm whatever is called so
+		runtimes = slices.DeleteFunc(runtimes, func(r string) bool { return r == Torch })
 	}
 	size := c.textConfig
 	if c.Text != nil {
@@ -71,7 +80,7 @@ func openFolder(path string) (Model, error) {
 		Context:      size.Context,
 		License:      license(filepath.Join(path, "README.md")),
 		Chat:         hasTemplate(path),
-		Runtimes:     []string{MLX, Torch},
+		Runtimes:     runtimes,
 	}
 	if size.Layers > 0 {
 		m.Layers = size.Layers + 1
@@ -80,16 +89,12 @@ func openFolder(path string) (Model, error) {
 	switch {
 	case c.Quantization != nil:
 		bits = c.Quantization.Bits
-		m.Quantization, m.Runtimes = fmt.Sprintf("%d-bit", bits), []string{MLX}
+		m.Quantization, m.Runtimes = fmt.Sprintf("%d-bit", bits), only(m.Runtimes, MLX)
 	case c.Method != nil && c.Method.Name != "":
-		m.Quantization, m.Runtimes = c.Method.Name, []string{Torch}
+		m.Quantization, m.Runtimes = c.Method.Name, only(m.Runtimes, Torch)
 	}
-	files := disk.Match(path, "*.safetensors")
-	if len(files) == 0 {
-		return Model{}, invalid(wantsFolder, "%s has a config.json and no .safetensors", path)
-	}
-	if missing := missingPart(path); missing != "" {
-		return Model{}, invalid(again, "%s: %s is missing", path, missing)
+	if len(m.Runtimes) == 0 {
+		return Model{}, invalid(wantsFolder, "%s: neither MLX nor PyTorch loads %s with %s weights", path, strings.Join(c.Architectures, ", "), cmp.Or(m.Quantization, "these"))
 	}
 	var w weights
 	for _, file := range files {
@@ -105,35 +110,53 @@ func openFolder(path string) (Model, error) {
 	return m, nil
 }
 
-// missingPart returns a file that the index of a split model names and that is not
-// there, "" when there is none.
-func missingPart(path string) string {
-	text, err := os.ReadFile(filepath.Join(path, "model.safetensors.index.json"))
-	var index struct {
-		Files map[string]string `json:"weight_map"` // by tensor
+// only returns a runtime alone if it is among those.
+func only(runtimes []string, name string) []string {
+	return slices.DeleteFunc(runtimes, func(r string) bool { return r != name })
+}
+
+// weightFiles returns the files with weights that the frameworks load: model.safetensors,
+// else the parts that the index names, which must all be there; else, for mlx-lm alone,
+// all that begin with "model". Other files, such as a maker's own consolidated.safetensors
+// of the same weights, are loaded by none.
+func weightFiles(path string) (files []string, transformers bool, err error) {
+	single := filepath.Join(path, "model.safetensors")
+	if _, err := os.Stat(single); err == nil {
+		return []string{single}, true, nil
 	}
-	if err != nil || json.Unmarshal(text, &index) != nil {
-		return ""
-	}
-	for _, name := range slices.Sorted(maps.Values(index.Files)) {
-		if _, err := os.Stat(filepath.Join(path, filepath.Base(name))); err != nil {
-			return name
+	const name = "model.safetensors.index.json"
+	text, err := os.ReadFile(filepath.Join(path, name))
+	if err == nil {
+		var index struct {
+			Files map[string]string `json:"weight_map"` // by tensor
 		}
+		if err := json.Unmarshal(text, &index); err != nil || len(index.Files) == 0 {
+			return nil, false, invalid(again, "%s: %s names no parts", path, name)
+		}
+		for _, part := range slices.Compact(slices.Sorted(maps.Values(index.Files))) {
+			file := filepath.Join(path, filepath.Base(part))
+			if _, err := os.Stat(file); err != nil {
+				return nil, false, invalid(again, "%s: %s is missing", path, part)
+			}
+			files = append(files, file)
+		}
+		return files, true, nil
 	}
-	return ""
+	if files = disk.Match(path, "model*.safetensors"); len(files) > 0 {
+		return files, false, nil
+	}
+	if others := disk.Match(path, "*.safetensors"); len(others) > 0 {
+		return nil, false, invalid(wantsFolder, "%s has %s, which neither MLX nor PyTorch loads, and no model.safetensors", path, filepath.Base(others[0]))
+	}
+	return nil, false, invalid(wantsFolder, "%s has a config.json and no .safetensors", path)
 }
 
 // inFolder says what to do with a folder that is no model: name the GGUF file in it.
 func inFolder(path string) fault.Remedies {
-	if files := disk.Match(path, "*.gguf"); len(files) > 0 {
+	if files := disk.Match(path, "*.[gG][gG][uU][fF]"); len(files) > 0 {
 		return fault.Advice("name the file: " + files[0])
 	}
 	return wantsFolder
-}
-
-// generates reports whether a class of Transformers generates text.
-func generates(class string) bool {
-	return strings.HasSuffix(class, "ForCausalLM") || strings.HasSuffix(class, "ForConditionalGeneration") || strings.HasSuffix(class, "LMHeadModel")
 }
 
 // hasTemplate reports whether a folder has a chat template, in any of the places
@@ -177,7 +200,7 @@ type tensor struct {
 // addSafetensors adds a file's tensors to the model and returns the type that
 // most of its bytes have. bits is what MLX has packed weights into.
 func (m *Model) addSafetensors(path string, bits int, w *weights) (most string, err error) {
-	tensors, size, err := readSafetensors(path)
+	tensors, _, size, err := readSafetensors(path)
 	if err != nil {
 		return "", err
 	}
@@ -218,35 +241,35 @@ func (t tensor) count() int64 {
 // implementation refuses 100 MB and more.
 const longest = 100 << 20
 
-// readSafetensors reads a file's header and compares what it promises with the
-// file's size.
-func readSafetensors(path string) (tensors map[string]tensor, size int64, err error) {
+// readSafetensors reads a file's header, compares what it promises with the file's size,
+// and returns where its data starts.
+func readSafetensors(path string) (tensors map[string]tensor, start, size int64, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, 0, invalid(again, "%s cannot be read: %v", path, cause(err))
+		return nil, 0, 0, invalid(again, "%s cannot be read: %v", path, cause(err))
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, 0, invalid(nil, "%s cannot be read: %v", path, cause(err))
+		return nil, 0, 0, invalid(nil, "%s cannot be read: %v", path, cause(err))
 	}
 	damaged := func(err error) error {
 		return invalid(again, "%s is cut off, damaged or no safetensors file: %v", path, err)
 	}
 	var length uint64
 	if err := binary.Read(f, binary.LittleEndian, &length); err != nil {
-		return nil, 0, damaged(err)
+		return nil, 0, 0, damaged(err)
 	}
 	if length > longest || int64(length) > info.Size()-8 {
-		return nil, 0, damaged(fmt.Errorf("a header of %d bytes in a file of %d", length, info.Size()))
+		return nil, 0, 0, damaged(fmt.Errorf("a header of %d bytes in a file of %d", length, info.Size()))
 	}
 	header := make([]byte, length)
 	if _, err := io.ReadFull(f, header); err != nil {
-		return nil, 0, damaged(err)
+		return nil, 0, 0, damaged(err)
 	}
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(header, &raw); err != nil {
-		return nil, 0, damaged(err)
+		return nil, 0, 0, damaged(err)
 	}
 	delete(raw, "__metadata__")
 	tensors = make(map[string]tensor, len(raw))
@@ -254,16 +277,16 @@ func readSafetensors(path string) (tensors map[string]tensor, size int64, err er
 	for name, text := range raw {
 		var t tensor
 		if err := json.Unmarshal(text, &t); err != nil {
-			return nil, 0, damaged(err)
+			return nil, 0, 0, damaged(err)
 		}
 		if t.Offsets[0] < 0 || t.Offsets[1] < t.Offsets[0] || slices.ContainsFunc(t.Shape, func(d int64) bool { return d < 0 }) {
-			return nil, 0, damaged(errors.New(name + " has no possible place or shape"))
+			return nil, 0, 0, damaged(errors.New(name + " has no possible place or shape"))
 		}
 		tensors[name] = t
 		end = max(end, t.Offsets[1])
 	}
 	if have := info.Size() - 8 - int64(length); end > have {
-		return nil, 0, damaged(fmt.Errorf("its tensors take %d bytes, there are %d", end, have))
+		return nil, 0, 0, damaged(fmt.Errorf("its tensors take %d bytes, there are %d", end, have))
 	}
-	return tensors, info.Size(), nil
+	return tensors, 8 + int64(length), info.Size(), nil
 }

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -28,24 +27,26 @@ func openGGUF(path string) (Model, error) {
 	if err := begins(path); err != nil {
 		return Model{}, err
 	}
-	files := []string{path}
-	if p := part.FindStringSubmatch(filepath.Base(path)); p != nil {
-		var err error
-		if files, err = whole(path, p); err != nil {
-			return Model{}, err
-		}
+	first, err := readHeader(path)
+	if err != nil {
+		return Model{}, invalid(again, "%s is cut off or damaged: %v", path, err)
+	}
+	files, err := whole(path, int(min(first.number("split.no"), math.MaxInt16)), int(min(first.number("split.count"), math.MaxInt16)))
+	if err != nil {
+		return Model{}, err
+	}
+	if what := instead(first); what != "" {
+		return Model{}, holds(path, what, "name the model's own file")
 	}
 	m := Model{Format: GGUF, Runtimes: []string{LlamaCpp}}
 	var w weights
 	held := map[uint32]int64{}
-	var first header
 	for i, file := range files {
-		h, err := readHeader(file)
-		if err != nil {
-			return Model{}, invalid(again, "%s is cut off or damaged: %v", file, err)
-		}
-		if i == 0 {
-			first = h
+		h := first
+		if i > 0 {
+			if h, err = readHeader(file); err != nil {
+				return Model{}, invalid(again, "%s is cut off or damaged: %v", file, err)
+			}
 		}
 		info, err := os.Stat(file)
 		if err != nil {
@@ -59,13 +60,13 @@ func openGGUF(path string) (Model, error) {
 		}
 	}
 	m.Architecture = first.text("general.architecture")
-	if what := instead(first.text("general.type"), m.Architecture); what != "" {
-		return Model{}, invalid(fault.Advice("name the model's own file"), "%s is no language model but %s", path, what)
-	}
 	of := func(key string) int { return int(min(first.number(m.Architecture+"."+key), math.MaxInt32)) }
 	m.Name = first.text("general.name")
 	m.License = strings.ToLower(first.text("general.license"))
 	m.Quantization = quantization(first, held)
+	if own := ownMix(path); own != "" {
+		m.Quantization = own
+	}
 	m.Layers = of("block_count") + 1
 	m.Context = of("context_length")
 	m.Chat = first.text("tokenizer.chat_template") != ""
@@ -109,15 +110,22 @@ func begins(path string) error {
 	return nil
 }
 
-// whole returns all files of a split model, the first of which was named.
-func whole(path string, p []string) ([]string, error) {
-	number, _ := strconv.Atoi(p[2])
-	of, _ := strconv.Atoi(p[3])
+// whole returns all files of a model, of which one was named: by its metadata it is number
+// no, from 0 on, of a number of files. llama.cpp finds the others by the first one's name.
+func whole(path string, no, of int) ([]string, error) {
+	if of <= 1 {
+		return []string{path}, nil
+	}
+	p := part.FindStringSubmatch(filepath.Base(path))
+	if p == nil || p[2] != fmt.Sprintf("%05d", no+1) || p[3] != fmt.Sprintf("%05d", of) {
+		return nil, invalid(fault.Advice(fmt.Sprintf("give all parts the names under which they were published, which end in -00001-of-%05d.gguf and so on", of)),
+			"%s is part %d of %d of a model, and its name does not say so: the other parts are not found", path, no+1, of)
+	}
 	name := func(i int) string {
 		return filepath.Join(filepath.Dir(path), fmt.Sprintf("%s-%05d-of-%05d.gguf", p[1], i, of))
 	}
-	if number != 1 {
-		return nil, invalid(fault.Advice("name the first: "+name(1)), "%s is part %d of %d of a model", path, number, of)
+	if no != 0 {
+		return nil, invalid(fault.Advice("name the first: "+name(1)), "%s is part %d of %d of a model", path, no+1, of)
 	}
 	files := []string{path}
 	for i := 2; i <= of; i++ {
@@ -129,20 +137,29 @@ func whole(path string, p []string) ([]string, error) {
 	return files, nil
 }
 
-// instead returns what a file holds that does not generate text, "" if it does.
-// general.type is "model" where it is left out.
-func instead(kind, architecture string) string {
-	switch {
-	case kind != "" && kind != "model":
-		return "of the type " + strconv.Quote(kind)
-	case strings.Contains(architecture, "bert") || architecture == "t5encoder":
-		return "an encoder (" + architecture + ")"
-	case architecture == "":
-		return "of no architecture"
-	case architecture == "clip":
-		return "a projector for images or sound"
+// mix is the name of a mix of types where publishers write it, at the end of a file's name.
+var mix = regexp.MustCompile(`(?i)[-._/]((?:UD-)?(?:I?Q[1-9]|TQ[12]|MXFP4|NVFP4)(?:_[A-Z0-9]+)+)$`)
+
+// ownMix returns the name of a mix of types that is a publisher's own, such as UD-Q4_K_XL,
+// from the file's name; "" for the mixes that llama.cpp knows, which the metadata tells.
+func ownMix(path string) string {
+	found := mix.FindStringSubmatch(stem(path))
+	if found == nil {
+		return ""
 	}
-	return ""
+	name := strings.ToUpper(found[1])
+	for _, known := range fileTypes {
+		if name == known {
+			return ""
+		}
+	}
+	return name
+}
+
+// HasMix reports whether a file's name has the name of a mix between marks, so that Q4_K
+// is not found in Q4_K_M.
+func HasMix(file, name string) bool {
+	return name != "" && regexp.MustCompile(`(^|[-._/])`+regexp.QuoteMeta(strings.ToLower(name))+`([-./]|$)`).MatchString(strings.ToLower(file))
 }
 
 // quantization is the file's own word for its mix of types, or the type of most

@@ -97,11 +97,19 @@ func Resolve(ctx context.Context, p Places, word string) (Model, error) {
 	if _, err := os.Stat(word); err == nil {
 		return Open(word)
 	}
-	found, _ := Find(ctx, p)
+	found, unusable := Find(ctx, p)
 	if err := ctx.Err(); err != nil {
 		return Model{}, err
 	}
-	return pick(found, word)
+	m, err := pick(found, word)
+	if errors.Is(err, fault.Unavailable) { // what is meant may be here and be something else
+		for _, other := range unusable {
+			if a := (*another)(nil); errors.As(other, &a) && strings.Contains(strings.ToLower(filepath.Base(a.path)), strings.ToLower(word)) {
+				return m, other
+			}
+		}
+	}
+	return m, err
 }
 
 // pick chooses among models that were found.
@@ -110,6 +118,14 @@ func pick(found []Model, word string) (Model, error) {
 	for _, m := range found { // the best to try comes first
 		if slices.Contains(m.names(), want) {
 			return m, nil
+		}
+	}
+	// owner/name:MIX is what "models get" takes, with the name of any mix in the file's name.
+	if repository, mix, ok := strings.Cut(want, ":"); ok {
+		for _, m := range found {
+			if m.Place == placeHuggingFace && slices.Contains(m.names(), repository) && HasMix(filepath.Base(m.Path), mix) {
+				return m, nil
+			}
 		}
 	}
 	var part []Model
@@ -226,8 +242,8 @@ func (m Model) Fits(free int64) bool { return m.Bytes+m.Bytes/5 <= free }
 // number of the part; of a folder, its name.
 func stem(path string) string {
 	name := filepath.Base(path)
-	if cut, ok := strings.CutSuffix(name, ".gguf"); ok {
-		name = cut
+	if ext := filepath.Ext(name); strings.EqualFold(ext, ".gguf") {
+		name = strings.TrimSuffix(name, ext)
 		if p := part.FindStringSubmatch(filepath.Base(path)); p != nil {
 			name = p[1]
 		}

@@ -98,10 +98,10 @@ func TestOpenNoModel(t *testing.T) {
 		{"version.gguf", version, "is GGUF version 9; versions 2 to 3 are known", "newer gpuplay"},
 		{"huge.gguf", huge, "is cut off or damaged", "download it again"},
 		{"types.gguf", modeltest.GGUF([]modeltest.Pair{pair("general.architecture", uint32(7))}, nil), "is no language model but of no architecture", "name the model's own file"},
-		{"lora.gguf", small(pair("general.type", "adapter")), `is no language model but of the type "adapter"`, "name the model's own file"},
+		{"lora.gguf", small(pair("general.type", "adapter")), "is no language model but an adapter", "name the model's own file"},
 		{"bert.gguf", modeltest.GGUF([]modeltest.Pair{pair("general.architecture", "nomic-bert"), pair("nomic-bert.block_count", uint32(1))}, nil), "is no language model but an encoder (nomic-bert)", "name the model's own file"},
-		{"m-00002-of-00003.gguf", whole, "is part 2 of 3 of a model", "name the first: " + filepath.Join(dir, "m-00001-of-00003.gguf")},
-		{"n-00001-of-00002.gguf", whole, "part 2 of 2 is missing: " + filepath.Join(dir, "n-00002-of-00002.gguf"), "download it again"},
+		{"m-00002-of-00003.gguf", small(pair("split.no", uint32(1)), pair("split.count", uint32(3))), "is part 2 of 3 of a model", "name the first: " + filepath.Join(dir, "m-00001-of-00003.gguf")},
+		{"n-00001-of-00002.gguf", small(pair("split.no", uint32(0)), pair("split.count", uint32(2))), "part 2 of 2 is missing: " + filepath.Join(dir, "n-00002-of-00002.gguf"), "download it again"},
 	}
 	for _, tt := range tests {
 		path := write(t, filepath.Join(dir, tt.name), tt.data)
@@ -122,7 +122,7 @@ func TestOpenNoModel(t *testing.T) {
 
 func TestOpenSplit(t *testing.T) {
 	dir := t.TempDir()
-	first := write(t, filepath.Join(dir, "big-Q8_0-00001-of-00002.gguf"), small(pair("general.name", "Big")))
+	first := write(t, filepath.Join(dir, "big-Q8_0-00001-of-00002.gguf"), small(pair("general.name", "Big"), pair("split.no", uint32(0)), pair("split.count", uint32(2))))
 	write(t, filepath.Join(dir, "big-Q8_0-00002-of-00002.gguf"), modeltest.GGUF(nil, []modeltest.Tensor{shape("blk.2.attn_q.weight", 32, 32)}))
 	m, err := Open(first)
 	if err != nil {
@@ -213,7 +213,10 @@ func TestOpenNoFolder(t *testing.T) {
 	torn := filepath.Join(dir, "torn")
 	write(t, filepath.Join(torn, "config.json"), []byte(plainConfig[:20]))
 	parts := folder(t, filepath.Join(dir, "parts"), 0, plainConfig)
-	write(t, filepath.Join(parts, "model.safetensors.index.json"), []byte(`{"weight_map":{"a":"model.safetensors","b":"model-2.safetensors"}}`))
+	write(t, filepath.Join(parts, "model.safetensors.index.json"), []byte(`{"weight_map":{"a":"model-1.safetensors","b":"model-2.safetensors"}}`))
+	if err := os.Rename(filepath.Join(parts, "model.safetensors"), filepath.Join(parts, "model-1.safetensors")); err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct{ path, says, hint string }{
 		{cut, "its tensors take 20992 bytes, there are 20991", "download it again"},
 		{odd, "model.safetensors is cut off, damaged or no safetensors file: a header of", "download it again"},
@@ -221,7 +224,7 @@ func TestOpenNoFolder(t *testing.T) {
 		{gguf, "is no model's folder", "name the file: " + filepath.Join(gguf, "m.gguf")},
 		{torn, "config.json cannot be read", "a model's folder holds"},
 		{parts, "model-2.safetensors is missing", "download it again"},
-		{folder(t, filepath.Join(dir, "bert"), 0, `{"architectures":["BertModel"],"model_type":"bert"}`), "does not generate text: bert BertModel", "name a model that does"},
+		{folder(t, filepath.Join(dir, "bert"), 0, `{"architectures":["BertModel"],"model_type":"bert"}`), "is no language model but BertModel", "name a model that generates text"},
 	} {
 		_, err := Open(tt.path)
 		var e *fault.Error
@@ -236,7 +239,7 @@ func TestFind(t *testing.T) {
 	at := func(path ...string) string { return filepath.Join(append([]string{home}, path...)...) }
 	chat := pair("tokenizer.chat_template", "x")
 	write(t, at("own", "deep", "base.gguf"), small())
-	write(t, at("own", "mmproj-small.gguf"), small())
+	write(t, at("own", "mmproj-small.gguf"), modeltest.GGUF([]modeltest.Pair{pair("general.architecture", "clip")}, nil))
 	write(t, at("own", "broken.gguf"), []byte("nonsense"))
 	blob := write(t, at("hub", "models--Qwen--Small-GGUF", "blobs", "abc"), small(chat, pair("padding", strings.Repeat("x", 1000))))
 	for _, revision := range []string{"old", "new"} {
@@ -267,7 +270,7 @@ func TestFind(t *testing.T) {
 	if d := cmp.Diff(want, refs); d != "" {
 		t.Error(d)
 	}
-	for i, says := range []string{"broken.gguf is not a GGUF file", "nowhere: no such file", "gone:1b: its file is missing"} {
+	for i, says := range []string{"broken.gguf is not a GGUF file", "mmproj-small.gguf is no language model but a projector", "nowhere: no such file", "gone:1b: its file is missing"} {
 		if i >= len(unusable) || !strings.Contains(unusable[i].Error(), says) {
 			t.Errorf("unusable: %v, want %q as number %d", unusable, says, i)
 		}

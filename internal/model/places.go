@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -96,72 +98,80 @@ func (s *search) walk(root, place string) {
 	})
 }
 
-// below calls found for each GGUF file with a language model's name and each
-// folder that Transformers or MLX can load. What cannot be read is passed over:
-// it is not ours.
+// below calls found for each GGUF file, of several that belong together the first, and each
+// folder with weights and a configuration that names its architecture. Links are followed,
+// each folder once; one that leads above the root is not. What cannot be read is passed
+// over: it is not ours.
 func (s *search) below(root string, found func(path string)) {
 	real, err := filepath.EvalSymlinks(root)
 	if root == "" || err != nil {
 		return
 	}
-	filepath.WalkDir(real, func(path string, d fs.DirEntry, err error) error {
-		if s.ctx.Err() != nil {
-			return fs.SkipAll
-		}
-		if err != nil {
-			return fs.SkipDir
-		}
-		name := d.Name()
-		if d.IsDir() {
-			if path != real && strings.HasPrefix(name, ".") {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		below, err := filepath.Rel(real, path)
-		if err != nil {
-			return nil
-		}
-		path = filepath.Join(root, below)
-		switch {
-		case name == "config.json" && textModel(filepath.Dir(path)):
-			found(filepath.Dir(path))
-		case strings.HasSuffix(name, ".gguf") && LanguageModel(name):
-			found(path)
-		}
-		return nil
-	})
+	s.folder(root, real, map[string]bool{}, found)
 }
 
-// textModel reports whether a folder with a config.json holds a text model that
-// can be loaded: caches hold many others, and configurations without weights.
+func (s *search) folder(path, root string, seen map[string]bool, found func(path string)) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil || seen[real] || s.ctx.Err() != nil || real != root && strings.HasPrefix(root, strings.TrimSuffix(real, string(filepath.Separator))+string(filepath.Separator)) {
+		return
+	}
+	seen[real] = true
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		name, at := e.Name(), filepath.Join(path, e.Name())
+		folder := e.IsDir()
+		if e.Type()&fs.ModeSymlink != 0 {
+			info, err := os.Stat(at)
+			folder = err == nil && info.IsDir()
+		}
+		switch {
+		case folder && !strings.HasPrefix(name, "."):
+			s.folder(at, root, seen, found)
+		case folder:
+		case name == "config.json" && textModel(path):
+			found(path)
+		case strings.EqualFold(filepath.Ext(name), ".gguf") && !follows(at):
+			found(at)
+		}
+	}
+}
+
+// textModel reports whether a folder with a config.json holds weights of an architecture:
+// caches hold many configurations without either.
 func textModel(dir string) bool {
 	text, err := os.ReadFile(filepath.Join(dir, "config.json"))
 	var c config
-	if err != nil || json.Unmarshal(text, &c) != nil || !slices.ContainsFunc(c.Architectures, generates) {
-		return false
-	}
-	return len(disk.Match(dir, "*.safetensors")) > 0
+	return err == nil && json.Unmarshal(text, &c) == nil && len(c.Architectures) > 0 && len(disk.Match(dir, "*.safetensors")) > 0
 }
 
-// LanguageModel reports whether a GGUF file's name is that of a model, or of the
-// first part of one: not a projector for images, an adapter, a vocabulary.
+// follows reports whether a file is called a further part of a model whose first part lies
+// beside it, and is opened with that.
+func follows(path string) bool {
+	p := part.FindStringSubmatch(filepath.Base(path))
+	return p != nil && p[2] != "00001" && disk.Exists(filepath.Join(filepath.Dir(path), p[1]+"-00001-of-"+p[3]+".gguf"))
+}
+
+// LanguageModel reports whether a GGUF file's name can be that of a model, or of the first
+// part of one, where the name is all that is known: not a projector for images, an
+// importance matrix, a vocabulary or an adapter.
 func LanguageModel(name string) bool {
 	name = strings.ToLower(name)
 	if p := part.FindStringSubmatch(name); p != nil && p[2] != "00001" {
 		return false
 	}
-	for _, other := range []string{"mmproj", "ggml-vocab", "imatrix", "-lora", "adapter"} {
-		if strings.Contains(name, other) {
-			return false
-		}
-	}
-	return true
+	return !noModel.MatchString(name)
 }
 
+var noModel = regexp.MustCompile(`mmproj|imatrix|^ggml-vocab|[-_.](lora|adapter)([-_.](f16|f32|bf16|q8_0))?\.gguf$`)
+
 // huggingFace looks through the Hub's cache, as described in
-// https://huggingface.co/docs/huggingface_hub/guides/manage-cache: of each
-// repository the snapshot that refs/main names, or else the newest.
+// https://huggingface.co/docs/huggingface_hub/guides/manage-cache. Of each repository it
+// takes all snapshots, since the files of one may come with several: that which refs/main
+// names first, then the newest. Of a file that several have, the first that can be used
+// counts.
 func (s *search) huggingFace(cache string) {
 	for _, repository := range disk.Match(cache, "models--*") {
 		owner, name, ok := strings.Cut(strings.TrimPrefix(filepath.Base(repository), "models--"), "--")
@@ -169,44 +179,87 @@ func (s *search) huggingFace(cache string) {
 		if !ok {
 			id = owner // those from the Hub's first days have none
 		}
-		snapshot := newestSnapshot(repository)
-		if snapshot == "" {
-			continue
-		}
-		s.below(snapshot, func(path string) {
-			if path == snapshot {
-				s.add(path, placeHuggingFace, id, func(m *Model) { m.Name = id[strings.LastIndexByte(id, '/')+1:] })
-				return
-			}
-			s.add(path, placeHuggingFace, id, func(m *Model) {
-				if m.Format != GGUF {
-					m.Ref, m.Name = id+"/"+filepath.Base(path), filepath.Base(path)
-				} else if m.Quantization != "" {
-					m.Ref = id + ":" + m.Quantization
+		before, wrong := len(s.found), len(s.unusable)
+		done, failed := map[string]bool{}, map[string]error{}
+		for _, snapshot := range Snapshots(repository) {
+			s.below(snapshot, func(path string) {
+				file, err := filepath.Rel(snapshot, path)
+				if err != nil || done[file] {
+					return
 				}
+				s.add(path, placeHuggingFace, id, func(m *Model) { m.Ref = id + "/" + filepath.ToSlash(file) })
+				if len(s.unusable) > wrong { // an older version may be whole
+					if failed[file] == nil {
+						failed[file] = s.unusable[wrong]
+					}
+					s.unusable = s.unusable[:wrong]
+					return
+				}
+				done[file] = true
 			})
-		})
+		}
+		for _, file := range slices.Sorted(maps.Keys(failed)) {
+			if !done[file] {
+				s.unusable = append(s.unusable, failed[file])
+			}
+		}
+		name = id[strings.LastIndexByte(id, '/')+1:]
+		nameFiles(s.found[before:], id, name)
 	}
 }
 
-func newestSnapshot(repository string) string {
-	if text, err := os.ReadFile(filepath.Join(repository, "refs", "main")); err == nil {
-		snapshot := filepath.Join(repository, "snapshots", filepath.Base(strings.TrimSpace(string(text))))
-		if _, err := os.Stat(snapshot); err == nil {
-			return snapshot
+// nameFiles gives the models of one repository the names by which models get knows them:
+// that of the repository for its folder, with the quantization for a GGUF file, and with
+// the file's name where two have the same quantization.
+func nameFiles(list []Model, id, name string) {
+	times := map[string]int{}
+	for _, m := range list {
+		times[m.Quantization]++
+	}
+	for i := range list {
+		m := &list[i]
+		file := strings.TrimPrefix(m.Ref, id+"/")
+		switch {
+		case file == ".":
+			m.Ref, m.Name = id, name
+		case m.Format != GGUF:
+			m.Name = filepath.Base(m.Path)
+		case m.Quantization != "" && times[m.Quantization] == 1:
+			m.Ref = id + ":" + m.Quantization
+		default:
+			m.Ref = id + ":" + file
 		}
 	}
-	var newest fs.FileInfo
+}
+
+// Snapshots returns the folders of the snapshots of a repository in the Hub's cache: that of
+// refs/main, then the newest first.
+func Snapshots(repository string) []string {
+	main := ""
+	if text, err := os.ReadFile(filepath.Join(repository, "refs", "main")); err == nil {
+		main = filepath.Base(strings.TrimSpace(string(text)))
+	}
+	var list []fs.FileInfo
 	entries, _ := os.ReadDir(filepath.Join(repository, "snapshots"))
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && info.IsDir() && (newest == nil || info.ModTime().After(newest.ModTime())) {
-			newest = info
+		if info, err := e.Info(); err == nil && info.IsDir() {
+			list = append(list, info)
 		}
 	}
-	if newest == nil {
-		return ""
+	slices.SortFunc(list, func(a, b fs.FileInfo) int {
+		if is := (b.Name() == main); is != (a.Name() == main) {
+			if is {
+				return 1
+			}
+			return -1
+		}
+		return b.ModTime().Compare(a.ModTime())
+	})
+	var paths []string
+	for _, info := range list {
+		paths = append(paths, filepath.Join(repository, "snapshots", info.Name()))
 	}
-	return filepath.Join(repository, "snapshots", newest.Name())
+	return paths
 }
 
 // A manifest is how Ollama writes what a model consists of:

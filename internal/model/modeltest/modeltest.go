@@ -4,6 +4,7 @@ package modeltest
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 )
 
 // A Pair is a key of GGUF's metadata with its value: a string, uint32 or bool.
@@ -60,4 +61,31 @@ func GGUF(pairs []Pair, tensors []Tensor) []byte {
 	}
 	b.Write(make([]byte, offset))
 	return b.Bytes()
+}
+
+// Safetensors returns a file of the format of
+// https://github.com/huggingface/safetensors#format with tensors of float16, whose bytes
+// are all that value.
+func Safetensors(tensors []Tensor, value byte) []byte {
+	type entry struct {
+		DType   string    `json:"dtype"`
+		Shape   []uint64  `json:"shape"`
+		Offsets [2]uint64 `json:"data_offsets"`
+	}
+	header := map[string]entry{}
+	end := uint64(0)
+	for _, t := range tensors {
+		size := uint64(2)
+		for _, n := range t.Shape {
+			size *= n
+		}
+		header[t.Name] = entry{"F16", t.Shape, [2]uint64{end, end + size}}
+		end += size
+	}
+	text, err := json.Marshal(header)
+	if err != nil {
+		panic(err) // it is made of strings and numbers
+	}
+	b := append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...)
+	return append(b, bytes.Repeat([]byte{value}, int(end))...)
 }
