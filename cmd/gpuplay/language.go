@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +26,7 @@ func (f *languageFlags) add(c *cobra.Command) {
 	fl.StringVar(&f.Device, "device", "", "cpu, gpu, or a name such as mps, cuda or cuda:1 (default: the GPU if there is one)")
 	fl.IntVar(&f.Threads, "threads", 0, "CPU threads (default: the framework's own choice)")
 	fl.StringVar(&f.Python, "python", "", "Python interpreter or environment with the framework in it")
+	fl.DurationVar(&f.Timeout, "timeout", 10*time.Minute, "how long loading the model may take")
 	fl.StringArrayVar(&f.dirs, "model-dir", nil, "look for models in this folder too; can be repeated")
 	fl.BoolVarP(&f.yes, "yes", "y", false, "download a missing model without asking")
 }

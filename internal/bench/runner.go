@@ -328,7 +328,7 @@ func (r *Runner) phase(e *entry, p Phase) { r.sink().Emit(e.ID, event.Phase{Phas
 
 // step returns ctx with the runner's time limit for one step.
 func (r *Runner) step(ctx context.Context) (context.Context, context.CancelFunc) {
-	return measure.Limit(ctx, r.StepLimit, "no answer")
+	return measure.Limit(ctx, r.StepLimit, "no answer within")
 }
 
 // fail completes the result of a lane with an error, unless the user interrupted

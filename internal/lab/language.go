@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -14,6 +15,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/llm/framework"
 	"github.com/gpuplay/gpuplay/internal/lora"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/python"
 	"github.com/gpuplay/gpuplay/internal/train"
@@ -58,7 +60,7 @@ func (d Deps) Framework(ctx context.Context, name, interpreter string, m model.M
 			failed = errors.Join(failed, err)
 			continue
 		}
-		r := &framework.Runtime{Runtime: f.Models, Client: d.Catalog.Language(f.Models, found)}
+		r := &framework.Runtime{Runtime: f.Models, Client: d.Catalog.Language(f.Models, found), Notes: found.Notes()}
 		if found.Has {
 			return r, nil
 		}
@@ -113,18 +115,22 @@ func Made(adapter, asked string) (name string, bits int, err error) {
 
 // Language says which language model is loaded, by what and where.
 type Language struct {
-	Model     model.Model // as package model finds it, with an absolute path
-	Framework string      // mlx or torch; "": the first that is there and can load it
-	Device    string      // as hardware.Pick takes it: cpu, gpu, cuda:1; "": the GPU if there is one
-	Threads   int         // CPU threads; 0: the framework's own choice
-	Python    string      // interpreter, or environment, that has the framework; "": the first that is found
-	Generate  bool        // it is to generate, as fast as it can
+	Model     model.Model   // as package model finds it, with an absolute path
+	Framework string        // mlx or torch; "": the first that is there and can load it
+	Device    string        // as hardware.Pick takes it: cpu, gpu, cuda:1; "": the GPU if there is one
+	Threads   int           // CPU threads; 0: the framework's own choice
+	Python    string        // interpreter, or environment, that has the framework; "": the first that is found
+	Generate  bool          // it is to generate, as fast as it can
+	Timeout   time.Duration // how long loading may take; 0: no limit
 }
 
 // Check refuses what makes no sense, whatever the model.
 func (o Language) Check() error {
 	if o.Threads < 0 {
 		return fault.Errorf(fault.Invalid, "%d threads: at least 1 is needed", o.Threads).With(fault.Change("threads", "leave {} out to use what the framework chooses"))
+	}
+	if o.Timeout < 0 {
+		return fault.Errorf(fault.Invalid, "timeout %s: 0 or more, where 0 means no limit", o.Timeout).With(fault.Change("timeout", "leave {} out for the usual limit"))
 	}
 	return nil
 }
@@ -151,21 +157,26 @@ type Loaded struct {
 	Facts   llm.Facts       // with the card that it is on
 	Cards   []hardware.Card // of this machine, with that one
 	Lane    string          // the lane's id
+	Prompt  string          // as much of framework.Rows.Prompt as may be asked
 }
 
-// Load starts a framework, loads a model, with an adapter ("" for none) and its weights
-// cut to a number of bits (0: not), and tells of both. cards are those that are known.
-func (d Deps) Load(ctx context.Context, s *event.Stream, cards []hardware.Card, o Language, adapter string, bits int) (*Loaded, error) {
+// Load starts a framework, loads a model and tells of both. Of with it takes the adapter,
+// the bits and the rows. cards are those that are known.
+func (d Deps) Load(ctx context.Context, s *event.Stream, cards []hardware.Card, o Language, with framework.Options) (*Loaded, error) {
 	if err := loadable(o.Model, d.free()); err != nil {
 		return nil, err
 	}
-	r, err := d.Framework(ctx, o.Framework, o.Python, o.Model)
+	limited, cancel := measure.Limit(ctx, o.Timeout, "loading the model took longer than")
+	defer cancel()
+	r, err := d.Framework(limited, o.Framework, o.Python, o.Model)
 	if err != nil {
-		return nil, err
+		return nil, measure.Because(limited, err)
 	}
 	Note(s, fmt.Sprintf("starting %s, loading %s of weights", r.Name(), unit.Bytes(float64(o.Model.Bytes))))
-	m, err := r.Open(ctx, o.Model.Path, framework.Options{Device: o.Device, Threads: o.Threads, Adapter: adapter, Bits: bits, Graph: o.Generate})
+	with.Device, with.Threads, with.Graph = o.Device, o.Threads, o.Generate
+	m, err := r.Open(limited, o.Model.Path, with)
 	if err != nil {
+		err = measure.Because(limited, err)
 		if e := (*fault.Error)(nil); errors.As(err, &e) && len(e.Remedies) == 0 {
 			err = fault.Errorf(e.Code, "%s", e.Message).With(another(r.Name())...)
 		}
@@ -174,7 +185,7 @@ func (d Deps) Load(ctx context.Context, s *event.Stream, cards []hardware.Card, 
 	facts, about := m.Facts(), m.About()
 	cards = hardware.Cards(cards, facts.Device)
 	facts.Device.Card = hardware.CardOf(facts.Device, cards)
-	l := &Loaded{Model: m, Runtime: r.Runtime, Facts: facts, Cards: cards, Lane: ID(r.Name(), facts.Device.ID, map[string]bool{})}
+	l := &Loaded{Model: m, Runtime: r.Runtime, Facts: facts, Cards: cards, Lane: ID(r.Name(), facts.Device.ID, map[string]bool{}), Prompt: m.Prompt()}
 	s.Emit(l.Lane, event.Lane{Name: facts.Runtime, Engine: r.Name(), Device: facts.Device.Name, Card: facts.Device.Card})
 	s.Emit(l.Lane, llm.Loaded{Model: o.Model.Name, Settings: llm.Settings{Threads: o.Threads}, Facts: facts, About: &about})
 	return l, nil

@@ -8,9 +8,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gpuplay/gpuplay/internal/catalog"
+	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/llm/framework"
 	"github.com/gpuplay/gpuplay/internal/model"
 )
 
@@ -94,6 +97,52 @@ func TestFramework(t *testing.T) {
 				t.Errorf("error %v (%s), want %s (%s)", err, fault.From(err).Remedies, tt.says, tt.how)
 			}
 		})
+	}
+}
+
+// An environment that is broken is passed over, and whoever asks for the framework is told.
+func TestFrameworkPassesOver(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("shell scripts are no programs on Windows")
+	}
+	t.Setenv("PATH", "")
+	folder := t.TempDir()
+	interpreter(t, folder, ".venv", "torch", "transformers")
+	if err := errors.Join(os.MkdirAll(filepath.Join(folder, ".venv-torch", "bin"), 0o755), os.Symlink("/nowhere/python", filepath.Join(folder, ".venv-torch", "bin", "python"))); err != nil {
+		t.Fatal(err)
+	}
+	d := Deps{Catalog: &catalog.Catalog{Env: catalog.Environment{Folder: folder}}}
+	rt, err := d.Framework(t.Context(), "torch", "", model.Model{Runtimes: []string{"torch"}})
+	if err != nil || len(rt.Notes) != 1 || !strings.Contains(rt.Notes[0], ".venv-torch was passed over: ") {
+		t.Errorf("%+v, %v", rt, err)
+	}
+}
+
+// A framework that never answers is given up after the limit, with the reason.
+func TestLoadHasALimit(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("shell scripts are no programs on Windows")
+	}
+	folder := t.TempDir()
+	interpreter(t, folder, ".venv-torch", "torch", "transformers")
+	script := filepath.Join(folder, ".venv-torch", "bin", "python")
+	text, err := os.ReadFile(script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hangs := strings.Replace(string(text), "\n", "\ncase \"$*\" in *transformers.py*) exec sleep 1000;; esac\n", 1)
+	if err := os.WriteFile(script, []byte(hangs), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	d := Deps{Catalog: &catalog.Catalog{Env: catalog.Environment{Folder: folder, Children: []string{"PATH=" + os.Getenv("PATH")}}}}
+	o := Language{Model: model.Model{Format: model.Safetensors, Runtimes: []string{"torch"}}, Framework: "torch", Timeout: 300 * time.Millisecond}
+	_, err = d.Load(t.Context(), event.NewStream("r1", nil), nil, o, framework.Options{})
+	if !errors.Is(err, fault.Timeout) || err.Error() != "loading the model took longer than 300 ms" || fault.From(err).Remedies.String() != "timeout allows more time" {
+		t.Errorf("error %v, %v", err, fault.From(err).Remedies)
+	}
+	o.Timeout = -1
+	if err := o.Check(); !errors.Is(err, fault.Invalid) {
+		t.Errorf("a limit below 0: %v", err)
 	}
 }
 

@@ -121,10 +121,10 @@ func (r *Runner) Run(ctx context.Context, m model.Model, lanes []Contender, p Pl
 	return results
 }
 
-// step runs one step within its time limit and files its error. missing is what there
-// is not when the limit is reached.
-func (e *entry) step(ctx context.Context, missing string, do func(context.Context) error) bool {
-	limited, cancel := measure.Limit(ctx, e.plan.Limit, missing)
+// step runs one step within its time limit and files its error. exceeded is what is said
+// of the limit when it is reached.
+func (e *entry) step(ctx context.Context, exceeded string, do func(context.Context) error) bool {
+	limited, cancel := measure.Limit(ctx, e.plan.Limit, exceeded)
 	defer cancel()
 	err := measure.Because(limited, do(limited))
 	if err != nil && ctx.Err() == nil { // else judge says that it was interrupted
@@ -141,7 +141,7 @@ func (r *Runner) load(ctx context.Context, m model.Model, e *entry) {
 	}
 	r.phase(e, Loading)
 	e.begin = r.Sink.Now()
-	if !e.step(ctx, "the model was not loaded", func(ctx context.Context) (err error) {
+	if !e.step(ctx, "loading the model took longer than", func(ctx context.Context) (err error) {
 		e.session, err = e.Runtime.Load(ctx, m.Path, e.Settings)
 		return err
 	}) {
@@ -155,7 +155,7 @@ func (r *Runner) load(ctx context.Context, m model.Model, e *entry) {
 	r.Sink.Emit(e.ID, Loaded{Model: m.Name, Settings: e.Settings, Facts: e.result.Facts})
 	r.phase(e, Answering)
 	r.Sink.Emit(e.ID, Asked{e.plan.Prompt, m.Chat})
-	e.step(ctx, "no first answer", func(ctx context.Context) error {
+	e.step(ctx, "no first answer within", func(ctx context.Context) error {
 		g, err := e.session.Generate(ctx, Request{Prompt: e.plan.Prompt, Chat: m.Chat, Tokens: e.plan.Tokens, IgnoreEnd: true, Candidates: Candidates}, func(p Piece) {
 			r.Sink.Emit(e.ID, p)
 		})

@@ -18,7 +18,7 @@ func (e *entry) ask(ctx context.Context, r Request) (g Generation, ok bool) {
 	if r.Filler > 0 {
 		missing = "no answer to a long prompt"
 	}
-	ok = e.step(ctx, missing, func(ctx context.Context) (err error) {
+	ok = e.step(ctx, missing+" within", func(ctx context.Context) (err error) {
 		g, err = e.session.Generate(ctx, r, nil)
 		return err
 	})

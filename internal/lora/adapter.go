@@ -20,9 +20,10 @@ const stateFile = "gpuplay.json"
 // A State is what is needed to continue an adapter.
 type State struct {
 	Schema     string `json:"schema"`
-	Runtime    string `json:"runtime"` // framework.MLX or framework.Transformers: neither reads the other's
-	Model      string `json:"model"`   // its folder
-	Weights    int64  `json:"weights"` // bytes of the model's weights: the same model may lie elsewhere
+	Runtime    string `json:"runtime"`        // framework.MLX or framework.Transformers: neither reads the other's
+	Model      string `json:"model"`          // its folder
+	Weights    int64  `json:"weights"`        // bytes of the model's weights
+	Base       string `json:"base,omitempty"` // model.Fingerprint of them, and of their shapes: the same model may lie elsewhere; empty in files of earlier versions
 	Iterations int    `json:"iterations"`
 
 	Layers  int     `json:"layers"`

@@ -7,6 +7,7 @@ package lora
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -15,7 +16,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -105,13 +108,13 @@ func check(file string) (rows int, form train.Form, prompt string, err error) {
 		if n == 1 {
 			line = bytes.TrimPrefix(line, []byte("\ufeff"))
 		}
-		if line = bytes.TrimSpace(line); len(line) > 0 {
+		if line = bytes.Trim(line, " \t\r\n"); len(line) > 0 { // the white space of JSON alone, as the worker has it
 			r, wrong := parseRow(line)
 			if wrong != nil {
 				return 0, "", "", invalid(fault.Advice("a line is "+example), "%s:%d: %v", file, n, wrong)
 			}
 			if rows == 0 {
-				form, prompt = r.form(), r.prompt()
+				form, prompt = r.form(), r.question()
 			} else if r.form() != form {
 				return 0, "", "", invalid(fault.Advice("rows of one form in a file"), "%s:%d: a %s row among %s rows", file, n, r.form(), form)
 			}
@@ -144,105 +147,235 @@ func readLine(in *bufio.Reader) ([]byte, error) {
 
 // A row is one line of a file. What it does not have is nil.
 type row struct {
-	Text       *string   `json:"text"`
-	Prompt     *string   `json:"prompt"`
-	Completion *string   `json:"completion"`
-	Messages   []message `json:"messages"`
+	text, prompt, completion *string
+	messages                 []message
 }
 
 type message struct {
-	Role    *string         `json:"role"`
-	Content json.RawMessage `json:"content"`
-	Calls   json.RawMessage `json:"tool_calls"`
+	role    string
+	content string // of its text; "" for none
 }
 
-// parseRow returns the row in a line, or says what is wrong with it.
+// object is a JSON object by its exact keys: the workers, and whoever else reads the file,
+// take "Text" for another key than "text", which encoding/json would not.
+type object map[string]json.RawMessage
+
+// has reports whether a key has a value that is not null.
+func (o object) has(key string) bool {
+	value, ok := o[key]
+	return ok && string(value) != "null"
+}
+
+// word returns the string that a key has, nil if it has none.
+func (o object) word(key string) (*string, error) {
+	if !o.has(key) {
+		return nil, nil
+	}
+	var s string
+	if err := json.Unmarshal(o[key], &s); err != nil {
+		return nil, fmt.Errorf("%q is a JSON %s, not a string", key, kind(o[key]))
+	}
+	return &s, nil
+}
+
+// kind says what a JSON value is.
+func kind(value json.RawMessage) string {
+	var v any
+	json.Unmarshal(value, &v)
+	switch v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "boolean"
+	case float64:
+		return "number"
+	case string:
+		return "string"
+	case []any:
+		return "array"
+	}
+	return "object"
+}
+
+// parseRow returns the row in a line, or says what is wrong with it. Whether its messages
+// suit the model's chat template is the template's to say, in the worker.
 func parseRow(line []byte) (r row, err error) {
 	if !utf8.Valid(line) {
 		return r, errors.New("is not UTF-8")
 	}
-	if err := json.Unmarshal(line, &r); err != nil {
+	var o object
+	if err := json.Unmarshal(line, &o); err != nil {
 		var syntax *json.SyntaxError
-		var kind *json.UnmarshalTypeError
 		switch {
-		case errors.As(err, &kind) && kind.Field == "":
-			return r, fmt.Errorf("is a JSON %s, not an object", kind.Value)
-		case errors.As(err, &kind):
-			return r, fmt.Errorf("%q is a JSON %s", kind.Field, kind.Value)
 		case errors.As(err, &syntax) && syntax.Offset >= int64(len(line)):
 			return r, errors.New("is cut off: no JSON object")
 		case errors.As(err, &syntax):
 			return r, fmt.Errorf("is no JSON at column %d: %v", syntax.Offset, err)
 		}
+		return r, fmt.Errorf("is a JSON %s, not an object", kind(line))
+	}
+	if o == nil {
+		return r, errors.New("is a JSON null, not an object")
+	}
+	if half := halfPair(line); half != "" {
+		return r, fmt.Errorf("has %s, half of a surrogate pair, which is no character", half)
+	}
+	var wrong [3]error
+	r.text, wrong[0] = o.word("text")
+	r.prompt, wrong[1] = o.word("prompt")
+	r.completion, wrong[2] = o.word("completion")
+	if err := cmp.Or(wrong[:]...); err != nil {
 		return r, err
+	}
+	if o.has("messages") {
+		if r.messages, err = parseMessages(o["messages"]); err != nil {
+			return r, err
+		}
 	}
 	switch r.form() {
 	case train.Completion:
-		if *r.Prompt == "" || *r.Completion == "" {
+		if *r.prompt == "" || *r.completion == "" {
 			return r, errors.New(`"prompt" or "completion" is empty`)
 		}
-	case train.Chat:
-		for i, m := range r.Messages {
-			switch {
-			case m.Role == nil || *m.Role == "":
-				return r, fmt.Errorf(`message %d has no "role"`, i+1)
-			case len(m.Content) == 0 && len(m.Calls) == 0:
-				return r, fmt.Errorf(`message %d has no "content"`, i+1)
-			}
-		}
 	case train.Text:
-		if *r.Text == "" {
+		if *r.text == "" {
 			return r, errors.New(`"text" is empty`)
 		}
-	default:
-		var fields map[string]json.RawMessage
-		json.Unmarshal(line, &fields)
-		if r.Prompt != nil || r.Completion != nil {
-			return r, errors.New(`"prompt" and "completion" belong together, one is missing`)
-		}
-		if _, ok := fields["messages"]; ok {
-			return r, errors.New(`"messages" is empty`)
-		}
-		return r, errors.New(`has no "text", no "prompt" with "completion", no "messages"`)
+	case "":
+		return r, o.formless(r)
 	}
 	return r, nil
+}
+
+// formless says why an object is no row.
+func (o object) formless(r row) error {
+	for key := range o {
+		for _, known := range []string{"text", "prompt", "completion", "messages"} {
+			if key != known && strings.EqualFold(strings.TrimSpace(key), known) {
+				return fmt.Errorf("has %q where %q is meant", key, known)
+			}
+		}
+	}
+	switch {
+	case r.prompt != nil || r.completion != nil:
+		return errors.New(`"prompt" and "completion" belong together, one is missing`)
+	case o.has("messages"):
+		return errors.New(`"messages" is empty`)
+	}
+	return errors.New(`has no "text", no "prompt" with "completion", no "messages"`)
+}
+
+// parseMessages returns the messages of a chat. Each has a role and content, which is text
+// or a list of parts, or calls of tools in its place.
+func parseMessages(value json.RawMessage) ([]message, error) {
+	var raw []json.RawMessage
+	if err := json.Unmarshal(value, &raw); err != nil {
+		return nil, fmt.Errorf(`"messages" is a JSON %s, not an array`, kind(value))
+	}
+	var list []message
+	for i, value := range raw {
+		var o object
+		if err := json.Unmarshal(value, &o); err != nil || o == nil {
+			return nil, fmt.Errorf("message %d is a JSON %s, not an object", i+1, kind(value))
+		}
+		role, err := o.word("role")
+		var calls []json.RawMessage
+		json.Unmarshal(o["tool_calls"], &calls)
+		m := message{}
+		switch content := kind(o["content"]); {
+		case err != nil:
+			return nil, fmt.Errorf("message %d: %v", i+1, err)
+		case role == nil || *role == "":
+			return nil, fmt.Errorf(`message %d has no "role"`, i+1)
+		case content == "string":
+			json.Unmarshal(o["content"], &m.content)
+		case content == "array":
+			var parts []struct {
+				Text string `json:"text"`
+			}
+			json.Unmarshal(o["content"], &parts)
+			for _, p := range parts {
+				m.content += p.Text
+			}
+		case content != "null":
+			return nil, fmt.Errorf(`"content" of message %d is a JSON %s`, i+1, content)
+		case len(calls) > 0: // which stand in its place
+		case len(o["content"]) == 0:
+			return nil, fmt.Errorf(`message %d has no "content"`, i+1)
+		default:
+			return nil, fmt.Errorf(`message %d has null for "content"`, i+1)
+		}
+		m.role = *role
+		list = append(list, m)
+	}
+	return list, nil
+}
+
+// halfPair returns an escape in valid JSON that is half of a surrogate pair, "" if there is
+// none. Go replaces it; Python keeps it, and no tokenizer takes it.
+func halfPair(line []byte) string {
+	unit := func(at int) (uint64, bool) {
+		if at+6 > len(line) || line[at] != '\\' || line[at+1] != 'u' {
+			return 0, false
+		}
+		n, err := strconv.ParseUint(string(line[at+2:at+6]), 16, 32)
+		return n, err == nil
+	}
+	for at := 0; at < len(line); at++ {
+		if line[at] != '\\' {
+			continue
+		}
+		n, ok := unit(at)
+		switch {
+		case !ok:
+			at++ // another escape, of two characters
+		case !utf16.IsSurrogate(rune(n)):
+			at += 5
+		default:
+			next, ok := unit(at + 6)
+			if !ok || utf16.DecodeRune(rune(n), rune(next)) == utf8.RuneError {
+				return string(line[at : at+6])
+			}
+			at += 11
+		}
+	}
+	return ""
 }
 
 // form returns which form a row has, "" for none, in mlx-lm's order.
 func (r row) form() train.Form {
 	switch {
-	case r.Prompt != nil && r.Completion != nil:
+	case r.prompt != nil && r.completion != nil:
 		return train.Completion
-	case len(r.Messages) > 0:
+	case len(r.messages) > 0:
 		return train.Chat
-	case r.Text != nil:
+	case r.text != nil:
 		return train.Text
 	}
 	return ""
 }
 
-// prompt returns what to ask before and after the row was learned: its question, or
+// question returns what to ask before and after the row was learned: its question, or
 // the first half of its words.
-func (r row) prompt() string {
+func (r row) question() string {
 	switch r.form() {
 	case train.Completion:
-		return *r.Prompt
+		return *r.prompt
 	case train.Chat:
-		for _, m := range r.Messages {
-			var content string
-			if *m.Role == "user" && json.Unmarshal(m.Content, &content) == nil {
-				return content
+		for _, m := range r.messages {
+			if m.role == "user" {
+				return m.content
 			}
 		}
 		return ""
 	}
-	words := strings.Fields(*r.Text)
+	words := strings.Fields(*r.text)
 	if len(words) < 2 {
-		return *r.Text
+		return *r.text
 	}
 	cut := 0 // the end of the first half, in the text as it is spaced
 	for _, w := range words[:(len(words)+1)/2] {
-		cut += strings.Index((*r.Text)[cut:], w) + len(w)
+		cut += strings.Index((*r.text)[cut:], w) + len(w)
 	}
-	return (*r.Text)[:cut]
+	return (*r.text)[:cut]
 }

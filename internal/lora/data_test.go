@@ -39,7 +39,10 @@ func TestRead(t *testing.T) {
 		{"further fields", `{"text": "a b", "source": 3}`, "", false, train.Text, 1, 0, "a"},
 		{"prompt and completion", `{"prompt": "Why?", "completion": "So."}`, "", true, train.Completion, 1, 0, "Why?"},
 		{"chat", `{"messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]}`, "", true, train.Chat, 1, 0, "Why?"},
-		{"chat with tools", `{"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": null, "tool_calls": []}], "tools": []}`, "", true, train.Chat, 1, 0, "Why?"},
+		{"chat with tools", `{"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": null, "tool_calls": [{"function": {"name": "why"}}]}], "tools": []}`, "", true, train.Chat, 1, 0, "Why?"},
+		{"parts of a message", `{"messages": [{"role": "user", "content": [{"type": "text", "text": "Why"}, {"type": "text", "text": "?"}]}]}`, "", true, train.Chat, 1, 0, "Why?"},
+		{"a whole surrogate pair, and a backslash before u", `{"text": "\ud83d\ude00 \\ud83d"}`, "", false, train.Text, 1, 0, "😀"},
+		{"fields that are null", `{"text": "a b", "prompt": null, "messages": null}`, "", false, train.Text, 1, 0, "a"},
 		{"all three: mlx-lm's order", `{"text": "a b", "prompt": "Why?", "completion": "So.", "messages": []}`, "", true, train.Completion, 1, 0, "Why?"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -67,6 +70,19 @@ func TestReadRefuses(t *testing.T) {
 		{"two objects", `{"text": "a"} {"text": "b"}`, "", "train.jsonl:1: is no JSON at column 15: "},
 		{"a list", text + `["text"]`, "", "train.jsonl:2: is a JSON array, not an object"},
 		{"a number for text", `{"text": 3}`, "", `train.jsonl:1: "text" is a JSON number`},
+		{"an upper-case key", text + `{"Text": "a"}`, "", `train.jsonl:2: has "Text" where "text" is meant`},
+		{"an upper-case key beside another", `{"prompt": "a", "Completion": "b"}`, "", `train.jsonl:1: has "Completion" where "completion" is meant`},
+		{"half a surrogate pair", text + `{"text": "a \ud83d b"}`, "", `train.jsonl:2: has \ud83d, half of a surrogate pair`},
+		{"the other half", `{"text": "\\\\ \uDE00"}`, "", `train.jsonl:1: has \uDE00, half of a surrogate pair`},
+		{"two first halves", `{"text": "\ud83d\ud83d\ude00"}`, "", `train.jsonl:1: has \ud83d, half`},
+		{"half a pair in a tool", `{"messages": [{"role": "user", "content": "a"}], "tools": [{"a": "\ud83d"}]}`, "", `train.jsonl:1: has \ud83d, half`},
+		{"null for content", `{"messages": [{"role": "user", "content": null}]}`, "", `train.jsonl:1: message 1 has null for "content"`},
+		{"null for content and no calls", `{"messages": [{"role": "assistant", "content": null, "tool_calls": []}]}`, "", `train.jsonl:1: message 1 has null for "content"`},
+		{"a number for content", `{"messages": [{"role": "user", "content": 3}]}`, "", `train.jsonl:1: "content" of message 1 is a JSON number`},
+		{"upper-case content", `{"messages": [{"role": "user", "Content": "a"}]}`, "", `train.jsonl:1: message 1 has no "content"`},
+		{"messages that are none", `{"messages": ["a"]}`, "", `train.jsonl:1: message 1 is a JSON string, not an object`},
+		{"an object for messages", `{"messages": {"role": "user"}}`, "", `train.jsonl:1: "messages" is a JSON object, not an array`},
+		{"a space that is none of JSON's", "\u00a0" + text, "", `train.jsonl:1: is no JSON at column 1`},
 		{"nothing known", `{"words": "a"}`, "", `train.jsonl:1: has no "text", no "prompt" with "completion", no "messages"`},
 		{"half a pair", `{"prompt": "a"}`, "", `train.jsonl:1: "prompt" and "completion" belong together, one is missing`},
 		{"an empty pair", `{"prompt": "a", "completion": ""}`, "", `train.jsonl:1: "prompt" or "completion" is empty`},
@@ -107,7 +123,7 @@ func TestBuiltIn(t *testing.T) {
 
 // No line makes the parser panic, and what it takes has a form and a prompt.
 func FuzzParseRow(f *testing.F) {
-	for _, line := range []string{text, `{"prompt": "a", "completion": "b"}`, `{"messages": [{"role": "user", "content": [{"type": "text"}]}]}`, `{"text": " "}`, "{}", "null", "[]"} {
+	for _, line := range []string{text, `{"prompt": "a", "completion": "b"}`, `{"messages": [{"role": "user", "content": [{"type": "text"}]}]}`, `{"text": " "}`, `{"text": "\ud83d"}`, "{}", "null", "[]"} {
 		f.Add([]byte(line))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
@@ -118,6 +134,6 @@ func FuzzParseRow(f *testing.F) {
 		if r.form() == "" {
 			t.Errorf("%q has no form", line)
 		}
-		r.prompt()
+		r.question()
 	})
 }

@@ -131,15 +131,15 @@ func Turns(n, round int) iter.Seq[int] {
 const ticks = 20
 
 // Limit returns ctx with a limit for one step, 0 for none. Because turns an error of
-// its end into one that names the limit.
+// its end into one that names the limit, after words such as "no answer within".
 //
 // Time in which this program was stopped (Ctrl-Z) counts for at most one twentieth of the
 // limit: what it waits for may have been stopped too, and its answer could not be read.
-func Limit(ctx context.Context, limit time.Duration, doing string) (context.Context, context.CancelFunc) {
+func Limit(ctx context.Context, limit time.Duration, exceeded string) (context.Context, context.CancelFunc) {
 	if limit == 0 {
 		return context.WithCancel(ctx)
 	}
-	cause := fault.Errorf(fault.Timeout, "%s within %s", doing, unit.Seconds(limit)).With(fault.Change("timeout", "{} allows more time"))
+	cause := fault.Errorf(fault.Timeout, "%s %s", exceeded, unit.Seconds(limit)).With(fault.Change("timeout", "{} allows more time"))
 	if limit < ticks*time.Millisecond { // nobody stops and continues it within that
 		return context.WithTimeoutCause(ctx, limit, cause)
 	}

@@ -57,7 +57,7 @@ func TestTurns(t *testing.T) {
 func TestLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // its clock does not wait
 		start := time.Now()
-		ctx, cancel := Limit(t.Context(), 90*time.Second, "no answer")
+		ctx, cancel := Limit(t.Context(), 90*time.Second, "no answer within")
 		defer cancel()
 		<-ctx.Done()
 		if took := time.Since(start); took != 90*time.Second {
@@ -86,7 +86,7 @@ func TestLimitAndUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, limit := range []time.Duration{0, time.Minute} {
 			user, interrupt := context.WithCancel(t.Context())
-			ctx, cancel := Limit(user, limit, "no answer")
+			ctx, cancel := Limit(user, limit, "no answer within")
 			defer cancel()
 			time.Sleep(30 * time.Second) // of the test's own clock
 			if ctx.Err() != nil || Because(ctx, context.Canceled) != context.Canceled {
@@ -101,7 +101,7 @@ func TestLimitAndUser(t *testing.T) {
 				t.Errorf("limit %s: the user's end is called %v", limit, err)
 			}
 		}
-		ctx, cancel := Limit(t.Context(), 0, "no answer")
+		ctx, cancel := Limit(t.Context(), 0, "no answer within")
 		cancel()
 		if ctx.Err() == nil {
 			t.Error("cancel does nothing without a limit")

@@ -173,6 +173,10 @@ func TestLinks(t *testing.T) {
 	if len(found) != 1 || filepath.Base(found[0].Path) != "m.gguf" || len(unusable) > 0 {
 		t.Errorf("found %v, %v", found, unusable)
 	}
+	t.Chdir(own) // a relative path is the same folder
+	if found, _ := Find(t.Context(), Places{Dirs: []string{".", own, filepath.Join("..", "own", "self")}}); len(found) != 1 {
+		t.Errorf("by relative paths: found %v", found)
+	}
 }
 
 // The files of a repository may have come with several snapshots, and several of its
@@ -193,6 +197,9 @@ func TestHubCache(t *testing.T) {
 	write(t, at("snapshots", "oldest", "M-Q6_K.gguf"), mixed(18, "xxxx"))
 	write(t, at("snapshots", "oldest", "M-v1-Q6_K.gguf"), mixed(18, "xxxxx"))
 	write(t, at("snapshots", "oldest", "M-Q2_K.gguf"), []byte("GGUF cut"))
+	if err := os.Symlink(at("snapshots", "oldest", "M-Q2_K.gguf"), at("snapshots", "old", "M-Q2_K.gguf")); err != nil { // both snapshots have the same blob
+		t.Skip(err)
+	}
 	write(t, at("refs", "main"), []byte("main\n"))
 	for i, name := range []string{"main", "old", "oldest"} {
 		when := time.Now().Add(time.Duration(i) * time.Hour) // the order is not that of their age

@@ -70,7 +70,7 @@ type search struct {
 
 // add opens what lies at a path and notes it under a name.
 func (s *search) add(path, place, ref string, change func(*Model)) {
-	real, err := filepath.EvalSymlinks(path)
+	real, err := realPath(path)
 	if err != nil || s.seen[real] || s.ctx.Err() != nil {
 		return
 	}
@@ -103,7 +103,7 @@ func (s *search) walk(root, place string) {
 // each folder once; one that leads above the root is not. What cannot be read is passed
 // over: it is not ours.
 func (s *search) below(root string, found func(path string)) {
-	real, err := filepath.EvalSymlinks(root)
+	real, err := realPath(root)
 	if root == "" || err != nil {
 		return
 	}
@@ -111,7 +111,7 @@ func (s *search) below(root string, found func(path string)) {
 }
 
 func (s *search) folder(path, root string, seen map[string]bool, found func(path string)) {
-	real, err := filepath.EvalSymlinks(path)
+	real, err := realPath(path)
 	if err != nil || seen[real] || s.ctx.Err() != nil || real != root && strings.HasPrefix(root, strings.TrimSuffix(real, string(filepath.Separator))+string(filepath.Separator)) {
 		return
 	}
@@ -137,6 +137,15 @@ func (s *search) folder(path, root string, seen map[string]bool, found func(path
 			found(at)
 		}
 	}
+}
+
+// realPath returns the absolute path of a file or folder without links.
+func realPath(path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(real)
 }
 
 // textModel reports whether a folder with a config.json holds weights of an architecture:
@@ -187,15 +196,15 @@ func (s *search) huggingFace(cache string) {
 				if err != nil || done[file] {
 					return
 				}
+				found := len(s.found)
 				s.add(path, placeHuggingFace, id, func(m *Model) { m.Ref = id + "/" + filepath.ToSlash(file) })
 				if len(s.unusable) > wrong { // an older version may be whole
 					if failed[file] == nil {
 						failed[file] = s.unusable[wrong]
 					}
 					s.unusable = s.unusable[:wrong]
-					return
 				}
-				done[file] = true
+				done[file] = len(s.found) > found // else it has failed before, as part of another snapshot
 			})
 		}
 		for _, file := range slices.Sorted(maps.Keys(failed)) {

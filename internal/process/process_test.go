@@ -93,3 +93,16 @@ func TestOutputIsBounded(t *testing.T) {
 		t.Error("a program that is not there runs")
 	}
 }
+
+// A detached process has no terminal: it leads a session of its own.
+func TestDetach(t *testing.T) {
+	python, err := exec.LookPath("python3")
+	if err != nil || runtime.GOOS == "windows" {
+		t.Skip("no python3 that knows sessions")
+	}
+	cmd := exec.Command(python, "-c", "import os; print(os.getsid(0) == os.getpgid(0) == os.getpid())")
+	Detach(cmd)
+	if out, err := cmd.Output(); err != nil || strings.TrimSpace(string(out)) != "True" {
+		t.Errorf("%q, %v", out, err)
+	}
+}

@@ -8,8 +8,10 @@ import (
 	"syscall"
 )
 
-// Detach puts the command, not started yet, into a process group of its own.
-func Detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+// Detach puts the command, not started yet, into a session and a process group of its own.
+// In a session without a terminal, a program that wants to ask the user something there
+// fails, instead of waiting for an answer that nobody is asked for.
+func Detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
 // Interrupt asks the group of a detached process to end, as Ctrl-C does.
 func Interrupt(p *os.Process) error { return syscall.Kill(-p.Pid, syscall.SIGINT) }

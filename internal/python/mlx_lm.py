@@ -24,20 +24,28 @@ def inventory(cpu, threads):
     return found
 
 
+def load_tokenizer(folder):
+    path = pathlib.Path(folder)
+    return models.load_tokenizer(path, {"trust_remote_code": False}, eos_token_ids=models.load_config(path).get("eos_token_id"))
+
+
 class Model:
-    def __init__(self, device_id, folder, adapter, bits, dtype, graph):  # weights stay in their type
+    def __init__(self, device_id, folder, tokenizer, adapter, bits, dtype, graph):  # weights stay in their type
         self.place = places[device_id]
         mx.set_default_device(self.place)
         mx.reset_peak_memory()
+        if program := own_program(folder, "model_file"):  # older versions of mlx-lm run it unasked
+            raise needs_program(folder, program)
         model, self.config = models.load_model(pathlib.Path(folder), lazy=True)
         if bits and not self.config.get("quantization"):
             model, self.config = models.quantize_model(model, self.config, None, bits)
         if adapter:
-            model = tuner.load_adapters(model, adapter)
+            with blaming(adapter):
+                model = tuner.load_adapters(model, adapter)
         mx.eval(model.parameters())
         model.eval()
         self.model, self.folder = model, folder
-        self.tokenizer = models.load_tokenizer(pathlib.Path(folder), eos_token_ids=self.config.get("eos_token_id"))
+        self.tokenizer = tokenizer
         self.notes = []
         if device_id == "cpu" and sys.platform != "darwin":
             self.notes.append("MLX's CPU wheel has no optimised BLAS here: MLX is made for Apple GPUs")
@@ -98,10 +106,11 @@ class Model:
         self.model.freeze()
         tuner.linear_to_lora_layers(self.model, self.layers, self.lora, use_dora=settings["dora"])
         if settings["resume"]:
-            self.model.load_weights(os.path.join(settings["adapter"], "adapters.safetensors"), strict=False)
+            with blaming(settings["adapter"]):
+                self.model.load_weights(os.path.join(settings["adapter"], "adapters.safetensors"), strict=False)
         mx.eval(self.model.parameters())
-        self.rows, self.valid = (datasets.CacheDataset(Rows(self.tokenizer, r)) for r in (rows, valid))
-        lengths = [len(self.rows[i][0]) for i in range(len(rows))]
+        self.rows, self.valid = (datasets.CacheDataset(Rows(r)) for r in (rows, valid))
+        lengths = [len(row) for row in rows]
         padded = 1 + -(-max(lengths) // 32) * 32  # as mlx-lm fills up a batch
         return {"rows": len(rows), "longest": max(lengths), "padded": min(padded, settings["max_length"]), "cut": sum(n > settings["max_length"] for n in lengths),
                 "trainable": sum(a.size for _, a in flat(self.model.trainable_parameters())), "layers": self.layers}
@@ -128,6 +137,9 @@ class Model:
                                               steps_per_save=iters + 1, max_seq_length=s["max_length"], adapter_file=os.path.join(scratch, "adapters.safetensors")),
                 training_callback=Report())
 
+    def faulty(self):
+        return next((name for name, a in flat(self.model.parameters()) if mx.issubdtype(a.dtype, mx.floating) and not mx.isfinite(a).all().item()), None)
+
     def write(self, folder):
         mx.save_safetensors(os.path.join(folder, "adapters.safetensors"), dict(flat(self.model.trainable_parameters())))
         with open(os.path.join(folder, "adapter_config.json"), "w", encoding="utf-8") as file:
@@ -140,14 +152,13 @@ class Model:
 
 
 class Rows:
-    """Rows for mlx-lm, which asks for each as tokens and where to begin with the
-    loss."""
+    """Rows of tokens for mlx-lm, which asks for each with where to begin with the loss."""
 
-    def __init__(self, tokenizer, rows):
-        self.tokenizer, self.rows = tokenizer, rows
+    def __init__(self, rows):
+        self.rows = rows
 
     def process(self, row):
-        return render(self.tokenizer, row), 0
+        return row, 0
 
     def __getitem__(self, i):
         return self.rows[i]

@@ -15,9 +15,6 @@ INSTALL = {**command("gpuplay", "setup", "torch"), "param": "llm"}
 
 def inventory(cpu, threads):
     global hf
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the model is a folder: nothing is to be asked of anybody
-    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     found = tensors(cpu, threads)
     hf = load("transformers", "transformers", ["transformers"], INSTALL)
     hf.utils.logging.disable_progress_bar()
@@ -26,12 +23,16 @@ def inventory(cpu, threads):
     return found
 
 
+def load_tokenizer(folder):
+    return hf.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
 class Model:
-    def __init__(self, device_id, folder, adapter, bits, dtype, graph):
+    def __init__(self, device_id, folder, tokenizer, adapter, bits, dtype, graph):
         self.device, self.folder = places[device_id], folder
         if bits:
             raise Failure("unsupported", "PyTorch has no QLoRA here, an adapter on weights that are cut to 4 bits", change("framework", "{} has it", "mlx"), change("qlora", "leave {} out"))
-        config = hf.AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = hf.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         if getattr(config, "quantization", None) and not hasattr(config, "quantization_config"):
             raise Failure("unsupported", f"{folder} has weights in MLX's own {config.quantization.get('bits', '')}-bit form", change("framework", "", "mlx"), advice("the model as its maker published it"))
         self.notes = []
@@ -43,12 +44,13 @@ class Model:
         elif dtype:
             kind = getattr(torch, dtype)
             self.notes.append(f"computes in {dtype}, as the CPU does")
-        self.tokenizer = hf.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self.model = hf.AutoModelForCausalLM.from_pretrained(folder, dtype=kind, local_files_only=True)
+        self.tokenizer = tokenizer
+        self.model = hf.AutoModelForCausalLM.from_pretrained(folder, dtype=kind, local_files_only=True, trust_remote_code=False)
         self.ends = self.end_tokens()
         if adapter:
             peft = self.peft()
-            self.model = peft.PeftModel.from_pretrained(self.model, adapter, local_files_only=True)
+            with blaming(adapter):
+                self.model = peft.PeftModel.from_pretrained(self.model, adapter, local_files_only=True)
         self.model.to(self.device).eval()
         self.config = config.get_text_config()
         self.peak_seen = 0
@@ -163,13 +165,14 @@ class Model:
         total, layers = self.facts()["layers"], settings["layers"]
         layers = min(layers or total, total)
         if settings["resume"]:
-            self.model = peft.PeftModel.from_pretrained(self.model, settings["adapter"], is_trainable=True, local_files_only=True)
+            with blaming(settings["adapter"]):
+                self.model = peft.PeftModel.from_pretrained(self.model, settings["adapter"], is_trainable=True, local_files_only=True)
         else:
             names, pattern = linear_layers(self.model, total)
             self.model = peft.get_peft_model(self.model, peft.LoraConfig(
                 task_type="CAUSAL_LM", r=settings["rank"], lora_alpha=settings["rank"] * settings["scale"], lora_dropout=settings["dropout"], use_dora=settings["dora"],
                 target_modules=names, layers_to_transform=list(range(total - layers, total)), layers_pattern=pattern))
-        self.rows, self.valid = ([render(self.tokenizer, row)[:settings["max_length"] + 1] for row in r] for r in (rows, valid))
+        self.rows, self.valid = ([row[:settings["max_length"] + 1] for row in r] for r in (rows, valid))
         lengths = [len(r) for r in self.rows]
         trainable = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         longest = min(max(lengths), settings["max_length"])
@@ -224,6 +227,9 @@ class Model:
                 training.iteration(value, s["lr"], count / (time.perf_counter() - start), trained)
             self.validate(training)
 
+    def faulty(self):
+        return next((name.removeprefix("base_model.model.") for name, p in self.model.named_parameters() if p.is_floating_point() and not p.isfinite().all()), None)
+
     def write(self, folder):
         self.model.save_pretrained(folder)
         os.remove(os.path.join(folder, "README.md"))  # an empty form
@@ -237,9 +243,8 @@ class Model:
 
 def has_half(folder):
     """Whether weights of a model have 16 bits; not every configuration says so."""
-    import glob
     import safetensors
-    for path in glob.glob(os.path.join(glob.escape(folder), "*.safetensors")):
+    for path in weight_files(folder):
         with safetensors.safe_open(path, "pt") as file:
             if any(file.get_slice(name).get_dtype() in ("F16", "BF16") for name in file.keys()):
                 return True

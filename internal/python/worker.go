@@ -13,14 +13,21 @@ var files embed.FS
 // boot reads the program from stdin, so that no file is left anywhere and a traceback
 // still has names and lines. The current folder leaves the search path in every mode: a
 // file called torch.py in it is not what the user means.
-const boot = `import sys
+//
+// Before that, stdin becomes the null device: a library that asks a question gets the end
+// of its input, instead of waiting for the next request and taking it for the answer.
+const boot = `import os, sys
+stdin = os.fdopen(os.dup(0), "rb")
+null = os.open(os.devnull, os.O_RDONLY)
+os.dup2(null, 0)
+os.close(null)
 sys.path[:] = [p for p in sys.path if p]
 n, engine, names = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
-parts = sys.stdin.buffer.read(n).split(b"\0")
+parts = stdin.read(n).split(b"\0")
 space = {"__name__": "gpuplay"}
 for name, part in zip(names, parts):
     exec(compile(part, name, "exec"), space)
-space["serve"](engine, space, sys.stdin.buffer)`
+space["serve"](engine, space, stdin)`
 
 // parts are the files that the worker of an engine or of a runtime of language models
 // is made of: the latter stands on the framework that computes for it.

@@ -41,7 +41,8 @@ var (
 	run     = Operation[RunArgs, None, Timing]{operation{name: "run", doing: "computing", less: smallerSize}}
 	mulvec  = Operation[TaskArgs, None, None]{operation{name: "mulvec", doing: "being checked", less: smallerSize}} // the frame of x is answered with the frame of C·x
 
-	// Language models. A worker holds at most one.
+	// Language models. A worker holds at most one. Rows come before it is loaded.
+	Rows     = Operation[RowsArgs, None, Checked]{operation{name: "rows", doing: "checking the rows"}}
 	Load     = Operation[LoadArgs, None, llm.About]{operation{name: "load", doing: "loading the model", less: smallerModel}}
 	Generate = Operation[GenerateArgs, llm.Token, Generated]{operation{"generate", event.TypeToken, "generating", smallerModel}}
 	Tune     = Operation[train.Settings, None, train.Plan]{operation{name: "tune", doing: "preparing", less: smallerTraining}}
@@ -56,7 +57,7 @@ var (
 
 var operations = []interface {
 	signature() (name string, arguments []string)
-}{hello, prepare, run, mulvec, Load, Generate, Tune, Train, release, stop}
+}{hello, prepare, run, mulvec, Rows, Load, Generate, Tune, Train, release, stop}
 
 var (
 	smallerSize     = fault.Remedies{fault.Change("size", "a smaller {}")}
@@ -119,6 +120,22 @@ type Timing struct {
 	Wall   time.Duration  `json:"wall_ns"`             // by the worker's clock, around the products alone
 	Device *time.Duration `json:"device_ns,omitempty"` // by the device's own clock; nil when it has none
 	Busy   bool           `json:"busy,omitempty"`      // the process was still using the CPU when its wait for that ended
+}
+
+// RowsArgs name rows to be learned, each of which the worker makes into tokens, and the
+// prompt to be asked before and after.
+type RowsArgs struct {
+	Model  string `json:"model"`           // its folder
+	Train  string `json:"train"`           // a .jsonl file
+	Valid  string `json:"valid,omitempty"` // likewise; empty for none
+	Prompt string `json:"prompt"`          // empty for none
+	Limit  int    `json:"limit"`           // tokens that the prompt may take
+}
+
+// Checked is the answer to RowsArgs. A row that cannot be learned is an error instead,
+// which names its file and its line.
+type Checked struct {
+	Prompt string `json:"prompt"` // as much of the beginning as may be asked
 }
 
 // LoadArgs say which model is loaded and how.

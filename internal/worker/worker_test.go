@@ -201,7 +201,7 @@ func TestDocument(t *testing.T) {
 	check := map[string]struct{ args, event, result any }{
 		"hello": {&Hello{}, nil, &Welcome{}}, "prepare": {&PrepareArgs{}, &bench.Tuning{}, &bench.Facts{}}, "run": {&RunArgs{}, nil, &Timing{}},
 		"mulvec": {&TaskArgs{}, nil, &None{}}, "close": {&TaskArgs{}, nil, &None{}}, "stop": {&StopArgs{}, nil, nil},
-		"load": {&LoadArgs{}, nil, &llm.About{}}, "generate": {&GenerateArgs{}, &llm.Token{}, &Generated{}},
+		"rows": {&RowsArgs{}, nil, &Checked{}}, "load": {&LoadArgs{}, nil, &llm.About{}}, "generate": {&GenerateArgs{}, &llm.Token{}, &Generated{}},
 		"tune": {&train.Settings{}, nil, &train.Plan{}}, "train": {&TrainArgs{}, &train.Step{}, &train.Trained{}},
 	}
 	strict := func(line string, text []byte, into any) {

@@ -8,6 +8,8 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/lab"
 	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/llm/framework"
+	"github.com/gpuplay/gpuplay/internal/lora"
 	"github.com/gpuplay/gpuplay/internal/record"
 )
 
@@ -48,9 +50,12 @@ func Generate(ctx context.Context, d lab.Deps, o GenerateOptions, s *event.Strea
 		if o.Framework, bits, err = lab.Made(o.Adapter, o.Framework); err != nil {
 			return nil, err
 		}
+		if err = lora.Fits(o.Adapter, o.Model); err != nil {
+			return nil, err
+		}
 	}
 	o.Language.Generate = true
-	m, err := d.Load(ctx, s, r.Cards, o.Language, o.Adapter, bits)
+	m, err := d.Load(ctx, s, r.Cards, o.Language, framework.Options{Adapter: o.Adapter, Bits: bits})
 	if err != nil {
 		return nil, err
 	}

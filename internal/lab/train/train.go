@@ -5,6 +5,7 @@ package train
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/lab"
+	"github.com/gpuplay/gpuplay/internal/llm/framework"
 	"github.com/gpuplay/gpuplay/internal/lora"
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/record"
@@ -102,16 +104,28 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 	if o.Framework, err = o.framework(); err != nil {
 		return nil, err
 	}
-	m, err := d.Load(ctx, s, r.Cards, o.Language, "", state.Bits)
+	check := &framework.Rows{Train: rows.Train, Valid: rows.Valid, Limit: o.room()}
+	if o.Prompt == "" {
+		check.Prompt = rows.Data.Prompt
+	}
+	m, err := d.Load(ctx, s, r.Cards, o.Language, framework.Options{Bits: state.Bits, Rows: check})
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
 	r.Cards = m.Cards
+	if m.Prompt != check.Prompt {
+		lab.Note(s, fmt.Sprintf("the prompt is cut to %d tokens of the first row", check.Limit))
+		rows.Data.Prompt = m.Prompt
+	}
 	if !o.Resume {
+		base, err := model.Fingerprint(o.Model.Path)
+		if err != nil {
+			return nil, err
+		}
 		all := m.About().Layers
 		state = lora.State{
-			Schema: lora.StateSchema, Runtime: m.Runtime, Model: o.Model.Path, Weights: o.Model.Bytes, Bits: state.Bits,
+			Schema: lora.StateSchema, Runtime: m.Runtime, Model: o.Model.Path, Weights: o.Model.Bytes, Base: base, Bits: state.Bits,
 			Layers: min(settings.Layers, all), Rank: settings.Rank, Scale: settings.Scale, Dropout: settings.Dropout, DoRA: settings.DoRA,
 		}
 		if state.Layers == 0 {
@@ -124,6 +138,16 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 	j := train.Job{Data: rows.Data, Settings: settings, Iters: o.Iters, Prompt: o.Prompt, Tokens: o.Tokens, Floor: train.Floor(host.Total()), Free: d.Free}
 	teach(ctx, s, r, m, o.Model, j)
 	return d.Finish(ctx, s, r), nil
+}
+
+// room returns how many tokens a prompt may have that is the beginning of a row: as many as
+// are learned of a row, and as the context has room for beside the answer.
+func (o Options) room() int {
+	room := o.MaxLength
+	if o.Model.Context > 0 {
+		room = min(room, o.Model.Context-o.Tokens)
+	}
+	return max(1, room)
 }
 
 // teach trains a model and fills in the record.
@@ -193,9 +217,8 @@ func (o Options) settings(rows lora.Rows) (train.Settings, lora.State, error) {
 	if err != nil {
 		return s, state, err
 	}
-	if state.Weights != o.Model.Bytes {
-		return s, state, fault.Errorf(fault.Invalid, "%s was trained on %s, not on %s", o.Adapter, state.Model, o.Model.Path).
-			With(fault.Advice("name the model that it was trained on")...)
+	if err := lora.Fits(s.Adapter, o.Model); err != nil {
+		return s, state, err
 	}
 	for _, c := range []struct {
 		name       string

@@ -20,6 +20,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/lora"
 	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/model/modeltest"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/train"
 )
@@ -191,7 +192,7 @@ func begun(t *testing.T, folder string, s lora.State) {
 	t.Helper()
 	text, err := json.Marshal(s)
 	if err := errors.Join(err, os.MkdirAll(folder, 0o755), os.WriteFile(filepath.Join(folder, "gpuplay.json"), text, 0o644),
-		os.WriteFile(filepath.Join(folder, "adapters.safetensors"), nil, 0o644)); err != nil {
+		os.WriteFile(filepath.Join(folder, "adapters.safetensors"), modeltest.Safetensors(nil, 0), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -208,7 +209,20 @@ func TestSettings(t *testing.T) {
 	if name, err := o.framework(); name != model.MLX || err != nil {
 		t.Errorf("cut weights: %q, %v", name, err)
 	}
-	state = lora.State{Schema: lora.StateSchema, Runtime: "mlx_lm", Model: "/m", Weights: 1000, Iterations: 7, Layers: 2, Rank: 4, Scale: 10}
+	weights := func(value byte) model.Model {
+		m := model.Model{Path: t.TempDir(), Format: model.Safetensors, Bytes: 1000}
+		file := modeltest.Safetensors([]modeltest.Tensor{{Name: "a.weight", Shape: []uint64{4, 4}}}, value)
+		if err := os.WriteFile(filepath.Join(m.Path, "model.safetensors"), file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	o.Model = weights(1)
+	base, err := model.Fingerprint(o.Model.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state = lora.State{Schema: lora.StateSchema, Runtime: "mlx_lm", Model: "/m", Weights: 1000, Base: base, Iterations: 7, Layers: 2, Rank: 4, Scale: 10}
 	begun(t, o.Adapter, state)
 	if _, _, err = o.settings(rows); err == nil || !strings.Contains(err.Error(), "holds an adapter already") {
 		t.Errorf("a new one where one is: %v", err)
@@ -226,12 +240,16 @@ func TestSettings(t *testing.T) {
 			t.Errorf("asked for %q: %q, %v", asked, name, err)
 		}
 	}
+	another := o
+	another.Model = weights(2)
+	if _, _, err := another.settings(rows); !errors.Is(err, fault.Invalid) || !strings.Contains(err.Error(), o.Adapter+" was trained on the weights of /m (sha256:") {
+		t.Errorf("other weights: error %v", err)
+	}
 	for says, change := range map[string]func(*Options){
 		"batch 3: there are only 2 rows":                       func(o *Options) { o.Batch = 3 },
 		"rank 8: " + o.Adapter + " was begun with 4":           func(o *Options) { o.Rank, o.Chosen = 8, []string{"rank"} },
 		"qlora true: " + o.Adapter + " was begun with false":   func(o *Options) { o.QLoRA, o.Chosen = true, []string{"qlora"} },
 		"dropout 0.5: " + o.Adapter + " was begun with 0":      func(o *Options) { o.Dropout, o.Chosen = 0.5, []string{"dropout"} },
-		o.Adapter + " was trained on /m, not on /other":        func(o *Options) { o.Model = model.Model{Path: "/other", Bytes: 5} },
 		"/nowhere has no adapter to continue: no gpuplay.json": func(o *Options) { o.Adapter = "/nowhere" },
 	} {
 		o := o

@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,8 @@ type Runtime struct {
 	// GPU is where Load puts a model with layers on the GPU, as hardware.Pick takes it;
 	// empty: the first GPU.
 	GPU string
+	// Notes are about how the interpreter was found: those that were passed over.
+	Notes []string
 	// DType is the type that Load has a GPU compute in, "float32" where it is compared with
 	// a CPU; empty: the framework's choice, for many models 16 bits.
 	DType string
@@ -77,11 +80,21 @@ type Options struct {
 	Bits    int    // bits to cut the weights to; 0: leave them as they are
 	DType   string // the type to compute in on a GPU, "float32"; "": the framework's choice
 	Graph   bool   // generate with the kernels of each token as one CUDA graph, where that is possible
+	Rows    *Rows  // to be learned, each of which is checked before the model is loaded; nil: none
 
 	onGPU bool // a Device that is no GPU is an error
 }
 
-// Open starts a worker and loads the model in a folder.
+// Rows are what a model is to learn.
+type Rows struct {
+	Train, Valid string // .jsonl files; Valid may be empty
+	Prompt       string // to be asked before and after; empty for none
+	Limit        int    // tokens that the prompt may take: more of it are cut off
+}
+
+// Open starts a worker and loads the model in a folder. A row of o.Rows of which the
+// tokenizer or the chat template makes no tokens to learn is an error that names its file
+// and its line.
 func (r *Runtime) Open(ctx context.Context, folder string, o Options) (*Model, error) {
 	start := time.Now()
 	c, err := r.Client(ctx, o.Threads)
@@ -94,6 +107,11 @@ func (r *Runtime) Open(ctx context.Context, folder string, o Options) (*Model, e
 	}
 	m := &Model{link: link}
 	m.device, err = hardware.Pick(link.Inventory(), r.Name(), o.Device)
+	if err == nil && o.Rows != nil {
+		var checked worker.Checked
+		checked, _, err = worker.Do(ctx, link, worker.Rows, worker.RowsArgs{Model: folder, Train: o.Rows.Train, Valid: o.Rows.Valid, Prompt: o.Rows.Prompt, Limit: o.Rows.Limit}, nil, 0)
+		m.prompt = checked.Prompt
+	}
 	if err == nil && o.onGPU && m.device.Kind == hardware.CPU {
 		err = fault.Errorf(fault.Invalid, "device %s is no GPU", o.Device).With(fault.Set("ngl", 0, "the CPU alone"))
 	}
@@ -112,7 +130,7 @@ func (r *Runtime) Open(ctx context.Context, folder string, o Options) (*Model, e
 		Threads: m.about.Threads,
 		DType:   m.about.DType,
 		Context: m.about.Context,
-		Notes:   m.about.Notes,
+		Notes:   slices.Concat(r.Notes, m.about.Notes),
 	}
 	if m.about.Layers > 0 {
 		on, total := 0, m.about.Layers+1 // the output layer is one more
@@ -127,6 +145,7 @@ func (r *Runtime) Open(ctx context.Context, folder string, o Options) (*Model, e
 // A Model is a model in a worker's memory.
 type Model struct {
 	about  llm.About
+	prompt string // of Rows
 	link   *worker.Link
 	device hardware.Device
 	facts  llm.Facts
@@ -149,6 +168,9 @@ func (m *Model) Facts() llm.Facts { return m.facts }
 
 // About says what kind of model it is.
 func (m *Model) About() llm.About { return m.about }
+
+// Prompt returns as much of the beginning of Rows.Prompt as may be asked.
+func (m *Model) Prompt() string { return m.prompt }
 
 // Close ends the worker.
 func (m *Model) Close() error {

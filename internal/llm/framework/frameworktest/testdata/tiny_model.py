@@ -1,7 +1,9 @@
 """Makes a random Llama of two layers that takes bytes for tokens: a model of 400 KB
 that every framework loads, generates nonsense with and can train.
 
-    python tiny_model.py FOLDER [--chat] [--float16] [--no-dtype] [--nan]
+    python tiny_model.py FOLDER [--chat] [--float16] [--no-dtype] [--nan] [--wide] [--seed]
+
+--wide makes its vectors twice as long, --seed draws other weights.
 
 Needs numpy, safetensors and tokenizers, which mlx-lm and transformers bring along.
 """
@@ -14,7 +16,7 @@ import numpy as np
 from safetensors.numpy import save_file
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-HIDDEN, INNER, LAYERS, HEADS, KV_HEADS = 64, 192, 2, 4, 2
+HIDDEN, INNER, LAYERS, HEADS, KV_HEADS = 128 if "--wide" in sys.argv else 64, 192, 2, 4, 2
 BEGIN, END = "<s>", "</s>"
 CHAT = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
 
@@ -34,7 +36,7 @@ def tokenizer(folder, chat):
 
 
 def weights(vocabulary):
-    random = np.random.default_rng(1)
+    random = np.random.default_rng(2 if "--seed" in sys.argv else 1)
 
     def matrix(rows, columns):
         return (random.standard_normal((rows, columns)) / columns**0.5).astype(np.float32)
