@@ -191,7 +191,7 @@ func leftOut(b *strings.Builder, unusable []error) {
 		}
 		kinds = append(kinds, plain.Line(what))
 	}
-	fmt.Fprintf(b, "\nLeft out, as generating no text: %s\n", strings.Join(kinds, "; "))
+	fmt.Fprintf(b, "\nLeft out, since they generate no text: %s\n", strings.Join(kinds, "; "))
 }
 
 // A modelColumn is one of modelTable's.

@@ -86,7 +86,7 @@ func TestModels(t *testing.T) {
 		"  Ollama                                 size  parameters  quantization\n    small:1k                          3.36 kB      1.54 k  F16\n  LM Studio\n",
 		"    someone/Odd^[[31m-GGUF/odd.gguf   9.22 MB      4.61 M  F16\n",
 		"\nNext: gpuplay llm small:1k\n",
-		"\nLeft out, as generating no text: an embedding model; an encoder (bert) ×2\n",
+		"\nLeft out, since they generate no text: an embedding model; an encoder (bert) ×2\n",
 		"\nCannot be used: " + filepath.Join(home, ".cache", "llama.cpp", "broken.gguf") + " is cut off after 4 bytes\n  download it again",
 	} {
 		if code != 0 || !strings.Contains(out, says) {
