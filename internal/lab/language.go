@@ -68,6 +68,9 @@ func (d Deps) Framework(ctx context.Context, name, interpreter string, m model.M
 			first = r
 		}
 	}
+	if err := ctx.Err(); err != nil { // whatever the interpreters said, this is why
+		return nil, err
+	}
 	if first == nil {
 		return nil, fault.Errorf(fault.Unavailable, "%v", failed).With(another(able[0])...)
 	}

@@ -140,6 +140,14 @@ func TestLoadHasALimit(t *testing.T) {
 	if !errors.Is(err, fault.Timeout) || err.Error() != "loading the model took longer than 300 ms" || fault.From(err).Remedies.String() != "timeout allows more time" {
 		t.Errorf("error %v, %v", err, fault.From(err).Remedies)
 	}
+	// Nor is an interpreter waited for that does not say what it has.
+	if err := os.WriteFile(script, []byte("#!/bin/sh\nexec sleep 1000\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	d.Catalog = &catalog.Catalog{Env: d.Catalog.Env}
+	if _, err = d.Load(t.Context(), event.NewStream("r1", nil), nil, o, framework.Options{}); !errors.Is(err, fault.Timeout) || err.Error() != "loading the model took longer than 300 ms" {
+		t.Errorf("an interpreter that hangs: error %v", err)
+	}
 	o.Timeout = -1
 	if err := o.Check(); !errors.Is(err, fault.Invalid) {
 		t.Errorf("a limit below 0: %v", err)
