@@ -88,6 +88,9 @@ func (f *finetuneFlags) check(a *app, fl *pflag.FlagSet) error {
 }
 
 func (a *app) finetune(ctx context.Context, f finetuneFlags, args []string) error {
+	if f.Resume && len(args) == 0 {
+		args = trainedOn(f.Adapter)
+	}
 	m, err := a.find(ctx, f.languageFlags, args)
 	if err != nil {
 		return err

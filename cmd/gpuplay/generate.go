@@ -33,9 +33,10 @@ func newGenerate(a *app) *cobra.Command {
 		Short: "Generate text with a small language model, on the CPU or the GPU",
 		Long: `generate continues a prompt with a language model in MLX or PyTorch, and reports the
 tokens per second of prompt and generation and the memory used. MODEL is a folder in
-the Hugging Face format or a name shown by gpuplay models (default: the first one
-found). Decoding is greedy, without sampling, so the same model generates the same text
-again. Without --device it runs on the GPU if the framework has one, and says which.`,
+the Hugging Face format or a name shown by gpuplay models (default: the one that the
+adapter was trained on, or else the first one found). Decoding is greedy, without
+sampling, so the same model generates the same text again. Without --device it runs on
+the GPU if the framework has one, and says which.`,
 		Example: `  gpuplay generate models/Qwen2.5-0.5B-Instruct
   gpuplay generate models/gemma-3-270m --prompt "The capital of Finland is" --device cpu
   gpuplay generate models/gemma-3-270m --adapter adapters --prompt "Question: What is gpuplay?"`,
@@ -79,6 +80,9 @@ func (a *app) generate(ctx context.Context, f generateFlags, args []string) erro
 	if f.adapter != "" { // its framework decides which model is the first
 		if f.Framework, _, err = lab.Made(a.absolute(f.adapter), f.Framework); err != nil {
 			return err
+		}
+		if len(args) == 0 {
+			args = trainedOn(a.absolute(f.adapter))
 		}
 	}
 	if f.Model, err = a.find(ctx, f.languageFlags, args); err != nil {

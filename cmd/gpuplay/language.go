@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gpuplay/gpuplay/internal/lab"
+	"github.com/gpuplay/gpuplay/internal/lora"
 	"github.com/gpuplay/gpuplay/internal/model"
 )
 
@@ -62,6 +63,16 @@ func (a *app) find(ctx context.Context, f languageFlags, args []string) (model.M
 		m.Path, err = filepath.Abs(m.Path)
 	}
 	return m, err
+}
+
+// trainedOn returns the model that the adapter in a folder was trained on, as an argument,
+// if gpuplay trained it and the model is still there; else nothing.
+func trainedOn(adapter string) []string {
+	state, err := lora.Resume(adapter)
+	if err != nil || !isFolder(state.Model) {
+		return nil
+	}
+	return []string{state.Model}
 }
 
 // run measures like app.run, and says so where the user ended it: what a model has

@@ -14,8 +14,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -249,7 +251,7 @@ func parseRow(line []byte) (r row, err error) {
 
 // formless says why an object is no row.
 func (o object) formless(r row) error {
-	for key := range o {
+	for _, key := range slices.Sorted(maps.Keys(o)) {
 		for _, known := range []string{"text", "prompt", "completion", "messages"} {
 			if key != known && strings.EqualFold(strings.TrimSpace(key), known) {
 				return fmt.Errorf("has %q where %q is meant", key, known)
