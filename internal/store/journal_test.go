@@ -43,9 +43,15 @@ func TestMain(m *testing.M) {
 // samples is how many samples each run of the victim has.
 const samples = 12
 
-// measureForEver keeps one run after the other and says so: "sample ID N" when the
-// journal has the N-th sample of a run, "kept ID" when the store has the run.
+// measureForEver keeps one run after the other and says so: "sample ID" when the journal
+// has another sample of a run, "kept ID" when the store has the run. After each word it
+// waits for an answer.
 func measureForEver(dir string) {
+	answers := bufio.NewReader(os.Stdin)
+	say := func(what, id string) {
+		fmt.Println(what, id)
+		answers.ReadByte()
+	}
 	fail := func(err error) {
 		if err != nil {
 			fmt.Println("failed:", err)
@@ -56,7 +62,7 @@ func measureForEver(dir string) {
 		r := race(func(r *record.Run) { r.Results = r.Results[:1]; r.Results[0].Samples = r.Results[0].Samples[:samples] })
 		j, err := Begin(dir, r.ID, "victim")
 		fail(err)
-		fmt.Println("began", r.ID)
+		say("began", r.ID)
 		tell(r, func(e event.Event) {
 			j.Observe(e)
 			if s, ok := e.Data.(bench.Sample); ok && s.Iters > 0 {
@@ -64,7 +70,7 @@ func measureForEver(dir string) {
 				if !whole {
 					fail(fmt.Errorf("the journal of %s is not whole", r.ID))
 				}
-				fmt.Println("sample", r.ID)
+				say("sample", r.ID)
 			}
 		})
 		s, err := Open(dir)
@@ -72,7 +78,7 @@ func measureForEver(dir string) {
 		_, _, err = s.Keep(r, "victim", "")
 		fail(err)
 		fail(s.Close())
-		fmt.Println("kept", r.ID)
+		say("kept", r.ID)
 		j.Remove()
 	}
 }
@@ -125,15 +131,22 @@ func TestKill(t *testing.T) {
 		cmd := exec.Command(self)
 		cmd.Env = append(os.Environ(), victim+"="+dir)
 		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := cmd.StdinPipe()
 		if err == nil {
 			err = cmd.Start()
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		// The process goes on while its words are read: where it is when it is killed
-		// depends on how many are waited for and for how long after that.
-		words, after := 1+random.IntN(2*samples), time.Duration(random.Int64N(int64(4*time.Millisecond)))
+		// A run has as many words as samples, one before and one after them. Half of the
+		// processes are killed while they keep a run, the others anywhere.
+		words, after := 1+random.IntN(2*(samples+2)), time.Duration(random.Int64N(int64(6*time.Millisecond)))
+		if random.IntN(2) == 0 {
+			words = 1 + samples
+		}
 		lines := bufio.NewScanner(out)
 		note := func() {
 			what, id, _ := strings.Cut(lines.Text(), " ")
@@ -148,6 +161,7 @@ func TestKill(t *testing.T) {
 		}
 		for i := 0; i < words && lines.Scan(); i++ {
 			note()
+			in.Write([]byte{'\n'})
 		}
 		time.Sleep(after) // no event marks a point within a transaction
 		if err := cmd.Process.Kill(); err != nil {
