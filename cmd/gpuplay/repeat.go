@@ -109,5 +109,8 @@ func product(r *record.Run, words []string) []string {
 	if d := judge.DType(g); d != matrix.Float32 {
 		add("--dtype", string(d))
 	}
+	if g.Data != matrix.Random {
+		add("--data", g.Data.String())
+	}
 	return more
 }
