@@ -3,7 +3,6 @@
 package disk
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -35,15 +34,6 @@ func Nearest(folder string) string {
 		folder = filepath.Dir(folder)
 	}
 	return folder
-}
-
-// Writable returns nil if files can be created in the folder, and the reason if not.
-func Writable(folder string) error {
-	f, err := os.CreateTemp(folder, ".gpuplay-*")
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // Free returns the bytes that are free on the folder's disk.
