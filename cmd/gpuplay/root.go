@@ -2,14 +2,9 @@ package main
 
 import (
 	"regexp"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
-
-	"github.com/gpuplay/gpuplay/internal/record"
 )
-
-const version = "0.1.0"
 
 func newRoot(a *app) *cobra.Command {
 	race := newRace(a)
@@ -25,7 +20,7 @@ checks every result, and says in a sentence how much faster the GPU is.`,
 		RunE:          race.RunE,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Version:       version,
+		Version:       program().Version,
 	}
 	root.SetIn(a.stdin)
 	root.SetOut(&plainly{Writer: a.stdout})
@@ -40,6 +35,7 @@ checks every result, and says in a sentence how much faster the GPU is.`,
 		race, newMatmul(a), newSweep(a), newCPU(a), newLearn(a),
 		newCompare(a), newLLM(a), newGenerate(a), newFinetune(a), newModels(a), newResults(a),
 		newCard(a), newReport(a), newEngines(a), newSetup(a), newDoctor(a), newWorker(a), newProbe(a),
+		newVersion(a), newReference(),
 	)
 	a.completions(root)
 	return root
@@ -63,28 +59,4 @@ func noArgs(c *cobra.Command, args []string) error {
 		return usagef(c.CommandPath()+" --help shows how it is used", "%s takes no argument %q", c.CommandPath(), args[0])
 	}
 	return mistyped(args[0], names, "unknown command %q", args[0])
-}
-
-// program describes this binary. The commit is known when it was built in a
-// checkout with version control stamping on.
-func program() record.Program {
-	p := record.Program{Version: version}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return p
-	}
-	p.Go = info.GoVersion
-	dirty := false
-	for _, s := range info.Settings {
-		switch s.Key {
-		case "vcs.revision":
-			p.Commit = s.Value
-		case "vcs.modified":
-			dirty = s.Value == "true"
-		}
-	}
-	if dirty && p.Commit != "" {
-		p.Commit += "+dirty"
-	}
-	return p
 }

@@ -18,7 +18,7 @@ func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 // A command whose output went nowhere did not succeed, whatever it printed.
 func TestStdoutCannotBeWritten(t *testing.T) {
-	for _, words := range []string{"--help", "--version", "help race", "race --help", "completion bash", "models", "models --json", "matmul --size 8 --repeat 1", "matmul --size 8 --repeat 1 -f line", "matmul --size 8 --repeat 1 -f events"} {
+	for _, words := range []string{"--help", "--version", "version", "version --json", "help race", "race --help", "completion bash", "models", "models --json", "matmul --size 8 --repeat 1", "matmul --size 8 --repeat 1 -f line", "matmul --size 8 --repeat 1 -f events"} {
 		var stderr bytes.Buffer
 		if code := run(strings.Fields(words), nil, full{}, &stderr); code != exitFailed || !strings.Contains(stderr.String(), "gpuplay: writing the output: no space left on device\n") && !strings.Contains(stderr.String(), "gpuplay: no space left on device\n") {
 			t.Errorf("%s: exit code %d, %q", words, code, &stderr)
