@@ -3,11 +3,13 @@ package python
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +18,7 @@ import (
 	"github.com/klauspost/cpuid/v2"
 	"github.com/shirou/gopsutil/v4/process"
 
+	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
@@ -78,7 +81,11 @@ func TestConforms(t *testing.T) {
 }
 
 func conforms(t *testing.T, framework string) {
-	enginetest.Run(t, client(t, frameworkPython(t, framework), framework), enginetest.Want{
+	engine := client(t, frameworkPython(t, framework), framework)
+	if runtime.GOOS == "darwin" && runtime.GOARCH == "arm64" && (framework == "torch" || framework == "mlx") {
+		t.Run("has a GPU", func(t *testing.T) { hasGPU(t, engine) })
+	}
+	enginetest.Run(t, engine, enginetest.Want{
 		DTypes: func(d hardware.Device) []matrix.DType {
 			types := []matrix.DType{matrix.Float32, matrix.Float16, matrix.BFloat16}
 			if d.Kind == hardware.CPU || d.API == "cuda" && framework != "mlx" {
@@ -100,6 +107,18 @@ func conforms(t *testing.T, framework string) {
 		},
 		InUse: childrenMemory(t),
 	})
+}
+
+// hasGPU wants an engine to list a GPU where GPUPLAY_REQUIRE names metal, as
+// scripts/mac-check has it on a Mac that is not virtual.
+func hasGPU(t *testing.T, e bench.Engine) {
+	found, err := e.Devices(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(found.Devices, func(d hardware.Device) bool { return d.Kind == hardware.GPU }) {
+		enginetest.Require(t, "metal", fmt.Sprintf("no GPU: %+v", found.Missing))
+	}
 }
 
 // childrenMemory returns the resident memory of this process's children.

@@ -394,3 +394,14 @@ func TestRequire(t *testing.T) {
 		}
 	}
 }
+
+func TestParavirtual(t *testing.T) {
+	for name, want := range map[string]bool{"Apple M1 (Virtual) GPU": true, "Apple M4 Max GPU": false, "NVIDIA H200 (Virtual)": false} {
+		if got := paravirtual(hardware.Device{Name: name, Kind: hardware.GPU}); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if paravirtual(hardware.Device{Name: "Apple M1 (Virtual)", Kind: hardware.CPU}) {
+		t.Error("the CPU of a virtual Mac is a CPU")
+	}
+}
