@@ -2,6 +2,7 @@ package gpuplay
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -69,5 +70,64 @@ func TestRulesHaveMutants(t *testing.T) {
 		if n == 0 {
 			t.Errorf("rule %s has no mutant", rule)
 		}
+	}
+}
+
+// docs/DEPENDENCIES.md says why each module that go.mod requires directly is there.
+func TestDependenciesHaveReasons(t *testing.T) {
+	out, err := exec.Command("go", "list", "-m", "-f", "{{if not (or .Main .Indirect)}}{{.Path}}{{end}}", "all").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tools, err := exec.Command("go", "list", "-f", "{{with .Module}}{{.Path}}{{end}}", "tool").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("docs/DEPENDENCIES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted := map[string]bool{}
+	for _, path := range strings.Fields(string(out) + string(tools)) {
+		wanted[path] = true
+	}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| .").FindAllStringSubmatch(string(text), -1) {
+		if !wanted[m[1]] {
+			t.Errorf("docs/DEPENDENCIES.md has %s, which go.mod does not require", m[1])
+		}
+		delete(wanted, m[1])
+	}
+	for path := range wanted {
+		t.Errorf("docs/DEPENDENCIES.md does not say why %s is there", path)
+	}
+}
+
+// Every picture of the documentation is made by a command in .ci/pictures.
+func TestPicturesAreMade(t *testing.T) {
+	script, err := os.ReadFile(".ci/pictures")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture := regexp.MustCompile(`!\[[^\]]*\]\(([^)\s]+)\)|<img[^>]*src="([^"]+)"`)
+	count := 0
+	for _, name := range append(files, "README.md") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range picture.FindAllStringSubmatch(string(text), -1) {
+			count++
+			path := filepath.ToSlash(filepath.Join(filepath.Dir(name), m[1]+m[2]))
+			if !strings.Contains(string(script), "\npicture "+path+" ") {
+				t.Errorf("%s shows %s, for which .ci/pictures has no command", name, path)
+			}
+		}
+	}
+	if count == 0 {
+		t.Error("no pictures were found")
 	}
 }

@@ -1,7 +1,6 @@
 // Screenshot runs a command in a terminal of its own and draws its final output as SVG, in
-// colour. The picture in the README was made on a machine with a GPU:
+// colour. .ci/pictures has the commands of all pictures.
 //
-//	go install ./cmd/gpuplay
 //	go run ./scripts/screenshot -o docs/race.svg gpuplay race
 package main
 
