@@ -350,7 +350,8 @@ func TestPeakAroundTheSamples(t *testing.T) {
 		{"disturbed before", []float64{0.5, 1.25}, 1.25, ""},
 		{"disturbed after", []float64{1.25, 0.5}, 1.25, ""},
 		{"not there after", []float64{1.25}, 1.25, ""},
-		{"too low both times", []float64{0.5, 0.6}, 0.6, "above_peak"},
+		{"disturbed for a while", []float64{0.5, 0.5, 0.6, 0.5, 1.25}, 1.25, ""},
+		{"too low each time", []float64{0.5, 0.5, 0.5, 0.5, 0.5, 0.6}, 0.6, "above_peak"},
 	} {
 		r := newRig(gpu("A", 100*ms))
 		var left []float64
