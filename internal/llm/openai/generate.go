@@ -86,7 +86,7 @@ func (s *session) Generate(ctx context.Context, r llm.Request, each func(llm.Pie
 		if !counted {
 			err = s.uncached(ctx, r, &g)
 		}
-		s.perWord = cmp.Or(s.perWord, 1) * float64(g.PromptTokens) / float64(r.Filler)
+		s.perWord = min(max(fewest, float64(g.PromptTokens)/float64(s.words(r.Filler))), most)
 	}
 	return g, err
 }
@@ -136,11 +136,20 @@ func (s *session) generate(ctx context.Context, r llm.Request, each func(llm.Pie
 func (s *session) prompt(r llm.Request) string {
 	switch {
 	case r.Filler > 0:
-		return llm.Words(s.random, max(1, int(math.Round(float64(r.Filler)/cmp.Or(s.perWord, 1)))))
+		return llm.Words(s.random, s.words(r.Filler))
 	case r.Candidates > 0:
 		return r.Prompt
 	}
 	return fmt.Sprintf("%x %s\n%s", s.random.Uint32(), llm.Words(s.random, 2), r.Prompt)
+}
+
+// A word takes so many tokens with the tokenizers that there are. A server that counts
+// otherwise, perhaps the same number for every prompt, must not make prompts grow.
+const fewest, most = 0.5, 16
+
+// words returns how many words a prompt of some tokens has, by the last long one.
+func (s *session) words(tokens int) int {
+	return max(1, int(math.Round(float64(tokens)/cmp.Or(s.perWord, 1))))
 }
 
 // lineLimit is more than an event takes.

@@ -155,6 +155,23 @@ func TestRulePrompts(t *testing.T) {
 	}
 }
 
+// A server that counts the same tokens in every prompt does not make prompts grow without
+// end.
+func TestPromptsStayShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := &virtual{read: time.Millisecond, make: time.Millisecond}
+		s := v.session(t)
+		for range 20 {
+			if _, err := s.Generate(t.Context(), llm.Request{Filler: 5000, Tokens: 1}, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if words := len(strings.Fields(v.prompts[len(v.prompts)-1])); words > 10_000 {
+			t.Errorf("for 5000 tokens the last prompt has %d words", words)
+		}
+	})
+}
+
 // What a cache served is no speed of computing: by the server's own count, or, where it
 // has none, because other prompts take far longer.
 func TestRuleNoCache(t *testing.T) {
