@@ -21,7 +21,7 @@ var (
 	ending  = regexp.MustCompile(`\)?\s{3,}|\s+#\s|\)$`) // what ends a command: a description, a comment
 	goesOn  = regexp.MustCompile(`\s*\\\n\s*`)
 	ours    = regexp.MustCompile(`(?s)^(?:\$ )?(?:source <\()?(?:go run \./cmd/)?gpuplay(?:\s+([a-z-].*)|\s*)$`) // else it is output
-	unknown = regexp.MustCompile(`\bNAME\b|^learn noise$`)                                                       // a word that stands for others; a command that is to come
+	unknown = regexp.MustCompile(`\bNAME\b`)                                                                     // a word that stands for others
 )
 
 // documented returns the command lines of gpuplay in a page of Markdown, without the
