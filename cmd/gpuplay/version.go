@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/gpuplay/gpuplay/internal/encode"
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/worker"
@@ -60,9 +61,10 @@ type versionJSON struct {
 }
 
 type schemasInJSON struct {
-	Run      string `json:"run"`
-	Events   string `json:"events"`
-	Protocol int    `json:"worker_protocol"`
+	Run        string `json:"run"`
+	Events     string `json:"events"`
+	Comparison string `json:"comparison"`
+	Protocol   int    `json:"worker_protocol"`
 }
 
 func newVersion(a *app) *cobra.Command {
@@ -74,7 +76,7 @@ func newVersion(a *app) *cobra.Command {
   gpuplay version --json`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			v := versionJSON{program(), runtime.GOOS, runtime.GOARCH, schemasInJSON{record.Schema, event.Schema, worker.Protocol}}
+			v := versionJSON{program(), runtime.GOOS, runtime.GOARCH, schemasInJSON{record.Schema, event.Schema, encode.VersusSchema, worker.Protocol}}
 			if asJSON {
 				e := json.NewEncoder(a.stdout)
 				e.SetIndent("", "  ")
@@ -83,7 +85,7 @@ func newVersion(a *app) *cobra.Command {
 			say(a.stdout, "gpuplay %s\n", v.Version)
 			say(a.stdout, "commit   %s\n", cmp.Or(v.Commit, "not known"))
 			say(a.stdout, "built    with %s for %s/%s\n", v.Go, v.OS, v.Arch)
-			say(a.stdout, "formats  %s, %s, worker protocol %d\n", v.Schemas.Run, v.Schemas.Events, v.Schemas.Protocol)
+			say(a.stdout, "formats  %s, %s, %s, worker protocol %d\n", v.Schemas.Run, v.Schemas.Events, v.Schemas.Comparison, v.Schemas.Protocol)
 			return nil
 		},
 	}
