@@ -181,7 +181,7 @@ def encode_prompt(tokenizer, prompt, chat):
         except Exception as e:  # templates raise what they like
             if is_out_of_memory(e):
                 raise
-            raise Failure("invalid", f"the model's chat template refuses a prompt alone: {first_line(e)}", advice("a model whose template takes one"))
+            raise Failure("unsupported", f"the model's chat template refuses a prompt alone: {first_line(e)}", advice("a model whose template takes one"))
     tokens = tokenizer.encode(prompt)
     if not tokens:
         raise Failure("invalid", "the prompt has no tokens", change("prompt", "{} with some words in it"))

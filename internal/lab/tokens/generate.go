@@ -73,6 +73,9 @@ func Generate(ctx context.Context, d lab.Deps, o GenerateOptions, s *event.Strea
 	}
 	if err != nil && ctx.Err() == nil {
 		r.Error = fault.From(err)
+		if prompt.Chat && r.Error.Code == fault.Unsupported { // by the chat template
+			r.Error.Remedies = append(fault.Remedies{fault.Change("raw", "{} continues the prompt without the template")}, r.Error.Remedies...)
+		}
 	}
 	return d.Finish(ctx, s, r), nil
 }
