@@ -64,7 +64,7 @@ func (a *app) consent(ctx context.Context, c *hub.Client, p *hub.Plan, yes bool)
 		what = fmt.Sprintf("%s of %s", what, unit.Bytes(float64(p.Bytes)))
 	}
 	say(a.stderr, "%s, %s\n  %s to download into %s\n", p.ID, license, what, c.Cache)
-	if text := a.expects(ctx, p); text != "" {
+	for _, text := range a.expects(ctx, c, p) {
 		for _, line := range term.Wrap(text, a.env.style(a.stderr).Width-2) {
 			say(a.stderr, "  %s\n", line)
 		}

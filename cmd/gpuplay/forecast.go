@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -15,6 +16,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/hub"
 	"github.com/gpuplay/gpuplay/internal/model"
+	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/roof"
 	"github.com/gpuplay/gpuplay/internal/stats"
@@ -96,10 +98,11 @@ func cell(f *forecast.Forecast) string {
 	return "~" + rounded(f.Rate)
 }
 
-// rounded is a rate with the digits that a forecast deserves.
+// rounded is a rate with the digits that a forecast deserves, two at most.
 func rounded(rate float64) string {
 	step := math.Pow(10, math.Floor(math.Log10(rate))-1)
-	return strconv.FormatFloat(math.Round(rate/step)*step, 'f', max(0, -int(math.Round(math.Log10(step)))), 64)
+	rate, _ = strconv.ParseFloat(strconv.FormatFloat(math.Round(rate/step)*step, 'g', 2, 64), 64)
+	return strconv.FormatFloat(rate, 'f', -1, 64)
 }
 
 // basis says where forecasts are from.
@@ -108,13 +111,20 @@ func basis(f *forecast.Forecast) string {
 	case f.Measured:
 		return "measured here"
 	case f.Of != "":
-		return fmt.Sprintf("modelled from %s/s, which %s reached here", unit.Bytes(f.Bandwidth), f.Of)
+		return fmt.Sprintf("modelled from %s/s, which %s reached here", unit.Bytes(f.Bandwidth), plain.Line(f.Of))
 	}
-	return fmt.Sprintf("modelled from %s/s measured", unit.Bytes(f.Bandwidth))
+	return fmt.Sprintf("modelled from %s of the %s/s measured", unit.Percent(forecast.Reached), unit.Bytes(f.Bandwidth))
 }
 
-// legend explains the columns of forecasts for some models, "" if there are none. It says by
-// how much the model misses what was measured on this machine.
+// withContext says with how much context a forecast is, "" where its cost is not known.
+func withContext(context int) string {
+	if context == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" with %d tokens of context", context)
+}
+
+// legend explains the columns of forecasts for some models, "" if there are none.
 func (s speeds) legend(list []model.Model) string {
 	var parts []string
 	for _, gpu := range []bool{false, true} {
@@ -124,49 +134,79 @@ func (s speeds) legend(list []model.Model) string {
 				if f.Of == "" {
 					how = basis(f)
 				}
-				parts = append(parts, "~ about, "+how)
+				parts = append(parts, fmt.Sprintf("~ about, with up to %d tokens of context, %s", model.UsualContext, how), s.missed())
 				break
 			}
 		}
 	}
-	errors := slices.Concat(forecast.Errors(false, s.bandwidth, s.past), forecast.Errors(true, 0, s.past))
-	if len(parts) > 0 && len(errors) > 0 {
-		for i := range errors {
-			errors[i] = math.Abs(errors[i])
-		}
-		parts = append(parts, fmt.Sprintf("so modelled, %s measured here %s missed by %s at most", unit.Plural(len(errors), "model"), map[bool]string{true: "is", false: "are"}[len(errors) == 1], unit.Percent(slices.Max(errors))))
-	}
-	if len(parts) == 0 {
+	if parts = slices.DeleteFunc(parts, func(text string) bool { return text == "" }); len(parts) == 0 {
 		return ""
 	}
 	return "tok/s: tokens per second at generation; " + strings.Join(parts, "; ")
 }
 
-// expects says before a download how fast the model will be here, and whether it fits.
-func (a *app) expects(ctx context.Context, p *hub.Plan) string {
+// missed says by how much forecasts miss what was measured on this machine, and that
+// nothing was where it is so.
+func (s speeds) missed() string {
+	errors := slices.Concat(forecast.Errors(false, s.bandwidth, s.past), forecast.Errors(true, 0, s.past))
+	if len(errors) == 0 {
+		return "not compared with a measurement here yet"
+	}
+	for i := range errors {
+		errors[i] = math.Abs(errors[i])
+	}
+	return fmt.Sprintf("so modelled, %s measured here %s missed by %s at most", unit.Plural(len(errors), "model"), map[bool]string{true: "is", false: "are"}[len(errors) == 1], unit.Percent(slices.Max(errors)))
+}
+
+// describedWithin is how long the Hub may take to show the headers of a model's files.
+const describedWithin = 10 * time.Second
+
+// expects says before a download how fast the model will be here, and whether it fits, in
+// lines.
+func (a *app) expects(ctx context.Context, c *hub.Client, p *hub.Plan) (lines []string) {
+	within, cancel := context.WithTimeout(ctx, describedWithin)
+	m, err := c.Describe(within, p)
+	cancel()
+	gguf := strings.HasSuffix(strings.ToLower(p.Open), ".gguf")
+	if err != nil && gguf { // of its size alone: all weights are taken to be read
+		m.TokenBytes, m.Runtimes = p.Bytes, []string{model.LlamaCpp}
+	}
+	m.Name = cmp.Or(m.Name, p.ID)
+	context := 0
+	if m.CacheBytes > 0 {
+		context = m.UsualContext()
+	}
 	free := host.Free()
-	// Until the file is here, all of its weights are taken to be read for each token.
-	m := model.Model{Name: p.ID, Bytes: p.Bytes, TokenBytes: p.Bytes}
-	if strings.HasSuffix(p.Open, ".gguf") {
-		m.Runtimes = []string{model.LlamaCpp}
-	}
 	if free > 0 && !m.Fits(free) {
-		return fmt.Sprintf("does not fit into the memory that is free here, %s", unit.Bytes(float64(free)))
+		return []string{fmt.Sprintf("does not fit%s into the %s of memory that are free", withContext(context), unit.Bytes(float64(free)))}
 	}
-	var parts []string
-	if len(m.Runtimes) > 0 {
+	modelled := false
+	if gguf {
 		s := a.speeds(ctx)
 		for _, gpu := range []bool{true, false} {
-			if f := s.of(m, gpu); f != nil {
-				parts = append(parts, fmt.Sprintf("about %s tok/s on this %s, %s", rounded(f.Rate), map[bool]string{true: "GPU", false: "CPU"}[gpu], basis(f)))
+			f := s.of(m, gpu)
+			where := map[bool]string{true: "this GPU", false: "this CPU"}[gpu]
+			switch {
+			case f == nil:
+			case f.Measured:
+				lines = append(lines, fmt.Sprintf("%s tok/s on %s, measured here", unit.Digits3(f.Rate), where))
+			default:
+				modelled = true
+				lines = append(lines, fmt.Sprintf("about %s tok/s on %s%s, %s", rounded(f.Rate), where, withContext(context), basis(f)))
 			}
 		}
-	}
-	if len(parts) > 0 {
-		parts = append(parts, "more if only some experts are used for each token")
+		if modelled {
+			lines = append(lines, s.missed())
+		}
 	}
 	if free > 0 {
-		parts = append(parts, fmt.Sprintf("fits into the %s of memory that are free", unit.Bytes(float64(free))))
+		lines = append(lines, fmt.Sprintf("fits%s into the %s of memory that are free", withContext(context), unit.Bytes(float64(free))))
 	}
-	return strings.Join(parts, "; ")
+	switch {
+	case err != nil && modelled:
+		lines = append(lines, "not known before the download: the cache of keys and values, which is not counted, and whether only some experts are used for each token, which would be faster")
+	case context == 0:
+		lines = append(lines, "the cache of keys and values is not counted: its size is not known before the download")
+	}
+	return lines
 }

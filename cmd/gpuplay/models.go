@@ -287,7 +287,7 @@ func modelTable(b *strings.Builder, found []model.Model, free int64, known speed
 		}
 	}
 	if large {
-		fmt.Fprintf(b, "\n  %s more than the memory that is free, %s\n", mark, unit.Bytes(float64(free)))
+		fmt.Fprintf(b, "\n  %s needs more than the memory that is free, %s, with up to %d tokens of context\n", mark, unit.Bytes(float64(free)), model.UsualContext)
 	}
 	if text := known.legend(found); text != "" && speeds && len(columns) > 1 {
 		b.WriteString("\n")

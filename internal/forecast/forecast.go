@@ -1,13 +1,11 @@
 // Package forecast says about how many tokens per second a language model will generate
 // on this machine, before it is downloaded or run.
 //
-// Generation reads all weights that a token needs from memory, so its speed is a share of
-// the memory's bandwidth divided by the bytes of these weights. Once a model has been
-// measured here, its own figure takes the place of the forecast, and for other models the
-// bandwidth that it reached is a better basis than that of a loop which only reads.
-//
-// A forecast is for a short context: at each position of a longer one, the keys and values
-// of all tokens before it are read too.
+// Generation reads all weights that a token needs from memory, and the keys and values of
+// all tokens before it, so its speed is a share of the memory's bandwidth divided by the
+// bytes of these. Once a model has been measured here, its own figure takes the place of the
+// forecast, and for other models the bandwidth that it reached is a better basis than that of
+// a loop which only reads.
 package forecast
 
 import (
@@ -27,13 +25,14 @@ import (
 type Forecast struct {
 	Rate      float64 `json:"tokens_per_second"`
 	Measured  bool    `json:"measured"`            // in the past, with this model on this machine
+	Context   int     `json:"context,omitempty"`   // tokens of context that it is modelled at; 0 where the model does not say what they take
 	Bandwidth float64 `json:"bandwidth,omitempty"` // bytes per second that it is modelled from; 0 where it was measured
 	Of        string  `json:"of,omitempty"`        // the model whose generation reached that bandwidth; empty: it is the memory's own
 }
 
-// reached is the share of the memory's bandwidth that generation with llama.cpp reaches on
-// a CPU; see docs/MEASURING.md.
-const reached = 0.85
+// Reached is the share of the memory's bandwidth that generation with llama.cpp is taken to
+// reach on a CPU where nothing was measured; docs/MEASURING.md says how far off it was.
+const Reached = 0.85
 
 // least is how many bytes of weights a token has to read for a forecast to mean anything:
 // below, what else is done for a token takes longer, and caches hold a part of them.
@@ -45,6 +44,7 @@ type Past struct {
 	Runtime string
 	GPU     bool // all of its layers were on it
 	Rate    float64
+	Context int // tokens of context at which the rate was measured, about; 0: not known
 }
 
 // Read takes from records what was measured on this machine: lanes with all layers on one
@@ -64,7 +64,11 @@ func Read(runs []*record.Run, here host.Machine) []Past {
 			case !ok, f.Host != "", x.Error != nil, x.Check != nil && !x.Check.Passed, x.Has(measure.NotOnGPU), x.Has(measure.Interrupted):
 			case gpu && x.Settings.Layers < llm.AllLayers, !gpu && (f.Device.Kind != hardware.CPU || x.OnGPU()):
 			default:
-				list = append(list, Past{r.Tokens.Model, x.Runtime, gpu, rate.Value})
+				p := Past{Model: r.Tokens.Model, Runtime: x.Runtime, GPU: gpu, Rate: rate.Value}
+				if x.Shown != nil {
+					p.Context = x.Shown.PromptTokens + x.Tokens/2 // on the average
+				}
+				list = append(list, p)
 			}
 		}
 	}
@@ -76,16 +80,25 @@ func same(a, b model.Model) bool {
 	return a.Name == b.Name && a.Quantization == b.Quantization && a.Bytes == b.Bytes
 }
 
-// Of returns about how fast a model generates on the CPU, or on the GPU. bandwidth is
-// that of the CPU's memory in bytes per second, 0 if it is not known; a GPU's is known
-// from the past alone. ok is false where nothing is known.
+// reads returns the bytes that a model reads for a token after that many others.
+func reads(m model.Model, context int) float64 {
+	return float64(m.TokenBytes) + float64(m.CacheBytes)*float64(context)
+}
+
+// Of returns about how fast a model generates on the CPU, or on the GPU, at its
+// UsualContext. bandwidth is that of the CPU's memory in bytes per second, 0 if it is not
+// known; a GPU's is known from the past alone. ok is false where nothing is known.
 func Of(m model.Model, gpu bool, bandwidth float64, past []Past) (f Forecast, ok bool) {
+	return at(m.UsualContext(), m, gpu, bandwidth, past)
+}
+
+func at(context int, m model.Model, gpu bool, bandwidth float64, past []Past) (f Forecast, ok bool) {
 	apart := func(p Past) float64 { return math.Abs(math.Log(float64(p.Model.TokenBytes) / float64(m.TokenBytes))) }
 	var nearest *Past
-	rates := func(m model.Model, runtimes []string) (list []float64) {
+	of := func(m model.Model, runtimes []string, figure func(Past) float64) (list []float64) {
 		for _, p := range past {
 			if p.GPU == gpu && slices.Contains(runtimes, p.Runtime) && same(p.Model, m) {
-				list = append(list, p.Rate)
+				list = append(list, figure(p))
 			}
 		}
 		return list
@@ -95,24 +108,29 @@ func Of(m model.Model, gpu bool, bandwidth float64, past []Past) (f Forecast, ok
 			nearest = &past[i]
 		}
 	}
-	own := rates(m, m.Runtimes)
+	own := of(m, m.Runtimes, func(p Past) float64 { return p.Rate })
 	switch {
 	case len(own) > 0:
 		return Forecast{Rate: stats.Median(own), Measured: true}, true
 	case m.TokenBytes < least:
 		return f, false
 	case nearest != nil:
-		f.Bandwidth, f.Of = stats.Median(rates(nearest.Model, m.Runtimes))*float64(nearest.Model.TokenBytes), nearest.Model.Name
-		f.Rate = f.Bandwidth / float64(m.TokenBytes)
+		f.Of = nearest.Model.Name
+		f.Bandwidth = stats.Median(of(nearest.Model, m.Runtimes, func(p Past) float64 { return p.Rate * reads(p.Model, p.Context) }))
+		f.Rate = f.Bandwidth / reads(m, context)
 	case !gpu && bandwidth > 0 && slices.Contains(m.Runtimes, model.LlamaCpp): // frameworks may compute in another type than the weights'
 		f.Bandwidth = bandwidth
-		f.Rate = reached * bandwidth / float64(m.TokenBytes)
+		f.Rate = Reached * bandwidth / reads(m, context)
+	}
+	if m.CacheBytes > 0 {
+		f.Context = context
 	}
 	return f, f.Rate > 0
 }
 
 // Errors returns by which factors less one the forecasts of the models that were measured
-// miss what was measured, each forecast from all others: 0.1 is a tenth too fast.
+// miss what was measured, each forecast from all others and for the context of the
+// measurement: 0.1 is a tenth too fast.
 func Errors(gpu bool, bandwidth float64, past []Past) []float64 {
 	var list []float64
 	var done []model.Model
@@ -125,7 +143,7 @@ func Errors(gpu bool, bandwidth float64, past []Past) []float64 {
 		m.Runtimes = []string{p.Runtime}
 		others := slices.DeleteFunc(slices.Clone(past), func(q Past) bool { return same(q.Model, m) })
 		measured, _ := Of(m, gpu, bandwidth, past)
-		if f, ok := Of(m, gpu, bandwidth, others); ok {
+		if f, ok := at(p.Context, m, gpu, bandwidth, others); ok {
 			list = append(list, f.Rate/measured.Rate-1)
 		}
 	}

@@ -19,10 +19,10 @@ func gguf(name string, bytes int64) model.Model {
 }
 
 // The tests of the rule in docs/MEASURING.md: a figure of the past comes first, then the
-// bandwidth that the nearest model reached, then the memory's.
+// bandwidth that the nearest model Reached, then the memory's.
 func TestRuleForecast(t *testing.T) {
 	small, large, other := gguf("small", 250e6), gguf("large", 5e9), gguf("other", 4e9)
-	past := []Past{{small, model.LlamaCpp, false, 80}, {large, model.LlamaCpp, false, 8}, {large, model.LlamaCpp, false, 9}, {large, model.LlamaCpp, false, 10}, {large, model.LlamaCpp, true, 100}, {other, model.MLX, false, 1}}
+	past := []Past{{small, model.LlamaCpp, false, 80, 0}, {large, model.LlamaCpp, false, 8, 0}, {large, model.LlamaCpp, false, 9, 0}, {large, model.LlamaCpp, false, 10, 0}, {large, model.LlamaCpp, true, 100, 0}, {other, model.MLX, false, 1, 0}}
 	for what, tt := range map[string]struct {
 		m         model.Model
 		gpu       bool
@@ -30,13 +30,13 @@ func TestRuleForecast(t *testing.T) {
 		past      []Past
 		want      Forecast
 	}{
-		"from the memory's bandwidth":     {other, false, 100e9, nil, Forecast{Rate: 100 * reached / 4, Bandwidth: 100e9}},
+		"from the memory's bandwidth":     {other, false, 100e9, nil, Forecast{Rate: 100 * Reached / 4, Bandwidth: 100e9}},
 		"measured":                        {large, false, 100e9, past, Forecast{Rate: 9, Measured: true}},
 		"from the nearest":                {other, false, 100e9, past, Forecast{Rate: 11.25, Bandwidth: 45e9, Of: "large"}},
 		"from a small one":                {gguf("tiny", 200e6), false, 100e9, past, Forecast{Rate: 100, Bandwidth: 20e9, Of: "small"}},
 		"on the GPU":                      {other, true, 100e9, past, Forecast{Rate: 125, Bandwidth: 500e9, Of: "large"}},
 		"on a GPU without a past":         {other, true, 100e9, past[:2], Forecast{}},
-		"from one that is too small":      {gguf("next", 120e6), false, 100e9, []Past{{gguf("tiny", 20e6), model.LlamaCpp, false, 1}}, Forecast{Rate: 100e9 * reached / 120e6, Bandwidth: 100e9}},
+		"from one that is too small":      {gguf("next", 120e6), false, 100e9, []Past{{gguf("tiny", 20e6), model.LlamaCpp, false, 1, 0}}, Forecast{Rate: 100e9 * Reached / 120e6, Bandwidth: 100e9}},
 		"too small":                       {gguf("tiny", 20e6), false, 100e9, past, Forecast{}},
 		"not known":                       {other, false, 0, nil, Forecast{}},
 		"a model that does not say":       {model.Model{Name: "x", Runtimes: other.Runtimes}, false, 100e9, past, Forecast{}},
@@ -56,11 +56,45 @@ func TestRuleForecast(t *testing.T) {
 	}
 }
 
+// Keys and values are read with the weights, those of the stated context for a forecast and
+// those of the measurement for what it reached.
+func TestRuleCache(t *testing.T) {
+	with := func(m model.Model, cache int64, context int) model.Model {
+		m.CacheBytes, m.Context = cache, context
+		return m
+	}
+	long, short := with(gguf("long", 3e9), 250e3, 131072), with(gguf("short", 3e9), 1e6, 1000)
+	past := []Past{{with(gguf("past", 2e9), 1e6, 0), model.LlamaCpp, false, 10, 500}}
+	for what, tt := range map[string]struct {
+		m    model.Model
+		past []Past
+		want Forecast
+	}{
+		"the memory's":            {long, nil, Forecast{Rate: Reached * 100e9 / (3e9 + 250e3*4096), Bandwidth: 100e9, Context: 4096}},
+		"a shorter context":       {short, nil, Forecast{Rate: Reached * 100e9 / 4e9, Bandwidth: 100e9, Context: 1000}},
+		"from what another model": {short, past, Forecast{Rate: 25. / 4, Bandwidth: 25e9, Context: 1000, Of: "past"}},
+		"not known":               {gguf("x", 4e9), past, Forecast{Rate: 25. / 4, Bandwidth: 25e9, Of: "past"}},
+	} {
+		f, ok := Of(tt.m, false, 100e9, tt.past)
+		if math.Abs(f.Rate-tt.want.Rate) > 1e-9 {
+			t.Errorf("%s: %v tok/s, want %v", what, f.Rate, tt.want.Rate)
+		}
+		f.Rate = tt.want.Rate
+		if !ok || f != tt.want {
+			t.Errorf("%s: %+v, want %+v", what, f, tt.want)
+		}
+	}
+	// A measurement is compared with a forecast for its own context.
+	if got, want := Errors(false, 100e9, past), Reached*100e9/2.5e9/10-1; len(got) != 1 || math.Abs(got[0]-want) > 1e-9 {
+		t.Errorf("error %v, want %v", got, want)
+	}
+}
+
 // Only what was measured on this machine, on one device and without doubt, is a past.
 func TestRulePast(t *testing.T) {
 	here := host.Machine{ID: "a", CPU: "EPYC", Cores: 2}
 	lane := func(change func(*llm.Result)) *llm.Result {
-		r := &llm.Result{Runtime: model.LlamaCpp, Facts: llm.Facts{Device: hardware.Device{Kind: hardware.CPU}}, Samples: []llm.Sample{{Tokens: 11, TokenTime: time.Second}}}
+		r := &llm.Result{Runtime: model.LlamaCpp, Facts: llm.Facts{Device: hardware.Device{Kind: hardware.CPU}}, Tokens: 64, Shown: &llm.Generation{PromptTokens: 20}, Samples: []llm.Sample{{Tokens: 11, TokenTime: time.Second}}}
 		if change != nil {
 			change(r)
 		}
@@ -91,7 +125,9 @@ func TestRulePast(t *testing.T) {
 		{Machine: here},
 	}
 	got := Read(runs, here)
-	if len(got) != 2 || got[0].GPU || !got[1].GPU || slices.ContainsFunc(got, func(p Past) bool { return p.Rate != 10 || p.Model.Name != "m" || p.Runtime != model.LlamaCpp }) {
+	if len(got) != 2 || got[0].GPU || !got[1].GPU || slices.ContainsFunc(got, func(p Past) bool {
+		return p.Rate != 10 || p.Context != 52 || p.Model.Name != "m" || p.Runtime != model.LlamaCpp
+	}) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -86,7 +86,7 @@ func (d *download) file(ctx context.Context, f File) error {
 func (d *download) content(f File) fetch.File {
 	return fetch.File{
 		Name:    f.Path,
-		Address: d.Endpoint + "/" + d.plan.ID + "/resolve/" + d.plan.Commit + "/" + escape(f.Path),
+		Address: d.address(d.plan, f),
 		Header:  d.header(),
 		Path:    d.blob(d.plan, f),
 		Part:    d.incomplete(d.plan, f),

@@ -44,6 +44,15 @@ type textConfig struct {
 	Used         int64 `json:"num_experts_per_tok"`
 	Experts      int64 `json:"num_experts"`
 	LocalExperts int64 `json:"num_local_experts"`
+	attentionConfig
+}
+
+// text is what concerns text.
+func (c config) text() textConfig {
+	if c.Text != nil {
+		return *c.Text
+	}
+	return c.textConfig
 }
 
 var wantsFolder = fault.Advice("a model's folder holds config.json, tokenizer.json and model.safetensors")
@@ -69,10 +78,7 @@ func openFolder(path string) (Model, error) {
 	if !single { // Transformers loads no parts without their index, mlx-lm whatever is called so
 		runtimes = slices.DeleteFunc(runtimes, func(r string) bool { return r == Torch })
 	}
-	size := c.textConfig
-	if c.Text != nil {
-		size = *c.Text
-	}
+	size := c.text()
 	m := Model{
 		Name:         filepath.Base(path),
 		Format:       Safetensors,
@@ -81,6 +87,7 @@ func openFolder(path string) (Model, error) {
 		License:      license(filepath.Join(path, "README.md")),
 		Chat:         hasTemplate(path),
 		Runtimes:     runtimes,
+		CacheBytes:   size.cache(),
 	}
 	if size.Layers > 0 {
 		m.Layers = size.Layers + 1

@@ -38,21 +38,61 @@ func openGGUF(path string) (Model, error) {
 	if what := instead(first); what != "" {
 		return Model{}, holds(path, what, "name the model's own file")
 	}
-	m := Model{Format: GGUF, Runtimes: []string{LlamaCpp}}
-	var w weights
-	held := map[uint32]int64{}
+	headers := []header{first}
+	var size int64
 	for i, file := range files {
-		h := first
 		if i > 0 {
-			if h, err = readHeader(file); err != nil {
+			h, err := readHeader(file)
+			if err != nil {
 				return Model{}, invalid(again, "%s is cut off or damaged: %v", file, err)
 			}
+			headers = append(headers, h)
 		}
 		info, err := os.Stat(file)
 		if err != nil {
 			return Model{}, invalid(nil, "%s cannot be read: %v", file, cause(err))
 		}
-		m.Bytes += info.Size()
+		size += info.Size()
+	}
+	m := described(headers)
+	m.Bytes = size
+	if own := ownMix(path); own != "" {
+		m.Quantization = own
+	}
+	return m, nil
+}
+
+// A Part is a file of a model that is elsewhere.
+type Part struct {
+	In   io.Reader // from its beginning on; no more is read than the header
+	Size int64     // in bytes
+}
+
+// ReadGGUF returns what a GGUF file says of itself that is elsewhere, or several files that
+// belong together.
+func ReadGGUF(parts ...Part) (Model, error) {
+	var headers []header
+	var size int64
+	for _, p := range parts {
+		h, err := parseHeader(p.In, p.Size)
+		if err != nil {
+			return Model{}, err
+		}
+		headers, size = append(headers, h), size+p.Size
+	}
+	m := described(headers)
+	m.Bytes = size
+	return m, nil
+}
+
+// described returns what the headers of a model's files say, of which the first has the
+// metadata.
+func described(headers []header) Model {
+	first := headers[0]
+	m := Model{Format: GGUF, Runtimes: []string{LlamaCpp}}
+	var w weights
+	held := map[uint32]int64{}
+	for _, h := range headers {
 		for _, t := range h.tensors {
 			m.Parameters += t.parameters
 			held[t.kind] += t.bytes
@@ -64,14 +104,12 @@ func openGGUF(path string) (Model, error) {
 	m.Name = first.text("general.name")
 	m.License = strings.ToLower(first.text("general.license"))
 	m.Quantization = quantization(first, held)
-	if own := ownMix(path); own != "" {
-		m.Quantization = own
-	}
 	m.Layers = of("block_count") + 1
 	m.Context = of("context_length")
 	m.Chat = first.text("tokenizer.chat_template") != ""
 	m.TokenBytes, m.PromptParameters = w.cost(int64(of("expert_used_count")), int64(of("expert_count")))
-	return m, nil
+	m.CacheBytes = cacheOf(first, m.Architecture+".")
+	return m
 }
 
 // begins checks the first bytes, which tell whether this is a GGUF file at all.

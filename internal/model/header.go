@@ -21,7 +21,7 @@ import (
 // own reader trusts every length. Nothing here is believed before it is compared
 // with the size of the file.
 type header struct {
-	values  map[string]any // numbers as uint64, int64 or float64, bools, strings; no arrays
+	values  map[string]any // numbers as uint64, int64 or float64, bools, strings; of arrays only short ones, as []uint64
 	tensors []ggmlTensor
 	start   int64 // where the weights begin
 }
@@ -133,7 +133,7 @@ func (r *reader) text(what string, limit int64) string {
 	return string(r.bytes(n))
 }
 
-// value reads a value, nil for an array.
+// value reads a value, nil for an array that is passed over.
 func (r *reader) value(kind uint32) any {
 	switch kind {
 	case valueUint8:
@@ -161,15 +161,21 @@ func (r *reader) value(kind uint32) any {
 	case valueFloat64:
 		return math.Float64frombits(r.uint64())
 	case valueArray:
-		r.array()
+		if list := r.array(); list != nil {
+			return list
+		}
 	default:
 		r.fail("a value of the unknown type %d", kind)
 	}
 	return nil
 }
 
-// array passes over an array: they are vocabularies, of a hundred thousand words.
-func (r *reader) array() {
+// mostBlocks is more blocks than any model has, each of which may have a number of its own.
+const mostBlocks = 1024
+
+// array reads an array of as many counts as a model may have blocks, and passes over
+// others: they are vocabularies, of a hundred thousand words.
+func (r *reader) array() (list []uint64) {
 	kind := r.uint32()
 	switch {
 	case kind == valueString:
@@ -177,13 +183,21 @@ func (r *reader) array() {
 			r.skip(int64(min(r.uint64(), math.MaxInt64)))
 		}
 	case int(kind) < len(valueSizes) && valueSizes[kind] > 0:
-		r.skip(valueSizes[kind] * r.count("numbers", valueSizes[kind]))
+		n := r.count("numbers", valueSizes[kind])
+		if n > mostBlocks || kind != valueUint32 && kind != valueInt32 {
+			r.skip(valueSizes[kind] * n)
+			return nil
+		}
+		for range n {
+			list = append(list, uint64(max(int32(r.uint32()), 0)))
+		}
 	default: // llama.cpp refuses arrays of arrays
 		r.fail("an array of the type %d", kind)
 	}
+	return list
 }
 
-// readHeader reads a file that begins with GGUF and a known version.
+// readHeader reads the header of a GGUF file.
 func readHeader(path string) (header, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -194,8 +208,15 @@ func readHeader(path string) (header, error) {
 	if err != nil {
 		return header{}, cause(err)
 	}
-	r := &reader{in: bufio.NewReaderSize(f, 1<<16), order: binary.LittleEndian, size: info.Size()}
-	r.skip(4)
+	return parseHeader(f, info.Size())
+}
+
+// parseHeader reads the header of a GGUF file of that size, and little more of it.
+func parseHeader(in io.Reader, size int64) (header, error) {
+	r := &reader{in: bufio.NewReaderSize(in, 1<<16), order: binary.LittleEndian, size: size}
+	if string(r.bytes(4)[:4]) != "GGUF" {
+		r.fail("it does not begin with GGUF")
+	}
 	if r.uint32() > newestGGUF {
 		r.order = binary.BigEndian
 	}
@@ -221,7 +242,7 @@ func readHeader(path string) (header, error) {
 		return header{}, fmt.Errorf("an alignment of %d bytes", alignment)
 	}
 	h.start = (r.at + alignment - 1) / alignment * alignment
-	return h, h.place(info.Size())
+	return h, h.place(size)
 }
 
 // tensor reads one entry in the list of tensors.
@@ -288,4 +309,13 @@ func (h *header) number(key string) uint64 {
 		return uint64(max(v, 0))
 	}
 	return 0
+}
+
+// perBlock returns a count for each of a model's blocks, of which the file says one for all
+// of them or a list.
+func (h *header) perBlock(key string, blocks uint64) []uint64 {
+	if list, ok := h.values[key].([]uint64); ok {
+		return list[:min(uint64(len(list)), blocks)]
+	}
+	return slices.Repeat([]uint64{h.number(key)}, int(min(blocks, mostBlocks)))
 }

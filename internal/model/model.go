@@ -58,6 +58,9 @@ type Model struct {
 	// which only the last token goes through.
 	TokenBytes       int64 `json:"token_bytes,omitempty"`
 	PromptParameters int64 `json:"prompt_parameters,omitempty"`
+	// CacheBytes are the bytes of keys and values that each token of the context takes in
+	// memory, at 16 bits a number, and that each generated token reads.
+	CacheBytes int64 `json:"cache_bytes,omitempty"`
 }
 
 // Open reads what a model's files say: a GGUF file, the first of several that
@@ -232,11 +235,6 @@ func sortByUse(list []Model, free int64) {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Bytes, b.Bytes), cmp.Compare(a.Ref, b.Ref))
 	})
 }
-
-// Fits reports whether the weights fit into that many bytes of memory together with
-// what else a runtime needs, for which a fifth of the weights is allowed: the cache
-// of keys and values of a short text, and buffers.
-func (m Model) Fits(free int64) bool { return m.Bytes+m.Bytes/5 <= free }
 
 // stem is a file's name without its ending and, of a split model, without the
 // number of the part; of a folder, its name.

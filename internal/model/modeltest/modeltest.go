@@ -7,7 +7,8 @@ import (
 	"encoding/json"
 )
 
-// A Pair is a key of GGUF's metadata with its value: a string, uint32 or bool.
+// A Pair is a key of GGUF's metadata with its value: a string, uint32, bool or
+// []uint32.
 type Pair struct {
 	Key   string
 	Value any
@@ -34,6 +35,11 @@ func GGUF(pairs []Pair, tensors []Tensor) []byte {
 		switch v := p.Value.(type) {
 		case uint32:
 			put(uint32(4))
+			put(v)
+		case []uint32:
+			put(uint32(9))
+			put(uint32(4))
+			put(uint64(len(v)))
 			put(v)
 		case bool:
 			put(uint32(7))

@@ -72,7 +72,7 @@ func Language(lanes ...*llm.Result) *record.Run {
 	r.Tokens = &record.Tokens{
 		Model: model.Model{
 			Ref: "m.gguf", Name: "Example 1B", Path: "/m.gguf", Format: model.GGUF, Architecture: "llama", Quantization: "Q4_K_M", Bytes: 800e6,
-			Parameters: 1.2e9, TokenBytes: 700e6, PromptParameters: 1e9, Layers: 25, Runtimes: []string{model.LlamaCpp},
+			Parameters: 1.2e9, TokenBytes: 700e6, PromptParameters: 1e9, CacheBytes: 32768, Layers: 25, Runtimes: []string{model.LlamaCpp},
 		},
 		Prompt: "Say hello in Finnish.", Results: lanes,
 	}
