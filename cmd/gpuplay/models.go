@@ -40,8 +40,9 @@ func newModels(a *app) *cobra.Command {
 		Use:   "models",
 		Short: "Show the language models on this machine, or get one",
 		Long: `models lists the language models that llama.cpp, Ollama, LM Studio, MLX and the
-Hugging Face libraries keep on this machine, with what their files say about them.
-gpuplay llm takes the name in the first column.`,
+Hugging Face libraries keep on this machine, with what their files say about them and
+about how many tokens per second each will generate here. gpuplay llm takes the name in
+the first column.`,
 		Example: `  gpuplay models
   gpuplay models --model-dir ~/Downloads
   gpuplay models get ` + hub.Defaults[0].Name,

@@ -36,17 +36,12 @@ func (c *Client) describe(ctx context.Context, p *Plan) (model.Model, error) {
 	}
 	var parts []model.Part
 	for _, f := range p.Files {
-		in, err := c.read(ctx, p, f)
-		if err != nil {
-			return model.Model{}, err
-		}
-		defer in.Close() // which ends the transfer
-		parts = append(parts, model.Part{In: in, Size: f.Size})
+		parts = append(parts, model.Part{Open: func() (io.ReadCloser, error) { return c.read(ctx, p, f) }, Size: f.Size})
 	}
 	return model.ReadGGUF(parts...)
 }
 
-// read begins to read a file of a plan.
+// read begins to read a file of a plan; closing it ends the transfer.
 func (c *Client) read(ctx context.Context, p *Plan, f File) (io.ReadCloser, error) {
 	response, err := c.client.Ask(ctx, c.address(p, f), c.header(), func(string, time.Duration) {})
 	if err != nil {

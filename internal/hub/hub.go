@@ -184,6 +184,9 @@ func choose(id string, files []File, want string) (chosen []File, open string, e
 	if want == "" && slices.ContainsFunc(files, weights) {
 		return loaded(files), "", nil
 	}
+	if len(models) == 0 && slices.ContainsFunc(files, weights) {
+		return nil, "", fault.Errorf(fault.Unavailable, "%s has no %s: it has safetensors files, and no GGUF files", id, want).With(fault.Run("without it: {}", "gpuplay", "models", "get", id))
+	}
 	if len(models) == 0 {
 		return nil, "", fault.Errorf(fault.Unavailable, "%s has neither GGUF nor safetensors files that could be run", id).With(fault.Run("", "gpuplay", "models", "get", Defaults[0].Name))
 	}

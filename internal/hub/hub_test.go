@@ -192,7 +192,7 @@ func TestNoPlan(t *testing.T) {
 		{client(t, h), "mlx-community/Small-mlx", "there is no model", "did you mean mlx-community/Small-4bit or Qwen/Small-GGUF?"},
 		{stranger, "Qwen/None", "there is no model Qwen/None", "HF_TOKEN"},
 		{client(t, h), ggufRepo + ":Q4_K", ggufRepo + " has no Q4_K", "small-q4_k_m.gguf"},
-		{client(t, h), mlxRepo + ":Q4_0", "has neither GGUF nor safetensors", "gpuplay models get Qwen/"},
+		{client(t, h), mlxRepo + ":Q4_0", mlxRepo + " has no Q4_0: it has safetensors files, and no GGUF files", "gpuplay models get " + mlxRepo},
 		{client(t, h), "someone/bert", "someone/bert has neither GGUF nor safetensors files", "gpuplay models get"},
 		{client(t, h), "meta/Gated-1B", "meta/Gated-1B is gated", "accept its terms at https://huggingface.co/meta/Gated-1B, then set HF_TOKEN"},
 		{offline, ggufRepo, "is not on this machine, and TRANSFORMERS_OFFLINE is set", "unset it"},

@@ -64,8 +64,8 @@ func openGGUF(path string) (Model, error) {
 
 // A Part is a file of a model that is elsewhere.
 type Part struct {
-	In   io.Reader // from its beginning on; no more is read than the header
-	Size int64     // in bytes
+	Open func() (io.ReadCloser, error) // from its beginning on; little more is read than the header
+	Size int64                         // in bytes
 }
 
 // ReadGGUF returns what a GGUF file says of itself that is elsewhere, or several files that
@@ -74,7 +74,12 @@ func ReadGGUF(parts ...Part) (Model, error) {
 	var headers []header
 	var size int64
 	for _, p := range parts {
-		h, err := parseHeader(p.In, p.Size)
+		in, err := p.Open()
+		if err != nil {
+			return Model{}, err
+		}
+		h, err := parseHeader(in, p.Size)
+		in.Close()
 		if err != nil {
 			return Model{}, err
 		}

@@ -382,9 +382,10 @@ class Worker(Requests):
     def generate(self, prompt, chat, filler, tokens, ignore_end, candidates, eager):
         facts = self.model.facts()
         prompted = self.model.encode(prompt, chat) if not filler else filler_tokens(filler, facts["vocabulary"])
-        if facts["context"] and len(prompted) + tokens > facts["context"]:
+        room = facts["context"] - len(prompted)
+        if facts["context"] and room < tokens:
             raise Failure("invalid", f"{len(prompted)} tokens of prompt and {tokens} to generate are more than the {facts['context']} that this model takes",
-                          change("prompt", "a shorter {}"), change("tokens", "fewer {}"))
+                          change("prompt", "a shorter {}"), *([change("tokens", "", str(room))] if room > 0 else []))
         counts = {}
         for token, text, probable, counts in self.model.generate(prompted, tokens, ignore_end, candidates, eager):
             named = {"candidates": [{"id": i, "text": self.model.tokenizer.decode([i]), "logprob": p if math.isfinite(p) else None}

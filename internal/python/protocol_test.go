@@ -442,8 +442,13 @@ func TestPythonTellsOfEvents(t *testing.T) {
 		t.Error(d)
 	}
 	var e *fault.Error
-	if _, _, err = worker.Do(limit(t), link, worker.Generate, worker.GenerateArgs{Prompt: "xy", Tokens: 63}, nil, 0); !errors.As(err, &e) || !strings.HasPrefix(e.Message, "2 tokens of prompt and 63 to generate are more than the 64") || e.Remedies.String() != "a shorter prompt; fewer tokens" {
-		t.Errorf("error %#v", err)
+	for prompt, says := range map[string][2]string{
+		"xy":                    {"2 tokens of prompt and 63 to generate are more than the 64", "a shorter prompt; tokens 62"},
+		strings.Repeat("x", 64): {"64 tokens of prompt and 63 to generate are more than the 64", "a shorter prompt"}, // fewer tokens would not do
+	} {
+		if _, _, err = worker.Do(limit(t), link, worker.Generate, worker.GenerateArgs{Prompt: prompt, Tokens: 63}, nil, 0); !errors.As(err, &e) || !strings.HasPrefix(e.Message, says[0]) || e.Remedies.String() != says[1] {
+			t.Errorf("error %#v", err)
+		}
 	}
 	ctx, cancel := context.WithCancel(limit(t))
 	g, stopped, err = worker.Do(ctx, link, worker.Generate, worker.GenerateArgs{Prompt: "!", Tokens: 5}, func(llm.Token) { cancel() }, time.Minute)

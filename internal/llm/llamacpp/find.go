@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,9 +16,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/process"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // An Installation is llama.cpp's programs on this machine.
@@ -118,13 +122,13 @@ func isProgram(path string) bool {
 // describe asks a llama-server for its version and looks at what lies beside it.
 func describe(ctx context.Context, server string, env []string) (Installation, error) {
 	found := Installation{Server: server}
-	cmd := exec.CommandContext(ctx, server, "--version")
+	cmd := exec.Command(server, "--version")
 	cmd.Env = env
-	out, err := cmd.CombinedOutput()
-	if ctx.Err() != nil {
-		return found, ctx.Err()
+	out, log, err := output(ctx, cmd)
+	if known := (*fault.Error)(nil); ctx.Err() != nil || errors.As(err, &known) {
+		return found, err
 	}
-	for line := range strings.Lines(string(out)) {
+	for line := range strings.Lines(log + "\n" + out) {
 		if v, ok := strings.CutPrefix(line, "version: "); ok {
 			found.Version = version(strings.TrimSpace(v))
 		}
@@ -204,18 +208,36 @@ var softwareGPUs = []string{"llvmpipe", "lavapipe", "swiftshader", "microsoft ba
 // GPUs asks a llama-server for its devices. llama.cpp leaves out a software GPU
 // unless GGML_VK_VISIBLE_DEVICES names it, so one that is listed was asked for.
 func (i Installation) GPUs(ctx context.Context, env []string) ([]GPU, error) {
-	cmd := exec.CommandContext(ctx, i.Server, "--list-devices")
+	cmd := exec.Command(i.Server, "--list-devices")
 	cmd.Env = env
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	out, log, err := output(ctx, cmd)
+	switch known := (*fault.Error)(nil); {
+	case ctx.Err() != nil, errors.As(err, &known):
+		return nil, err
+	case err != nil:
+		return nil, ended("listing devices", cmd.ProcessState, lastWords(log))
+	}
+	return parseDevices([]byte(out), i.Version), nil
+}
+
+// outputLimit is how long a program may take that only says something of itself. Starting
+// the drivers of several GPUs takes seconds.
+var outputLimit = time.Minute
+
+// output runs a program that only says something of itself, and gives it up where it
+// hangs, in a GPU's driver say. Its error is then a fault.Error.
+func output(ctx context.Context, cmd *exec.Cmd) (stdout, stderr string, err error) {
+	within, cancel := context.WithTimeout(ctx, outputLimit)
+	defer cancel()
+	stdout, stderr, err = process.Output(within, cmd)
 	switch {
 	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case err != nil:
-		return nil, ended("listing devices", cmd.ProcessState, lastWords(stderr.String()))
+		err = ctx.Err()
+	case errors.Is(err, context.DeadlineExceeded):
+		err = fault.Errorf(fault.Timeout, "%s took longer than %s", strings.Join(cmd.Args, " "), unit.Seconds(outputLimit)).
+			With(fault.Run("does a GPU's driver hang? {} says so", "gpuplay", "doctor"))
 	}
-	return parseDevices(out, i.Version), nil
+	return stdout, stderr, err
 }
 
 // parseDevices reads what --list-devices prints, one line per device:

@@ -14,10 +14,10 @@ import (
 	"github.com/gpuplay/gpuplay/internal/process"
 )
 
-// serverLog reads a server's log as it is written and keeps its end. No figure is
-// taken from it. Two facts are, and whether a chat template was to blame, since /props and --list-devices have nothing of
-// them: how many layers went to the GPU and how large the buffers are, which prove
-// that a GPU lane is one. A log of another form leaves both unknown.
+// serverLog reads a server's log as it is written and keeps its end. No figure is taken
+// from it, only what neither /props nor --list-devices tells: how many layers went to the
+// GPU and how large the buffers are, which prove that a GPU lane is one, and whether a chat
+// template was to blame for an error. A log of another form leaves all of it unknown.
 type serverLog struct {
 	trace io.Writer // gets a copy; may be nil
 

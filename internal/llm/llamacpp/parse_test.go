@@ -1,6 +1,8 @@
 package llamacpp
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -175,6 +177,28 @@ func TestFind(t *testing.T) {
 	code(t, err, fault.Unavailable, "GPUPLAY_LLAMA_CPP: there is no llama-server in "+dir)
 	_, err = Search{LookPath: never}.Find(t.Context())
 	code(t, err, fault.Unavailable, "was not found", "gpuplay setup llama.cpp")
+}
+
+// A llama-server that says nothing of itself, since a GPU's driver hangs, is given up.
+func TestHangs(t *testing.T) {
+	if suffix != "" {
+		t.Skip("shell scripts are no programs on Windows")
+	}
+	defer func(d time.Duration) { outputLimit = d }(outputLimit)
+	outputLimit = 100 * time.Millisecond
+	server := filepath.Join(t.TempDir(), "llama-server")
+	if err := os.WriteFile(server, []byte("#!/bin/sh\nsleep 1000\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Search{Dir: server}.Find(t.Context())
+	code(t, err, fault.Timeout, server+" --version took longer than 100 ms", "gpuplay doctor")
+	_, err = Installation{Server: server}.GPUs(t.Context(), nil)
+	code(t, err, fault.Timeout, server+" --list-devices took longer than 100 ms", "gpuplay doctor")
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := (Installation{Server: server}).GPUs(ended, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted: %v", err)
+	}
 }
 
 // llama-server writes null for a logarithm that is no number: it is none then, and the
