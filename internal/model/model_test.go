@@ -327,14 +327,15 @@ func TestPick(t *testing.T) {
 func FuzzOpen(f *testing.F) {
 	f.Add(small())
 	f.Add(small(pair("general.alignment", uint32(0)), pair("split.tensors.count", uint32(1<<31))))
+	f.Add(small(pair("llama.embedding_length", uint32(32)), pair("llama.attention.head_count", uint32(4)), pair("llama.attention.head_count_kv", []uint32{0, 1<<32 - 1})))
 	f.Add(safetensors(map[string]tensor{"a.weight": {"F32", []int64{4}, [2]int64{0, 16}}}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		dir := t.TempDir()
 		var e *fault.Error
 		if m, err := Open(write(t, filepath.Join(dir, "m.gguf"), data)); err != nil && !errors.As(err, &e) {
 			t.Errorf("%T %v", err, err)
-		} else if err == nil && m.Architecture == "" {
-			t.Errorf("a model without an architecture: %+v", m)
+		} else if err == nil && (m.Architecture == "" || m.CacheBytes < 0 || m.Needs() < 0) {
+			t.Errorf("a model that cannot be: %+v", m)
 		}
 		write(t, filepath.Join(dir, "config.json"), []byte(plainConfig))
 		write(t, filepath.Join(dir, "model.safetensors"), data)
