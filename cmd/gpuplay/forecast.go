@@ -117,11 +117,11 @@ func basis(f *forecast.Forecast) string {
 }
 
 // withContext says with how much context a forecast is, "" where its cost is not known.
-func withContext(context int) string {
-	if context == 0 {
+func withContext(tokens int) string {
+	if tokens == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" with %d tokens of context", context)
+	return fmt.Sprintf(" with %d tokens of context", tokens)
 }
 
 // legend explains the columns of forecasts for some models, "" if there are none.
@@ -139,7 +139,7 @@ func (s speeds) legend(list []model.Model) string {
 			}
 		}
 	}
-	if parts = slices.DeleteFunc(parts, func(text string) bool { return text == "" }); len(parts) == 0 {
+	if len(parts) == 0 {
 		return ""
 	}
 	return "tok/s: tokens per second at generation; " + strings.Join(parts, "; ")
@@ -172,13 +172,13 @@ func (a *app) expects(ctx context.Context, c *hub.Client, p *hub.Plan) (lines []
 		m.TokenBytes, m.Runtimes = p.Bytes, []string{model.LlamaCpp}
 	}
 	m.Name = cmp.Or(m.Name, p.ID)
-	context := 0
+	tokens := 0
 	if m.CacheBytes > 0 {
-		context = m.UsualContext()
+		tokens = m.UsualContext()
 	}
 	free := host.Free()
 	if free > 0 && !m.Fits(free) {
-		return []string{fmt.Sprintf("does not fit%s into the %s of memory that are free", withContext(context), unit.Bytes(float64(free)))}
+		return []string{fmt.Sprintf("does not fit%s into the %s of memory that are free", withContext(tokens), unit.Bytes(float64(free)))}
 	}
 	modelled := false
 	if gguf {
@@ -192,7 +192,7 @@ func (a *app) expects(ctx context.Context, c *hub.Client, p *hub.Plan) (lines []
 				lines = append(lines, fmt.Sprintf("%s tok/s on %s, measured here", unit.Digits3(f.Rate), where))
 			default:
 				modelled = true
-				lines = append(lines, fmt.Sprintf("about %s tok/s on %s%s, %s", rounded(f.Rate), where, withContext(context), basis(f)))
+				lines = append(lines, fmt.Sprintf("about %s tok/s on %s%s, %s", rounded(f.Rate), where, withContext(tokens), basis(f)))
 			}
 		}
 		if modelled {
@@ -200,12 +200,12 @@ func (a *app) expects(ctx context.Context, c *hub.Client, p *hub.Plan) (lines []
 		}
 	}
 	if free > 0 {
-		lines = append(lines, fmt.Sprintf("fits%s into the %s of memory that are free", withContext(context), unit.Bytes(float64(free))))
+		lines = append(lines, fmt.Sprintf("fits%s into the %s of memory that are free", withContext(tokens), unit.Bytes(float64(free))))
 	}
 	switch {
 	case err != nil && modelled:
 		lines = append(lines, "not known before the download: the cache of keys and values, which is not counted, and whether only some experts are used for each token, which would be faster")
-	case context == 0:
+	case tokens == 0:
 		lines = append(lines, "the cache of keys and values is not counted: its size is not known before the download")
 	}
 	return lines
