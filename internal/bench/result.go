@@ -103,6 +103,16 @@ func (r *Result) Bandwidth() (bytes float64, ok bool) {
 	return speed.Value / r.GEMM.FLOP() * r.GEMM.Bytes(), ok && r.GEMM.MemoryBound()
 }
 
+// Peak returns the FLOP/s that the device can reach, measured before the samples and after
+// them; nil where they are not known, and for a lane that was not checked to the end: its
+// peak was measured only once, when the device may have been busy with something else.
+func (r *Result) Peak() *float64 {
+	if r.Has(measure.Unchecked) {
+		return nil
+	}
+	return r.Facts.Peak
+}
+
 // Ready returns the time from launching the engine to its first result.
 func (r *Result) Ready() time.Duration { return r.Start + r.Prepare + r.First }
 

@@ -165,10 +165,10 @@ func (c *chart) roof(b *strings.Builder, points []judge.Point) (last float64) {
 	var path []string
 	for _, p := range points {
 		r := p.Results[0]
-		if r == nil || r.Facts.Peak == nil || !drawable(*r.Facts.Peak) {
+		if r == nil || r.Peak() == nil || !drawable(*r.Peak()) {
 			continue
 		}
-		last = *r.Facts.Peak
+		last = *r.Peak()
 		if len(path) == 0 {
 			path = append(path, fmt.Sprintf("%d,%.1f", plotLeft, c.y(last)))
 		}

@@ -14,7 +14,7 @@ type Type string
 
 const (
 	TypeBegin     Type = "begin"     // Begin: the run begins
-	TypeOpened    Type = "opened"    // record.Opened: all that is known of the run before anything is measured
+	TypeOpened    Type = "opened"    // record.Opened: all that is known of the run before it is measured, or after one of its steps
 	TypeLane      Type = "lane"      // Lane: a lane is announced
 	TypePrepared  Type = "prepared"  // bench.Prepared: all that is known of a lane before its samples
 	TypePhase     Type = "phase"     // Phase: what a lane does from now on

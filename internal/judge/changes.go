@@ -85,7 +85,7 @@ func (v *Versus) productChanges(a, b *bench.Result, of func(what, a, b string)) 
 	of("threads", known(a.Facts.Threads), known(b.Facts.Threads))
 	sensorChanges(a.Sensors, b.Sensors, v.Threshold, of)
 	// The peak is a clock that the record holds of the CPU: it is measured around the samples.
-	if p, q := a.Facts.Peak, b.Facts.Peak; p != nil && q != nil && math.Abs(math.Log(*q / *p)) > math.Log1p(v.Threshold) {
+	if p, q := a.Peak(), b.Peak(); p != nil && q != nil && math.Abs(math.Log(*q / *p)) > math.Log1p(v.Threshold) {
 		of("measured peak", a.GEMM.Rate(*p), b.GEMM.Rate(*q))
 	}
 }

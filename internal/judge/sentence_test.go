@@ -136,6 +136,7 @@ func TestWords(t *testing.T) {
 		{ShareOfPeak(result(builtIn, 1e12, recordtest.Peak(2e12))), "50 %"},
 		{ShareOfPeak(result(builtIn, 1e12)), ""},
 		{ShareOfPeak(nil), ""},
+		{ShareOfPeak(result(builtIn, 1e12, recordtest.Peak(2e12), recordtest.Warned(measure.Unchecked, "the process was killed"))), ""},
 		{ShareOfPeak(result(builtIn, 1e12, recordtest.Peak(2e12), func(r *bench.Result) { r.Error = fault.Errorf(fault.Wrong, "wrong result") })), ""},
 		{Doubt(result(builtIn, 1e12, recordtest.Warned(measure.Unchecked, "its last product could not be checked"))), "its last product could not be checked"},
 		{Doubt(result(builtIn, 1e12)), ""},
@@ -156,6 +157,12 @@ func TestBound(t *testing.T) {
 	}
 	if arithmetic[1].Facts.Peak != nil {
 		t.Error("the result was changed")
+	}
+	// The peak of a lane that was not checked to the end was measured only before its samples.
+	killed := result(builtIn, 1e12, recordtest.Peak(2e12), recordtest.Warned(measure.Unchecked, "the process was killed"))
+	_, figure = Bound([]*bench.Result{killed, result(blas, 1e12)})
+	if got := []string{figure(killed), figure(result(blas, 1e12))}; strings.Join(got, ", ") != "–, –" {
+		t.Errorf("not checked to the end: %q", got)
 	}
 	// What is faster than the peak shows that it is not this CPU's; a GPU has no part in it.
 	quick := append(arithmetic[:2:2], result(torchCPU, 3e12), result(torchGPU, 9e12))

@@ -145,8 +145,8 @@ func name(lanes []SweepLane) {
 func (s *Sweep) Peak() float64 {
 	peak := 0.0
 	for _, p := range s.Points {
-		if r := p.Results[0]; r != nil && r.Facts.Peak != nil {
-			peak = max(peak, *r.Facts.Peak)
+		if r := p.Results[0]; r != nil && r.Peak() != nil {
+			peak = max(peak, *r.Peak())
 		}
 	}
 	return peak

@@ -116,7 +116,7 @@ func cpuPeak(results []*bench.Result) *float64 {
 			continue
 		}
 		top = max(top, Speed(r))
-		if p := r.Facts.Peak; p != nil && (peak == nil || *p > *peak) {
+		if p := r.Peak(); p != nil && (peak == nil || *p > *peak) {
 			peak = p
 		}
 	}
@@ -129,14 +129,14 @@ func cpuPeak(results []*bench.Result) *float64 {
 // ShareOfPeak returns what a result reaches of the peak that was measured with its
 // samples, "92 %"; empty where that is not known.
 func ShareOfPeak(r *bench.Result) string {
-	if r == nil || r.Facts.Peak == nil {
+	if r == nil || r.Peak() == nil {
 		return ""
 	}
 	speed, ok := r.Speed()
 	if !ok {
 		return ""
 	}
-	return unit.Percent(speed.Value / *r.Facts.Peak)
+	return unit.Percent(speed.Value / *r.Peak())
 }
 
 // Doubt returns why a result that was measured is not verified; empty for one that is.

@@ -19,7 +19,7 @@ const againBudget = 300 * time.Millisecond
 func (d Deps) Again(ctx context.Context, s event.Sink, lane bench.Lane, runs int, limit time.Duration, o Settings) *record.Noise {
 	n := &record.Noise{Runs: runs}
 	s.Emit(lane.ID, event.Phase{Phase: string(bench.Sampling)})
-	runner := d.Runner(samplesOnly{s}, o.Timeout)
+	runner := d.Runner(withoutProgress{s}, o.Timeout)
 	begin := s.Now()
 	for end := begin + limit; len(n.Results) < runs && s.Now() < end && ctx.Err() == nil; {
 		x := runner.Race(ctx, []bench.Lane{lane}, o.Seed, bench.Stop{Budget: againBudget})[0]
@@ -38,13 +38,13 @@ func (d Deps) Again(ctx context.Context, s event.Sink, lane bench.Lane, runs int
 	return n
 }
 
-// samplesOnly passes on what was measured: the phases and the progress of each single run
-// are not those of the lane.
-type samplesOnly struct{ event.Sink }
+// withoutProgress passes on what was measured: the phases and the progress of each single
+// run are not those of the lane.
+type withoutProgress struct{ event.Sink }
 
-func (s samplesOnly) Emit(lane string, d event.Data) {
+func (s withoutProgress) Emit(lane string, d event.Data) {
 	switch d.EventType() {
-	case event.TypeSample, event.TypeCheck:
+	case event.TypePrepared, event.TypeSample, event.TypeCheck, event.TypeResult:
 		s.Sink.Emit(lane, d)
 	}
 }

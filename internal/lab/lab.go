@@ -67,7 +67,9 @@ func (d *Deps) Begin(ctx context.Context, s *event.Stream, kind record.Kind) *re
 	return r
 }
 
-// Opened tells what is known of a run before anything is measured.
+// Opened tells what is known of a run: before anything is measured and, where a run is
+// measured in steps that are not lanes, after each step. What r points to must not change
+// afterwards.
 func Opened(s event.Sink, r *record.Run) {
 	now := *r // the record goes on changing
 	s.Emit("", record.Opened{Run: &now})

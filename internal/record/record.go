@@ -89,8 +89,9 @@ type Run struct {
 // EventType says that a run is told of as a record.
 func (*Run) EventType() event.Type { return event.TypeRecord }
 
-// Opened is a run of which nothing has been measured yet. With the events that follow, a
-// run can be put together whose process was killed.
+// Opened is a run with all that is known of it before anything is measured or, where it
+// is measured in steps that are not lanes, after the latest step. With the events that
+// follow, a run can be put together whose process was killed.
 type Opened struct{ *Run }
 
 // EventType returns the type of the event.
@@ -335,10 +336,9 @@ func (r *Run) Points() [][]*bench.Result {
 
 // Measured reports whether a run has any figure: a sample, an iteration, a rung.
 func (r *Run) Measured() bool {
-	for _, x := range r.Results {
-		if len(x.Samples) > 0 {
-			return true
-		}
+	sampled := func(x *bench.Result) bool { return len(x.Samples) > 0 }
+	if slices.ContainsFunc(r.Results, sampled) {
+		return true
 	}
 	switch {
 	case r.Tokens != nil:
@@ -352,7 +352,7 @@ func (r *Run) Measured() bool {
 	case r.Ladder != nil:
 		return len(r.Ladder.Rungs) > 0
 	case r.Noise != nil:
-		return len(r.Noise.Results) > 0
+		return slices.ContainsFunc(r.Noise.Results, sampled)
 	case r.Foreign != nil:
 		return len(r.Foreign.Series) > 0
 	}

@@ -43,6 +43,9 @@ func (a *assembly) add(line []byte) error {
 			return err
 		}
 		a.run, a.whole = r, e.Type == event.TypeRecord
+		if !a.whole {
+			r.Elapsed = e.At
+		}
 		a.products, a.tokens = map[string]*bench.Result{}, map[string]*llm.Result{}
 		return nil
 	}
@@ -61,6 +64,10 @@ func (a *assembly) add(line []byte) error {
 
 // addProducts adds what a lane of products told.
 func (a *assembly) addProducts(t event.Type, lane string, data []byte) error {
+	results := &a.run.Results
+	if a.run.Noise != nil {
+		results = &a.run.Noise.Results
+	}
 	x := a.products[lane]
 	switch t {
 	case event.TypePrepared:
@@ -69,11 +76,11 @@ func (a *assembly) addProducts(t event.Type, lane string, data []byte) error {
 			return err
 		}
 		a.products[lane] = x
-		a.run.Results = append(a.run.Results, x)
+		*results = append(*results, x)
 	case event.TypeResult:
 		if x == nil { // it failed while it was prepared
 			x = new(bench.Result)
-			a.run.Results = append(a.run.Results, x)
+			*results = append(*results, x)
 		}
 		*x = bench.Result{}
 		delete(a.products, lane)

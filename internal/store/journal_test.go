@@ -43,6 +43,49 @@ func TestMain(m *testing.M) {
 // samples is how many samples each run of the victim has.
 const samples = 12
 
+// victims are the ways in which a run is told: lanes in turns, one lane again and again,
+// and steps that are not lanes. Each has as many figures as samples says.
+var victims = []func() *record.Run{
+	func() *record.Run {
+		return race(func(r *record.Run) { r.Results = r.Results[:1]; r.Results[0].Samples = r.Results[0].Samples[:samples] })
+	},
+	func() *record.Run { return again(3, samples/3) },
+	func() *record.Run {
+		r := recordtest.Ladders()["ladder"]
+		r.ID = record.NewID()
+		for len(r.Ladder.Rungs) < samples {
+			r.Ladder.Rungs = append(r.Ladder.Rungs, r.Ladder.Rungs[0])
+		}
+		return r
+	},
+}
+
+// again returns a run of one lane that was measured several times.
+func again(times, each int) *record.Run {
+	r := recordtest.Noises()["noise"]
+	r.ID = record.NewID()
+	r.Noise.Results = r.Noise.Results[:times]
+	for _, x := range r.Noise.Results {
+		x.Samples = x.Samples[:each]
+	}
+	return r
+}
+
+// figures counts what a victim has measured.
+func figures(r *record.Run) (n int) {
+	results := r.Results
+	switch {
+	case r.Ladder != nil:
+		return len(r.Ladder.Rungs)
+	case r.Noise != nil:
+		results = r.Noise.Results
+	}
+	for _, x := range results {
+		n += len(x.Samples)
+	}
+	return n
+}
+
 // measureForEver keeps one run after the other and says so: "sample ID" when the journal
 // has another sample of a run, "kept ID" when the store has the run. After each word it
 // waits for an answer.
@@ -58,14 +101,15 @@ func measureForEver(dir string) {
 			os.Exit(1)
 		}
 	}
-	for {
-		r := race(func(r *record.Run) { r.Results = r.Results[:1]; r.Results[0].Samples = r.Results[0].Samples[:samples] })
+	for i := rand.IntN(len(victims)); ; i++ {
+		r := victims[i%len(victims)]()
 		j, err := Begin(dir, r.ID, "victim")
 		fail(err)
 		say("began", r.ID)
 		tell(r, func(e event.Event) {
 			j.Observe(e)
-			if s, ok := e.Data.(bench.Sample); ok && s.Iters > 0 {
+			step, ok := e.Data.(record.Opened)
+			if ok = ok && figures(step.Run) > 0; ok || e.Type == event.TypeSample {
 				_, whole := j.Whole()
 				if !whole {
 					fail(fmt.Errorf("the journal of %s is not whole", r.ID))
@@ -83,31 +127,49 @@ func measureForEver(dir string) {
 	}
 }
 
-// tell tells of a run of products as its lab would.
+// tell tells of a run as its lab would.
 func tell(r *record.Run, each func(event.Event)) {
 	n := uint64(0)
 	emit := func(lane string, d event.Data) {
 		n++
 		each(event.Event{Run: r.ID, Seq: n, At: time.Duration(n) * time.Millisecond, Lane: lane, Type: d.EventType(), Data: d})
 	}
+	lanes := func(list ...*bench.Result) {
+		for _, x := range list {
+			p := bench.Prepared(*x)
+			p.Samples, p.Check, p.Warnings = []bench.Sample{}, nil, nil
+			emit(x.Lane, p)
+			emit(x.Lane, bench.Checked{Check: *x.Check})
+		}
+		for _, x := range list {
+			for i, s := range x.Samples {
+				emit(x.Lane, s)
+				emit(x.Lane, event.Progress{Done: i})
+			}
+		}
+		for _, x := range list {
+			emit(x.Lane, x)
+		}
+	}
 	head := *r
 	head.Results = nil
 	emit("", event.Begin{Schema: event.Schema, Kind: string(r.Kind)})
-	emit("", record.Opened{Run: &head})
-	for _, x := range r.Results {
-		p := bench.Prepared(*x)
-		p.Samples, p.Check, p.Warnings = []bench.Sample{}, nil, nil
-		emit(x.Lane, p)
-		emit(x.Lane, bench.Checked{Check: *x.Check})
-	}
-	for _, x := range r.Results {
-		for i, s := range x.Samples {
-			emit(x.Lane, s)
-			emit(x.Lane, event.Progress{Done: i})
+	switch {
+	case r.Ladder != nil:
+		for i := range r.Ladder.Rungs {
+			head := head
+			head.Ladder = &record.Ladder{Size: r.Ladder.Size, Rungs: r.Ladder.Rungs[:i+1]}
+			emit("", record.Opened{Run: &head})
 		}
-	}
-	for _, x := range r.Results {
-		emit(x.Lane, x)
+	case r.Noise != nil:
+		head.Noise = &record.Noise{Runs: r.Noise.Runs, Results: []*bench.Result{}}
+		emit("", record.Opened{Run: &head})
+		for _, x := range r.Noise.Results {
+			lanes(x)
+		}
+	default:
+		emit("", record.Opened{Run: &head})
+		lanes(r.Results...)
 	}
 	emit("", r)
 }
@@ -188,7 +250,7 @@ func TestKill(t *testing.T) {
 			if err != nil {
 				t.Fatalf("seed %d: %v", *seed, err)
 			}
-			if got := len(r.Results[0].Samples); got < n || e.Tag != "victim" {
+			if got := figures(r); got < n || e.Tag != "victim" {
 				t.Fatalf("seed %d: run %s has %d samples of at least %d, tag %q", *seed, e.Name, got, n, e.Tag)
 			}
 			delete(want, id) // it never changes
@@ -284,6 +346,55 @@ func TestAssemble(t *testing.T) {
 	}
 	if first == 0 {
 		t.Fatal("no samples")
+	}
+}
+
+// What is not measured in lanes side by side is kept as far as it was told: the steps of a
+// run, and the results of a lane that is measured again and again.
+func TestAssembleSteps(t *testing.T) {
+	for _, r := range []*record.Run{victims[1](), victims[2]()} {
+		var all []event.Event
+		tell(r, func(e event.Event) { all = append(all, e) })
+		told, whole := 0, 0
+		for i, e := range all[:len(all)-1] {
+			switch d := e.Data.(type) {
+			case record.Opened:
+				told = figures(d.Run)
+			case bench.Sample:
+				told++
+			case *bench.Result:
+				whole++
+			case event.Progress: // no journal has it
+				continue
+			}
+			dir := t.TempDir()
+			journal(t, dir, r, "", func(each func(event.Event)) {
+				for _, e := range all[:i+1] {
+					each(e)
+				}
+			})
+			if told == 0 {
+				if _, total, err := opened(t, dir).List(Filter{}); total != 0 || err != nil {
+					t.Errorf("event %d: %d runs without a figure, %v", i, total, err)
+				}
+				continue
+			}
+			got, _ := only(t, dir)
+			if n := figures(got); n != told || !got.Interrupted || got.Elapsed == 0 {
+				t.Errorf("event %d: %d figures of %d, interrupted: %v, after %s", i, n, told, got.Interrupted, got.Elapsed)
+			}
+			if got.Noise == nil {
+				continue
+			}
+			if d := cmp.Diff(r.Noise.Results[:whole], got.Noise.Results[:whole]); d != "" {
+				t.Errorf("event %d: a result that was told (-told +kept):\n%s", i, d)
+			}
+			for _, x := range got.Noise.Results[whole:] {
+				if x.Verified() || !x.Has(measure.Interrupted) {
+					t.Errorf("event %d: the result in flight is verified: %v, %v", i, x.Verified(), x.Warnings)
+				}
+			}
+		}
 	}
 }
 

@@ -88,7 +88,9 @@ func (v *view) apply(e event.Event) {
 			l.tuning = d
 		}
 	case *bench.Result:
-		v.result(d)
+		if v.kind != record.Learn && v.kind != record.Doctor { // there, the lane is measured again and again
+			v.result(d)
+		}
 	case *record.Run:
 		v.endAnswer()
 		v.status = ""

@@ -63,10 +63,13 @@ func Climb(ctx context.Context, d lab.Deps, o LadderOptions, s *event.Stream) (*
 	}
 	s.Emit("", event.Size{M: n, N: n, K: n})
 	lab.Note(s, fmt.Sprintf("multiplying %s in %d ways, from the slowest to the fastest", unit.Cube(n, n, n), len(rungs)))
+	var measured []record.Rung
 	r.Ladder = &record.Ladder{Size: n}
 	_, err = learn.Climb(ctx, rungs, n, func(step learn.Step) {
-		r.Ladder.Rungs = append(r.Ladder.Rungs, record.Rung{Name: step.Name, Idea: step.Idea, Threads: step.Threads, Seconds: step.Seconds, Peak: step.Peak})
+		measured = append(measured, record.Rung{Name: step.Name, Idea: step.Idea, Threads: step.Threads, Seconds: step.Seconds, Peak: step.Peak})
+		r.Ladder = &record.Ladder{Size: n, Rungs: measured}
 		tell(s, step)
+		lab.Opened(s, r)
 		lab.Note(s, fmt.Sprintf("%s: %s", step.Name, g.Rate(g.FLOP()/stats.Median(step.Seconds))))
 	})
 	if err != nil && (ctx.Err() == nil || !errors.Is(err, ctx.Err())) {

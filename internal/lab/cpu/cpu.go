@@ -74,12 +74,21 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 	}
 	start := time.Now()
 	before, known := host.ReadLoad()
-	err := measure(ctx, d, s, c, counts)
-	c.Elapsed = time.Since(start)
-	if after, ok := host.ReadLoad(); ok && known {
-		others := after.Others(before)
-		c.Others = &others
+	conditions := func() {
+		c.Elapsed = time.Since(start)
+		if after, ok := host.ReadLoad(); ok && known {
+			others := after.Others(before)
+			c.Others = &others
+		}
 	}
+	err := measure(ctx, d, s, c, counts, func() {
+		conditions()
+		soFar := *c
+		told := *r
+		told.CPU = &soFar
+		lab.Opened(s, &told)
+	})
+	conditions()
 	if err != nil && ctx.Err() == nil {
 		return nil, err
 	}
@@ -96,13 +105,14 @@ func checkThreads(threads int) error {
 	return nil
 }
 
-// measure fills in what is measured, until ctx ends.
-func measure(ctx context.Context, d lab.Deps, s *event.Stream, c *record.CPU, counts []int) error {
+// measure fills in what is measured, until ctx ends, and calls each after every figure.
+func measure(ctx context.Context, d lab.Deps, s *event.Stream, c *record.CPU, counts []int, each func()) error {
 	lab.Note(s, "measuring the clock")
 	for _, n := range counts {
 		hertz, err := roof.Clock(ctx, n)
 		if len(hertz) > 0 {
 			c.Clocks = append(c.Clocks, record.Clock{Threads: n, Hertz: hertz})
+			each()
 		}
 		if err != nil {
 			return err
@@ -110,7 +120,7 @@ func measure(ctx context.Context, d lab.Deps, s *event.Stream, c *record.CPU, co
 	}
 	lab.Note(s, "measuring multiply-adds")
 	for _, n := range counts {
-		if err := measurePeaks(ctx, c, n); err != nil {
+		if err := measurePeaks(ctx, c, n, each); err != nil {
 			return err
 		}
 	}
@@ -124,6 +134,7 @@ func measure(ctx context.Context, d lab.Deps, s *event.Stream, c *record.CPU, co
 			b, err := roof.Measure(ctx, place, n)
 			if len(b.Triad) > 0 {
 				c.Bandwidths = append(c.Bandwidths, record.Bandwidth{Place: place.Name, Bytes: place.Bytes, Threads: n, Read: b.Read, Triad: b.Triad})
+				each()
 			}
 			if err != nil {
 				return err
@@ -139,7 +150,7 @@ const peakSamples = 5
 // arithmetics are what peaks are measured of.
 var arithmetics = []gemm.Arithmetic{gemm.Float64, gemm.Float32, gemm.BFloat16, gemm.Int8}
 
-func measurePeaks(ctx context.Context, c *record.CPU, threads int) error {
+func measurePeaks(ctx context.Context, c *record.CPU, threads int, each func()) error {
 	pool, err := gemm.NewPool(gemm.ISAs()[0], threads)
 	if err != nil {
 		return err
@@ -157,6 +168,7 @@ func measurePeaks(ctx context.Context, c *record.CPU, threads int) error {
 		}
 		if len(peak.Ops) > 0 {
 			c.Peaks = append(c.Peaks, peak)
+			each()
 		}
 	}
 	return nil

@@ -47,7 +47,7 @@ func TestClimb(t *testing.T) {
 		t.Fatal(err)
 	}
 	told := map[string][]float64{}
-	checks := 0
+	checks, steps := 0, 0
 	var last time.Duration
 	for _, e := range events {
 		switch d := e.Data.(type) {
@@ -57,6 +57,10 @@ func TestClimb(t *testing.T) {
 				t.Errorf("%s: %+v, after %s, told at %s", e.Lane, d, last, e.At)
 			}
 			last = d.Start
+		case record.Opened: // what would be left if the process were killed now
+			if steps++; len(d.Ladder.Rungs) != steps || d.Machine.CPU != r.Machine.CPU {
+				t.Errorf("after step %d: %+v", steps, d.Ladder)
+			}
 		case bench.Checked:
 			checks++
 			if !d.Passed {
@@ -68,7 +72,7 @@ func TestClimb(t *testing.T) {
 			}
 		}
 	}
-	if r.Ladder.Size != 48 || len(r.Ladder.Rungs) != 6 || checks != 6 || r.Kind != record.Learn {
+	if r.Ladder.Size != 48 || len(r.Ladder.Rungs) != 6 || checks != 6 || steps != 6 || r.Kind != record.Learn {
 		t.Fatalf("%d checks, %+v", checks, r.Ladder)
 	}
 	for _, rung := range r.Ladder.Rungs {
@@ -139,6 +143,18 @@ func TestRunInterrupted(t *testing.T) {
 		if len(r.CPU.Instructions) == 0 {
 			t.Error("no instruction sets are known")
 		}
+	}
+	clocks := 0
+	for _, e := range events {
+		if d, ok := e.Data.(record.Opened); ok && d.CPU != nil {
+			clocks++
+			if len(d.CPU.Clocks) != clocks || d.CPU.Elapsed <= 0 || d.CPU.Kernels == "" {
+				t.Errorf("after figure %d: %+v", clocks, d.CPU)
+			}
+		}
+	}
+	if clocks != len(r.CPU.Clocks) {
+		t.Errorf("%d of %d clocks were told", clocks, len(r.CPU.Clocks))
 	}
 	if last := events[len(events)-1]; last.Data != event.Data(r) {
 		t.Errorf("the stream ends with %s", last.Type)

@@ -62,6 +62,8 @@ func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.
 	lab.Announce(s, lanes)
 	lab.Note(s, fmt.Sprintf("measuring %s in %s %d times, for at most %s", unit.Cube(o.Size, o.Size, o.Size), lane.Label(), Runs, unit.Seconds(o.Budget)))
 	r.Threads, r.Budget = o.Threads, o.Budget
+	r.Noise = &record.Noise{Runs: Runs, Results: []*bench.Result{}}
+	lab.Opened(s, r)
 	r.Noise = d.Again(ctx, s, lanes[0], Runs, o.Budget, o.Settings)
 	return d.Finish(ctx, s, r), nil
 }

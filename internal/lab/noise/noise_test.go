@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/fake"
 	"github.com/gpuplay/gpuplay/internal/event"
@@ -47,14 +49,22 @@ func TestRun(t *testing.T) {
 		t.Fatalf("%d of %d runs", len(r.Noise.Results), r.Noise.Runs)
 	}
 	told, kept, done := 0, 0, 0
+	var results []*bench.Result
+	open := false
 	for _, e := range events {
 		switch d := e.Data.(type) {
 		case bench.Sample:
 			told++
 		case event.Progress:
 			done = d.Done
+		case record.Opened:
+			open = d.Noise != nil && d.Noise.Runs == Runs && len(d.Noise.Results) == 0
+		case bench.Prepared:
+			if !open {
+				t.Fatal("a run is prepared before it is told what the runs are of")
+			}
 		case *bench.Result:
-			t.Errorf("the result of a single run is told: %+v", d)
+			results = append(results, d)
 		}
 	}
 	for i, x := range r.Noise.Results {
@@ -62,6 +72,9 @@ func TestRun(t *testing.T) {
 		if len(x.Samples) < 10 || !x.Verified() || i > 0 && x.Samples[0].Start <= r.Noise.Results[i-1].Samples[0].Start {
 			t.Fatalf("run %d: %+v", i, x)
 		}
+	}
+	if d := cmp.Diff(r.Noise.Results, results); d != "" {
+		t.Errorf("results in the record and told (+): %s", d)
 	}
 	if told != kept || done != Runs {
 		t.Errorf("%d samples were told and %d kept, progress up to %d", told, kept, done)

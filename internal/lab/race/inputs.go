@@ -71,6 +71,7 @@ func inputs(ctx context.Context, d lab.Deps, o InputsOptions, s *event.Stream, r
 	g := lane.GEMM
 	lab.Note(s, "measuring "+unit.Cube(g.M, g.N, g.K)+" on inputs of every kind")
 	r.Threads, r.Repeat = o.Threads, o.Repeat
+	lab.Opened(s, r)
 	lab.Bound(lanes)
 	runner := d.Runner(s, o.Timeout)
 	runner.Peak, runner.Sensors = d.Peak(o.Settings.Options), d.Sensors()

@@ -66,9 +66,12 @@ func Generate(ctx context.Context, d lab.Deps, o GenerateOptions, s *event.Strea
 	g, err := m.Generate(ctx, prompt, func(p llm.Piece) { s.Emit(m.Lane, p) })
 	r.Generation = &record.Generation{Model: o.Model.Path, Adapter: o.Adapter, Prompt: o.Prompt, Chat: prompt.Chat, Facts: m.Facts, About: m.About(), Answer: g}
 	if g.Graph && err == nil {
+		lab.Opened(s, r)
 		prompt.Eager = true
 		if eager, err := m.Generate(ctx, prompt, nil); err == nil {
-			r.Generation.Eager = &eager
+			both := *r.Generation // what was told does not change
+			both.Eager = &eager
+			r.Generation = &both
 		}
 	}
 	if err != nil && ctx.Err() == nil {
