@@ -1,12 +1,15 @@
 package main
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf16"
 
 	"github.com/gpuplay/gpuplay/internal/encode"
 	"github.com/gpuplay/gpuplay/internal/event"
@@ -96,7 +99,8 @@ func (k *keeping) end(r *record.Run) kept {
 
 // noFolder is the error of a user without a folder for data.
 func noFolder() error {
-	return fault.Errorf(fault.Unavailable, "no folder for data is known: neither HOME nor GPUPLAY_DATA is set")
+	return fault.Errorf(fault.Unavailable, "no folder for data is known: neither HOME nor GPUPLAY_DATA is set").
+		With(fault.Advice("name a folder with GPUPLAY_DATA")...)
 }
 
 // offer writes the JSON of a run that cannot be kept where there may be room for it, and
@@ -168,7 +172,7 @@ func (a *app) loadRun(ref string) (*record.Run, error) { return a.load(ref, read
 
 // load is loadRun with a reader of files.
 func (a *app) load(ref string, read func(name string) (*record.Run, error)) (*record.Run, error) {
-	if filepath.Base(ref) != ref || strings.HasSuffix(ref, ".json") {
+	if ref != "" && filepath.Base(ref) != ref || strings.HasSuffix(ref, ".json") {
 		return read(ref)
 	}
 	r, err := a.storedRun(ref)
@@ -223,5 +227,24 @@ func readAll(in io.Reader) ([]byte, error) {
 	if err == nil && len(text) > largestFile {
 		err = errors.New("is larger than 256 MiB: no record is")
 	}
-	return text, err
+	return inUTF8(text), err
+}
+
+// inUTF8 returns a text without a byte order mark, in UTF-8: Windows PowerShell redirects
+// output to files in UTF-16.
+func inUTF8(text []byte) []byte {
+	var order binary.ByteOrder = binary.LittleEndian
+	switch {
+	case bytes.HasPrefix(text, []byte{0xef, 0xbb, 0xbf}):
+		return text[3:]
+	case bytes.HasPrefix(text, []byte{0xfe, 0xff}):
+		order = binary.BigEndian
+	case !bytes.HasPrefix(text, []byte{0xff, 0xfe}):
+		return text
+	}
+	units := make([]uint16, len(text)/2-1)
+	for i := range units {
+		units[i] = order.Uint16(text[2*i+2:])
+	}
+	return []byte(string(utf16.Decode(units)))
 }

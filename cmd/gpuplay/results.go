@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -91,10 +92,11 @@ The time is that of the clock of the machine that measured.`,
 	return c
 }
 
-// kindNames are the kinds of runs that the store has.
+// kindNames are the kinds of runs that the store has. A diagnosis is there if it was
+// imported.
 func kindNames() []string {
 	var names []string
-	for _, k := range []record.Kind{record.Race, record.MatMul, record.Sweep, record.LLM, record.Generate, record.Finetune, record.CPUs, record.Learn, record.Inputs, record.Imported} {
+	for _, k := range []record.Kind{record.Race, record.MatMul, record.Sweep, record.LLM, record.Generate, record.Finetune, record.CPUs, record.Learn, record.Inputs, record.Doctor, record.Imported} {
 		names = append(names, string(k))
 	}
 	return names
@@ -124,9 +126,12 @@ func (a *app) listResults(f store.Filter, asJSON, force bool) error {
 		style.Width = math.MaxInt
 	}
 	var b strings.Builder
-	if total == 0 {
+	switch {
+	case total == 0 && f != (store.Filter{Limit: f.Limit}):
+		b.WriteString("None of the runs that are kept is such a one. All of them: gpuplay results list\n")
+	case total == 0:
 		b.WriteString("No runs are kept. Every measurement is kept unless it has --no-store: gpuplay\n")
-	} else {
+	default:
 		resultsTable(&b, list, style)
 	}
 	if more := total - len(list); more > 0 {
@@ -360,8 +365,8 @@ is stdin. A run that is in the store already is not kept twice.`,
 	return c
 }
 
-// importResults keeps the runs of files. Each file is taken in whole or not at all; one
-// that cannot be read does not stop the others.
+// importResults keeps the runs of files. Nothing is kept of a file that cannot be read to
+// its end, which does not stop the others.
 func (a *app) importResults(names []string, tag string, force bool) error {
 	s, err := a.openStore(force)
 	if err != nil {
@@ -423,22 +428,33 @@ func (a *app) foreignRuns(name string) ([]*record.Run, error) {
 	return []*record.Run{r}, nil
 }
 
+// ownSchema is how a record of gpuplay's begins.
+var ownSchema = regexp.MustCompile(`^\s*\{\s*"schema"\s*:\s*"gpuplay/`)
+
 // ownRuns returns the runs in a text of gpuplay's; nil if it is none. Lines of one id are
-// the parts of one run, as the formats jsonl have them.
+// the parts of one run, as the formats jsonl have them; the same line twice is one.
 func ownRuns(text []byte) ([]*record.Run, error) {
 	var runs []*record.Run
-	at := map[string]int{}
+	at, seen := map[string]int{}, map[string]bool{}
 	for d := json.NewDecoder(bytes.NewReader(text)); d.More(); {
 		var one json.RawMessage
 		var head struct {
 			Schema string `json:"schema"`
 		}
-		if err := d.Decode(&one); err != nil || json.Unmarshal(one, &head) != nil || !strings.HasPrefix(head.Schema, "gpuplay/") {
-			if len(runs) > 0 {
-				return nil, fmt.Errorf("record %d cannot be read: %v", len(runs)+1, err)
+		err := d.Decode(&one)
+		if err == nil && (json.Unmarshal(one, &head) != nil || !strings.HasPrefix(head.Schema, "gpuplay/")) {
+			err = errors.New("it is none of gpuplay's")
+		}
+		if err != nil {
+			if len(runs) > 0 || ownSchema.Match(text) {
+				return nil, fmt.Errorf("record %d cannot be read: %w", len(runs)+1, err)
 			}
 			return nil, nil
 		}
+		if seen[string(one)] {
+			continue
+		}
+		seen[string(one)] = true
 		r, err := record.Parse(one)
 		if err != nil {
 			return nil, err

@@ -47,7 +47,10 @@ func sentences(b *strings.Builder, texts []string) {
 
 // cell keeps a text from ending its cell, and from commanding a terminal on which it
 // is shown.
-func cell(s string) string { return strings.ReplaceAll(plain.Line(s), "|", "\\|") }
+func cell(s string) string { return cellMarks.Replace(plain.Line(s)) }
+
+// cellMarks escapes what would end a cell or begin an element of HTML.
+var cellMarks = strings.NewReplacer(`\`, `\\`, "|", `\|`, "<", `\<`)
 
 // verdict says in a few words how far to trust a lane's figure.
 func verdict(r *bench.Result, words fault.Wording) string {

@@ -70,13 +70,14 @@ func check(f *record.Foreign) error {
 	if len(f.Series) > mostSeries {
 		return fmt.Errorf("%d figures: at most %d are read", len(f.Series), mostSeries)
 	}
-	taken := map[string]int{}
+	taken, again := map[string]bool{}, map[string]int{}
 	for i := range f.Series {
 		s := &f.Series[i]
 		s.Name = plain.Line(s.Name)
-		if taken[s.Name]++; taken[s.Name] > 1 {
-			s.Name += " #" + strconv.Itoa(taken[s.Name])
+		for name := s.Name; taken[s.Name]; s.Name = name + " #" + strconv.Itoa(again[name]+1) {
+			again[name]++
 		}
+		taken[s.Name] = true
 		if len(s.Values) == 0 {
 			return fmt.Errorf("%q has no samples", s.Name)
 		}
@@ -128,7 +129,10 @@ func llamaBench(text []byte, r *record.Run) error {
 			return fmt.Errorf("test %d is none of llama-bench's: it needs n_prompt, n_gen and samples_ts", i+1)
 		}
 		if i == 0 {
-			r.Created, r.Machine.CPU = t.Time.UTC().Truncate(time.Second), t.CPU
+			r.Machine.CPU = t.CPU
+			if !t.Time.IsZero() {
+				r.Created = t.Time.UTC().Truncate(time.Second)
+			}
 			f.Version = fmt.Sprintf("b%d (%s)", t.Build, t.Commit)
 		}
 		var work []string

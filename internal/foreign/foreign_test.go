@@ -99,6 +99,28 @@ func TestRefuse(t *testing.T) {
 	if err != nil || r.Foreign.Series[1].Name != "m pp1, CPU, 0 threads #2" {
 		t.Errorf("twice the same test: %+v, %v", r, err)
 	}
+	r, err = Parse([]byte(`[{"n_gen": 1, "samples_ts": [1]}]`), when)
+	if err != nil || !r.Created.Equal(when.Truncate(time.Second)) {
+		t.Errorf("without a time: %+v, %v", r, err)
+	}
+}
+
+// Names are unique, also where a tool's own look like those that were made so.
+func TestNames(t *testing.T) {
+	f := &record.Foreign{}
+	for _, name := range []string{"a", "a #2", "a", "a", "b", "a #2"} {
+		f.Series = append(f.Series, record.Series{Name: name, Unit: "s", Values: []float64{1}})
+	}
+	if err := check(f); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, s := range f.Series {
+		names = append(names, s.Name)
+	}
+	if d := cmp.Diff([]string{"a", "a #2", "a #3", "a #4", "b", "a #2 #2"}, names); d != "" {
+		t.Error(d)
+	}
 }
 
 func bench(samples string) string {

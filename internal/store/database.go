@@ -130,11 +130,14 @@ func resultCode(err error) int {
 	return 0
 }
 
+// elsewhere is the way out where a folder cannot be used.
+const elsewhere = "make that folder writable, or name another one with GPUPLAY_DATA"
+
 // explain returns a database's error in the words of this program; nil stays.
 func explain(path string, err error) error {
 	var ours *fault.Error
 	var at *fs.PathError
-	reason := ""
+	reason, remedy := "", elsewhere
 	switch {
 	case err == nil || errors.As(err, &ours):
 		return err
@@ -150,18 +153,18 @@ func explain(path string, err error) error {
 	}
 	switch resultCode(err) {
 	case sqlite3.SQLITE_FULL:
-		reason = "the disk is full"
+		reason, remedy = "the disk is full", "make room, or name a folder on another disk with GPUPLAY_DATA"
 	case sqlite3.SQLITE_READONLY:
 		reason = "it may not be written to"
 	case sqlite3.SQLITE_CANTOPEN:
 		reason = "it cannot be opened"
 	case sqlite3.SQLITE_BUSY:
-		reason = fmt.Sprintf("another process has been writing to it for %s", patience)
+		reason, remedy = fmt.Sprintf("another process has been writing to it for %s", patience), "try again when that process has ended"
 	}
 	if reason == "" {
 		reason = err.Error()
 	}
-	return fault.Errorf(fault.Unavailable, "%s: %s", path, reason)
+	return fault.Errorf(fault.Unavailable, "%s: %s", path, reason).With(fault.Advice(remedy)...)
 }
 
 // SetAside renames a damaged store, so that Open begins a new one, and returns its new
@@ -171,6 +174,14 @@ func SetAside(dir string, now time.Time) (aside string, err error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
+	all := everyJournal(dir) // of two processes that find the damage, one renames
+	if err := os.MkdirAll(filepath.Join(dir, running), 0o755); err != nil {
+		return "", explain(path, err)
+	}
+	if err := all.Lock(); err != nil {
+		return "", explain(path, err)
+	}
+	defer all.Close()
 	if err := check(dir); !damaged(err) {
 		return "", explain(path, err)
 	}

@@ -61,7 +61,7 @@ func (s *Store) Find(word string) (Entry, error) {
 	}
 	if errors.Is(err, sql.ErrNoRows) && name == word && name != Last {
 		if e, err = row("name = ? OR id = ?", strings.ToLower(word), strings.ToLower(word)); errors.Is(err, sql.ErrNoRows) {
-			return s.begins(strings.ToLower(word))
+			return s.begins(word)
 		}
 	}
 	if errors.Is(err, sql.ErrNoRows) {
@@ -77,10 +77,11 @@ func none(word string) error {
 
 // begins returns the one run whose id, or the last part of it, begins with a word.
 func (s *Store) begins(word string) (Entry, error) {
-	if len(word) < leastPrefix || !digits.MatchString(word) {
+	start := strings.ToLower(word)
+	if len(start) < leastPrefix || !digits.MatchString(start) {
 		return Entry{}, none(word)
 	}
-	rows, err := s.db.Query("SELECT "+columns+" FROM run WHERE id LIKE ?1 || '%' OR id LIKE '%-' || ?1 || '%' AND instr(substr(id, -12), ?1) = 1 LIMIT 5", word)
+	rows, err := s.db.Query("SELECT "+columns+" FROM run WHERE id LIKE ?1 || '%' OR id LIKE '%-' || ?1 || '%' AND instr(substr(id, -12), ?1) = 1 LIMIT 5", start)
 	if err != nil {
 		return Entry{}, explain(s.path(), err)
 	}

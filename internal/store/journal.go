@@ -38,6 +38,11 @@ type Journal struct {
 // running is the folder of journals within the store's.
 const running = "running"
 
+// everyJournal is the lock of all journals of a store. Who takes them in, or puts the store
+// aside, holds it alone, and who begins one shares it: nobody sees a journal whose own lock
+// is not held yet.
+func everyJournal(dir string) *flock.Flock { return flock.New(filepath.Join(dir, running, "lock")) }
+
 // head is the first line of a journal: what the events do not say.
 type head struct {
 	Tag string `json:"tag"`
@@ -46,23 +51,24 @@ type head struct {
 // Begin begins the journal of the run with that id in the store of a folder. The
 // database is not opened.
 func Begin(dir, id, tag string) (*Journal, error) {
+	all := everyJournal(dir)
 	dir = filepath.Join(dir, running)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, explain(dir, err)
 	}
-	// Who takes over journals holds this lock alone: nobody sees a journal whose lock is
-	// not held yet.
-	all := flock.New(filepath.Join(dir, "lock"))
 	if err := all.RLock(); err != nil {
 		return nil, explain(dir, err)
 	}
 	defer all.Close()
 	j := &Journal{path: filepath.Join(dir, id+".jsonl"), lock: flock.New(filepath.Join(dir, id+".lock"))}
-	if ok, err := j.lock.TryLock(); err != nil || !ok {
-		j.lock.Close()
-		return nil, fmt.Errorf("locking %s: %w", j.lock.Path(), err)
+	ok, err := j.lock.TryLock()
+	if err == nil && !ok {
+		err = errors.New("another process has locked it")
 	}
-	var err error
+	if err != nil {
+		j.lock.Close()
+		return nil, fmt.Errorf("%s: %w", j.lock.Path(), err)
+	}
 	if j.file, err = os.OpenFile(j.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644); err == nil {
 		err = json.NewEncoder(j.file).Encode(head{tag})
 	}
@@ -105,17 +111,17 @@ func (j *Journal) Remove() {
 	j.Close()
 }
 
-// recoverAll takes in the runs whose processes are dead. A folder that cannot be written
-// to keeps what it has.
-func (s *Store) recoverAll() error {
+// recoverAll takes in the runs whose processes are dead. What cannot be taken in now, as
+// on a full disk, stays for the next time.
+func (s *Store) recoverAll() {
 	dir := filepath.Join(s.dir, running)
 	files, err := os.ReadDir(dir) // by name, which is by time
 	if err != nil || !slices.ContainsFunc(files, isJournal) {
-		return nil
+		return
 	}
-	all := flock.New(filepath.Join(dir, "lock"))
+	all := everyJournal(s.dir)
 	if ok, err := all.TryLock(); err != nil || !ok { // another process begins, or does this
-		return nil
+		return
 	}
 	defer all.Close()
 	for _, f := range files {
@@ -125,18 +131,14 @@ func (s *Store) recoverAll() error {
 		path := filepath.Join(dir, f.Name())
 		lock := flock.New(strings.TrimSuffix(path, ".jsonl") + ".lock")
 		ok, err := lock.TryLock()
-		if err == nil && ok {
+		if ok && err == nil {
 			err = s.takeIn(path)
 		}
 		lock.Close()
-		if err != nil {
-			return err
-		}
-		if ok {
+		if ok && err == nil {
 			os.Remove(lock.Path())
 		}
 	}
-	return nil
 }
 
 func isJournal(f fs.DirEntry) bool { return filepath.Ext(f.Name()) == ".jsonl" }

@@ -432,6 +432,24 @@ func TestTornJournal(t *testing.T) {
 	}
 }
 
+// A journal that cannot be taken in yet keeps nobody from reading the store.
+func TestJournalWaits(t *testing.T) {
+	r := race()
+	dir := t.TempDir()
+	journal(t, dir, r, "", func(each func(event.Event)) { tell(r, each) })
+	lock := filepath.Join(dir, running, r.ID+".lock")
+	if err := os.Mkdir(lock, 0o700); err != nil { // it cannot be locked
+		t.Fatal(err)
+	}
+	if _, total, err := opened(t, dir).List(Filter{}); total != 0 || err != nil {
+		t.Fatalf("%d runs, %v", total, err)
+	}
+	if err := os.Remove(lock); err != nil {
+		t.Fatal(err)
+	}
+	only(t, dir)
+}
+
 // The journal of a living process is left alone.
 func TestLivingJournal(t *testing.T) {
 	r := race()

@@ -9,6 +9,7 @@ package store
 import (
 	"bytes"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -47,7 +48,8 @@ type Entry struct {
 }
 
 // Open opens the store in a folder and creates what is not there. It takes in the runs
-// whose process was killed before they ended, see Journal.
+// whose process was killed before they ended, see Journal; where that fails, as on a full
+// disk, they wait for the next Open, and the store can still be read.
 //
 // It is fault.Unavailable where the folder cannot be used or the file is damaged, and
 // fault.Unsupported for the file of a newer version; the errors name the way out.
@@ -56,10 +58,7 @@ func Open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.recoverAll(); err != nil {
-		s.Close()
-		return nil, err
-	}
+	s.recoverAll()
 	return s, nil
 }
 
@@ -241,6 +240,10 @@ func (s *Store) read(from interface {
 		return nil, explain(s.path(), err)
 	}
 	r, err := record.Parse(text)
+	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
+		return nil, fault.Errorf(fault.Unavailable, "the record of run %s is damaged: %v", e.Name, err).
+			With(fault.Run("{} deletes that run", "gpuplay", "results", "delete", e.Name))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("run %s: %w", e.Name, err)
 	}

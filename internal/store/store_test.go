@@ -285,6 +285,60 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// Of several processes that put a damaged store aside, one does it: the others find the new
+// one, which is sound.
+func TestSetAsideTogether(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, File)
+	if err := os.WriteFile(path, []byte(strings.Repeat("this is no database\n", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const processes = 8
+	var wg sync.WaitGroup
+	for i := range processes {
+		wg.Go(func() {
+			_, err := SetAside(dir, time.Date(2026, 1, 2, 3, 4, i, 0, time.UTC))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			s, err := Open(dir)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer s.Close()
+			if _, _, err := s.Keep(race(), "", ""); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	aside, _ := filepath.Glob(path + ".damaged-*")
+	if _, total, err := opened(t, dir).List(Filter{}); total != processes || err != nil || len(aside) != 1 {
+		t.Errorf("%d runs of %d, %v, set aside: %v", total, processes, err, aside)
+	}
+}
+
+// A record that is damaged while its database is sound says how to be rid of it.
+func TestDamagedRecord(t *testing.T) {
+	dir := t.TempDir()
+	e := keep(t, opened(t, dir), race(), "", "")
+	pragma(t, filepath.Join(dir, File), "UPDATE record SET text = replace(text, ':', ';')")
+	s := opened(t, dir)
+	_, err := s.Run(e)
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Code != fault.Unavailable || len(f.Remedies) != 1 || !strings.Contains(f.Message, e.Name) {
+		t.Fatalf("%v", err)
+	}
+	if err := s.Delete(e); err != nil {
+		t.Error(err)
+	}
+	if _, total, err := s.List(Filter{}); total != 0 || err != nil {
+		t.Errorf("%d runs, %v", total, err)
+	}
+}
+
 // pragma runs a statement on a database.
 func pragma(t *testing.T, path, statement string) {
 	t.Helper()
