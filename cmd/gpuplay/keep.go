@@ -131,7 +131,7 @@ func (a *app) sayKept(quiet bool) {
 		case k.path != "":
 			say(a.stderr, "  This run is not kept. Its record is in %s: gpuplay results import %s\n", plain.Line(k.path), quote(k.path))
 		default:
-			say(a.stderr, "  This run is not kept, and there is no room for its record. --output FILE writes it to another disk.\n")
+			say(a.stderr, "  This run is not kept, and there is no room for its record: measure it again with --output and a file on another disk.\n")
 		}
 	case k.entry.ID == "" || quiet:
 	case k.first:
@@ -225,7 +225,7 @@ func readLimited(name string) ([]byte, error) {
 func readAll(in io.Reader) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(in, largestFile+1))
 	if err == nil && len(text) > largestFile {
-		err = errors.New("is larger than 256 MiB: no record is")
+		err = errors.New("is larger than 256 MiB: no record is that large")
 	}
 	return inUTF8(text), err
 }

@@ -128,7 +128,7 @@ func (a *app) listResults(f store.Filter, asJSON, force bool) error {
 	var b strings.Builder
 	switch {
 	case total == 0 && f != (store.Filter{Limit: f.Limit}):
-		b.WriteString("None of the runs that are kept is such a one. All of them: gpuplay results list\n")
+		b.WriteString("No run matches. gpuplay results list lists all that are kept.\n")
 	case total == 0:
 		b.WriteString("No runs are kept. Every measurement is kept unless it has --no-store: gpuplay\n")
 	default:
@@ -443,7 +443,7 @@ func ownRuns(text []byte) ([]*record.Run, error) {
 		}
 		err := d.Decode(&one)
 		if err == nil && (json.Unmarshal(one, &head) != nil || !strings.HasPrefix(head.Schema, "gpuplay/")) {
-			err = errors.New("it is none of gpuplay's")
+			err = errors.New("it is not a record of gpuplay's")
 		}
 		if err != nil {
 			if len(runs) > 0 || ownSchema.Match(text) {

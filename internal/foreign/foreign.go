@@ -19,7 +19,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/record"
 )
 
-// ErrUnknown says that a text is of none of the tools.
+// ErrUnknown says that a text comes from none of the tools.
 var ErrUnknown = errors.New("it is neither gpuplay's JSON nor that of llama-bench or nvbench, nor what mlx-lm prints")
 
 const (
@@ -54,7 +54,7 @@ func Parse(text []byte, when time.Time) (*record.Run, error) {
 	return r, nil
 }
 
-// firstOf returns the first byte that is no blank, 0 if there is none.
+// firstOf returns the first byte that is not a blank, 0 if there is none.
 func firstOf(text []byte) byte {
 	if t := bytes.TrimLeft(text, " \t\r\n"); len(t) > 0 {
 		return t[0]
@@ -126,7 +126,7 @@ func llamaBench(text []byte, r *record.Run) error {
 	}
 	for i, t := range tests {
 		if len(t.Speeds) == 0 || t.Prompt < 0 || t.Generate < 0 || t.Prompt+t.Generate == 0 {
-			return fmt.Errorf("test %d is none of llama-bench's: it needs n_prompt, n_gen and samples_ts", i+1)
+			return fmt.Errorf("test %d is not one of llama-bench's: it needs n_prompt, n_gen and samples_ts", i+1)
 		}
 		if i == 0 {
 			r.Machine.CPU = t.CPU
@@ -223,7 +223,7 @@ func nvbench(text []byte, r *record.Run) error {
 						err = count.UnmarshalJSON(d.Value)
 					}
 					if err != nil {
-						return fmt.Errorf("%s: %s is no number", s.Name, sum.Tag)
+						return fmt.Errorf("%s: %s is not a number", s.Name, sum.Tag)
 					}
 				}
 			}

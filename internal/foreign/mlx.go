@@ -27,7 +27,7 @@ func mlxLM(text []byte, r *record.Run) error {
 	add := func(s *record.Series, figure []byte) error {
 		x, err := strconv.ParseFloat(string(figure), 64)
 		if err != nil {
-			return fmt.Errorf("%s: %q is no number", s.Name, figure)
+			return fmt.Errorf("%s: %q is not a number", s.Name, figure)
 		}
 		s.Values = append(s.Values, x)
 		return nil

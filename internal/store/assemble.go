@@ -25,7 +25,7 @@ type assembly struct {
 	whole    bool                     // the record itself was told: nothing is to be added
 }
 
-// add adds an event. An error means that the line is none.
+// add adds an event. An error means that the line is not an event.
 func (a *assembly) add(line []byte) error {
 	var e struct {
 		At   time.Duration   `json:"at_ns"`

@@ -131,7 +131,7 @@ func resultCode(err error) int {
 }
 
 // elsewhere is the way out where a folder cannot be used.
-const elsewhere = "make that folder writable, or name another one with GPUPLAY_DATA"
+const elsewhere = "make it writable, or name another folder with GPUPLAY_DATA"
 
 // explain returns a database's error in the words of this program; nil stays.
 func explain(path string, err error) error {

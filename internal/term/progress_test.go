@@ -160,6 +160,20 @@ func TestProgressOfRace(t *testing.T) {
 	}
 }
 
+// A lane that is measured again and again is one that goes on: its results are no lines.
+func TestProgressOfAgain(t *testing.T) {
+	s := script{
+		event.Begin{Kind: string(record.Learn)},
+		in{"gocpu/cpu", event.Lane{Name: "gpuplay", Engine: "gocpu", Device: "CPU"}},
+		note("measuring 512³ twice"),
+		in{"gocpu/cpu", came("gocpu/cpu", 512, 0.01)}, in{"gocpu/cpu", event.Progress{Done: 1, Total: 2, Speed: 27e9}},
+		in{"gocpu/cpu", came("gocpu/cpu", 512, 0.01)}, in{"gocpu/cpu", event.Progress{Done: 2, Total: 2, Speed: 27e9}},
+	}
+	if got := string(pipe(t, s, Style{}, false)); got != "measuring 512^3 twice\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 // Many lanes on a low screen: those that are measured are shown.
 func TestProgressOfManyLanes(t *testing.T) {
 	s := script{event.Begin{Kind: string(record.Race)}, note("measuring 8192³")}
