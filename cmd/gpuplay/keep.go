@@ -186,7 +186,7 @@ func (a *app) load(ref string, read func(name string) (*record.Run, error)) (*re
 
 // storedRun returns the run of the store that a word names.
 func (a *app) storedRun(ref string) (*record.Run, error) {
-	s, err := a.openStore(false)
+	s, err := a.openStore(a.force)
 	if err != nil {
 		return nil, err
 	}

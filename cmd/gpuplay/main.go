@@ -121,6 +121,7 @@ type app struct {
 	stdout, stderr io.Writer
 	env            environment
 	working        chan struct{} // holds one while something works, see work
+	force          bool          // a damaged store is kept aside, and a new one begun
 	kept           kept          // what became of the run that was measured last
 }
 

@@ -34,7 +34,6 @@ last~1 for the one before, and so on; by its tag, the latest run that has it (be
 before~1); or by a file: a word that ends in .json or has a folder in it is one.`
 
 func newResults(a *app) *cobra.Command {
-	var force bool
 	c := &cobra.Command{
 		Use:   "results",
 		Short: "List, show and share the runs that are kept on this machine",
@@ -52,12 +51,12 @@ or in the folder that GPUPLAY_DATA names.
 			return usagef("for example gpuplay results list", "results needs to know what: list, show, compare, export, import or delete")
 		},
 	}
-	c.PersistentFlags().BoolVar(&force, "force", false, "if the store is damaged, keep it aside and begin a new one")
-	c.AddCommand(newCompare(a), newResultsList(a, &force), newResultsShow(a, &force), newResultsExport(a, &force), newResultsImport(a, &force), newResultsDelete(a, &force))
+	c.PersistentFlags().BoolVar(&a.force, "force", false, "if the store is damaged, keep it aside and begin a new one")
+	c.AddCommand(newCompare(a), newResultsList(a), newResultsShow(a), newResultsExport(a), newResultsImport(a), newResultsDelete(a))
 	return c
 }
 
-func newResultsList(a *app, force *bool) *cobra.Command {
+func newResultsList(a *app) *cobra.Command {
 	var f store.Filter
 	var kind string
 	var asJSON bool
@@ -80,7 +79,7 @@ The time is that of the clock of the machine that measured.`,
 				}
 			}
 			f.Kind = record.Kind(kind)
-			return a.listResults(f, asJSON, *force)
+			return a.listResults(f, asJSON)
 		},
 	}
 	fl := c.Flags()
@@ -108,8 +107,8 @@ type listJSON struct {
 	Total int           `json:"total"` // without the limit
 }
 
-func (a *app) listResults(f store.Filter, asJSON, force bool) error {
-	s, err := a.openStore(force)
+func (a *app) listResults(f store.Filter, asJSON bool) error {
+	s, err := a.openStore(a.force)
 	if err != nil {
 		return err
 	}
@@ -208,7 +207,7 @@ func (f *outputFlags) addShown(fl *pflag.FlagSet, usual string, names []string) 
 	fl.StringVarP(&f.output, "output", "o", "", "write to this file, complete or not at all; - is stdout")
 }
 
-func newResultsShow(a *app, force *bool) *cobra.Command {
+func newResultsShow(a *app) *cobra.Command {
 	var f outputFlags
 	c := &cobra.Command{
 		Use:   "show RUN",
@@ -219,7 +218,7 @@ func newResultsShow(a *app, force *bool) *cobra.Command {
   gpuplay results show 3f2a1c --format json`,
 		Args: oneRun,
 		RunE: func(_ *cobra.Command, args []string) error {
-			return a.showResult(f, args[0], *force)
+			return a.showResult(f, args[0])
 		},
 	}
 	f.addShown(c.Flags(), "table", append([]string{"table"}, encode.AllFormats()...))
@@ -227,7 +226,7 @@ func newResultsShow(a *app, force *bool) *cobra.Command {
 	return c
 }
 
-func newResultsExport(a *app, force *bool) *cobra.Command {
+func newResultsExport(a *app) *cobra.Command {
 	var f outputFlags
 	c := &cobra.Command{
 		Use:   "export RUN",
@@ -244,7 +243,7 @@ another machine, benchfmt is what Go's benchstat reads.
 			if ending := strings.TrimPrefix(filepath.Ext(f.output), "."); f.format == "" && !slices.Contains(f.names, ending) {
 				f.format = "json"
 			}
-			return a.showResult(f, args[0], *force)
+			return a.showResult(f, args[0])
 		},
 	}
 	f.addShown(c.Flags(), "json", encode.AllFormats())
@@ -260,16 +259,9 @@ func oneRun(c *cobra.Command, args []string) error {
 }
 
 // showResult writes a run in a format.
-func (a *app) showResult(f outputFlags, ref string, force bool) error {
+func (a *app) showResult(f outputFlags, ref string) error {
 	if err := f.check(); err != nil {
 		return err
-	}
-	if force {
-		s, err := a.openStore(true)
-		if err != nil {
-			return err
-		}
-		s.Close()
 	}
 	r, err := a.loadRun(ref)
 	if err != nil {
@@ -284,7 +276,7 @@ func (a *app) showResult(f outputFlags, ref string, force bool) error {
 	return a.write(a.stdout, r, f, f.format)
 }
 
-func newResultsDelete(a *app, force *bool) *cobra.Command {
+func newResultsDelete(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "delete RUN...",
 		Short: "Delete runs from the store",
@@ -298,7 +290,7 @@ func newResultsDelete(a *app, force *bool) *cobra.Command {
 			return nil
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
-			s, err := a.openStore(*force)
+			s, err := a.openStore(a.force)
 			if err != nil {
 				return err
 			}
@@ -334,7 +326,7 @@ func inWords(e store.Entry) string {
 	return plain.Line(fmt.Sprintf("%s, %s", words, e.Created.Local().Format(time.DateTime)))
 }
 
-func newResultsImport(a *app, force *bool) *cobra.Command {
+func newResultsImport(a *app) *cobra.Command {
 	var tag string
 	c := &cobra.Command{
 		Use:   "import FILE...",
@@ -358,7 +350,7 @@ is stdin. A run that is in the store already is not kept twice.`,
 					return err
 				}
 			}
-			return a.importResults(args, tag, *force)
+			return a.importResults(args, tag)
 		},
 	}
 	c.Flags().StringVar(&tag, "tag", "", "keep the runs under this name too")
@@ -367,8 +359,8 @@ is stdin. A run that is in the store already is not kept twice.`,
 
 // importResults keeps the runs of files. Nothing is kept of a file that cannot be read to
 // its end, which does not stop the others.
-func (a *app) importResults(names []string, tag string, force bool) error {
-	s, err := a.openStore(force)
+func (a *app) importResults(names []string, tag string) error {
+	s, err := a.openStore(a.force)
 	if err != nil {
 		return err
 	}
