@@ -4,6 +4,7 @@
 //
 //	go run ./.ci/mutants              a random third, the seed is printed
 //	go run ./.ci/mutants -seed 7      the third of that seed
+//	go run ./.ci/mutants -of 12       a random twelfth
 //	go run ./.ci/mutants -all         all of them
 //	go run ./.ci/mutants -only torch  those whose file or rule contains the word
 //	go run ./.ci/mutants -only 9      those of rule 9
@@ -49,15 +50,19 @@ const limit = 3 * time.Minute
 func main() {
 	all := flag.Bool("all", false, "apply all mutants")
 	only := flag.String("only", "", "apply those whose file or rule contains this, or of the rule of this number")
-	seed := flag.Uint64("seed", uint64(time.Now().Unix()), "of the random third")
+	seed := flag.Uint64("seed", uint64(time.Now().Unix()), "of the random part")
+	of := flag.Int("of", 3, "apply one of so many")
 	flag.Parse()
-	if err := run(*all, *only, *seed); err != nil {
+	if *all {
+		*of = 1
+	}
+	if err := run(max(1, *of), *only, *seed); err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(1)
 	}
 }
 
-func run(all bool, only string, seed uint64) error {
+func run(of int, only string, seed uint64) error {
 	list, err := read(filepath.Join(".ci", "mutants", "*.txt"))
 	if err != nil {
 		return err
@@ -66,10 +71,10 @@ func run(all bool, only string, seed uint64) error {
 	switch {
 	case only != "":
 		chosen = slices.DeleteFunc(list, func(m mutant) bool { return !m.named(only) })
-	case !all:
-		fmt.Printf("a third of %d mutants, seed %d\n", len(list), seed)
+	case of > 1:
+		fmt.Printf("1 of %d of %d mutants, seed %d\n", of, len(list), seed)
 		rand.New(rand.NewPCG(seed, 0)).Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
-		chosen = chosen[:(len(chosen)+2)/3]
+		chosen = chosen[:(len(chosen)+of-1)/of]
 	}
 	byTest := map[string][]mutant{}
 	for _, m := range chosen {
