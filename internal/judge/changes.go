@@ -102,7 +102,7 @@ func deviceChanges(a, b hardware.Device, of func(what, a, b string)) {
 
 // sensorChanges tells what the sensors of a lane's device said differently while it
 // computed: clocks by more than the threshold, watts and degrees by more than they vary
-// anyway.
+// anyway; and settings, whenever they differ.
 func sensorChanges(a, b *measure.Sensed, threshold float64, of func(what, a, b string)) {
 	if a == nil || b == nil || a.Source == "" || b.Source == "" {
 		return
@@ -121,6 +121,9 @@ func sensorChanges(a, b *measure.Sensed, threshold float64, of func(what, a, b s
 		if x, y := p.Temperature, q.Temperature; x != nil && y != nil && math.Abs(*y-*x) >= heat {
 			of("temperature", fmt.Sprintf("%.0f °C", *x), fmt.Sprintf("%.0f °C", *y))
 		}
+	}
+	if x, y := a.PowerLimit, b.PowerLimit; x != nil && y != nil {
+		of("power limit", fmt.Sprintf("%.4g W", *x), fmt.Sprintf("%.4g W", *y))
 	}
 	of("held down by", reasons(a.Throttle), reasons(b.Throttle))
 }

@@ -189,6 +189,14 @@ func TestRuleSensorChanges(t *testing.T) {
 	if want := []string{"clock 1.98 GHz → 1.50 GHz", "power 690 W → 500 W", "temperature 61 °C → 83 °C", "held down by nothing → heat and power limit"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
+	b := of(1.98e9, 690, 61)
+	if b.Results[0].Sensors.PowerLimit = new(500.0); len(versus(t, a, b).Changes) > 0 { // which A does not say
+		t.Errorf("%v", versus(t, a, b).Changes)
+	}
+	a.Results[0].Sensors.PowerLimit = new(700.0)
+	if list := versus(t, a, b).Changes; len(list) != 1 || list[0].String() != "power limit 700 W → 500 W" {
+		t.Errorf("%v", list)
+	}
 	silent := of(1.5e9, 500, 83)
 	silent.Results[0].Sensors = nil
 	if v := versus(t, a, silent); len(v.Changes) > 0 {

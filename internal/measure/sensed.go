@@ -71,9 +71,11 @@ type Sensed struct {
 	Rest     *State   `json:"rest,omitempty"`   // the lowest readings while the lane did not compute
 	Energy   *Energy  `json:"energy,omitempty"` // nil: not measured, or not resolved
 	Throttle []string `json:"throttle,omitempty"`
-	Alone    bool     `json:"alone,omitempty"` // no other lane of the run was on the same card
-	Large    bool     `json:"large,omitempty"` // its data in memory were large enough to keep a GPU busy
-	Others   []InUse  `json:"others,omitempty"`
+	// PowerLimit is how many watts the GPU might take when the run began; nil: not known.
+	PowerLimit *float64 `json:"power_limit,omitempty"`
+	Alone      bool     `json:"alone,omitempty"` // no other lane of the run was on the same card
+	Large      bool     `json:"large,omitempty"` // its data in memory were large enough to keep a GPU busy
+	Others     []InUse  `json:"others,omitempty"`
 }
 
 // InUse is a GPU that was busy while a lane on the CPU computed.

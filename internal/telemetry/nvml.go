@@ -59,9 +59,13 @@ func (n *nvidia) Open() (Found, error) {
 		if p, r := lib.DeviceGetPciInfo_v3(d); r == nvml.SUCCESS {
 			card.PCI = fmt.Sprintf("%04x:%02x:%02x.0", p.Domain, p.Bus, p.Device)
 		}
+		var limit *float64
+		if mw, r := lib.DeviceGetEnforcedPowerLimit(d); r == nvml.SUCCESS {
+			limit = watts(float64(mw) / 1000)
+		}
 		for _, x := range n.sensorsOf(d) {
 			if _, ok := x.read(); ok {
-				found.Sensors = append(found.Sensors, Sensor{Sensor: x.Sensor, GPU: &card})
+				found.Sensors = append(found.Sensors, Sensor{Sensor: x.Sensor, GPU: &card, Limit: limit})
 				n.reads = append(n.reads, x.read)
 			}
 		}

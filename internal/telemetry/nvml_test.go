@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 type rounds struct {
 	Error  string
 	Cards  []hardware.Card
+	Limits map[string]float64  // of power, by the GPU
 	Values map[string][]string // by the sensor
 }
 
@@ -50,10 +51,13 @@ func threeRounds() any {
 		out.Error = err.Error()
 		return out
 	}
-	out.Values = map[string][]string{}
+	out.Values, out.Limits = map[string][]string{}, map[string]float64{}
 	for _, x := range found.Sensors {
 		if !slices.Contains(out.Cards, *x.GPU) {
 			out.Cards = append(out.Cards, *x.GPU)
+		}
+		if x.Limit != nil {
+			out.Limits[x.GPU.UUID] = *x.Limit
 		}
 	}
 	values := make([]float64, len(found.Sensors))
@@ -146,10 +150,11 @@ func TestNVML(t *testing.T) {
 		{Name: "NVIDIA H100 80GB HBM3", UUID: "GPU-a", PCI: "0000:19:00.0", Vendor: "NVIDIA"},
 		{Name: "NVIDIA H100 80GB HBM3", UUID: "GPU-b", PCI: "0000:3b:00.0", Vendor: "NVIDIA"},
 	}
+	limits := map[string]float64{"GPU-a": 412.5, "GPU-b": 500}
 	for name, want := range map[string]rounds{
-		"GOOD":       {Cards: cards, Values: both(good)},
-		"OLD":        {Cards: cards, Values: oldBoth},
-		"LOST":       {Cards: cards, Values: lost},
+		"GOOD":       {Cards: cards, Limits: limits, Values: both(good)},
+		"OLD":        {Cards: cards, Limits: map[string]float64{}, Values: oldBoth},
+		"LOST":       {Cards: cards, Limits: limits, Values: lost},
 		"NOT_LOADED": {Error: "Driver Not Loaded"},
 	} {
 		t.Run(name, func(t *testing.T) {

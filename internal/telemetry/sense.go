@@ -131,6 +131,11 @@ func (v view) fill(out *measure.Sensed) {
 	if out.Throttle == nil {
 		out.Throttle = v.throttled()
 	}
+	for _, x := range v.past.sensors {
+		if x.Card != nil && v.card != nil && *x.Card == *v.card && out.PowerLimit == nil {
+			out.PowerLimit = x.Limit
+		}
+	}
 }
 
 // state fills in the quantities that s lacks; it returns nil where nothing is known.

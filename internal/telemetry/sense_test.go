@@ -49,6 +49,7 @@ var onGPU = hardware.Device{Kind: hardware.GPU, PCI: gpu0.PCI}
 func TestSense(t *testing.T) {
 	busy := func(at float64) bool { return at >= 4 && at < 8 }
 	found := Found{Settle: time.Second, Step: 100 * time.Millisecond, Sensors: sensors(event.Utilization, event.Power, event.Energy, event.Memory, event.Clock, event.Temperature, event.Throttle)}
+	found.Sensors[1].Limit = pointer(600.0)
 	joules := 1000.0
 	s := filled(12, found, func(at float64, v []float64) {
 		v[0], v[1], v[3], v[4], v[5], v[6] = 0, 70, 1e9, 345e6, 35, 0
@@ -67,7 +68,7 @@ func TestSense(t *testing.T) {
 	u.Start = 3 * time.Second
 	got := s.Sense(onGPU, u)
 	want := &measure.Sensed{
-		Card: pointer(0), Source: "NVML", Alone: true, Throttle: []string{"power limit"},
+		Card: pointer(0), Source: "NVML", Alone: true, Throttle: []string{"power limit"}, PowerLimit: pointer(600.0),
 		Before: &measure.State{Utilization: pointer(0.0), Power: pointer(70.0), Clock: pointer(345e6), Temperature: pointer(35.0), Memory: pointer(1e9)},
 		During: &measure.State{Utilization: pointer(100.0), Power: pointer(600.0), Clock: pointer(1755e6), Temperature: pointer(60.0), Memory: pointer(5e9)},
 		After:  &measure.State{Utilization: pointer(100.0), Power: pointer(600.0), Clock: pointer(1755e6), Temperature: pointer(60.0), Memory: pointer(5e9)},
@@ -97,7 +98,7 @@ func TestSense(t *testing.T) {
 
 	// A lane on the CPU during that time had a busy GPU beside it, one before it did not.
 	cpu := hardware.Device{Kind: hardware.CPU}
-	if got := s.Sense(cpu, use(4, 7.9)); len(got.Others) != 1 || got.Others[0] != (measure.InUse{Card: 0, Utilization: 100}) {
+	if got := s.Sense(cpu, use(4, 7.9)); got.PowerLimit != nil || len(got.Others) != 1 || got.Others[0] != (measure.InUse{Card: 0, Utilization: 100}) {
 		t.Errorf("others %+v", got.Others)
 	}
 	if got := s.Sense(cpu, use(0, 3.9)); len(got.Others) != 0 {

@@ -48,6 +48,9 @@ func read(t *testing.T, s Source) map[string]string {
 	s.Read(values)
 	said := map[string]string{}
 	for i, x := range found.Sensors {
+		if x.Limit != nil {
+			said["limit"] = fmt.Sprintf("%.6g", *x.Limit)
+		}
 		said[fmt.Sprintf("%s %s", x.Quantity, x.Scope)] = fmt.Sprintf("%.6g", values[i])
 	}
 	return said
@@ -65,14 +68,14 @@ func TestSysfs(t *testing.T) {
 	}{
 		"a Radeon, amdgpu (gpu/amdgpu/thermal.rst)": {map[string]string{
 			pci + "driver": "->../../../../bus/pci/drivers/amdgpu", pci + "gpu_busy_percent": "99", pci + "mem_info_vram_used": "21474836480",
-			pci + "hwmon/hwmon4/power1_average": "289000000", pci + "hwmon/hwmon4/power1_label": "PPT", pci + "hwmon/hwmon4/freq1_input": "2482000000",
+			pci + "hwmon/hwmon4/power1_average": "289000000", pci + "hwmon/hwmon4/power1_cap": "303000000", pci + "hwmon/hwmon4/power1_label": "PPT", pci + "hwmon/hwmon4/freq1_input": "2482000000",
 			pci + "hwmon/hwmon4/freq2_input": "1249000000", pci + "hwmon/hwmon4/temp2_input": "81000", pci + "hwmon/hwmon4/temp2_label": "junction",
 			pci + "hwmon/hwmon4/temp3_input": "57000", pci + "hwmon/hwmon4/temp3_label": "edge",
 		}, map[string]string{
-			"power PPT": "289", "utilization ": "99", "memory ": "2.14748e+10", "clock ": "2.482e+09", "memory_clock ": "1.249e+09", "temperature ": "57",
+			"power PPT": "289", "limit": "303", "utilization ": "99", "memory ": "2.14748e+10", "clock ": "2.482e+09", "memory_clock ": "1.249e+09", "temperature ": "57",
 		}},
 		"an Instinct, which reports power at once": {map[string]string{
-			pci + "driver": "->../../../../bus/pci/drivers/amdgpu", pci + "gpu_busy_percent": "0", pci + "hwmon/hwmon9/power1_input": "134000000",
+			pci + "driver": "->../../../../bus/pci/drivers/amdgpu", pci + "gpu_busy_percent": "0", pci + "hwmon/hwmon9/power1_input": "134000000", pci + "hwmon/hwmon9/power1_cap": "0",
 		}, map[string]string{"power GPU": "134", "utilization ": "0"}},
 		"an Arc, xe (sysfs-driver-intel-xe-hwmon)": {map[string]string{
 			pci + "driver": "->../../../../bus/pci/drivers/xe", pci + "hwmon/hwmon2/energy1_input": "5000000", pci + "hwmon/hwmon2/energy1_label": "pkg",

@@ -51,7 +51,8 @@ type Found struct {
 // in.
 type Sensor struct {
 	event.Sensor
-	GPU *hardware.Card // by its UUID or PCI address; nil: not a GPU's
+	GPU   *hardware.Card // by its UUID or PCI address; nil: not a GPU's
+	Limit *float64       // watts that the GPU may take, when the source was opened; nil: not known
 }
 
 // A Sampler reads sources until it is stopped. Its methods may be called from several

@@ -105,6 +105,7 @@ type ProcessInfo struct {
 // sensors are the functions that read sensors.
 type sensors struct {
 	powerUsage              func(Device, *uint32) Return
+	enforcedPowerLimit      func(Device, *uint32) Return
 	totalEnergyConsumption  func(Device, *uint64) Return
 	clockInfo               func(Device, ClockType, *uint32) Return
 	temperatureV            func(Device, *Temperature) Return
@@ -118,6 +119,7 @@ type sensors struct {
 func (s *sensors) symbols() map[string]any {
 	return map[string]any{
 		"nvmlDeviceGetPowerUsage":                   &s.powerUsage,
+		"nvmlDeviceGetEnforcedPowerLimit":           &s.enforcedPowerLimit,
 		"nvmlDeviceGetTotalEnergyConsumption":       &s.totalEnergyConsumption,
 		"nvmlDeviceGetClockInfo":                    &s.clockInfo,
 		"nvmlDeviceGetTemperatureV":                 &s.temperatureV,
@@ -132,6 +134,12 @@ func (s *sensors) symbols() map[string]any {
 // DeviceGetPowerUsage returns the milliwatts that a GPU and its memory take: the average
 // of the last second on Ampere and newer ones, except for the GA100.
 func (l *Library) DeviceGetPowerUsage(d Device) (uint32, Return) { return value(l.powerUsage, d) }
+
+// DeviceGetEnforcedPowerLimit returns the milliwatts that the driver lets a GPU take, the
+// lowest of all limits.
+func (l *Library) DeviceGetEnforcedPowerLimit(d Device) (uint32, Return) {
+	return value(l.enforcedPowerLimit, d)
+}
 
 // DeviceGetTotalEnergyConsumption returns the millijoules that a GPU has taken since its
 // driver was loaded: Volta and newer ones.

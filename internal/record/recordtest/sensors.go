@@ -57,8 +57,8 @@ func Watched() map[string]*record.Run {
 		Result(TorchGPU, 50.2e12, Engine("torch"), load(60*time.Second, 60*time.Second, 0.1), sensed(measure.Sensed{
 			Card: zero, Source: "NVML", Before: rest, Rest: rest, During: at(98.2, 612.4, 1755e6, 61, 5.2e9), After: at(97, 610, 1740e6, 63, 5.2e9),
 			Energy:   &measure.Energy{Joules: 36744, Span: 60 * time.Second, Work: 20840, Error: 0.0033, Source: "NVML", Scope: "board", Counted: true},
-			Throttle: []string{"power limit"},
-			Large:    true,
+			Throttle: []string{"power limit"}, PowerLimit: ptr(612.0),
+			Large: true,
 		})),
 		Result(JAX, 0.9e12, Engine("jax"), sensed(measure.Sensed{Card: zero, Source: "NVML", Before: idle, Rest: idle, During: idle, After: idle, Large: true})),
 	)

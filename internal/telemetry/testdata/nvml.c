@@ -85,6 +85,7 @@ nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t d, int sensor, unsigned int *
 nvmlReturn_t nvmlDeviceGetCurrentClocksThrottleReasons(nvmlDevice_t d, unsigned long long *r) { *r = 0x1 | 0x4 | 0x40; return state(d); }
 
 #if CASE != OLD
+nvmlReturn_t nvmlDeviceGetEnforcedPowerLimit(nvmlDevice_t d, unsigned int *mw) { *mw = mig(d) ? 500000 : 412500; return state(d); }
 nvmlReturn_t nvmlDeviceGetTotalEnergyConsumption(nvmlDevice_t d, unsigned long long *mj) { *mj = 123456789012ull; return state(d); }
 nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t d, nvmlTemperature_t *t) {
   if (t->version != (sizeof *t | 1 << 24) || t->sensorType != 0) return 25; // ARGUMENT_VERSION_MISMATCH
