@@ -37,31 +37,39 @@ const (
 )
 
 // blocks has lanes compute without turns: each for as long as the sensors need, if there
-// is time, and then the fastest of each kind for as long as was asked for.
+// is time, and then the fastest of each kind for as long as was asked for. GPU lanes come
+// before those on the CPU, since without a block nothing proves that they used a GPU.
 func (r *Runner) blocks(ctx context.Context, entries []*entry, stop Stop) {
 	long := time.Duration(0)
 	if r.Sensors != nil {
 		long = r.Sensors.Block()
 	}
-	var best []*entry
-	for _, kind := range []hardware.Kind{hardware.CPU, hardware.GPU, hardware.SoftwareGPU} {
+	var best, order []*entry
+	for _, kind := range []hardware.Kind{hardware.GPU, hardware.CPU, hardware.SoftwareGPU} {
 		if e := fastest(entries, kind); e != nil {
 			best = append(best, e)
 		}
 	}
-	order := slices.Clone(best)
-	for _, e := range entries {
-		if !slices.Contains(best, e) {
-			order = append(order, e)
+	order = append(order, best...)
+	for _, kind := range []hardware.Kind{hardware.GPU, hardware.CPU} {
+		for _, e := range entries {
+			if e.Device.Kind == kind && !slices.Contains(best, e) {
+				order = append(order, e)
+			}
 		}
 	}
 	for _, e := range order {
+		until := stop.Until
+		if e == order[0] && e.Device.Kind == hardware.GPU {
+			until = stop.latest() // what a race says first is the ratio of this lane, which is to be proven
+		}
 		switch now := r.sink().Now(); {
 		case ctx.Err() != nil:
 			return
 		case stop.Sustain > 0 && slices.Contains(best, e): // which is long enough
+		case e.Device.Kind == hardware.SoftwareGPU: // which has no sensors
 		case len(e.result.Samples) == 0 || long == 0 || e.longest() >= long: // its samples are long enough
-		case stop.Until == 0 || now+long <= stop.Until:
+		case until == 0 || now+long <= until:
 			r.block(ctx, e, 0, long)
 		}
 	}

@@ -99,6 +99,23 @@ func TestRuleBlockForSensors(t *testing.T) {
 	}
 }
 
+// Where there is not time for all blocks, GPU lanes have theirs first, since it proves
+// that they used a GPU; and what has no sensors needs none.
+func TestRuleBlocksOfGPUsFirst(t *testing.T) {
+	r := newRig(fake.NewDevice("cpu", hardware.CPU, 1e12), fake.NewDevice("vulkan", hardware.SoftwareGPU, 1e12), gpu("a", 20*time.Millisecond), gpu("b", 10*time.Millisecond))
+	r.Sensors = sensing(2 * time.Second)
+	var order []string
+	r.told = func(lane string, d event.Data) {
+		if d == (event.Phase{Phase: string(bench.InBlock)}) {
+			order = append(order, lane)
+		}
+	}
+	r.race(t, bench.Stop{Budget: 10 * time.Second, Until: time.Minute})
+	if got, want := strings.Join(order, " "), "b cpu a"; got != want {
+		t.Errorf("blocks of %s, want %s", got, want)
+	}
+}
+
 // A block must end before the time until which all is to be measured.
 func TestNoTimeForBlocks(t *testing.T) {
 	r := newRig(gpu("a", time.Millisecond), gpu("b", time.Millisecond))

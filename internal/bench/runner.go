@@ -67,7 +67,7 @@ type Stop struct {
 	// lane and the first GPU lane are measured in any case.
 	Until time.Duration
 	// Latest is until when those 6 samples may be taken if all takes longer than was
-	// estimated; 0: Until.
+	// estimated, and until when the sensors may watch the fastest GPU lane; 0: Until.
 	Latest time.Duration
 	// Sustain is how long the fastest lane of each kind of device computes without a
 	// break after the samples, beyond Budget and Until; 0: it does not.

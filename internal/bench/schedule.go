@@ -106,6 +106,9 @@ func (r *Runner) budget(entries []*entry, stop Stop) time.Duration {
 	return min(stop.Budget, max(stop.Until-end, time.Millisecond))
 }
 
+// latest returns stop.Latest, or stop.Until where there is none.
+func (s Stop) latest() time.Duration { return max(s.Until, s.Latest) }
+
 // late reports whether another sample of e would leave too little time for the checks
 // with which the lanes end.
 func (r *Runner) late(e *entry, entries []*entry, stop Stop) bool {
@@ -120,7 +123,7 @@ func (r *Runner) late(e *entry, entries []*entry, stop Stop) bool {
 		}
 	}
 	if len(e.result.Samples) < leastSamples {
-		return end > max(stop.Until, stop.Latest)
+		return end > stop.latest()
 	}
 	return end > stop.Until
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
@@ -18,6 +19,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/lab/labtest"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/telemetry"
 	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
@@ -25,6 +27,7 @@ import (
 type machine struct {
 	clock   fake.Clock
 	engines []scripted
+	sensors []telemetry.Source // none: nothing is read
 }
 
 type scripted struct {
@@ -87,8 +90,14 @@ func (m *machine) race(t *testing.T, o Options) (*record.Run, *labtest.Watch) {
 	}
 	w := labtest.New(&m.clock)
 	d := lab.Deps{Program: record.Program{Version: "1"}}
+	if m.sensors != nil {
+		d.Sources = func([]hardware.Card) []telemetry.Source { return m.sensors }
+	}
 	r := d.Begin(t.Context(), w.Stream, record.Race)
 	r.Cards = nil // of the machine that the test runs on
+	if m.sensors != nil {
+		synctest.Wait() // until they are open
+	}
 	var found []catalog.Contender
 	engines := map[string]bench.Engine{}
 	r, err = run(t.Context(), d, o, w.Stream, r, entries, func(_ context.Context, list []catalog.Entry) entered {
