@@ -134,7 +134,7 @@ func TestRuleNotOnGPU(t *testing.T) {
 	r := newRig(gpu("a", time.Millisecond), gpu("b", time.Millisecond), gpu("c", time.Millisecond))
 	s := sensing(2 * time.Second)
 	s.say = map[string]*measure.Sensed{
-		"b": {Source: "NVML", Large: true, During: &measure.State{Utilization: new(0.0)}},
+		"b": {Source: "NVML", Large: true, During: &measure.State{Utilization: new(0.0), Power: new(70.0)}, Rest: &measure.State{Power: new(70.0)}},
 		"c": {},
 	}
 	r.Sensors = s

@@ -302,7 +302,7 @@ type seen struct {
 func (s *seen) Block() time.Duration { return s.block }
 func (s *seen) Sense(d hardware.Device, u measure.Use) *measure.Sensed {
 	s.uses[d.ID] = u
-	return &measure.Sensed{Source: "NVML", Large: u.Large, During: &measure.State{Utilization: new(0.0)}}
+	return &measure.Sensed{Source: "NVML", Large: u.Large, During: &measure.State{Utilization: new(0.0), Power: new(70.0)}, Rest: &measure.State{Power: new(70.0)}}
 }
 
 // Where there are sensors, a lane whose rounds are too short for them answers without turns

@@ -90,14 +90,15 @@ type Proof string
 const (
 	Proven     Proof = "proven"     // the GPU was used
 	Unmoved    Proof = "unmoved"    // nothing happened on it
-	Unresolved Proof = "unresolved" // the lane computed too briefly for the sensors
+	Unresolved Proof = "unresolved" // the lane computed too briefly for the sensors, or too few of them answered
 	NoSensor   Proof = "no_sensor"  // nothing says how busy it was
 )
 
 // Proof says whether a GPU lane has computed on its GPU. It says no only where the driver
-// reports no utilisation, less than 1 %, over a time that is long enough, and where power, memory
-// and the clock did not rise either. Memory and clock count where no other lane of the
-// run is on the card, since that would have raised them. Where one is, small products
+// reports no utilisation, less than 1 %, over a time that is long enough, and where power,
+// memory and clock, of which at least one must be known, did not rise either: in a virtual
+// machine a driver may report 0 % whatever runs. Memory and clock count where no other lane
+// of the run is on the card, since that would have raised them. Where one is, small products
 // prove nothing: a GPU may be done with them in less time than its sensor can see.
 func (s *Sensed) Proof() Proof {
 	switch d, rest := s.During, s.Rest; {
@@ -111,10 +112,18 @@ func (s *Sensed) Proof() Proof {
 		return Proven
 	case d.Utilization == nil:
 		return NoSensor
-	case !s.Alone && !s.Large:
+	case !s.Alone && !s.Large, rest == nil, !s.witnessed():
 		return Unresolved
 	}
 	return Unmoved
+}
+
+// witnessed reports whether another sensor than that of utilisation would have shown that
+// the GPU was used.
+func (s *Sensed) witnessed() bool {
+	both := func(a, b *float64) bool { return a != nil && b != nil }
+	d, rest := s.During, s.Rest
+	return both(d.Power, rest.Power) || s.Alone && (both(d.Memory, rest.Memory) || both(d.Clock, rest.Clock))
 }
 
 // above reports whether a reading is above one at rest by more than a factor and a step
@@ -141,6 +150,6 @@ func (s *Sensed) Warn(kind hardware.Kind, list *Warnings) {
 	case NoSensor:
 		list.Add(Unproven, "not proven by sensors: none says how busy this GPU was")
 	case Unresolved:
-		list.Add(Unproven, "not proven by sensors: it computed too briefly for them")
+		list.Add(Unproven, "not proven by sensors: it computed too briefly for them, or too few of them answered")
 	}
 }

@@ -34,7 +34,10 @@ func TestRuleProof(t *testing.T) {
 		"no sensors":                      {Sensed{Alone: true, Large: true}, NoSensor},
 		"no utilisation (MIG), still":     {Sensed{Source: "NVML", Alone: true, Large: true, During: with(func(s *State) { s.Utilization = nil }), Rest: rest}, NoSensor},
 		"no utilisation (MIG), power":     {Sensed{Source: "NVML", During: &State{Power: p(120)}, Rest: rest}, Proven},
-		"never at rest":                   {Sensed{Source: "NVML", Alone: true, During: &State{Utilization: p(0), Power: p(500)}}, Unmoved},
+		"never at rest":                   {Sensed{Source: "NVML", Alone: true, During: &State{Utilization: p(0), Power: p(500)}}, Unresolved},
+		"utilisation alone":               {Sensed{Source: "NVML", Alone: true, Large: true, During: &State{Utilization: p(0)}, Rest: &State{Utilization: p(0)}}, Unresolved},
+		"no power, beside another lane":   {Sensed{Source: "NVML", Large: true, During: with(func(s *State) { s.Power = nil }), Rest: rest}, Unresolved},
+		"no power, alone":                 {Sensed{Source: "NVML", Alone: true, During: with(func(s *State) { s.Power = nil }), Rest: rest}, Unmoved},
 	} {
 		if got := tt.s.Proof(); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
@@ -44,7 +47,7 @@ func TestRuleProof(t *testing.T) {
 
 // What a reader is told follows from the proof, and from the kind of the lane.
 func TestSensedWarns(t *testing.T) {
-	unmoved := &Sensed{Source: "NVML", Alone: true, During: &State{Utilization: p(0)}}
+	unmoved := &Sensed{Source: "NVML", Alone: true, During: &State{Utilization: p(0), Power: p(70)}, Rest: &State{Power: p(70)}}
 	for name, tt := range map[string]struct {
 		s    *Sensed
 		kind hardware.Kind
@@ -54,7 +57,7 @@ func TestSensedWarns(t *testing.T) {
 		"proven":           {&Sensed{Source: "NVML", During: &State{Utilization: p(98)}}, hardware.GPU, ""},
 		"unmoved":          {unmoved, hardware.GPU, "not_on_gpu: not shown to have run on the GPU: its utilisation, power, memory and clock did not move"},
 		"no sensor":        {&Sensed{}, hardware.GPU, "unproven: not proven by sensors: none says how busy this GPU was"},
-		"brief":            {&Sensed{Source: "NVML"}, hardware.GPU, "unproven: not proven by sensors: it computed too briefly for them"},
+		"brief":            {&Sensed{Source: "NVML"}, hardware.GPU, "unproven: not proven by sensors: it computed too briefly for them, or too few of them answered"},
 		"a CPU":            {&Sensed{Source: "system"}, hardware.CPU, ""},
 		"a CPU beside one": {&Sensed{Source: "system", Others: []InUse{{Card: 1, Utilization: 44.6}}}, hardware.CPU, "gpu_in_use: GPU 1 was 45 % busy meanwhile: another program uses it"},
 	} {

@@ -16,6 +16,10 @@ const (
 	// inUse is the utilisation, in percent, from which on a GPU counts as busy beside a lane
 	// on the CPU. A desktop takes less.
 	inUse = 10
+	// leastReadings are how many an average needs of a sensor that averages itself. A driver
+	// renews such a reading as seldom as once in the time over which it averages, so that a
+	// single one may still be of the time before the lane computed.
+	leastReadings = 5
 )
 
 // Sense returns what the sensors of a device said while a lane used it; nil where nothing
@@ -57,10 +61,10 @@ func (s *Sampler) Sense(d hardware.Device, u measure.Use) *measure.Sensed {
 }
 
 // cardOf returns the number by which the sampler knows a device's card; nil if it does
-// not.
+// not. Of several cards, it knows none for a device without UUID and PCI address.
 func (s *Sampler) cardOf(d hardware.Device) *int {
-	if d.UUID == "" && d.PCI == "" {
-		return d.Card
+	if d.UUID == "" && d.PCI == "" && len(s.cards) == 1 {
+		return &s.cards[0].Number
 	}
 	return hardware.CardOf(d, s.cards)
 }
@@ -178,14 +182,15 @@ func (v view) reading(sensor int, when time.Duration, after bool) *float64 {
 }
 
 // settled returns the mean of the readings that are of the lane's computing alone; nil
-// where there is none, because no window is longer than what a reading averages over.
+// where there are too few, because no window is much longer than what a reading averages
+// over, or because the sensor gave no answer.
 func (v view) settled(sensor int) *float64 {
 	var values []float64
 	for _, w := range v.use.Windows {
 		_, in := v.within(sensor, w.Start+v.found.Settle, w.End)
 		values = append(values, in...)
 	}
-	if len(values) == 0 {
+	if len(values) == 0 || v.found.Settle > 0 && len(values) < leastReadings {
 		return nil
 	}
 	return rounded(mean(values))

@@ -147,3 +147,46 @@ func TestEnergy(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A lane of which the sensors cannot tell is never said not to have used its GPU. In each
+// row the lane computes from second 4 on, on a card whose sensors do not move.
+func TestRuleSensorsCannotTell(t *testing.T) {
+	all := sensors(event.Utilization, event.Power, event.Memory, event.Clock)
+	still := func(at float64, v []float64) {
+		for i := range v {
+			v[i] = 100 * float64(i) // 0 % of utilisation
+		}
+	}
+	for name, tt := range map[string]struct {
+		sensors []Sensor
+		read    func(at float64, v []float64)
+		until   float64 // of the window
+		device  hardware.Device
+		want    measure.Proof
+	}{
+		"sensors that can tell":        {all, still, 6, onGPU, measure.Unmoved},
+		"samples in turns":             {all, still, 4.02, onGPU, measure.Unresolved},
+		"a window of a single reading": {all, still, 5.05, onGPU, measure.Unresolved},
+		"no answer after a while": {all, func(at float64, v []float64) {
+			if still(at, v); at > 5.2 {
+				v[0] = math.NaN()
+			}
+		}, 6, onGPU, measure.NoSensor},
+		"MIG":                        {sensors(event.Power, event.Memory, event.Clock), still, 6, onGPU, measure.NoSensor},
+		"a MIG device":               {all, still, 6, hardware.Device{Kind: hardware.GPU, UUID: "MIG-1"}, measure.NoSensor},
+		"utilisation alone":          {sensors(event.Utilization), still, 6, onGPU, measure.Unresolved},
+		"another card":               {all, still, 6, hardware.Device{Kind: hardware.GPU, PCI: "0000:99:00.0"}, measure.NoSensor},
+		"a card that is not known":   {all, still, 6, hardware.Device{Kind: hardware.GPU, Card: pointer(0)}, measure.NoSensor},
+		"counters of energy at most": {sensors(event.Energy), still, 6, onGPU, measure.Unresolved},
+	} {
+		s := filled(8, Found{Settle: time.Second, Sensors: tt.sensors}, tt.read)
+		s.cards = append(s.cards, hardware.Card{Number: 1, PCI: "0000:3b:00.0"})
+		if got := s.Sense(tt.device, use(4, tt.until)).Proof(); got != tt.want {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+	}
+	s := filled(8, Found{Settle: time.Second, Sensors: all}, still)
+	if got := s.Sense(hardware.Device{Kind: hardware.GPU}, use(4, 6)); got.Card == nil || *got.Card != 0 || got.Source != "NVML" {
+		t.Errorf("of the only card: %+v", got)
+	}
+}
