@@ -173,13 +173,15 @@ func (s *Sampler) opened(f *feed, found Found, err error) bool {
 			s.cards = hardware.Cards(append(s.cards[:len(s.cards):len(s.cards)], *x.GPU))
 		}
 	}
-	for i, x := range found.Sensors { // by the numbers that all cards together have
-		if x.GPU != nil {
-			found.Sensors[i].Card = hardware.CardOf(deviceOn(x.GPU), s.cards)
-		}
-	}
 	f.found, f.open = found, true
 	f.past.sensors = found.Sensors
+	for _, f := range s.feeds { // by the numbers that all cards together have: a new one may come before others
+		for i, x := range f.found.Sensors {
+			if x.GPU != nil {
+				f.found.Sensors[i].Card = hardware.CardOf(deviceOn(x.GPU), s.cards)
+			}
+		}
+	}
 	return true
 }
 

@@ -180,6 +180,12 @@ func TestNumbers(t *testing.T) {
 	if got := s.feeds[0].found.Sensors; *got[0].Card != 1 || *got[1].Card != 0 {
 		t.Errorf("numbers %d and %d", *got[0].Card, *got[1].Card)
 	}
+	first := &hardware.Card{PCI: "0000:01:00.0"} // of another source, which is open later
+	s.feeds = append(s.feeds, &feed{source: &scripted{name: "amdgpu"}})
+	s.opened(s.feeds[1], Found{Sensors: []Sensor{{GPU: first}}}, nil)
+	if got := s.feeds[0].past.sensors; *got[0].Card != 2 || *got[1].Card != 1 || *s.feeds[1].past.sensors[0].Card != 0 {
+		t.Errorf("numbers %d, %d and %d", *got[0].Card, *got[1].Card, *s.feeds[1].past.sensors[0].Card)
+	}
 	r := s.feeds[0].record([]hardware.Card{{Number: 0, UUID: "GPU-a"}}) // which the engines of the run know alone
 	if len(r.Series) != 1 || *r.Series[0].Card != 0 || *r.Series[0].Values[0] != 100 {
 		t.Errorf("in the record: %+v", r.Series)

@@ -3,8 +3,9 @@
 // nvml; nvml.h of the CUDA toolkit, version 13, documents them.
 //
 // The library can hang, also in the kernel where no signal reaches it. What can wait for
-// an answer is asked in a process of its own: see package probe. Sensors are read on a
-// thread of its own: see package telemetry.
+// an answer is asked in a process of its own: see package probe. Sensors are read in this
+// process, on a thread of its own: see package telemetry. If the library crashes there, it
+// ends this process.
 package nvml
 
 import (
