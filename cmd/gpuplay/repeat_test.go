@@ -37,7 +37,11 @@ func TestRepeating(t *testing.T) {
 		"gpuplay llm m.gguf":                                                  recordtest.Language(),
 		"gpuplay llm owner/name:Q4_K_M":                                       {Kind: record.LLM, Command: []string{"gpuplay", "llm", "owner/name:Q4_K_M"}},
 		"gpuplay generate gemma --adapter=adapters":                           {Kind: record.Generate, Command: []string{"gpuplay", "generate", `C:\Users\jane\gemma`, "--adapter=./work/adapters"}},
-		"gpuplay cpu": {Kind: record.CPUs, Command: []string{"gpuplay", "cpu", "--format", "json"}},
+		"gpuplay learn data --size 512":                                       {Kind: record.Inputs, Command: []string{"gpuplay", "learn", "data", "--size", "512", "--time", "5s"}},
+		"gpuplay learn data":                                                  {Kind: record.Inputs},
+		"gpuplay learn noise":                                                 {Kind: record.Learn, Noise: &record.Noise{}},
+		"gpuplay learn matmul":                                                {Kind: record.Learn},
+		"gpuplay cpu":                                                         {Kind: record.CPUs, Command: []string{"gpuplay", "cpu", "--format", "json"}},
 	} {
 		if got := repeating(r); got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -27,7 +27,7 @@ func productsMarkdown(w io.Writer, r *record.Run, words fault.Wording) error {
 		} else {
 			b.WriteString(" – | – | – | – | – |")
 		}
-		fmt.Fprintf(&b, " %s |\n", cell(verdict(x, words)))
+		fmt.Fprintf(&b, " %s |\n", cell(laneVerdict(x, words)))
 	}
 	said := judge.Sentences(r)
 	if text := judge.LeftOut(r, words); text != "" {
@@ -52,8 +52,8 @@ func cell(s string) string { return cellMarks.Replace(plain.Line(s)) }
 // cellMarks escapes what would end a cell or begin an element of HTML.
 var cellMarks = strings.NewReplacer(`\`, `\\`, "|", `\|`, "<", `\<`)
 
-// verdict says in a few words how far to trust a lane's figure.
-func verdict(r *bench.Result, words fault.Wording) string {
+// laneVerdict says in a few words how far to trust a lane's figure.
+func laneVerdict(r *bench.Result, words fault.Wording) string {
 	var parts []string
 	switch {
 	case r.Error != nil:

@@ -100,13 +100,15 @@ type section struct {
 
 // A sheet is a table of text.
 type sheet struct {
-	Head []tableCell
-	Rows [][]tableCell
+	Head    []tableCell
+	Rows    [][]tableCell
+	Stacked bool // on a phone, cells stand below each other
 }
 
 // A tableCell is one of a sheet.
 type tableCell struct {
 	Text   string
+	Label  string // the head of its column, where that is not above it on a phone
 	Number bool   // to the right
 	Bar    string // its length in hundredths; empty: there is none
 	Class  string // of a device, or of a status
@@ -163,8 +165,11 @@ func newReport(r *record.Run, words fault.Wording) *report {
 		p.training(r)
 	case record.CPUs:
 		p.cpu(r)
+	case record.Inputs:
+		p.inputs(r, words)
 	case record.Learn:
 		p.ladder(r)
+		p.noise(r)
 	case record.Doctor:
 		p.checks(r, words)
 	case record.Imported:
@@ -219,11 +224,20 @@ func (s *section) head(names ...string) {
 	}
 }
 
+// stackedHead begins a table of few rows with many columns.
+func (s *section) stackedHead(names ...string) {
+	s.head(names...)
+	s.Table.Stacked = true
+}
+
 // row adds a row of a table and returns it.
 func (s *section) row(cells ...string) []tableCell {
 	row := make([]tableCell, len(s.Table.Head))
 	for i := range row {
 		row[i].Number = s.Table.Head[i].Number
+		if s.Table.Stacked {
+			row[i].Label = s.Table.Head[i].Text
+		}
 		if i < len(cells) {
 			row[i].Text = plain.Line(cells[i])
 		}

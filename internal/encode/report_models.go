@@ -11,6 +11,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
@@ -39,7 +40,7 @@ func (p *report) tokens(r *record.Run, words fault.Wording) {
 		}
 	}
 	s := p.section("Lanes")
-	s.head("device", "lane", "#generation, tokens/s", "#±", "#prompt, tokens/s", "#±", "#first token", "#load", "#memory", "")
+	s.stackedHead("device", "lane", "#generation, tokens/s", "#±", "#prompt, tokens/s", "#±", "#first token", "#load", "#memory", "")
 	strips := &section{Title: "Every sample of generation", Intro: "A dot is a round, at the time when it began; the band is the 95 % interval of the median.", Axis: when.axis()}
 	answers := &section{Title: "Answers"}
 	raw := &section{Title: "Samples as numbers", Folded: true}
@@ -358,12 +359,23 @@ func (p *report) method(r *record.Run, words fault.Wording) {
 func methodOf(r *record.Run) []string {
 	const medians = "Figures are medians; ± is half of the 95 % interval of the median, from order statistics. All samples are kept."
 	switch r.Kind {
-	case record.Race, record.MatMul, record.Sweep:
+	case record.Race, record.MatMul, record.Sweep, record.Inputs:
 		if len(r.Results) == 0 {
 			return nil
 		}
+		first := r.Results[0]
+		matrices := "the same " + first.GEMM.Data.String() + " matrices"
+		switch {
+		case r.Kind == record.Inputs:
+			matrices = "matrices of another kind of inputs"
+		case first.GEMM.Data != matrix.Random:
+			matrices = "the same matrices, of the inputs " + first.GEMM.Data.String()
+		}
+		if !first.GEMM.Data.Patterned() {
+			matrices += fmt.Sprintf(", seed %d", first.Seed)
+		}
 		return []string{
-			fmt.Sprintf("Every lane multiplies the same random matrices, seed %d, in a process of its own.", r.Results[0].Seed),
+			"Every lane multiplies " + matrices + ", in a process of its own.",
 			"A sample is many products back to back with one wait for the device. Starting, loading, filling and compiling are not part of it. Lanes are warmed up and take turns.",
 			"Products are checked against float64. A lane with a wrong product has no figure, and one that is not verified is part of no ratio.",
 			medians,
@@ -377,6 +389,12 @@ func methodOf(r *record.Run) []string {
 	case record.CPUs:
 		return []string{"A peak is the best of several runs of independent multiply-adds in registers; bandwidths and clocks are medians."}
 	case record.Learn:
+		if r.Noise != nil {
+			return []string{
+				"One lane is measured again and again, each time prepared and warmed up anew, and each run is compared with the next. Nothing changes between them.",
+				medians,
+			}
+		}
 		return []string{"Every step computes the same product of float32, and each is checked. Speeds are medians."}
 	}
 	return nil

@@ -30,9 +30,9 @@ func (p *report) products(r *record.Run, words fault.Wording) {
 		}
 	}
 	s := p.section("Lanes")
-	s.head("device", "engine", "size", "#"+name, "#±", "#"+head, "#starts in", "#ready in", "")
+	s.stackedHead("device", "engine", "size", "#"+name, "#±", "#"+head, "#starts in", "#ready in", "")
 	for _, x := range r.Results {
-		cells := []string{hardwareName(r, x.Device), x.Label(), unit.Cube(x.GEMM.M, x.GEMM.N, x.GEMM.K), "–", "–", "–", "–", "–", verdict(x, words)}
+		cells := []string{hardwareName(r, x.Device), x.Label(), unit.Cube(x.GEMM.M, x.GEMM.N, x.GEMM.K), "–", "–", "–", "–", "–", laneVerdict(x, words)}
 		speed, ok := x.Speed()
 		if ok {
 			copy(cells[3:], []string{unit.Digits3(speed.Value / scale), judge.Spread(speed), boundOf(x), unit.Seconds(x.Start), unit.Seconds(x.Ready())})
@@ -41,35 +41,45 @@ func (p *report) products(r *record.Run, words fault.Wording) {
 		if ok && x.Verified() {
 			row[3].setBar(speed.Value/top, kindClass(x.Device.Kind))
 		}
-		switch {
-		case !x.Verified():
-			row[8].Class = "bad"
-		case len(x.Warnings) == 0:
-			row[8].Class = "good"
-		}
+		row[8].Class = laneClass(x)
 	}
-	p.productSamples(r)
+	p.productSamples(r.Kind, r.Results)
+}
+
+// laneClass is the class of a lane's verdict.
+func laneClass(x *bench.Result) string {
+	switch {
+	case !x.Verified():
+		return "bad"
+	case len(x.Warnings) == 0:
+		return "good"
+	}
+	return ""
 }
 
 // productSamples shows every sample of products: as a picture, and as a table.
-func (p *report) productSamples(r *record.Run) {
+func (p *report) productSamples(kind record.Kind, results []*bench.Result) {
 	var when period
-	for _, x := range r.Results {
+	for _, x := range results {
 		for _, sample := range x.Samples {
 			when.add(sample.Start, sample.End)
 		}
 	}
 	s := p.section("Every sample")
-	s.Folded = r.Kind == record.Sweep // which has as many lines as lanes and sizes
+	s.Folded = kind == record.Sweep || kind == record.Learn // which have many lines: lanes and sizes, or runs
 	s.Intro = "A dot is a sample, at the time when it was taken; the band is the 95 % interval of the median."
 	raw := &section{Title: "Samples as numbers", Folded: true}
-	raw.head("lane", "product", "#sample", "#products", "#seconds", "#"+r.Results[0].GEMM.Op()+"/s", "#began after, s")
-	for _, x := range r.Results {
+	raw.head("lane", "product", "#sample", "#products", "#seconds", "#"+results[0].GEMM.Op()+"/s", "#began after, s")
+	for i, x := range results {
+		label := x.Label()
+		if kind == record.Learn { // one lane, again and again
+			label = fmt.Sprintf("run %d", i+1)
+		}
 		g := x.GEMM
 		median, ok := x.Speed() // which a wrong lane does not have
 		var at, speeds []float64
-		for i, sample := range x.Samples {
-			cells := []string{x.Label(), unit.Cube(g.M, g.N, g.K), strconv.Itoa(i + 1), strconv.Itoa(sample.Iters), float(sample.Wall.Seconds()), "–", float(sample.Start.Seconds())}
+		for j, sample := range x.Samples {
+			cells := []string{label, unit.Cube(g.M, g.N, g.K), strconv.Itoa(j + 1), strconv.Itoa(sample.Iters), float(sample.Wall.Seconds()), "–", float(sample.Start.Seconds())}
 			if ok {
 				speed := g.FLOP() / sample.Seconds()
 				at, speeds = append(at, sample.Start.Seconds()), append(speeds, speed)
@@ -80,11 +90,10 @@ func (p *report) productSamples(r *record.Run) {
 		if !ok {
 			continue
 		}
-		name := x.Label()
-		if r.Kind == record.Sweep {
-			name += ", " + unit.Cube(g.M, g.N, g.K)
+		if kind == record.Sweep {
+			label += ", " + unit.Cube(g.M, g.N, g.K)
 		}
-		s.strip(name, kindClass(x.Device.Kind), at, speeds, when, median, g.Rate)
+		s.strip(label, kindClass(x.Device.Kind), at, speeds, when, median, g.Rate)
 	}
 	s.Axis = when.axis()
 	if len(s.Strips) == 0 {
@@ -136,7 +145,7 @@ func (p *report) sweep(r *record.Run, words fault.Wording) {
 	for _, t := range append(sweep.Legend(), sweep.Notes(words)...) {
 		s.note(t)
 	}
-	p.productSamples(r)
+	p.productSamples(r.Kind, r.Results)
 }
 
 // ladder shows a product that becomes fast step by step.
@@ -277,7 +286,7 @@ func (p *report) checks(r *record.Run, words fault.Wording) {
 	for i, c := range r.Checks {
 		if i == 0 || c.Group != r.Checks[i-1].Group {
 			s = p.section(c.Group)
-			s.head("", "check", "found", "why it matters", "how to fix it")
+			s.stackedHead("", "check", "found", "why it matters", "how to fix it")
 		}
 		row := s.row(string(c.Status), c.Name, c.Seen, c.Why, c.Remedies.Words(words))
 		row[0].Class = class[c.Status]

@@ -381,6 +381,10 @@ func inputsHeadline(r *record.Run) Headline {
 	h.Figure, h.Unit, _ = strings.Cut(base.GEMM.Rate(speed.Value), " ")
 	h.Claim = "on random inputs, on the " + kindName(base.Device.Kind)
 	h.Detail = certainty(speed)
+	if text := disturbed(base); text != "" {
+		h.Detail += ", " + text
+	}
+	h.Detail += "; " + base.Label()
 	return h
 }
 
@@ -397,8 +401,8 @@ func noiseHeadline(r *record.Run) Headline {
 	}
 	t := tests[0]
 	h.Winner = x.Device.Kind
-	h.Figure, h.Claim = unit.Percent(t.Rate()), "of the comparisons found a difference"
-	h.Detail = fmt.Sprintf("%s: %d same, %d undecided, %d different", unit.Plural(t.N, "comparison"), t.Same, t.Unknown, t.Wrong)
+	h.Figure, h.Claim = fmt.Sprintf("%d of %d", t.Wrong, t.N), "comparisons found a difference"
+	h.Detail = fmt.Sprintf("%d same, %d undecided", t.Same, t.Unknown)
 	h.Entries = []Entry{productEntry(r, x)}
 	h.Proof = "not verified"
 	if x.Verified() {

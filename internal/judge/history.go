@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/hardware"
@@ -64,6 +65,8 @@ func Histories(r *record.Run) []History {
 			case x.Card != nil:
 				h.card = *x.Card
 				h.Name = fmt.Sprintf("GPU %d: %s", h.card, q.name)
+			case strings.HasPrefix(x.Scope, "all "):
+				h.Name += " of " + x.Scope
 			case x.Scope != "":
 				h.Name += " of the " + x.Scope
 			}

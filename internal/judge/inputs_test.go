@@ -70,7 +70,7 @@ func TestInputs(t *testing.T) {
 func TestSummaryOfInputs(t *testing.T) {
 	for name, want := range map[string]string{
 		"zeros":  "4096³ float32 zeros: GPU 25.1 TFLOP/s, CPU 1.01 TFLOP/s",
-		"inputs": "8192³ bfloat16, all inputs: GPU 771 TFLOP/s",
+		"inputs": "8192³ bfloat16: GPU 771 TFLOP/s",
 	} {
 		if task, figure := Summary(recordtest.Inputs()[name]); task+": "+figure != want {
 			t.Errorf("%s: %q, %q, want %q", name, task, figure, want)

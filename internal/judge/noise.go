@@ -33,6 +33,30 @@ type SelfTest struct {
 	Sees float64
 }
 
+// Later says which runs are compared: a run with the next, or with one further on.
+func (t SelfTest) Later() string {
+	if t.Apart > 1 {
+		return fmt.Sprintf("the %dth after it", t.Apart)
+	}
+	return "the next"
+}
+
+// Visible returns Sees in words: "1.4 %", or "nothing".
+func (t SelfTest) Visible() string {
+	if math.IsInf(t.Sees, 0) {
+		return "nothing"
+	}
+	return unit.Percent(t.Sees)
+}
+
+// SelfTestNotes explain the columns of a table of self-tests.
+func SelfTestNotes() []string {
+	return []string{
+		"Nothing changed between the runs, so “different” is a false verdict. It is to be at most " + unit.Percent(WrongAtMost) + ".",
+		"“sees” is the difference that nine of ten comparisons would exclude.",
+	}
+}
+
 // Rate returns the share of false verdicts.
 func (t SelfTest) Rate() float64 { return float64(t.Wrong) / float64(max(1, t.N)) }
 
@@ -90,6 +114,14 @@ type NoiseFigure struct {
 	Name  string
 	Share float64 // ±
 	Idea  string
+}
+
+// Says returns the share in words: "± 1.4 %", or "unstable", as elsewhere.
+func (f NoiseFigure) Says() string {
+	if f.Share > 1 {
+		return "unstable"
+	}
+	return "± " + unit.Percent(f.Share)
 }
 
 // NoiseFigures say how far samples of one run are apart, how well a run knows its median,

@@ -83,7 +83,6 @@ func productSummary(r *record.Run) (task, figure string) {
 	task += " " + Operands(first)
 	results := r.Results
 	if r.Kind == record.Inputs { // of which the fastest is not what the device is worth
-		task += ", all inputs"
 		if results = nil; randomInputs(r) != nil {
 			results = []*bench.Result{randomInputs(r)}
 		}

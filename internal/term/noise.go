@@ -3,7 +3,6 @@ package term
 import (
 	"fmt"
 	"io"
-	"math"
 
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/record"
@@ -23,12 +22,8 @@ func noisePage(w io.Writer, r *record.Run, s Style) error {
 	p.title(title...)
 	const nameWidth, figureWidth = 12, 10
 	for _, f := range judge.NoiseFigures(r.Noise) {
-		share := "unstable" // as elsewhere
-		if f.Share <= 1 {
-			share = "± " + unit.Percent(f.Share)
-		}
 		p.line()
-		p.line(span{"  ", usual}, span{pad(f.Name, nameWidth), bold}, span{right(p.clean(share), figureWidth), usual})
+		p.line(span{"  ", usual}, span{pad(f.Name, nameWidth), bold}, span{right(p.clean(f.Says()), figureWidth), usual})
 		for _, t := range Wrap(p.clean(f.Idea), s.Width-6) {
 			p.line(span{"    " + t, dim})
 		}
@@ -39,22 +34,11 @@ func noisePage(w io.Writer, r *record.Run, s Style) error {
 		}}
 		g := group{}
 		for _, x := range tests {
-			name := "the next"
-			if x.Apart > 1 {
-				name = fmt.Sprintf("the %dth after it", x.Apart)
-			}
-			sees := "nothing"
-			if !math.IsInf(x.Sees, 0) {
-				sees = unit.Percent(x.Sees)
-			}
-			g.rows = append(g.rows, row{name: name, cells: []string{unit.Seconds(x.Time), fmt.Sprint(x.N), fmt.Sprint(x.Same), fmt.Sprint(x.Unknown), fmt.Sprint(x.Wrong), sees}})
+			g.rows = append(g.rows, row{name: x.Later(), cells: []string{unit.Seconds(x.Time), fmt.Sprint(x.N), fmt.Sprint(x.Same), fmt.Sprint(x.Unknown), fmt.Sprint(x.Wrong), x.Visible()}})
 		}
 		t.groups = []group{g}
 		p.table(t)
-		p.notes([]string{
-			"Nothing changed between the runs, so “different” is a false verdict. It is to be at most " + unit.Percent(judge.WrongAtMost) + ".",
-			"“sees” is the difference that nine of ten comparisons would exclude.",
-		})
+		p.notes(judge.SelfTestNotes())
 	}
 	p.sentences(judge.Sentences(r))
 	return p.writeTo(w)

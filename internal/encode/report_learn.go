@@ -1,0 +1,77 @@
+package encode
+
+import (
+	"strconv"
+
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/judge"
+	"github.com/gpuplay/gpuplay/internal/plain"
+	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/unit"
+	"github.com/gpuplay/gpuplay/internal/verdict"
+)
+
+// inputs shows one lane on inputs of every kind.
+func (p *report) inputs(r *record.Run, words fault.Wording) {
+	if len(r.Results) == 0 {
+		return
+	}
+	scale, name := judge.Scale(r.Results)
+	top := 0.0
+	for _, x := range r.Results {
+		if x.Verified() {
+			top = max(top, judge.Speed(x))
+		}
+	}
+	s := p.section("Inputs")
+	first := r.Results[0].Device
+	s.Intro = plain.Line(hardwareName(r, first) + ", " + first.Label())
+	s.stackedHead("inputs", "#"+name, "#±", "#÷ random", "#power", "")
+	for _, x := range r.Results {
+		cells := []string{x.GEMM.Data.String(), "–", "–", "–", "–", laneVerdict(x, words)}
+		speed, ok := x.Speed()
+		if ok {
+			copy(cells[1:], []string{unit.Digits3(speed.Value / scale), judge.Spread(speed)})
+		}
+		if c, ok := judge.InputEffect(r, x); ok && !r.Interrupted {
+			cells[3] = judge.Ratio(c.Comparison)
+		}
+		if watts, ok := judge.Watts(x); ok {
+			cells[4] = unit.Digits3(watts) + " W"
+		}
+		row := s.row(cells...)
+		if ok && x.Verified() {
+			row[1].setBar(speed.Value/top, kindClass(x.Device.Kind))
+		}
+		row[5].Class = laneClass(x)
+	}
+	p.productSamples(r.Kind, r.Results)
+}
+
+// noise shows how far the timings of one lane are apart, and what comparing it with
+// itself came to.
+func (p *report) noise(r *record.Run) {
+	x := judge.NoiseLane(r.Noise)
+	if x == nil {
+		return
+	}
+	if figures := judge.NoiseFigures(r.Noise); len(figures) > 0 {
+		s := p.section("How far timings are apart")
+		s.Intro = plain.Line(hardwareName(r, x.Device) + ", " + x.Label() + ", " + unit.Plural(len(r.Noise.Results), "run"))
+		s.stackedHead("", "#spread", "")
+		for _, f := range figures {
+			s.row(f.Name, f.Says(), f.Idea)
+		}
+	}
+	if tests := judge.SelfTests(r.Noise, verdict.Threshold); len(tests) > 0 {
+		s := p.section("The lane compared with itself")
+		s.stackedHead("a run with", "#apart", "#compared", "#same", "#undecided", "#different", "#sees")
+		for _, t := range tests {
+			s.row(t.Later(), unit.Seconds(t.Time), strconv.Itoa(t.N), strconv.Itoa(t.Same), strconv.Itoa(t.Unknown), strconv.Itoa(t.Wrong), t.Visible())
+		}
+		for _, t := range judge.SelfTestNotes() {
+			s.note(t)
+		}
+	}
+	p.productSamples(r.Kind, r.Noise.Results)
+}
