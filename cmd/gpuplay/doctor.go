@@ -104,9 +104,9 @@ func (a *app) doctor(ctx context.Context, f doctorFlags, o diagnose.Options) err
 // whySlow explains a run that is kept, or a result file.
 func (a *app) whySlow(ref string, asJSON bool) error {
 	if ref == "" {
-		return usagef("gpuplay race --output race.json writes one", "--why-slow: a result file is needed")
+		return usagef("gpuplay results list shows their names; last is the latest", "--why-slow: a run is needed")
 	}
-	r, err := a.load(ref, diagnose.ReadFile)
+	r, err := a.loadRun(ref)
 	if err != nil {
 		return err
 	}

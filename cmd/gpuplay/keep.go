@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -168,17 +170,14 @@ const largestFile = 256 << 20
 // loadRun returns the run that a word names: in the store, as store.Find describes, or
 // else in a file. A word that has a separator of folders, as ./last has, or ends in .json
 // is a file's.
-func (a *app) loadRun(ref string) (*record.Run, error) { return a.load(ref, readRun) }
-
-// load is loadRun with a reader of files.
-func (a *app) load(ref string, read func(name string) (*record.Run, error)) (*record.Run, error) {
+func (a *app) loadRun(ref string) (*record.Run, error) {
 	if ref != "" && filepath.Base(ref) != ref || strings.HasSuffix(ref, ".json") {
-		return read(ref)
+		return readRun(ref)
 	}
 	r, err := a.storedRun(ref)
 	if err != nil {
 		if _, there := os.Stat(ref); there == nil {
-			return read(ref)
+			return readRun(ref)
 		}
 	}
 	return r, err
@@ -205,11 +204,20 @@ func readRun(name string) (*record.Run, error) {
 		return nil, fault.Errorf(fault.Invalid, "%s: %v", name, cause(err)).With(fault.Run("{} lists the runs that are kept", "gpuplay", "results", "list"))
 	}
 	r, err := record.Parse(text)
-	if err != nil {
-		return nil, fault.Errorf(fault.Invalid, "%s: is no record that can be read: %v", name, err).
-			With(fault.Remedy{Text: "{} writes a result file", Command: []string{"gpuplay", "race"}, Param: "output", Value: "race.json"})
+	var syntax *json.SyntaxError
+	switch {
+	case err == nil:
+		return r, nil
+	case errors.As(err, &syntax) && strings.HasPrefix(syntax.Error(), "invalid character '{' after top-level"):
+		return nil, fault.Errorf(fault.Invalid, "%s: holds more than one JSON value, as the format jsonl does: one document is needed, as the format json has it", name).
+			With(fault.Run("{} keeps what is in it", "gpuplay", "results", "import", name))
+	case errors.As(err, &syntax):
+		err = fmt.Errorf("is not JSON: %w (byte %d)", err, syntax.Offset)
+	default:
+		err = fmt.Errorf("is no record that can be read: %w", err)
 	}
-	return r, nil
+	return nil, fault.Errorf(fault.Invalid, "%s: %v", name, err).
+		With(fault.Remedy{Text: "{} writes a result file", Command: []string{"gpuplay", "race"}, Param: "output", Value: "race.json"})
 }
 
 // readLimited reads a file of up to largestFile.

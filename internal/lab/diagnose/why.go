@@ -2,50 +2,17 @@ package diagnose
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
-	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
-
-// ReadFile reads a record that Explain can explain: one of products, in one document.
-func ReadFile(file string) (*record.Run, error) {
-	refuse := func(format string, args ...any) (*record.Run, error) {
-		return nil, fault.Errorf(fault.Invalid, "%s: %s", file, fmt.Sprintf(format, args...)).With(
-			fault.Remedy{Text: "{} writes a result file", Command: []string{"gpuplay", "race"}, Param: "output", Value: "race.json"})
-	}
-	text, err := os.ReadFile(file)
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		return refuse("%v", path.Err)
-	} else if err != nil {
-		return refuse("%v", err)
-	}
-	r, err := record.Parse(text)
-	var syntax *json.SyntaxError
-	switch {
-	case errors.As(err, &syntax) && strings.HasPrefix(syntax.Error(), "invalid character '{' after top-level"):
-		return refuse("holds more than one JSON value, as the format jsonl does: one document is needed, as the format json has it")
-	case errors.As(err, &syntax):
-		return refuse("is not JSON: %v (byte %d)", err, syntax.Offset)
-	case err != nil:
-		return refuse("is no record that can be read: %v", err)
-	}
-	if err := Check(r); err != nil {
-		return refuse("%v", err)
-	}
-	return r, nil
-}
 
 // Check returns why Explain cannot explain a record, nil if it can.
 func Check(r *record.Run) error {
@@ -81,7 +48,7 @@ func sound(l *bench.Result) error {
 const fairShare = 0.7
 
 // Explain says of each lane of products in a run how it stands and, where it is slow,
-// why, from what the run holds. It is pure; a lane that ReadFile would refuse is left
+// why, from what the run holds. It is pure; a lane that Check would refuse is left
 // out, and a run without products has no lanes.
 func Explain(r *record.Run) record.Explanation {
 	e := record.Explanation{Fair: fairShare}

@@ -3,7 +3,6 @@ package diagnose
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -107,10 +106,7 @@ func TestExplain(t *testing.T) {
 
 // The whole explanation of a race, from a file of version 1.
 func TestExplanation(t *testing.T) {
-	r, err := ReadFile(filepath.Join("testdata", "race.result.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := read(t, "race.result.json")
 	failed := lane("mlx", hardware.GPU, "metal", r.Results[0].GEMM)
 	failed.Error = &fault.Error{Code: fault.Wrong, Message: "wrong result: error 3.1e-02 where at most 6.0e-06 is expected"}
 	r.Results = append(r.Results, failed)
@@ -123,19 +119,12 @@ func TestExplanation(t *testing.T) {
 
 // A record of this version is explained as one of version 1 is.
 func TestVersions(t *testing.T) {
-	old, err := ReadFile(filepath.Join("testdata", "race.result.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	old := read(t, "race.result.json")
 	var b bytes.Buffer
 	if err := record.Write(&b, old); err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "race.json")
-	if err := os.WriteFile(file, b.Bytes(), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	now, err := ReadFile(file)
+	now, err := parse(b.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,41 +163,38 @@ func TestNothingToExplain(t *testing.T) {
 	}
 }
 
-func TestReadFileRefuses(t *testing.T) {
-	const head = `{"schema": "gpuplay/result/v1", "results": `
-	const gemm = `"gemm": {"m": 8, "n": 8, "k": 8, "in": "float32", "acc": "float32", "out": "float32"}`
-	dir := t.TempDir()
-	for text, want := range map[string]string{
-		"":                             "is not JSON",
-		"engine,device\n":              "is not JSON",
-		`{"a": 1}` + "\n" + `{"a": 2}`: "jsonl",
-		`{}`:                           "it has no schema",
-		`[]`:                           "cannot unmarshal array",
-		`{"schema": "gpuplay/llm/v1"}`: `its schema is "gpuplay/llm/v1", not "gpuplay/run/v2"`,
-		head + `[]}`:                   "holds no results",
-		`{"schema": "gpuplay/run/v2", "kind": "doctor"}`: "holds no results",
-		head + `3}`:      "cannot unmarshal number",
-		head + `[null]}`: "is null",
-		head + `[{}]}`:   "result 1: it is a product of 0³",
-		head + `[{"gemm": {"m": 1, "n": 1, "k": 1, "in": "int3", "out": "float32"}}]}`: `unknown dtype "int3"`,
-		head + `[{` + gemm + `, "samples": [{"iters": 0, "wall_ns": 5}]}]}`:            "sample 1 has 0 products",
-	} {
-		file := filepath.Join(dir, "result.json")
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		refused(t, file, want)
+// parse returns the run of a text, as long as Explain can explain it.
+func parse(text []byte) (*record.Run, error) {
+	r, err := record.Parse(text)
+	if err == nil {
+		err = Check(r)
 	}
-	refused(t, filepath.Join(dir, "none.json"), "no such file")
-	refused(t, dir, "is a directory")
+	return r, err
 }
 
-func refused(t *testing.T, file, want string) {
+func read(t *testing.T, file string) *record.Run {
 	t.Helper()
-	_, err := ReadFile(file)
-	var e *fault.Error
-	if !errors.As(err, &e) || !strings.Contains(e.Message, want) || !strings.HasPrefix(e.Message, file) || len(e.Remedies) == 0 {
-		t.Errorf("got %v, want …%s…", err, want)
+	text, err := os.ReadFile(filepath.Join("testdata", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestCheckRefuses(t *testing.T) {
+	const head = `{"schema": "gpuplay/result/v1", "results": `
+	for text, want := range map[string]string{
+		head + `[]}`: "holds no results",
+		`{"schema": "gpuplay/run/v2", "kind": "doctor"}`: "holds no results",
+		head + `[{}]}`: "result 1: it is a product of 0³",
+	} {
+		if _, err := parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", text, err, want)
+		}
 	}
 }
 
@@ -217,11 +203,7 @@ func FuzzExplain(f *testing.F) {
 	f.Add([]byte(`{"schema": "gpuplay/result/v1", "results": [{"gemm": {"m": 8, "n": 8, "k": 8, "in": "float16", "out": "float16"}, "device": {"kind": "cpu"}, "facts": {"threads": 1}, "samples": [{"iters": 3, "wall_ns": 5}]}]}`))
 	f.Add([]byte(`{"schema": "gpuplay/result/v1", "results": [{"gemm": {"m": 1, "n": 9223372036854775807, "k": 1, "in": "tf32", "out": "float64"}, "device": {"kind": "gpu"}, "facts": {"peak": 0}, "samples": [{"iters": 1, "wall_ns": 1}]}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		file := filepath.Join(t.TempDir(), "x.json")
-		if err := os.WriteFile(file, text, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		r, err := ReadFile(file)
+		r, err := parse(text)
 		if err != nil {
 			return
 		}
