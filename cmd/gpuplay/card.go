@@ -24,9 +24,9 @@ func newCard(a *app) *cobra.Command {
 		Short: "Draw a result as one picture to share",
 		Long: `card draws what a run came to as one picture of 1200 by 630 pixels: how many times as
 fast, to scale, on which machine, whether it was verified, and the command that repeats
-it. RUN is an id or a tag of gpuplay results, or a file; without it the last run is taken.
+it. The ending of --output chooses between SVG and PNG. Neither needs a browser or a font.
 
-The ending of --output chooses between SVG and PNG. Neither needs a browser or a font.`,
+Without RUN the last run is taken. ` + naming,
 		Example: `  gpuplay card -o card.png
   gpuplay card last~1 --theme dark
   gpuplay card race.json -o card.svg`,
@@ -72,7 +72,7 @@ The ending of --output chooses between SVG and PNG. Neither needs a browser or a
 	}
 	c.Flags().SortFlags = false
 	c.Flags().StringVarP(&output, "output", "o", "card.svg", "the `file` to write, .svg or .png; - is stdout, as SVG")
-	c.Flags().StringVar(&theme, "theme", themes[0], strings.Join(themes, " or "))
+	c.Flags().StringVar(&theme, "theme", themes[0], alternatives(themes))
 	must(c.Flags().SetAnnotation("theme", valuesOf, themes))
 	return c
 }
@@ -83,10 +83,10 @@ func newReport(a *app) *cobra.Command {
 		Use:   "report [RUN]",
 		Short: "Write a result as one page, with every sample",
 		Long: `report writes a run as one HTML file: what was measured and what it means, every sample,
-the machine, and how it was measured. The file loads nothing and runs no script. RUN is
-an id or a tag of gpuplay results, or a file; without it the last run is taken.
+the machine, and how it was measured. The file loads nothing and runs no script. Every
+command that measures writes the same page with --format html.
 
-Every command that measures writes the same page with --format html.`,
+Without RUN the last run is taken. ` + naming,
 		Example: `  gpuplay report
   gpuplay report race.json -o race.html
   gpuplay race --output race.html             measure, and write the page`,
@@ -94,6 +94,9 @@ Every command that measures writes the same page with --format html.`,
 			name, err := lastRun(c, args)
 			if err != nil {
 				return err
+			}
+			if ending := strings.ToLower(filepath.Ext(output)); slices.Contains([]string{".svg", ".png", ".json", ".csv", ".md", ".pdf"}, ending) {
+				return usagef("for example --output report.html; gpuplay card draws a picture, gpuplay results export has the other formats", "--output %s: a report is a page of HTML", output)
 			}
 			to, err := newDestination("output", output)
 			if err != nil {
@@ -119,7 +122,7 @@ func lastRun(c *cobra.Command, args []string) (string, error) {
 	case 1:
 		return args[0], nil
 	}
-	return "", usagef("gpuplay results list shows their names", "%s takes one run, not %d", c.Name(), len(args))
+	return "", usagef(listHint, "%s takes one run, not %d", c.CommandPath(), len(args))
 }
 
 // writeTo writes to a destination, nil being stdout, and says which file it is where

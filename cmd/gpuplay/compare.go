@@ -40,9 +40,8 @@ func newCompare(a *app) *cobra.Command {
 		Use:   "compare A B",
 		Short: "Compare two runs: is B faster, slower or the same, and what changed?",
 		Long: `compare looks at each lane that two runs have in common, such as the same race before
-and after a new driver, or on two machines. A and B are runs that are kept, by id, tag or
-last (see gpuplay results), or files that race, matmul, sweep or llm wrote with --format
-json. Each lane gets one of four words. It is faster or slower if
+and after a new driver, or on two machines. A and B are runs of race, matmul, sweep or llm.
+Each lane gets one of four words. It is faster or slower if
 the difference is larger than the threshold; it is the same if a difference as large as the
 threshold is excluded; else it is undecided, with an estimate of how many samples would
 decide.
@@ -52,7 +51,9 @@ threads. Different tasks are not compared. gpuplay learn noise measures how far 
 hold on this machine.
 
 The exit code is 0, or 3 if a lane has a verdict that --fail-on names. With --fail-on, it
-is 1 if a lane that was verified in A has no counterpart in B that can be compared.`,
+is 1 if a lane that was verified in A has no counterpart in B that can be compared.
+
+` + naming,
 		Example: `  gpuplay compare before after
   gpuplay compare last~1 last
   gpuplay compare before.json after.json --fail-on slower --threshold 5%`,
@@ -75,7 +76,7 @@ is 1 if a lane that was verified in A has no counterpart in B that can be compar
 	fl.SortFlags = false
 	fl.Var(&f.threshold, "threshold", "the difference that matters: 2%, 0.5%")
 	fl.StringSliceVar(&f.failOn, "fail-on", nil, "exit with 3 if a lane is "+strings.Join(words, ", ")+"; several with commas")
-	fl.StringVarP(&f.format, "format", "f", "", strings.Join(formats[:2], ", ")+" or "+formats[2]+" (default: by --output's ending, else table)")
+	fl.StringVarP(&f.format, "format", "f", "", alternatives(formats)+" (default: by --output's ending, else table)")
 	fl.StringVarP(&f.output, "output", "o", "", "write the comparison to this file, complete or not at all; - is stdout")
 	must(fl.SetAnnotation("format", valuesOf, formats))
 	must(fl.SetAnnotation("fail-on", valuesOf, words))

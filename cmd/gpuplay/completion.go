@@ -46,6 +46,8 @@ func (a *app) completions(c *cobra.Command) {
 		"kind":      fixed(kindNames()...),
 		"tag":       func(*cobra.Command, string) []cobra.Completion { return a.tags() },
 		"data":      annotated("data"), // of finetune it is a folder
+		"theme":     annotated("theme"),
+		"fail-on":   annotated("fail-on"),
 	} {
 		if f := c.Flags().Lookup(name); name == "data" && f != nil && f.Annotations[valuesOf] == nil {
 			continue
@@ -61,6 +63,9 @@ func (a *app) completions(c *cobra.Command) {
 			return values(c, typed), directive
 		}))
 	}
+	if c.Flags().Lookup("why-slow") != nil {
+		must(c.RegisterFlagCompletionFunc("why-slow", a.runNames))
+	}
 	c.Flags().VisitAll(func(f *pflag.Flag) { // a number is not the name of a file
 		if _, set := c.GetFlagCompletionFunc(f.Name); !set && slices.Contains([]string{"int", "uint", "uint64", "float64", "duration", "n"}, f.Value.Type()) {
 			must(c.RegisterFlagCompletionFunc(f.Name, cobra.NoFileCompletions))
@@ -71,7 +76,7 @@ func (a *app) completions(c *cobra.Command) {
 		switch {
 		case strings.Contains(c.Use, "[MODEL]"):
 			c.ValidArgsFunction = a.modelNames
-		case strings.Contains(c.Use, " RUN"), c.Name() == "compare":
+		case strings.Contains(c.Use, "RUN"), c.Name() == "compare":
 			c.ValidArgsFunction = a.runNames
 		case strings.Contains(c.Use, "FILE..."):
 			c.ValidArgsFunction = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveDefault)

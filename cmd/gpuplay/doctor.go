@@ -41,11 +41,11 @@ here.
   – not present
   ? not known
 
-The exit code is 1 if something is broken. --why-slow explains a result that race,
-matmul or sweep wrote with --format json.`,
+The exit code is 1 if something is broken. --why-slow RUN explains the speeds of a run of
+race, matmul or sweep instead. ` + naming,
 		Example: `  gpuplay doctor
   gpuplay doctor --deep
-  gpuplay doctor --why-slow race.json`,
+  gpuplay doctor --why-slow last`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if c.Flags().Changed("why-slow") {
@@ -67,7 +67,7 @@ matmul or sweep wrote with --format json.`,
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.BoolVar(&f.deep, "deep", false, "start every framework and see which devices it finds; see whether verdicts hold here")
-	fl.StringVar(&f.whySlow, "why-slow", "", "explain the speeds in this result `file` instead, or in a run that is kept, such as last")
+	fl.StringVar(&f.whySlow, "why-slow", "", "explain the speeds of this `run` instead: last, a tag, an id or a file")
 	fl.BoolVarP(&f.verbose, "verbose", "v", false, "explain every finding, and show what is not known")
 	fl.BoolVar(&f.json, "json", false, "print as JSON")
 	fl.StringVar(&f.python, "python", "", "Python interpreter or environment to look at")
@@ -104,7 +104,7 @@ func (a *app) doctor(ctx context.Context, f doctorFlags, o diagnose.Options) err
 // whySlow explains a run that is kept, or a result file.
 func (a *app) whySlow(ref string, asJSON bool) error {
 	if ref == "" {
-		return usagef("gpuplay results list shows their names; last is the latest", "--why-slow: a run is needed")
+		return usagef(listHint, "--why-slow: a run is needed")
 	}
 	r, err := a.loadRun(ref)
 	if err != nil {

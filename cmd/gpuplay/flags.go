@@ -176,6 +176,15 @@ func (s *size) Set(text string) error {
 
 func (s *size) Type() string { return "n" }
 
+// alternatives lists words of which one is chosen: "table, json or md".
+func alternatives(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
+
 // oneOf returns a usage error for a flag whose word is not among the options.
 func oneOf(flag, word string, options []string) error {
 	if slices.Contains(options, word) {

@@ -16,12 +16,12 @@ import (
 func newLearn(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "learn",
-		Short:   "See on this machine what makes a matrix multiply fast",
-		Long:    `learn runs what it explains on this machine.`,
+		Short:   "See on this machine what makes a product fast, and what is noise",
+		Long:    `learn measures on this machine what it explains.`,
 		Example: "  gpuplay learn matmul\n  gpuplay learn data\n  gpuplay learn noise",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usagef("for example gpuplay learn matmul", "learn needs to know what: %s", "matmul, data or noise")
+			return usagef("for example gpuplay learn matmul", "gpuplay learn needs to know what: matmul, data or noise")
 		},
 	}
 	c.AddCommand(newLearnMatmul(a), newLearnData(a), newLearnNoise(a))

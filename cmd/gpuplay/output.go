@@ -52,8 +52,7 @@ func (f *outputFlags) add(fl *pflag.FlagSet, kind record.Kind) {
 		f.people = "table"
 	}
 	f.names = append(append([]string{f.people}, encode.Formats(kind)...), events)
-	last := len(f.names) - 1
-	fl.StringVarP(&f.format, "format", "f", "", strings.Join(f.names[:last], ", ")+" or "+f.names[last]+" (default: by --output's ending, else "+f.people+")")
+	fl.StringVarP(&f.format, "format", "f", "", alternatives(f.names)+" (default: by --output's ending, else "+f.people+")")
 	must(fl.SetAnnotation("format", valuesOf, f.names))
 	fl.StringVarP(&f.output, "output", "o", "", "write the result to this file, complete or not at all, but events as they happen; - is stdout")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "only the result")

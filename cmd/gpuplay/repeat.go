@@ -29,7 +29,7 @@ func repeating(r *record.Run) string {
 	if len(r.Command) > 1 {
 		words = append(words, repeated(r.Command[1:])...)
 	}
-	if name := commandOf(r); !slices.Contains(words, name[0]) {
+	if name := strings.Fields(judge.Command(r)); !slices.Contains(words, name[0]) {
 		words = slices.Insert(words, 1, name...)
 	}
 	if len(r.Command) == 0 && r.Tokens != nil && r.Tokens.Model.Ref != "" {
@@ -39,19 +39,6 @@ func repeating(r *record.Run) string {
 		words = append(words, product(r, words)...)
 	}
 	return commandLine{}.Command(words)
-}
-
-// commandOf returns the words of the command that makes runs of a kind.
-func commandOf(r *record.Run) []string {
-	switch {
-	case r.Kind == record.Inputs:
-		return []string{"learn", "data"}
-	case r.Kind == record.Learn && r.Noise != nil:
-		return []string{"learn", "noise"}
-	case r.Kind == record.Learn:
-		return []string{"learn", "matmul"}
-	}
-	return []string{string(r.Kind)}
 }
 
 // repeated returns the words of a command that say what was measured.

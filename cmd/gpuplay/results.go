@@ -21,6 +21,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/encode"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/foreign"
+	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/store"
@@ -28,10 +29,13 @@ import (
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
-// naming says how runs are named; several commands explain it.
+// naming says how runs are named; all commands that read one explain it.
 const naming = `A run is named by its short id, by last for the latest one measured on this machine,
 last~1 for the one before, and so on; by its tag, the latest run that has it (before,
 before~1); or by a file: a word that ends in .json or has a folder in it is one.`
+
+// listHint is the way out where the name of a run is missing or is one too many.
+const listHint = "gpuplay results list shows their names; last is the latest"
 
 func newResults(a *app) *cobra.Command {
 	c := &cobra.Command{
@@ -48,7 +52,7 @@ or in the folder that GPUPLAY_DATA names.
   gpuplay results import race.json --tag laptop`,
 		Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usagef("for example gpuplay results list", "results needs to know what: list, show, compare, export, import or delete")
+			return usagef("for example gpuplay results list", "gpuplay results needs to know what: list, show, compare, export, import or delete")
 		},
 	}
 	c.PersistentFlags().BoolVar(&a.force, "force", false, "if the store is damaged, keep it aside and begin a new one")
@@ -84,7 +88,7 @@ The time is that of the clock of the machine that measured.`,
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&kind, "kind", "", "only runs of this command: "+strings.Join(kindNames(), ", "))
+	fl.StringVar(&kind, "kind", "", "only runs of this kind: "+strings.Join(kindNames(), ", "))
 	fl.StringVar(&f.Tag, "tag", "", "only runs with this tag")
 	fl.IntVar(&f.Limit, "limit", 20, "how many to list; 0: all")
 	fl.BoolVar(&asJSON, "json", false, "print as JSON")
@@ -202,7 +206,7 @@ func resultsTable(b *strings.Builder, list []store.Entry, style term.Style) {
 func (f *outputFlags) addShown(fl *pflag.FlagSet, usual string, names []string) {
 	f.people, f.names = "table", names
 	fl.SortFlags = false
-	fl.StringVarP(&f.format, "format", "f", "", strings.Join(names, ", ")+" (default: by --output's ending, else "+usual+")")
+	fl.StringVarP(&f.format, "format", "f", "", alternatives(names)+" (default: by --output's ending, else "+usual+")")
 	must(fl.SetAnnotation("format", valuesOf, names))
 	fl.StringVarP(&f.output, "output", "o", "", "write to this file, complete or not at all; - is stdout")
 }
@@ -253,7 +257,7 @@ another machine, benchfmt is what Go's benchstat reads.
 // oneRun wants the name of one run.
 func oneRun(c *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return usagef("gpuplay results list shows their names; last is the latest", "%s needs one run, not %d", c.CommandPath(), len(args))
+		return usagef(listHint, "%s needs one run, not %d", c.CommandPath(), len(args))
 	}
 	return nil
 }
@@ -268,7 +272,7 @@ func (a *app) showResult(f outputFlags, ref string) error {
 		return err
 	}
 	if have := encode.Formats(r.Kind); f.format != "table" && !slices.Contains(have, f.format) {
-		return usagef("", "--format %s: a run of %s has %s", f.format, r.Kind, strings.Join(have, ", "))
+		return usagef("", "--format %s: a run of %s has %s", f.format, judge.Command(r), strings.Join(have, ", "))
 	}
 	if f.to != nil {
 		return f.to.write(func(w io.Writer) error { return a.write(w, r, f, f.format) })
@@ -285,7 +289,7 @@ func newResultsDelete(a *app) *cobra.Command {
   gpuplay results delete last last~1`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("gpuplay results list shows their names", "%s needs a run", c.CommandPath())
+				return usagef(listHint, "%s needs a run", c.CommandPath())
 			}
 			return nil
 		},

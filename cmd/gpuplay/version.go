@@ -71,7 +71,7 @@ func newVersion(a *app) *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "version",
-		Short: "Show the version of gpuplay, its commit, and the versions of its file formats",
+		Short: "Show gpuplay's version, its commit, and its file formats",
 		Example: `  gpuplay version
   gpuplay version --json`,
 		Args: noArgs,

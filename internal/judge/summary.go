@@ -72,6 +72,21 @@ func Summary(r *record.Run) (task, figure string) {
 	return task, figure
 }
 
+// Command returns what makes a run of this kind, as people type it: "race", "learn noise".
+func Command(r *record.Run) string {
+	switch {
+	case r.Kind == record.Inputs:
+		return "learn data"
+	case r.Kind == record.Learn && r.Noise != nil:
+		return "learn noise"
+	case r.Kind == record.Learn:
+		return "learn matmul"
+	case r.Kind == record.Imported:
+		return "results import"
+	}
+	return string(r.Kind)
+}
+
 // productSummary is that of a run of products.
 func productSummary(r *record.Run) (task, figure string) {
 	points := r.Points()

@@ -63,8 +63,11 @@ func (r VersusRow) Compared() bool { return len(r.Differs) == 0 }
 // says why.
 func NewVersus(a, b *record.Run, threshold float64) (*Versus, error) {
 	for i, r := range []*record.Run{a, b} {
+		if r.Kind == record.Imported {
+			return nil, fault.Errorf(fault.Invalid, "%s was measured by %s, not by gpuplay: figures of other tools are not compared", side(i), ForeignTool(r.Foreign))
+		}
 		if !slices.Contains([]record.Kind{record.Race, record.MatMul, record.Sweep, record.LLM}, r.Kind) {
-			return nil, fault.Errorf(fault.Invalid, "%s is a run of %s: only runs of race, matmul, sweep and llm can be compared", side(i), r.Kind)
+			return nil, fault.Errorf(fault.Invalid, "%s is a run of %s: only runs of race, matmul, sweep and llm can be compared", side(i), Command(r))
 		}
 	}
 	v := &Versus{A: a, B: b, Threshold: threshold}
@@ -215,7 +218,7 @@ func (v *Versus) product(a, b *bench.Result) VersusRow {
 			row.Differs = append(row.Differs, fmt.Sprintf("samples of %s against %d, which are so short that a wait for the device counts", unit.Plural(x, "product"), y))
 		}
 	}
-	row.Doubts = slices.Concat(doubts("A", a.Warnings), doubts("B", b.Warnings))
+	row.Doubts = doubts(a.Warnings, b.Warnings)
 	row.decide(a.Seconds(), b.Seconds(), v.Threshold)
 	return row
 }
@@ -231,13 +234,25 @@ func named(r *bench.Result, name string) *bench.Result {
 	return &n
 }
 
-// doubts are the warnings of one of the runs that say how far to trust a speed.
-func doubts(name string, list measure.Warnings) []string {
+// doubts are the warnings that say how far to trust the speeds of A and B. What is true of
+// both is said once.
+func doubts(a, b measure.Warnings) []string {
 	var out []string
-	for _, w := range list {
+	for _, w := range slices.Concat(a, b) {
 		switch w.Code {
 		case measure.Noise, measure.Drift, measure.Throttled, measure.Busy, measure.Outliers, measure.Stalled:
-			out = append(out, name+": "+w.Text)
+		default:
+			continue
+		}
+		of := "B: "
+		switch inA, inB := slices.Contains(a, w), slices.Contains(b, w); {
+		case inA && inB:
+			of = "A and B: "
+		case inA:
+			of = "A: "
+		}
+		if text := of + w.Text; !slices.Contains(out, text) {
+			out = append(out, text)
 		}
 	}
 	return out
@@ -309,7 +324,7 @@ func (v *Versus) token(a, b *llm.Result, m llm.Metric) VersusRow {
 		row.Differs = append(row.Differs, "prompt")
 	}
 	row.Differs = append(row.Differs, llm.Compare(namedTokens(b, a, "B"), namedTokens(a, b, "A"), m).Differs...)
-	row.Doubts = slices.Concat(doubts("A", a.Warnings), doubts("B", b.Warnings))
+	row.Doubts = doubts(a.Warnings, b.Warnings)
 	for _, rates := range [][]float64{x, y} {
 		for i := range rates {
 			rates[i] = 1 / rates[i]

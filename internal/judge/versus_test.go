@@ -224,3 +224,18 @@ func TestFine(t *testing.T) {
 		}
 	}
 }
+
+// What makes both runs doubtful is said once.
+func TestDoubts(t *testing.T) {
+	noisy, hot := measure.Warning{Code: measure.Noise, Text: "noisy"}, measure.Warning{Code: measure.Throttled, Text: "throttled"}
+	small := measure.Warning{Code: measure.Smaller, Text: "smaller"}
+	for want, runs := range map[string][2]measure.Warnings{
+		"A and B: noisy; B: throttled": {{noisy, small}, {small, noisy, hot}},
+		"A: throttled; B: noisy":       {{hot}, {noisy}},
+		"":                             {{small}, {small}},
+	} {
+		if got := strings.Join(doubts(runs[0], runs[1]), "; "); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
