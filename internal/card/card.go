@@ -169,7 +169,7 @@ func (c *card) rows() {
 		middle := top + rowHeight*(float64(i)+0.5)
 		c.mark(e.Kind, margin, middle)
 		_, ink := c.lane(e.Kind)
-		if !e.Verified && c.Winner == "" {
+		if !e.Verified && c.Winner == "" && c.Trust == judge.Doubted {
 			ink = c.warn
 		}
 		wide := c.text(edge, middle+11, 264, right, ink, speed, e.Speed)

@@ -47,7 +47,7 @@ func (p *report) tokens(r *record.Run, words fault.Wording) {
 	raw.head("lane", "#round", "#first token, s", "#tokens", "#generation, s", "#prompt tokens", "#prompt, s", "#began after, s")
 	answers.quote("asked", t.Prompt)
 	for _, x := range lanes {
-		cells := []string{judge.TokenPlace(r, x), judge.TokenLane(x), "–", "–", "–", "–", "–", unit.Seconds(x.Facts.Load), "–", tokenVerdict(x, words)}
+		cells := []string{judge.TokenPlace(r, x), judge.TokenLane(x), "–", "–", "–", "–", "–", "–", "–", tokenVerdict(x, words)}
 		generation, ok := x.Figure(llm.Generating)
 		if ok {
 			copy(cells[2:], []string{unit.Digits3(generation.Value), judge.Spread(generation)})
@@ -57,6 +57,9 @@ func (p *report) tokens(r *record.Run, words fault.Wording) {
 		}
 		if first, ok := x.Figure(llm.First); ok {
 			cells[6] = unit.Seconds(time.Duration(first.Value * float64(time.Second)))
+		}
+		if x.Facts.Load > 0 {
+			cells[7] = unit.Seconds(x.Facts.Load)
 		}
 		if x.Facts.Memory != nil {
 			cells[8] = unit.Bytes(float64(*x.Facts.Memory))
@@ -269,6 +272,9 @@ func (p *report) sensors(r *record.Run) {
 		return
 	}
 	s.Intro = "What the sensors of the machine said during the whole run, from 0 up."
+	if _, elsewhere := judge.Server(r); elsewhere {
+		s.Intro = "What the sensors of the machine that asked the server said during the whole run, from 0 up."
+	}
 	for _, h := range histories {
 		top := 0.0
 		for _, q := range h.Points {
@@ -300,6 +306,9 @@ func (p *report) sensors(r *record.Run) {
 func (p *report) machine(r *record.Run) {
 	m := r.Machine
 	s := p.section("Machine")
+	if _, elsewhere := judge.Server(r); elsewhere {
+		s.Intro = "It asked the server, of whose machine nothing is known."
+	}
 	s.fact("CPU", judge.Processor(r, m.CPU))
 	for _, c := range r.Cards {
 		s.fact(fmt.Sprintf("GPU %d", c.Number), c.Name)

@@ -30,4 +30,16 @@ func TestServerLane(t *testing.T) {
 	if said := strings.Join(Sentences(r), " "); strings.Contains(said, "memory") || strings.Contains(said, "CPU") {
 		t.Errorf("said: %s", said)
 	}
+	if got := Described(r); !strings.HasSuffix(got, " UTC, llm, server at example.com:8000") {
+		t.Errorf("%q", got)
+	}
+	lane.Samples = append(lane.Samples, lane.Samples[0], lane.Samples[0])
+	r.Machine.ID = "0123456789abcdef"
+	v, err := NewVersus(r, r, 0.02)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := strings.Join(v.Sentences(), " "); !strings.Contains(said, "how it is set up, and whether that changed, is not known") || strings.Contains(said, "same machine") {
+		t.Errorf("said: %s", said)
+	}
 }

@@ -94,6 +94,23 @@ func TokenPlace(run *record.Run, r *llm.Result) string {
 	return d.Place(len(run.Cards))
 }
 
+// Server returns the address of the server that computed a run, of which only that is
+// known, and whether that is another machine; empty where gpuplay started what computed.
+func Server(r *record.Run) (address string, elsewhere bool) {
+	if r.Tokens == nil {
+		return "", false
+	}
+	for _, x := range r.Tokens.Results {
+		switch {
+		case x.Runtime == model.OpenAI:
+			return r.Tokens.Model.Place, x.Facts.Host != ""
+		case x.Facts.Host != "":
+			return x.Facts.Host, true
+		}
+	}
+	return "", false
+}
+
 // A TokenComparison says how many times as fast as a base a lane is, at each of the
 // three figures.
 type TokenComparison struct {

@@ -74,10 +74,16 @@ func round(n int) int {
 // Sentences say what the comparison comes to.
 func (v *Versus) Sentences() []string {
 	out := []string{v.headline()}
-	if v.OtherMachine() {
+	a, _ := Server(v.A)
+	b, _ := Server(v.B)
+	served := a+b != ""
+	switch {
+	case served:
+		out = append(out, "A server computed: how it is set up, and whether that changed, is not known.")
+	case v.OtherMachine():
 		out = append(out, "A and B are two machines: all that they differ in is part of a difference.")
 	}
-	if text := v.changed(); text != "" {
+	if text := v.changed(); text != "" && (!served || len(v.Changes) > 0) {
 		out = append(out, text)
 	}
 	for i, name := range []string{"A", "B"} {
@@ -138,7 +144,11 @@ func (v *Versus) changed() string {
 
 // Described names a run in a comparison: when it was measured, on what, with which gpuplay.
 func Described(r *record.Run) string {
-	parts := []string{r.Created.Format(time.DateTime) + " UTC", string(r.Kind), Processor(r, r.Machine.CPU)}
+	parts := []string{r.Created.Format(time.DateTime) + " UTC", string(r.Kind)}
+	if address, _ := Server(r); address != "" {
+		return strings.Join(append(parts, "server at "+address), ", ")
+	}
+	parts = append(parts, Processor(r, r.Machine.CPU))
 	for _, c := range r.Cards {
 		if c.Name != "" && !slices.Contains(parts, c.Name) {
 			parts = append(parts, c.Name)
