@@ -15,7 +15,6 @@ import (
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/record"
-	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // The page of reports, and how it looks.
@@ -31,30 +30,15 @@ var (
 // HTML writes a report of a run: one file that loads nothing and runs no script, with
 // what was measured, every sample, the machine, and how it was measured.
 func HTML(w io.Writer, r *record.Run, words fault.Wording) error {
-	return Reports(w, []*record.Run{r}, words)
-}
-
-// Reports writes the reports of several runs, one below the other, as one file.
-func Reports(w io.Writer, runs []*record.Run, words fault.Wording) error {
+	styles := []string{reportCSS}
+	if r.Kind == record.Sweep && len(r.Results) > 0 {
+		styles = append(styles, plotStyle(len(judge.NewSweep(r).Lanes)))
+	}
 	page := struct {
-		Title  string
 		Policy string
 		CSS    template.CSS
-		Runs   []*report
-	}{Title: fmt.Sprintf("gpuplay: %s", unit.Plural(len(runs), "run")), CSS: template.CSS(reportCSS)}
-	styles := []string{reportCSS}
-	for i, r := range runs {
-		p := newReport(r, words)
-		p.Anchor = fmt.Sprintf("run-%d", i+1)
-		page.Runs = append(page.Runs, p)
-		if r.Kind == record.Sweep && len(r.Results) > 0 {
-			styles = append(styles, plotStyle(len(judge.NewSweep(r).Lanes)))
-		}
-	}
-	if len(runs) == 1 {
-		page.Title = page.Runs[0].Title
-	}
-	page.Policy = policy(styles)
+		*report
+	}{policy(styles), template.CSS(reportCSS), newReport(r, words)}
 	var b bytes.Buffer
 	if err := reportPage.Execute(&b, page); err != nil {
 		return err
@@ -77,12 +61,12 @@ func policy(styles []string) string {
 // A report is a run as the page shows it. All texts are harmless: they come in through
 // its methods.
 type report struct {
-	Anchor, Title, Eyebrow string
-	Figure, Unit, Claim    string
-	Proof, Trust           string // Trust is the class of Proof
-	Kind                   string // the class of the figure's device
-	Sentences              []string
-	Sections               []*section
+	Title, Eyebrow      string
+	Figure, Unit, Claim string
+	Proof, Trust        string // Trust is the class of Proof
+	Kind                string // the class of the figure's device
+	Sentences           []string
+	Sections            []*section
 }
 
 // A section is a part of a report. It has what is not empty.

@@ -34,8 +34,8 @@ func TestReports(t *testing.T) {
 // is none of them.
 var allowed = map[string][]string{
 	"html": {"lang"}, "head": nil, "meta": {"charset", "http-equiv", "content", "name"}, "title": nil, "style": nil, "body": nil, "header": {"class"},
-	"nav": {"aria-label"}, "ol": nil, "ul": nil, "li": nil, "a": {"href"}, "span": {"class"}, "b": nil, "p": {"class"}, "h1": nil, "h2": nil,
-	"main": nil, "article": {"id"}, "section": nil, "details": nil, "summary": nil, "figure": {"class", "tabindex"}, "figcaption": nil, "pre": nil,
+	"ul": nil, "li": nil, "span": {"class"}, "b": nil, "p": {"class"}, "h1": nil, "h2": nil,
+	"main": nil, "article": nil, "section": nil, "details": nil, "summary": nil, "figure": {"class", "tabindex"}, "figcaption": nil, "pre": nil,
 	"div": {"class", "tabindex"}, "table": {"class"}, "thead": nil, "tbody": nil, "tr": nil, "th": {"scope", "class"}, "td": {"class", "data-label"}, "dl": nil, "dt": nil, "dd": nil,
 	"svg":  {"xmlns", "class", "viewBox", "preserveAspectRatio", "role", "aria-label", "aria-hidden", "font-family"},
 	"rect": {"class", "x", "y", "width", "height", "rx"}, "path": {"class", "d"}, "circle": {"class", "cx", "cy", "r"},
@@ -66,9 +66,6 @@ func checkPage(t *testing.T, page []byte) {
 			for _, a := range e.Attr {
 				if !slices.Contains(attributes, a.Name.Local) {
 					t.Fatalf("<%s> has the attribute %s", e.Name.Local, a.Name.Local)
-				}
-				if a.Name.Local == "href" && !strings.HasPrefix(a.Value, "#run-") {
-					t.Errorf("the page leads to %q", a.Value)
 				}
 				if strings.HasPrefix(a.Value, "default-src") {
 					found = a.Value
@@ -104,21 +101,6 @@ func TestReportIsHarmless(t *testing.T) {
 	}
 	for name, r := range recordtest.Older(t) {
 		t.Run(name, func(t *testing.T) { checkPage(t, encoded(t, r, "html")) })
-	}
-}
-
-// Several runs have one page, with a list that leads to each.
-func TestReportOfSeveralRuns(t *testing.T) {
-	all := recordtest.Examples()
-	var b bytes.Buffer
-	if err := Reports(&b, []*record.Run{all["gpu"], all["mixed"], all["crossing"]}, nil); err != nil {
-		t.Fatal(err)
-	}
-	checkPage(t, b.Bytes())
-	for _, want := range []string{`<a href="#run-2">`, `<article id="run-3">`, "<title>gpuplay: 3 runs</title>"} {
-		if !strings.Contains(b.String(), want) {
-			t.Errorf("the page lacks %s", want)
-		}
 	}
 }
 
