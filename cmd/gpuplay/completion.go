@@ -202,8 +202,13 @@ func modelsToGet(*cobra.Command, []string, string) ([]cobra.Completion, cobra.Sh
 	return list, cobra.ShellCompDirectiveNoFileComp
 }
 
-// runNames are the latest runs that are kept, by tag and by id. A file will do too.
-func (a *app) runNames(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+// runNames are the latest runs that are kept, by tag and by id, as long as the command
+// takes another one. A file will do too.
+func (a *app) runNames(c *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	takes := strings.Count(c.Use, " ") // as "compare A B"
+	if takes > 0 && len(args) >= takes && !strings.HasSuffix(c.Use, "...") {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
 	list := []cobra.Completion{cobra.CompletionWithDesc(store.Last, "the latest run")}
 	for _, tag := range a.tags() {
 		list = append(list, cobra.CompletionWithDesc(tag, "a tag"))

@@ -25,7 +25,7 @@ func (p *report) inputs(r *record.Run, words fault.Wording) {
 	}
 	s := p.section("Inputs")
 	first := r.Results[0].Device
-	s.Intro = plain.Line(hardwareName(r, first) + ", " + first.Label())
+	s.Intro = plain.Line(judge.PlaceWithCores(r, first) + ", " + first.Label())
 	s.stackedHead("inputs", "#"+name, "#±", "#÷ random", "#power", "")
 	for _, x := range r.Results {
 		cells := []string{x.GEMM.Data.String(), "–", "–", "–", "–", laneVerdict(x, words)}
@@ -57,7 +57,7 @@ func (p *report) noise(r *record.Run) {
 	}
 	if figures := judge.NoiseFigures(r.Noise); len(figures) > 0 {
 		s := p.section("How far timings are apart")
-		s.Intro = plain.Line(hardwareName(r, x.Device) + ", " + x.Label() + ", " + unit.Plural(len(r.Noise.Results), "run"))
+		s.Intro = plain.Line(judge.PlaceWithCores(r, x.Device) + ", " + x.Label() + ", " + unit.Plural(len(r.Noise.Results), "run"))
 		s.stackedHead("", "#spread", "")
 		for _, f := range figures {
 			s.row(f.Name, f.Says(), f.Idea)

@@ -145,7 +145,7 @@ func (p *report) generation(r *record.Run) {
 func (p *report) about(title string, r *record.Run, name string, f llm.Facts, a llm.About) *section {
 	s := p.section(title)
 	s.fact("model", name)
-	s.fact("on", hardwareName(r, f.Device))
+	s.fact("on", judge.PlaceWithCores(r, f.Device))
 	s.fact("by", f.Runtime)
 	if a.Parameters > 0 {
 		s.fact("parameters", unit.Count(float64(a.Parameters)))

@@ -9,7 +9,6 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
-	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/stats"
@@ -32,7 +31,7 @@ func (p *report) products(r *record.Run, words fault.Wording) {
 	s := p.section("Lanes")
 	s.stackedHead("device", "engine", "size", "#"+name, "#±", "#"+head, "#starts in", "#ready in", "")
 	for _, x := range r.Results {
-		cells := []string{hardwareName(r, x.Device), x.Label(), unit.Cube(x.GEMM.M, x.GEMM.N, x.GEMM.K), "–", "–", "–", "–", "–", laneVerdict(x, words)}
+		cells := []string{judge.PlaceWithCores(r, x.Device), x.Label(), unit.Cube(x.GEMM.M, x.GEMM.N, x.GEMM.K), "–", "–", "–", "–", "–", laneVerdict(x, words)}
 		speed, ok := x.Speed()
 		if ok {
 			copy(cells[3:], []string{unit.Digits3(speed.Value / scale), judge.Spread(speed), boundOf(x), unit.Seconds(x.Start), unit.Seconds(x.Ready())})
@@ -102,14 +101,6 @@ func (p *report) productSamples(kind record.Kind, results []*bench.Result) {
 	if len(raw.Table.Rows) > 0 {
 		p.Sections = append(p.Sections, raw)
 	}
-}
-
-// hardwareName names the hardware of a lane: a CPU with its cores.
-func hardwareName(r *record.Run, d hardware.Device) string {
-	if d.Kind == hardware.CPU {
-		return judge.Processor(r, d.Name)
-	}
-	return judge.Place(r, d)
 }
 
 // sweep shows a sweep as its plot, and as a table with a column for each lane.

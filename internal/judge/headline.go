@@ -303,10 +303,7 @@ func certainty(s stats.Interval) string {
 
 // productEntry is a lane of products as a headline shows it.
 func productEntry(r *record.Run, x *bench.Result) Entry {
-	e := Entry{Kind: x.Device.Kind, Name: Place(r, x.Device), By: x.Label(), Verified: x.Verified()}
-	if e.Kind == hardware.CPU {
-		e.Name = Processor(r, x.Device.Name)
-	}
+	e := Entry{Kind: x.Device.Kind, Name: PlaceWithCores(r, x.Device), By: x.Label(), Verified: x.Verified()}
 	switch speed, _ := x.Speed(); {
 	case x.Verified() && finite(speed.Value):
 		e.Value, e.Speed = speed.Value, x.GEMM.Rate(speed.Value)

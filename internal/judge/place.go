@@ -21,6 +21,14 @@ func Place(r *record.Run, d hardware.Device) string {
 	return d.Place(len(r.Cards))
 }
 
+// PlaceWithCores is Place, but names a CPU with its cores: "Chip, 8 cores".
+func PlaceWithCores(r *record.Run, d hardware.Device) string {
+	if d.Kind == hardware.CPU && r.Machine.Processors() != "" {
+		return Processor(r, d.Name)
+	}
+	return Place(r, d)
+}
+
 // equalCards returns how many equal cards a device stands for, with its own.
 func equalCards(r *record.Run, d hardware.Device) int {
 	if d.Kind != hardware.GPU || d.Card == nil {

@@ -212,13 +212,7 @@ func byHardware(r *record.Run) []hardwareResults {
 		}
 		return 0
 	}
-	title := func(x *bench.Result) string {
-		d := x.Device
-		if d.Kind == hardware.CPU && r.Machine.Processors() != "" {
-			return judge.Processor(r, d.Name)
-		}
-		return judge.Place(r, d)
-	}
+	title := func(x *bench.Result) string { return judge.PlaceWithCores(r, x.Device) }
 	sorted := slices.SortedStableFunc(slices.Values(r.Results), func(a, b *bench.Result) int {
 		return cmp.Or(
 			cmp.Compare(rank[a.Device.Kind], rank[b.Device.Kind]),
