@@ -34,7 +34,7 @@ class Stuck(Fixed):
 
 inventory("a CPU", 0)
 prompt = list(b"What is a matrix?")
-model = Model("cpu", FOLDER, "", 0, "float32", True)
+model = Model("cpu", FOLDER, load_tokenizer(FOLDER), "", 0, "float32", True)
 said = {"unasked": model.fixed is None and model.notes == []}
 eager, graph = generated(8)
 said["eager"] = not graph
