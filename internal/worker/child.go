@@ -159,6 +159,7 @@ func (ch *child) pass(out wire) error {
 		}
 		if r.Bytes != want {
 			a.err = fmt.Errorf("%d bytes follow the answer to %s where there must be %d", r.Bytes, q.name, want)
+			ch.kill() // before whoever asked hears of it and asks something else
 			q.answer <- a
 			return a.err
 		}

@@ -444,7 +444,7 @@ def counted(engine, device, astray, busy, slowly, requests):
         for name in ("mlx", "mlx.core") if engine == "mlx" else (engine,):
             sys.modules[name] = module
     else:
-        globals().update(Model=model(device), inventory=lambda cpu, threads: {"devices": [{"id": "cpu", "api": "cpu", "kind": "cpu"}], "missing": []})
+        globals().update(Model=model(device), load_tokenizer=lambda folder: None, inventory=lambda cpu, threads: {"devices": [{"id": "cpu", "api": "cpu", "kind": "cpu"}], "missing": []})
     numpy = types.ModuleType("numpy")
     numpy.asarray = lambda matrix: matrix
     sys.modules["numpy"] = numpy
