@@ -51,7 +51,7 @@ func main() {
 	all := flag.Bool("all", false, "apply all mutants")
 	only := flag.String("only", "", "apply those whose file or rule contains this, or of the rule of this number")
 	seed := flag.Uint64("seed", uint64(time.Now().Unix()), "of the random part")
-	of := flag.Int("of", 3, "apply one of so many")
+	of := flag.Int("of", 3, "apply a random 1/n of the mutants")
 	flag.Parse()
 	if *all {
 		*of = 1

@@ -45,7 +45,7 @@ func (a *app) speeds(ctx context.Context) speeds {
 	if free := host.Free(); free > 0 {
 		limit = int(min(int64(limit), free/4))
 	}
-	// Where it cannot be measured, nothing is said of a model that was not measured either.
+	// Without a bandwidth there are no forecasts, only what was measured before.
 	if b, _ := roof.Memory(ctx, host.Threads(), limit); len(b.Read) > 0 {
 		s.bandwidth = stats.Median(b.Read)
 	}

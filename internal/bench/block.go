@@ -132,7 +132,7 @@ func (r *Runner) block(ctx context.Context, e *entry, rest, long time.Duration) 
 	}
 }
 
-// sense asks the sensors what they said of a lane, and adds what follows from it.
+// sense adds what the sensors read during a lane to its result, and what follows from it.
 func (r *Runner) sense(e *entry, entries []*entry) {
 	if r.Sensors == nil {
 		return

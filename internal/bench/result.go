@@ -40,7 +40,7 @@ type Result struct {
 	First    time.Duration    `json:"first_ns"`          // the first product, which may include loading
 	Samples  []Sample         `json:"samples"`           // sample i of every lane of a race was taken in the same round
 	Block    *Block           `json:"block,omitempty"`   // products without turns, for the sensors or to see what is sustained; nil: none were taken
-	Sensors  *measure.Sensed  `json:"sensors,omitempty"` // what they said of the device meanwhile; nil: nobody asked them
+	Sensors  *measure.Sensed  `json:"sensors,omitempty"` // readings of the device meanwhile; nil: no sensors were read
 	Check    *matrix.Check    `json:"check"`             // nil if the lane failed before the check
 	Warnings measure.Warnings `json:"warnings,omitempty"`
 	Error    *fault.Error     `json:"error,omitempty"` // why the lane stopped; samples taken before that are kept

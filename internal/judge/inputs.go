@@ -13,7 +13,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
-// noticeable is the smallest difference that inputs are said to make, as a share.
+// noticeable is the smallest effect of inputs that is reported, as a share.
 const noticeable = 0.01
 
 // shows returns the smallest difference from 1 that a ratio shows, as a share: twice the half

@@ -11,7 +11,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
 )
 
-// What the inputs change is said only where intervals show it, of lanes that are verified.
+// An effect of the inputs is reported only for verified lanes, where the intervals show it.
 func TestInputs(t *testing.T) {
 	run := func(change ...func(*record.Run)) *record.Run {
 		r := recordtest.Inputs()["inputs"]

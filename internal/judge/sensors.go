@@ -132,8 +132,8 @@ func thousands(v float64) string {
 	return text
 }
 
-// SensorLines say what the sensors said of the fastest lane of products on the CPU and on a
-// GPU; they are among the Sentences of a race.
+// SensorLines summarize what the sensors read during the fastest lane of products on the CPU
+// and on a GPU; they are among the Sentences of a race.
 func SensorLines(r *record.Run) []string {
 	var out []string
 	for _, kind := range []hardware.Kind{hardware.CPU, hardware.GPU} {

@@ -50,7 +50,7 @@ func Sentences(r *record.Run) []string {
 const interrupted = "Interrupted: what was measured until then is shown."
 
 // productSentences are those of a race, and of a single lane: what it came to, what was
-// sustained, and what the sensors said of the fastest lanes.
+// sustained, and what the sensors read during the fastest lanes.
 func productSentences(r *record.Run) []string {
 	out := append(comparing(r), sustained(r)...)
 	return append(out, SensorLines(r)...)

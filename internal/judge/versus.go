@@ -96,8 +96,8 @@ func listed(names []string) string {
 	return strings.Join(names, "; ")
 }
 
-// reasons are why rows have no verdict, each once, with what it is said of where that is
-// not all of them.
+// reasons are why rows have no verdict, each reason once, with the rows that it applies to
+// unless it applies to all.
 func (v *Versus) reasons() []string {
 	of := map[string][]string{}
 	var order []string
@@ -234,8 +234,8 @@ func named(r *bench.Result, name string) *bench.Result {
 	return &n
 }
 
-// doubts are the warnings that say how far to trust the speeds of A and B. What is true of
-// both is said once.
+// doubts are the warnings that say how far to trust the speeds of A and B. A warning
+// that both have is listed once.
 func doubts(a, b measure.Warnings) []string {
 	var out []string
 	for _, w := range slices.Concat(a, b) {

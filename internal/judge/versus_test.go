@@ -225,7 +225,7 @@ func TestFine(t *testing.T) {
 	}
 }
 
-// What makes both runs doubtful is said once.
+// A warning that both runs have is listed once.
 func TestDoubts(t *testing.T) {
 	noisy, hot := measure.Warning{Code: measure.Noise, Text: "noisy"}, measure.Warning{Code: measure.Throttled, Text: "throttled"}
 	small := measure.Warning{Code: measure.Smaller, Text: "smaller"}

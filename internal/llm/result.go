@@ -39,7 +39,7 @@ type Result struct {
 	Round    bool             `json:"interleaved"`       // sample i of every such lane was taken in the same round
 	Shown    *Generation      `json:"shown,omitempty"`   // the first answer: what is shown and checked; not timed, since candidates cost time
 	Samples  []Sample         `json:"samples"`           //
-	Sensors  *measure.Sensed  `json:"sensors,omitempty"` // what they said of the device meanwhile; nil: nobody asked them
+	Sensors  *measure.Sensed  `json:"sensors,omitempty"` // readings of the device meanwhile; nil: no sensors were read
 	Check    *Check           `json:"check"`             // nil when there was nothing to compare with, or the lane did not get that far
 	Warnings measure.Warnings `json:"warnings,omitempty"`
 	Error    *fault.Error     `json:"error,omitempty"` // why the lane stopped short; what was measured before stays

@@ -121,8 +121,8 @@ func (r *Runner) Run(ctx context.Context, m model.Model, lanes []Contender, p Pl
 	return results
 }
 
-// step runs one step within its time limit and files its error. exceeded is what is said
-// of the limit when it is reached.
+// step runs one step within its time limit and files its error. exceeded is the message
+// if it reaches the limit.
 func (e *entry) step(ctx context.Context, exceeded string, do func(context.Context) error) bool {
 	limited, cancel := measure.Limit(ctx, e.plan.Limit, exceeded)
 	defer cancel()

@@ -32,7 +32,7 @@ func (r *Runner) block(ctx context.Context, e *entry) {
 	e.block = &w
 }
 
-// sense asks the sensors what they said of a lane, and adds what follows from it. The
+// sense adds what the sensors read during a lane to its result, and what follows from it. The
 // energy is that of generating: in rounds from the first token to the last, by the
 // runtime's clock, and in a block with reading the prompt, which is short beside it.
 func (r *Runner) sense(e *entry, list []*entry) {

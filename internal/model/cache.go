@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// UsualContext is the context, in tokens, for which it is said whether a model fits into
-// memory and how fast it generates, unless its own is shorter.
+// UsualContext is the context, in tokens, for which forecasts of memory and speed are made,
+// unless the model's own is shorter.
 const UsualContext = 4096
 
 // cacheValue is the bytes of a number in the cache of keys and values: runtimes keep 16

@@ -4,8 +4,8 @@
 // round of readings as an event.
 //
 // Sensors are read in this process, away from the workers in which lanes compute. Each
-// source has a thread of its own, since a driver may hang in a call: then it is given up,
-// which is said once, and nothing waits for it.
+// source has a thread of its own, since a driver may hang in a call: then it is given up
+// with a note, and nothing waits for it.
 package telemetry
 
 import (

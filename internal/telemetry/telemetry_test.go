@@ -83,7 +83,7 @@ func TestRounds(t *testing.T) {
 	})
 }
 
-// A driver that hangs is given up, which is said once; what it said before is kept, the
+// A driver that hangs is given up, with one note; its earlier readings are kept, the
 // others go on, and nobody waits for it.
 func TestDriverHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

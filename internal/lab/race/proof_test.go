@@ -24,8 +24,8 @@ import (
 	"github.com/gpuplay/gpuplay/internal/telemetry"
 )
 
-// shim is an engine that claims to compute on a GPU and computes on the CPU: what a
-// framework does that falls back without a word.
+// shim is an engine that claims to compute on a GPU and computes on the CPU: as a
+// framework with a silent fallback does.
 type shim struct {
 	bench.Engine
 	cpu hardware.Device

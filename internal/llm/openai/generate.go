@@ -247,7 +247,7 @@ func (s *session) unstreamed(response *http.Response, text []byte) error {
 			return fault.Errorf(fault.Crashed, "%s: %s", s.url.Host, s.quote([]byte(whole.Error.Message)))
 		}
 		if len(whole.Choices) > 0 && len(whole.Choices[0].Message) > 0 {
-			return fault.Errorf(fault.Unsupported, "%s does not stream: the whole answer comes at once, so that nothing can be said of its first token", s.url.Host)
+			return fault.Errorf(fault.Unsupported, "%s does not stream: the whole answer comes at once, so the time to its first token is not known", s.url.Host)
 		}
 	}
 	if isPage(response, text) {

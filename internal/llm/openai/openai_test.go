@@ -114,7 +114,7 @@ func ask(t *testing.T, r *Runtime, request llm.Request) (llm.Generation, error) 
 	return s.Generate(t.Context(), request, nil)
 }
 
-// What is wrong with an address, a key or a name is said before anything is measured.
+// A wrong address, key or name is reported before anything is measured.
 func TestFind(t *testing.T) {
 	two := `{"data":[{"id":"one"},{"id":"two"}]}`
 	for _, tt := range []struct {
