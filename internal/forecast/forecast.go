@@ -63,6 +63,7 @@ func Read(runs []*record.Run, here host.Machine) []Past {
 			switch {
 			case !ok, f.Host != "", x.Error != nil, x.Check != nil && !x.Check.Passed, x.Has(measure.NotOnGPU), x.Has(measure.Interrupted):
 			case gpu && x.Settings.Layers < llm.AllLayers, !gpu && (f.Device.Kind != hardware.CPU || x.OnGPU()):
+			case gpu && x.Runtime == model.Ollama && f.Memory != nil && *f.Memory < r.Tokens.Model.Bytes: // it leaves on the CPU what does not fit
 			default:
 				p := Past{Model: r.Tokens.Model, Runtime: x.Runtime, GPU: gpu, Rate: rate.Value}
 				if x.Shown != nil {

@@ -106,11 +106,18 @@ func TestRulePast(t *testing.T) {
 	onGPU := func(layers int) func(*llm.Result) {
 		return func(r *llm.Result) { r.Facts.Device.Kind, r.Settings.Layers = hardware.GPU, layers }
 	}
+	ollama := func(memory int64) func(*llm.Result) {
+		return func(r *llm.Result) {
+			onGPU(llm.AllLayers)(r)
+			r.Runtime, r.Facts.Memory = model.Ollama, &memory
+		}
+	}
 	m := gguf("m", 1e9)
 	runs := []*record.Run{
-		run(here, m, lane(nil), lane(onGPU(llm.AllLayers))),
+		run(here, m, lane(nil), lane(onGPU(llm.AllLayers)), lane(ollama(m.Bytes))),
 		run(here, m,
 			lane(onGPU(12)),
+			lane(ollama(m.Bytes-1)),
 			lane(func(r *llm.Result) { r.Facts.Host = "elsewhere:1" }),
 			lane(func(r *llm.Result) { r.Error = fault.Errorf(fault.Crashed, "crashed") }),
 			lane(func(r *llm.Result) { r.Check = &llm.Check{} }),
@@ -125,8 +132,8 @@ func TestRulePast(t *testing.T) {
 		{Machine: here},
 	}
 	got := Read(runs, here)
-	if len(got) != 2 || got[0].GPU || !got[1].GPU || slices.ContainsFunc(got, func(p Past) bool {
-		return p.Rate != 10 || p.Context != 52 || p.Model.Name != "m" || p.Runtime != model.LlamaCpp
+	if len(got) != 3 || got[0].GPU || !got[1].GPU || !got[2].GPU || got[1].Runtime != model.LlamaCpp || got[2].Runtime != model.Ollama || slices.ContainsFunc(got, func(p Past) bool {
+		return p.Rate != 10 || p.Context != 52 || p.Model.Name != "m"
 	}) {
 		t.Errorf("%+v", got)
 	}
