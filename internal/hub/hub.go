@@ -217,7 +217,7 @@ func pick(models []File, want string) (File, bool) {
 			return f, true
 		}
 	}
-	// The one that a publisher made otherwise, UD-Q4_K_XL for Q4_K_XL, comes after those that are called so.
+	// A publisher's variant, UD-Q4_K_XL for Q4_K_XL, comes after the files of exactly that name.
 	for _, exact := range []bool{true, false} {
 		for _, f := range models {
 			if model.HasMix(f.Path, want) && !(exact && model.HasMix(f.Path, "ud-"+want)) {

@@ -21,7 +21,7 @@ func (r *Runner) block(ctx context.Context, e *entry) {
 	}
 	w := measure.Window{Start: r.Sink.Now()}
 	for w.End = w.Start; w.End-w.Start < long; w.End = r.Sink.Now() {
-		limited, cancel := measure.Limit(ctx, e.plan.Limit, "no answer")
+		limited, cancel := measure.Limit(ctx, e.plan.Limit, "no answer within")
 		g, err := e.session.Generate(limited, e.request, nil)
 		cancel()
 		if err != nil || g.Tokens == 0 {

@@ -14,11 +14,11 @@ func long(tokens int) Request { return Request{Filler: tokens, Tokens: 1, Ignore
 
 // ask sends a request that shows nothing and files its error.
 func (e *entry) ask(ctx context.Context, r Request) (g Generation, ok bool) {
-	missing := "no answer"
+	exceeded := "no answer within"
 	if r.Filler > 0 {
-		missing = "no answer to a long prompt"
+		exceeded = "no answer to a long prompt within"
 	}
-	ok = e.step(ctx, missing+" within", func(ctx context.Context) (err error) {
+	ok = e.step(ctx, exceeded, func(ctx context.Context) (err error) {
 		g, err = e.session.Generate(ctx, r, nil)
 		return err
 	})

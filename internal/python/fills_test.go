@@ -52,7 +52,7 @@ func TestFills(t *testing.T) {
 			for _, d := range types {
 				for _, data := range matrix.Kinds {
 					g := bench.Square(1, d)
-					g.M, g.Data = 1<<18+100, data // no framework fills so many elements at once
+					g.M, g.Data = 1<<18+100, data // no framework fills that many elements at once
 					task, err := c.Prepare(limit(t), hardware.Device{ID: "cpu"}, g, 7, func(bench.Tuning) {})
 					if err != nil {
 						t.Fatalf("%s, %s: %v", d, data, err)

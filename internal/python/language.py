@@ -39,7 +39,7 @@ import math
 import shutil
 import tempfile
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the model is a folder: nothing is to be asked of anybody
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the model is a folder: no server is to be asked for anything
 os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -189,7 +189,7 @@ def encode_prompt(tokenizer, prompt, chat):
 
 
 def beginning(tokenizer, prompt, chat, limit):
-    """The beginning of a prompt that takes at most so many tokens, or its first token."""
+    """The beginning of a prompt that takes at most limit tokens, or its first token."""
     over = len(encode_prompt(tokenizer, prompt, chat)) - limit
     if over <= 0:
         return prompt

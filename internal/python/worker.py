@@ -508,7 +508,7 @@ class Requests:
         return {"id": current, **answer}, frame_out if "result" in answer else b""
 
 
-# A run on a CPU that takes this many times as long as planned, and at least so many
+# A run on a CPU that takes this many times as long as planned, and at least this many
 # nanoseconds, is ended after a 64th or an eighth of its products: other programs have
 # the CPUs that its threads wait for. internal/worker/stall.go has the same limits.
 STALLED, LEAST_WAIT = 10, 250_000_000

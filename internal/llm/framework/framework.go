@@ -37,7 +37,7 @@ type Runtime struct {
 	// GPU is where Load puts a model with layers on the GPU, as hardware.Pick takes it;
 	// empty: the first GPU.
 	GPU string
-	// Notes are about how the interpreter was found: those that were passed over.
+	// Notes say how the interpreter was found, as python.Interpreter.Notes returns them.
 	Notes []string
 	// DType is the type that Load has a GPU compute in, "float32" where it is compared with
 	// a CPU; empty: the framework's choice, for many models 16 bits.

@@ -12,7 +12,8 @@ import (
 )
 
 // Serve starts the real llama-server with a model on one thread, until the test ends, and
-// returns the address of its interface like OpenAI's. Its error is that there is none.
+// returns the address of its interface like OpenAI's. An error means that there is no
+// llama-server, or that it does not start.
 func Serve(t *testing.T, model string, args ...string) (url string, err error) {
 	t.Helper()
 	program := LlamaCPP()
