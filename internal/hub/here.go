@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/model"
 )
 
@@ -53,8 +54,5 @@ var vocabularies = []string{"tokenizer.json", "tokenizer.model", "tekken.json", 
 // speaks reports whether a folder has a vocabulary, which a download that was cut off may
 // lack beside whole weights.
 func speaks(folder string) bool {
-	return slices.ContainsFunc(vocabularies, func(name string) bool {
-		_, err := os.Stat(filepath.Join(folder, name))
-		return err == nil
-	})
+	return slices.ContainsFunc(vocabularies, func(name string) bool { return disk.Exists(filepath.Join(folder, name)) })
 }

@@ -180,23 +180,25 @@ func (o object) word(key string) (*string, error) {
 	return &s, nil
 }
 
-// kind says what a JSON value is.
+// kind says what a valid JSON value without white space before it is; one that is missing
+// is null.
 func kind(value json.RawMessage) string {
-	var v any
-	json.Unmarshal(value, &v)
-	switch v.(type) {
-	case nil:
+	if len(value) == 0 {
 		return "null"
-	case bool:
-		return "boolean"
-	case float64:
-		return "number"
-	case string:
-		return "string"
-	case []any:
-		return "array"
 	}
-	return "object"
+	switch value[0] {
+	case 'n':
+		return "null"
+	case 't', 'f':
+		return "boolean"
+	case '"':
+		return "string"
+	case '[':
+		return "array"
+	case '{':
+		return "object"
+	}
+	return "number"
 }
 
 // parseRow returns the row in a line, or says what is wrong with it. Whether its messages

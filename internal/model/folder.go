@@ -75,7 +75,7 @@ func openFolder(path string) (Model, error) {
 	if err != nil {
 		return Model{}, err
 	}
-	if !single { // Transformers loads no parts without their index, mlx-lm whatever is called so
+	if !single { // Transformers loads no parts without their index, mlx-lm any file with such a name
 		runtimes = slices.DeleteFunc(runtimes, func(r string) bool { return r == Torch })
 	}
 	size := c.text()
@@ -128,7 +128,7 @@ func only(runtimes []string, name string) []string {
 // of the same weights, are loaded by none.
 func weightFiles(path string) (files []string, transformers bool, err error) {
 	single := filepath.Join(path, "model.safetensors")
-	if _, err := os.Stat(single); err == nil {
+	if disk.Exists(single) {
 		return []string{single}, true, nil
 	}
 	const name = "model.safetensors.index.json"
@@ -142,7 +142,7 @@ func weightFiles(path string) (files []string, transformers bool, err error) {
 		}
 		for _, part := range slices.Compact(slices.Sorted(maps.Values(index.Files))) {
 			file := filepath.Join(path, filepath.Base(part))
-			if _, err := os.Stat(file); err != nil {
+			if !disk.Exists(file) {
 				return nil, false, invalid(again, "%s: %s is missing", path, part)
 			}
 			files = append(files, file)

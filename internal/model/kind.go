@@ -2,12 +2,12 @@ package model
 
 import (
 	"errors"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/fault"
 )
 
@@ -110,7 +110,7 @@ func generates(class string) []string {
 func folderInstead(path string, c config) (what string, runtimes []string) {
 	// What Sentence Transformers has written is an embedding model, whatever its class.
 	for _, name := range []string{"config_sentence_transformers.json", "sentence_bert_config.json"} {
-		if _, err := os.Stat(filepath.Join(path, name)); err == nil {
+		if disk.Exists(filepath.Join(path, name)) {
 			return "an embedding model", nil
 		}
 	}

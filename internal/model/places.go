@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -212,15 +213,14 @@ func (s *search) huggingFace(cache string) {
 				s.unusable = append(s.unusable, failed[file])
 			}
 		}
-		name = id[strings.LastIndexByte(id, '/')+1:]
-		nameFiles(s.found[before:], id, name)
+		nameFiles(s.found[before:], id)
 	}
 }
 
 // nameFiles gives the models of one repository the names by which models get knows them:
 // that of the repository for its folder, with the quantization for a GGUF file, and with
 // the file's name where two have the same quantization.
-func nameFiles(list []Model, id, name string) {
+func nameFiles(list []Model, id string) {
 	times := map[string]int{}
 	for _, m := range list {
 		times[m.Quantization]++
@@ -230,7 +230,7 @@ func nameFiles(list []Model, id, name string) {
 		file := strings.TrimPrefix(m.Ref, id+"/")
 		switch {
 		case file == ".":
-			m.Ref, m.Name = id, name
+			m.Ref, m.Name = id, path.Base(id)
 		case m.Format != GGUF:
 			m.Name = filepath.Base(m.Path)
 		case m.Quantization != "" && times[m.Quantization] == 1:
@@ -255,18 +255,15 @@ func Snapshots(repository string) []string {
 			list = append(list, info)
 		}
 	}
-	slices.SortFunc(list, func(a, b fs.FileInfo) int {
-		if is := (b.Name() == main); is != (a.Name() == main) {
-			if is {
-				return 1
-			}
-			return -1
-		}
-		return b.ModTime().Compare(a.ModTime())
-	})
+	slices.SortFunc(list, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
 	var paths []string
 	for _, info := range list {
-		paths = append(paths, filepath.Join(repository, "snapshots", info.Name()))
+		snapshot := filepath.Join(repository, "snapshots", info.Name())
+		if info.Name() == main {
+			paths = slices.Insert(paths, 0, snapshot)
+		} else {
+			paths = append(paths, snapshot)
+		}
 	}
 	return paths
 }

@@ -143,8 +143,8 @@ func (s *session) prompt(r llm.Request) string {
 	return fmt.Sprintf("%x %s\n%s", s.random.Uint32(), llm.Words(s.random, 2), r.Prompt)
 }
 
-// A word takes so many tokens with the tokenizers that there are. A server that counts
-// otherwise, perhaps the same number for every prompt, must not make prompts grow.
+// A word takes between fewest and most tokens with the tokenizers that are in use. A server
+// that counts otherwise, perhaps the same number for every prompt, must not make prompts grow.
 const fewest, most = 0.5, 16
 
 // words returns how many words a prompt of some tokens has, by the last long one.
@@ -171,7 +171,7 @@ func (s *session) stream(ctx context.Context, response *http.Response, sent time
 	defer func() { g.Text = text.String() }()
 	lines := bufio.NewScanner(response.Body)
 	lines.Buffer(nil, lineLimit)
-	for !done && lines.Scan() {
+	for lines.Scan() {
 		at := time.Since(sent)
 		data, ok := bytes.CutPrefix(bytes.TrimSpace(lines.Bytes()), []byte("data:"))
 		if !ok {
@@ -289,7 +289,7 @@ func (s *session) figures(g *llm.Generation, u *usage, pieces int, last time.Dur
 	return nil
 }
 
-// A long prompt that is so many times as fast as all others looks as if a cache had served
+// A long prompt that is this many times as fast as all others looks as if a cache had served
 // it, if further prompts, which no cache holds, are not as fast.
 const (
 	faster  = 4

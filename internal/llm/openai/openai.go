@@ -12,8 +12,6 @@ package openai
 
 import (
 	"context"
-	crand "crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -91,8 +89,6 @@ func (r *Runtime) session() (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	var seed [16]byte
-	crand.Read(seed[:]) // never fails
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.DialContext = (&net.Dialer{Timeout: connectLimit}).DialContext
 	return &session{
@@ -102,7 +98,7 @@ func (r *Runtime) session() (*session, error) {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // the key is for this server
 		},
 		// A server outlives gpuplay: texts must differ from those of earlier runs too.
-		random: rand.New(rand.NewPCG(binary.LittleEndian.Uint64(seed[:]), binary.LittleEndian.Uint64(seed[8:]))),
+		random: rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())),
 	}, nil
 }
 
@@ -128,6 +124,9 @@ type listed struct {
 	ContextLength int `json:"context_length"`
 }
 
+// context returns the tokens of context, 0 if the server does not say.
+func (m listed) context() int { return max(m.Meta.Context, m.MaxModelLen, m.ContextLength) }
+
 // Find returns the model of that name, "" for the only one that the server has. Its
 // errors say what is wrong with the address, the key or the name.
 func (r *Runtime) Find(ctx context.Context, name string) (model.Model, error) {
@@ -139,7 +138,7 @@ func (r *Runtime) Find(ctx context.Context, name string) (model.Model, error) {
 	s.model = name
 	m, err := s.find(ctx)
 	return model.Model{
-		Ref: m.ID, Name: path.Base(m.ID), Path: m.ID, Place: s.url.Host, Context: max(m.Meta.Context, m.MaxModelLen, m.ContextLength),
+		Ref: m.ID, Name: path.Base(m.ID), Path: m.ID, Place: s.url.Host, Context: m.context(),
 		Chat: true, Runtimes: []string{model.OpenAI},
 	}, err
 }
@@ -194,7 +193,7 @@ func (r *Runtime) Load(ctx context.Context, name string, l llm.Settings) (llm.Se
 		s.Close()
 		return nil, err
 	}
-	s.facts = llm.Facts{Host: r.Remote(ctx), Runtime: "OpenAI API", Context: max(m.Meta.Context, m.MaxModelLen, m.ContextLength)}
+	s.facts = llm.Facts{Host: r.Remote(ctx), Runtime: "OpenAI API", Context: m.context()}
 	if m.OwnedBy != "" {
 		s.facts.Runtime += " (" + plain.Line(m.OwnedBy) + ")"
 	}
