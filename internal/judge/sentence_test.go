@@ -125,6 +125,7 @@ func TestWords(t *testing.T) {
 		{Range(stats.Interval{Value: 2, Low: 2, High: 2}), "from a single pair of samples"},
 		{Ratio(measure.Comparison{Ratio: firm}), "2.0 (1.90–2.2)"},
 		{Ratio(measure.Comparison{Ratio: stats.Interval{Value: 2, Low: 2, High: 2}}), "2.0"},
+		{Ratio(measure.Comparison{Ratio: stats.Interval{Value: 2, Low: 1.9, High: 2.2, Confidence: 0.75}}), "2.0"},
 		{Processor(machine(8, 16), "Chip"), "Chip, 8 cores, 16 threads"},
 		{Processor(machine(8, 8), "Chip"), "Chip, 8 cores"},
 		{Processor(machine(8, 4), "Chip"), "Chip, 8 cores"},

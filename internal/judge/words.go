@@ -40,10 +40,11 @@ func Range(r stats.Interval) string {
 	return fmt.Sprintf("%s–%s×", low, high)
 }
 
-// Ratio returns a ratio with its interval: "1.08 (1.06–1.10)".
+// Ratio returns a ratio with its interval, "1.08 (1.06–1.10)"; without one where the
+// samples are too few for it, as Spread.
 func Ratio(c measure.Comparison) string {
 	text := unit.Times(c.Ratio.Value)
-	if c.Ratio.Confidence > 0 {
+	if c.Ratio.Firm() {
 		text += fmt.Sprintf(" (%s–%s)", unit.Times(c.Ratio.Low), unit.Times(c.Ratio.High))
 	}
 	return text
