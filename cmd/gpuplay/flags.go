@@ -128,11 +128,12 @@ func checkThreads(fl *pflag.FlagSet, threads, most int, without string) error {
 	return nil
 }
 
-// checkISA refuses an instruction set that this CPU lacks, or that none of the engines
-// heeds.
-func (f *laneFlags) checkISA(list []catalog.Entry) error {
-	if f.isa == "" {
-		return nil
+// checkEngines refuses an engine that there is not, and an instruction set that this CPU
+// lacks or that none of the engines heeds.
+func (f *laneFlags) checkEngines(names []string) error {
+	list, err := catalog.Select(names)
+	if err != nil || f.isa == "" {
+		return err
 	}
 	if !slices.Contains(isaNames(), f.isa) {
 		return mistyped(f.isa, isaNames(), "--isa %s: not known, or not one of this CPU's", f.isa)

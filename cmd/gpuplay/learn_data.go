@@ -36,11 +36,7 @@ about a minute.`,
 			if err != nil {
 				return err
 			}
-			list, err := catalog.Select(f.engines)
-			if err != nil {
-				return err
-			}
-			if err := f.checkISA(list); err != nil {
+			if err := f.checkEngines(f.engines); err != nil {
 				return err
 			}
 			o := race.InputsOptions{Settings: f.settings(), Engines: f.engines, Size: int(f.size), DType: dtype}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/lab"
 	"github.com/gpuplay/gpuplay/internal/lab/noise"
@@ -40,11 +39,7 @@ measured until then is compared.`, noise.Runs),
 			if f.budget <= 0 {
 				return usagef("for example --time 1m", "--time %s: must be more than 0", f.budget)
 			}
-			list, err := catalog.Select([]string{f.engine})
-			if err != nil {
-				return err
-			}
-			if err := f.checkISA(list); err != nil {
+			if err := f.checkEngines([]string{f.engine}); err != nil {
 				return err
 			}
 			if err := f.outputFlags.check(); err != nil {

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
-	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/lab/race"
@@ -56,11 +55,7 @@ classic loop only.`,
 			if f.sustain > 0 && f.protocol == string(bench.Classic) {
 				return usagef("--protocol steady or both", "--sustain %s: the classic loop waits for the device after every product, so nothing is sustained", f.sustain)
 			}
-			list, err := catalog.Select([]string{f.engine})
-			if err != nil {
-				return err
-			}
-			if err := f.checkISA(list); err != nil {
+			if err := f.checkEngines([]string{f.engine}); err != nil {
 				return err
 			}
 			return a.matmul(c.Context(), f, f.gemm(dtype))

@@ -44,11 +44,7 @@ given.`,
 			if err != nil {
 				return err
 			}
-			list, err := catalog.Select(f.engines)
-			if err != nil {
-				return err
-			}
-			if err := f.checkISA(list); err != nil {
+			if err := f.checkEngines(f.engines); err != nil {
 				return err
 			}
 			if !f.noReference {

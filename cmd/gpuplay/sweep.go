@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/encode"
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/lab/sweep"
@@ -92,12 +91,8 @@ func (f *sweepFlags) parse(fl *pflag.FlagSet) (sweep.Options, error) {
 		name, _, _ := strings.Cut(e, ":")
 		names = append(names, name)
 	}
-	list, err := catalog.Select(names)
-	if err != nil {
-		return o, err
-	}
 	o.Settings = f.settings()
-	return o, f.checkISA(list)
+	return o, f.checkEngines(names)
 }
 
 // shapeList returns the sizes that the flags ask for.
