@@ -22,7 +22,7 @@ func newCard(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "card [RUN]",
 		Short: "Draw a result as one picture to share",
-		Long: `card draws what a run came to as one picture of 1200 by 630 pixels: how many times as
+		Long: `card draws the result of a run as one picture of 1200 by 630 pixels: how many times as
 fast, to scale, on which machine, whether it was verified, and the command that repeats
 it. The ending of --output chooses between SVG and PNG. Neither needs a browser or a font.
 
@@ -51,11 +51,7 @@ Without RUN the last run is taken. ` + naming,
 			default:
 				return usagef("for example --output card.png", "--output %s: a card is a .svg or a .png", output)
 			}
-			to, err := newDestination("output", output)
-			if err != nil {
-				return err
-			}
-			r, err := a.loadRun(name)
+			r, to, err := a.runInto(name, output)
 			if err != nil {
 				return err
 			}
@@ -98,11 +94,7 @@ Without RUN the last run is taken. ` + naming,
 			if ending := strings.ToLower(filepath.Ext(output)); slices.Contains([]string{".svg", ".png", ".json", ".csv", ".md", ".pdf"}, ending) {
 				return usagef("for example --output report.html; gpuplay card draws a picture, gpuplay results export has the other formats", "--output %s: a report is a page of HTML", output)
 			}
-			to, err := newDestination("output", output)
-			if err != nil {
-				return err
-			}
-			r, err := a.loadRun(name)
+			r, to, err := a.runInto(name, output)
 			if err != nil {
 				return err
 			}
@@ -123,6 +115,16 @@ func lastRun(c *cobra.Command, args []string) (string, error) {
 		return args[0], nil
 	}
 	return "", usagef(listHint, "%s takes one run, not %d", c.CommandPath(), len(args))
+}
+
+// runInto returns the run of that name, and the destination that it is written to.
+func (a *app) runInto(name, output string) (*record.Run, *destination, error) {
+	to, err := newDestination("output", output)
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := a.loadRun(name)
+	return r, to, err
 }
 
 // writeTo writes to a destination, nil being stdout, and says which file it is where

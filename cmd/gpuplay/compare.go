@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gpuplay/gpuplay/internal/encode"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/term"
@@ -65,8 +65,8 @@ is 1 if a lane that was verified in A has no counterpart in B that can be compar
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			for _, w := range f.failOn {
-				if err := oneOf("fail-on", w, words); err != nil {
-					return err
+				if !slices.Contains(words, w) {
+					return mistyped(w, words, "--fail-on %s: unknown verdict", w)
 				}
 			}
 			return a.compare(args, f, formats)
@@ -85,32 +85,28 @@ is 1 if a lane that was verified in A has no counterpart in B that can be compar
 
 // compare compares two runs.
 func (a *app) compare(names []string, f compareFlags, formats []string) error {
-	if f.format == "" {
-		f.format = formats[0]
-		if ending := strings.TrimPrefix(filepath.Ext(f.output), "."); slices.Contains(formats, ending) {
-			f.format = ending
-		}
-	}
-	if !slices.Contains(formats, f.format) {
-		return mistyped(f.format, formats, "unknown format %q", f.format)
+	var err error
+	if f.format, err = formatFor(f.format, f.output, formats, formats[0]); err != nil {
+		return err
 	}
 	var to *destination
 	if f.output != "" {
-		var err error
 		if to, err = newDestination("output", f.output); err != nil {
 			return err
 		}
 	}
 	var runs [2]*record.Run
 	for i, name := range names {
-		var err error
 		if runs[i], err = a.loadRun(name); err != nil {
 			return err
 		}
 	}
 	v, err := judge.NewVersus(runs[0], runs[1], float64(f.threshold))
-	if err != nil {
-		return err
+	if refused := fault.From(err); refused != nil {
+		if len(refused.Remedies) == 0 { // the tasks differ, or a result is none
+			refused.With(fault.Advice("measure again with the settings of A: " + repeating(runs[0]))...)
+		}
+		return refused
 	}
 	v.Names = [2]string(names)
 	write := func(w io.Writer) error {

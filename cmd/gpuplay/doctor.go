@@ -111,7 +111,7 @@ func (a *app) whySlow(ref string, asJSON bool) error {
 		return err
 	}
 	if err := diagnose.Check(r); err != nil {
-		return fault.Errorf(fault.Invalid, "%s: %v", ref, err)
+		return fault.Errorf(fault.Invalid, "%s: %v", ref, err).With(fault.Run("{} measures a run whose speeds can be explained", "gpuplay", "race"))
 	}
 	e := diagnose.Explain(r)
 	if !asJSON {

@@ -1,17 +1,11 @@
 package main
 
 import (
-	"bytes"
-	"encoding/binary"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
-	"unicode/utf16"
 
 	"github.com/gpuplay/gpuplay/internal/encode"
 	"github.com/gpuplay/gpuplay/internal/event"
@@ -163,10 +157,6 @@ func (a *app) openStore(force bool) (*store.Store, error) {
 	return store.Open(a.env.data)
 }
 
-// largestFile is how many bytes of a record are read at most. The record of an hour's
-// sweep has a few million.
-const largestFile = 256 << 20
-
 // loadRun returns the run that a word names: in the store, as store.Find describes, or
 // else in a file. A word that has a separator of folders, as ./last has, or ends in .json
 // is a file's.
@@ -195,64 +185,4 @@ func (a *app) storedRun(ref string) (*record.Run, error) {
 		return nil, err
 	}
 	return s.Run(e)
-}
-
-// readRun reads the record in a file, of one document of JSON.
-func readRun(name string) (*record.Run, error) {
-	text, err := readLimited(name)
-	if err != nil {
-		return nil, fault.Errorf(fault.Invalid, "%s: %v", name, cause(err)).With(fault.Run("{} lists the runs that are kept", "gpuplay", "results", "list"))
-	}
-	r, err := record.Parse(text)
-	var syntax *json.SyntaxError
-	switch {
-	case err == nil:
-		return r, nil
-	case errors.As(err, &syntax) && strings.HasPrefix(syntax.Error(), "invalid character '{' after top-level"):
-		return nil, fault.Errorf(fault.Invalid, "%s: holds more than one JSON value, as the format jsonl does: one document is needed, as the format json has it", name).
-			With(fault.Run("{} keeps what is in it", "gpuplay", "results", "import", name))
-	case errors.As(err, &syntax):
-		err = fmt.Errorf("is not JSON: %w (byte %d)", err, syntax.Offset)
-	default:
-		err = fmt.Errorf("is no record that can be read: %w", err)
-	}
-	return nil, fault.Errorf(fault.Invalid, "%s: %v", name, err).
-		With(fault.Remedy{Text: "{} writes a result file", Command: []string{"gpuplay", "race"}, Param: "output", Value: "race.json"})
-}
-
-// readLimited reads a file of up to largestFile.
-func readLimited(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return readAll(f)
-}
-
-func readAll(in io.Reader) ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(in, largestFile+1))
-	if err == nil && len(text) > largestFile {
-		err = errors.New("is larger than 256 MiB: no record is that large")
-	}
-	return inUTF8(text), err
-}
-
-// inUTF8 returns a text without a byte order mark, in UTF-8: Windows PowerShell redirects
-// output to files in UTF-16.
-func inUTF8(text []byte) []byte {
-	var order binary.ByteOrder = binary.LittleEndian
-	switch {
-	case bytes.HasPrefix(text, []byte{0xef, 0xbb, 0xbf}):
-		return text[3:]
-	case bytes.HasPrefix(text, []byte{0xfe, 0xff}):
-		order = binary.BigEndian
-	case !bytes.HasPrefix(text, []byte{0xff, 0xfe}):
-		return text
-	}
-	units := make([]uint16, len(text)/2-1)
-	for i := range units {
-		units[i] = order.Uint16(text[2*i+2:])
-	}
-	return []byte(string(utf16.Decode(units)))
 }

@@ -64,14 +64,9 @@ func (f *outputFlags) add(fl *pflag.FlagSet, kind record.Kind) {
 // check settles the format and sees early that the file can be written: a result
 // must not be lost after it was measured.
 func (f *outputFlags) check() error {
-	if f.format == "" {
-		f.format = f.people
-		if ending := strings.TrimPrefix(filepath.Ext(f.output), "."); slices.Contains(f.names, ending) {
-			f.format = ending
-		}
-	}
-	if !slices.Contains(f.names, f.format) {
-		return mistyped(f.format, f.names, "unknown format %q", f.format)
+	var err error
+	if f.format, err = formatFor(f.format, f.output, f.names, f.people); err != nil {
+		return err
 	}
 	if f.tag != "" {
 		if f.noStore {
@@ -84,9 +79,26 @@ func (f *outputFlags) check() error {
 	if f.output == "" {
 		return nil
 	}
-	var err error
 	f.to, err = newDestination("output", f.output)
 	return err
+}
+
+// formatFor returns the format that was asked for, else that of the file's ending, else the
+// usual one. An ending that stands for a format that this result does not have is refused:
+// a table does not belong into a file that is called x.csv.
+func formatFor(asked, file string, names []string, usual string) (string, error) {
+	ending := strings.ToLower(strings.TrimPrefix(filepath.Ext(file), "."))
+	switch {
+	case asked != "" && !slices.Contains(names, asked):
+		return "", mistyped(asked, names, "unknown format %q", asked)
+	case asked != "":
+		return asked, nil
+	case slices.Contains(names, ending):
+		return ending, nil
+	case slices.Contains(encode.AllFormats(), ending) || ending == "png" || ending == "pdf":
+		return "", usagef("there are: "+strings.Join(names, ", ")+"; with --format the file may have any ending", "--output %s: %s is not a format of this command", file, ending)
+	}
+	return usual, nil
 }
 
 // A measurement is a lab with its options: it tells what happens and returns what was

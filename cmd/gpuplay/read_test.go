@@ -23,11 +23,12 @@ func TestReadRunRefuses(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"":                             "is not JSON",
-		"engine,device\n":              "is not JSON",
-		`{"a": 1}` + "\n" + `{"a": 2}`: "jsonl",
-		`{}`:                           "it has no schema",
-		`[]`:                           "cannot unmarshal array",
+		"":                             "it is neither gpuplay's JSON nor",
+		"engine,device\n":              "it is neither gpuplay's JSON nor",
+		`{}`:                           "it is neither gpuplay's JSON nor",
+		`[]`:                           "llama-bench's output holds no figures",
+		head:                           "record 1 cannot be read: unexpected EOF",
+		head + "[]}\n" + head + " []}": "holds 2 runs, where one is needed",
 		`{"schema": "gpuplay/llm/v1"}`: `its schema is "gpuplay/llm/v1", not "gpuplay/run/v2"`,
 		head + `3}`:                    "cannot unmarshal number",
 		head + `[null]}`:               "is null",

@@ -1,15 +1,10 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,8 +14,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/gpuplay/gpuplay/internal/encode"
-	"github.com/gpuplay/gpuplay/internal/fault"
-	"github.com/gpuplay/gpuplay/internal/foreign"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/record"
@@ -244,8 +237,9 @@ another machine, benchfmt is what Go's benchstat reads.
   gpuplay results export last --format csv`,
 		Args: oneRun,
 		RunE: func(_ *cobra.Command, args []string) error {
-			if ending := strings.TrimPrefix(filepath.Ext(f.output), "."); f.format == "" && !slices.Contains(f.names, ending) {
-				f.format = "json"
+			var err error
+			if f.format, err = formatFor(f.format, f.output, f.names, "json"); err != nil {
+				return err
 			}
 			return a.showResult(f, args[0])
 		},
@@ -371,7 +365,7 @@ func (a *app) importResults(names []string, tag string) error {
 	defer s.Close()
 	var failed error
 	for _, name := range names {
-		runs, err := a.foreignRuns(name)
+		runs, err := a.given(name)
 		if err != nil {
 			failed = errors.Join(failed, err)
 			continue
@@ -391,78 +385,10 @@ func (a *app) importResults(names []string, tag string) error {
 	return failed
 }
 
-// foreignRuns returns the runs in a file: one of gpuplay's own, those of a file with one
-// in each line, or what another tool measured.
-func (a *app) foreignRuns(name string) ([]*record.Run, error) {
-	refuse := func(err error) ([]*record.Run, error) {
-		return nil, fault.Errorf(fault.Invalid, "%s: %v", name, cause(err))
-	}
-	when := time.Now()
-	var text []byte
-	var err error
+// given reads the runs in a file, or from stdin.
+func (a *app) given(name string) ([]*record.Run, error) {
 	if name == standardOutput {
-		text, err = readAll(a.stdin)
-	} else {
-		if info, err := os.Stat(name); err == nil {
-			when = info.ModTime()
-		}
-		text, err = readLimited(name)
+		return readFrom(a.stdin, name, time.Now())
 	}
-	if err != nil {
-		return refuse(err)
-	}
-	if runs, err := ownRuns(text); err != nil || runs != nil {
-		if err != nil {
-			return refuse(err)
-		}
-		return runs, nil
-	}
-	r, err := foreign.Parse(text, when)
-	if err != nil {
-		return refuse(err)
-	}
-	return []*record.Run{r}, nil
-}
-
-// ownSchema is how a record of gpuplay's begins.
-var ownSchema = regexp.MustCompile(`^\s*\{\s*"schema"\s*:\s*"gpuplay/`)
-
-// ownRuns returns the runs in a text of gpuplay's; nil if it is none. Lines of one id are
-// the parts of one run, as the formats jsonl have them; the same line twice is one.
-func ownRuns(text []byte) ([]*record.Run, error) {
-	var runs []*record.Run
-	at, seen := map[string]int{}, map[string]bool{}
-	for d := json.NewDecoder(bytes.NewReader(text)); d.More(); {
-		var one json.RawMessage
-		var head struct {
-			Schema string `json:"schema"`
-		}
-		err := d.Decode(&one)
-		if err == nil && (json.Unmarshal(one, &head) != nil || !strings.HasPrefix(head.Schema, "gpuplay/")) {
-			err = errors.New("it is not a record of gpuplay's")
-		}
-		if err != nil {
-			if len(runs) > 0 || ownSchema.Match(text) {
-				return nil, fmt.Errorf("record %d cannot be read: %w", len(runs)+1, err)
-			}
-			return nil, nil
-		}
-		if seen[string(one)] {
-			continue
-		}
-		seen[string(one)] = true
-		r, err := record.Parse(one)
-		if err != nil {
-			return nil, err
-		}
-		if i, known := at[r.ID]; known && r.ID != "" {
-			if err := runs[i].Join(r); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		at[r.ID] = len(runs)
-		runs = append(runs, r)
-	}
-	return runs, nil
+	return readRuns(name)
 }

@@ -64,10 +64,12 @@ func (r VersusRow) Compared() bool { return len(r.Differs) == 0 }
 func NewVersus(a, b *record.Run, threshold float64) (*Versus, error) {
 	for i, r := range []*record.Run{a, b} {
 		if r.Kind == record.Imported {
-			return nil, fault.Errorf(fault.Invalid, "%s was measured by %s, not by gpuplay: figures of other tools are not compared", side(i), ForeignTool(r.Foreign))
+			return nil, fault.Errorf(fault.Invalid, "%s was measured by %s, not by gpuplay: figures of other tools are not compared", side(i), ForeignTool(r.Foreign)).
+				With(fault.Advice("measure both with gpuplay; gpuplay results show prints what another tool measured")...)
 		}
 		if !slices.Contains([]record.Kind{record.Race, record.MatMul, record.Sweep, record.LLM}, r.Kind) {
-			return nil, fault.Errorf(fault.Invalid, "%s is a run of %s: only runs of race, matmul, sweep and llm can be compared", side(i), Command(r))
+			return nil, fault.Errorf(fault.Invalid, "%s is a run of %s: only runs of race, matmul, sweep and llm can be compared", side(i), Command(r)).
+				With(fault.Run("{} shows of which kind each run is", "gpuplay", "results", "list"))
 		}
 	}
 	v := &Versus{A: a, B: b, Threshold: threshold}
@@ -77,7 +79,8 @@ func NewVersus(a, b *record.Run, threshold float64) (*Versus, error) {
 	case a.Tokens == nil && b.Tokens == nil:
 		v.products()
 	default:
-		return nil, fault.Errorf(fault.Invalid, "these are different tasks: %s and %s", a.Kind, b.Kind)
+		return nil, fault.Errorf(fault.Invalid, "these are different tasks: %s and %s", a.Kind, b.Kind).
+			With(fault.Run("{} shows of which kind each run is", "gpuplay", "results", "list"))
 	}
 	if len(v.Rows) == 0 {
 		return nil, fault.Errorf(fault.Invalid, "the runs have no lane in common: A has %s, B has %s", listed(v.Alone[0]), listed(v.Alone[1]))

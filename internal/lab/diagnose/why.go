@@ -17,7 +17,7 @@ import (
 // Check returns why Explain cannot explain a record, nil if it can.
 func Check(r *record.Run) error {
 	if len(r.Results) == 0 {
-		return errors.New("holds no results of products")
+		return errors.New("holds no results of matrix products")
 	}
 	for i, l := range r.Results {
 		if err := sound(l); err != nil {
