@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -78,9 +77,7 @@ func newVersion(a *app) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			v := versionJSON{program(), runtime.GOOS, runtime.GOARCH, schemasInJSON{record.Schema, event.Schema, encode.VersusSchema, worker.Protocol}}
 			if asJSON {
-				e := json.NewEncoder(a.stdout)
-				e.SetIndent("", "  ")
-				return e.Encode(v)
+				return encode.Indented(a.stdout, v)
 			}
 			say(a.stdout, "gpuplay %s\n", v.Version)
 			say(a.stdout, "commit   %s\n", cmp.Or(v.Commit, "not known"))

@@ -104,7 +104,8 @@ func (s *Store) begins(word string) (Entry, error) {
 		for _, e := range found {
 			names = append(names, fmt.Sprintf("%s (%s)", e.Name, e.ID))
 		}
-		return Entry{}, fault.Errorf(fault.Invalid, "several runs are named %s: %s", word, strings.Join(names, ", "))
+		return Entry{}, fault.Errorf(fault.Invalid, "several runs are named %s: %s", word, strings.Join(names, ", ")).
+			With(fault.Advice("use one of these names")...)
 	}
 	return found[0], nil
 }
