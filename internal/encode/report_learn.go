@@ -8,7 +8,6 @@ import (
 	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
-	"github.com/gpuplay/gpuplay/internal/verdict"
 )
 
 // inputs shows one lane on inputs of every kind.
@@ -48,7 +47,7 @@ func (p *report) inputs(r *record.Run, words fault.Wording) {
 	p.productSamples(r.Kind, r.Results)
 }
 
-// noise shows how far the timings of one lane are apart, and what comparing it with
+// noise shows how far apart the timings of one lane are, and what comparing it with
 // itself came to.
 func (p *report) noise(r *record.Run) {
 	x := judge.NoiseLane(r.Noise)
@@ -56,14 +55,14 @@ func (p *report) noise(r *record.Run) {
 		return
 	}
 	if figures := judge.NoiseFigures(r.Noise); len(figures) > 0 {
-		s := p.section("How far timings are apart")
+		s := p.section("How far apart timings are")
 		s.Intro = plain.Line(judge.PlaceWithCores(r, x.Device) + ", " + x.Label() + ", " + unit.Plural(len(r.Noise.Results), "run"))
 		s.stackedHead("", "#spread", "")
 		for _, f := range figures {
 			s.row(f.Name, f.Says(), f.Idea)
 		}
 	}
-	if tests := judge.SelfTests(r.Noise, verdict.Threshold); len(tests) > 0 {
+	if tests := judge.SelfTests(r.Noise); len(tests) > 0 {
 		s := p.section("The lane compared with itself")
 		s.stackedHead("a run with", "#apart", "#compared", "#same", "#undecided", "#different", "#sees")
 		for _, t := range tests {

@@ -83,9 +83,10 @@ func NewHeadline(r *record.Run) (h Headline, ok bool) {
 	case record.CPUs:
 		h = cpuHeadline(r)
 	case record.Learn:
-		h = ladderHeadline(r)
 		if r.Noise != nil {
 			h = noiseHeadline(r)
+		} else {
+			h = ladderHeadline(r)
 		}
 	default:
 		return h, false
@@ -106,7 +107,8 @@ func NewHeadline(r *record.Run) (h Headline, ok bool) {
 	return h, true
 }
 
-// Product names a product: "matrix multiply 4096³, float32".
+// Product names a product: "matrix multiply 4096³, float32". Transposition is in words, since
+// the fonts of cards have no ᵀ.
 func Product(g bench.GEMM) string {
 	text := "matrix multiply " + unit.Cube(g.M, g.N, g.K)
 	switch {
@@ -151,8 +153,7 @@ func productHeadline(r *record.Run) Headline {
 	if len(r.Results) == 0 {
 		return h
 	}
-	largest := slices.MaxFunc(r.Results, func(a, b *bench.Result) int { return cmp.Compare(a.GEMM.FLOP(), b.GEMM.FLOP()) })
-	h.Subject = Product(largest.GEMM)
+	h.Subject = Product(Largest(r.Results).GEMM)
 	cpu, gpu := Best(r.Results, hardware.CPU), Best(r.Results, hardware.GPU)
 	if cpu != nil && gpu != nil {
 		c := Compare(gpu, cpu)
@@ -161,7 +162,7 @@ func productHeadline(r *record.Run) Headline {
 		h.History = historyOf(r, gpu.Device)
 		h.Proof, h.Trust = "both verified", Proven
 		if gpu.Has(measure.Unproven) {
-			h.Proof, h.Trust = "verified, the GPU not proven by sensors", Unproven
+			h.Proof, h.Trust = unproven, Unproven
 		}
 		if text := disturbed(gpu, cpu); text != "" && len(c.Differs) == 0 {
 			h.Detail += "; " + text
@@ -177,25 +178,14 @@ func productHeadline(r *record.Run) Headline {
 	sorted := slices.SortedStableFunc(slices.Values(lanes), func(a, b *bench.Result) int {
 		return cmp.Or(cmp.Compare(rank(b), rank(a)), cmp.Compare(Speed(b), Speed(a)))
 	})
-	verified := 0
 	for _, x := range sorted {
 		h.Entries = append(h.Entries, productEntry(r, x))
-		if x.Verified() {
-			verified++
-		}
-	}
-	h.Proof, h.Trust = "verified", Proven
-	switch {
-	case verified == 0:
-		h.Proof, h.Trust = "not verified", Doubted
-	case verified < len(sorted):
-		h.Proof, h.Trust = fmt.Sprintf("%d of %d lanes verified", verified, len(sorted)), Doubted
-	case verified > 1:
-		h.Proof = fmt.Sprintf("all %d lanes verified", verified)
-	case lanes[0].Has(measure.Unproven):
-		h.Proof, h.Trust = "verified, the GPU not proven by sensors", Unproven
 	}
 	best := sorted[0]
+	h.Proof, h.Trust = verification(lanes)
+	if h.Trust == Proven && best.Has(measure.Unproven) {
+		h.Proof, h.Trust = unproven, Unproven
+	}
 	if !best.Verified() || best.Has(measure.Smaller) {
 		h.Figure, h.Claim = "No result", cmp.Or(why(best), smaller)
 		return h
@@ -210,9 +200,8 @@ func productHeadline(r *record.Run) Headline {
 		h.Claim = fmt.Sprintf("no %s lane has a verified result: %s", kindName(missing), cmp.Or(why(sorted[i]), smaller))
 		return h
 	}
-	speed, _ := best.Speed()
-	h.Winner, h.History = best.Device.Kind, historyOf(r, best.Device)
-	h.Figure, h.Unit, _ = strings.Cut(best.GEMM.Rate(speed.Value), " ")
+	h.quote(best)
+	h.History = historyOf(r, best.Device)
 	h.Claim = "on the " + kindName(best.Device.Kind)
 	if r.Kind == record.Race && !withGPU(r) {
 		h.Claim += "; no GPU was found"
@@ -225,14 +214,43 @@ func productHeadline(r *record.Run) Headline {
 			h.Samples = append(h.Samples, best.GEMM.FLOP()/s)
 		}
 	}
-	h.Detail = certainty(speed)
-	if text := disturbed(best); text != "" {
-		h.Detail += ", " + text
-	}
 	if share := ShareOfPeak(best); share != "" {
 		h.Detail += ", " + share + " of its peak"
 	}
 	return h
+}
+
+// quote fills in the figure of a lane of products, and how certain it is.
+func (h *Headline) quote(x *bench.Result) {
+	speed, _ := x.Speed()
+	h.Winner = x.Device.Kind
+	h.Figure, h.Unit, _ = strings.Cut(x.GEMM.Rate(speed.Value), " ")
+	h.Detail = certainty(speed)
+	if text := disturbed(x); text != "" {
+		h.Detail += ", " + text
+	}
+}
+
+// unproven is the proof of verified lanes that may have run elsewhere.
+const unproven = "verified, the GPU not proven by sensors"
+
+// verification says how many lanes of products are verified.
+func verification(lanes []*bench.Result) (text string, trust Trust) {
+	verified := 0
+	for _, x := range lanes {
+		if x.Verified() {
+			verified++
+		}
+	}
+	switch n := len(lanes); {
+	case verified == 0:
+		return "not verified", Doubted
+	case verified < n:
+		return fmt.Sprintf("%d of %d lanes verified", verified, n), Doubted
+	case n > 1:
+		return fmt.Sprintf("all %d lanes verified", n), Proven
+	}
+	return "verified", Proven
 }
 
 // smaller is why a lane that was verified is in no comparison all the same.

@@ -15,7 +15,6 @@ import (
 	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
-	"github.com/gpuplay/gpuplay/internal/verdict"
 )
 
 // sweepHeadline says from which size on the GPU wins, or what the fastest lane reached
@@ -286,15 +285,16 @@ func trainingHeadline(r *record.Run) Headline {
 
 // cpuHeadline is that of a CPU's roofs: its peak in float32, and all others.
 func cpuHeadline(r *record.Run) Headline {
-	h := Headline{Subject: "what this CPU can do at most", Winner: hardware.CPU}
+	h := Headline{Subject: "what this CPU can do at most"}
 	c := r.CPU
 	if c == nil {
-		return Headline{Subject: h.Subject}
+		return h
 	}
 	counts := ThreadCounts(c)
 	if len(counts) == 0 {
-		return Headline{Subject: h.Subject}
+		return h
 	}
+	h.Winner = hardware.CPU
 	all := counts[len(counts)-1]
 	threads := "with " + unit.Plural(all, "thread")
 	name := Processor(r, r.Machine.CPU)
@@ -338,7 +338,7 @@ func ladderHeadline(r *record.Run) Headline {
 	}
 	if r.Interrupted || last < 1 || !finite(speeds[0]) || !finite(speeds[last]) {
 		if finite(speeds[last]) {
-			h.Winner, h.Claim = hardware.CPU, "on this CPU, as far as it came"
+			h.Winner, h.Claim = hardware.CPU, "on this CPU, as far as it got"
 			h.Figure, h.Unit, _ = strings.Cut(h.Entries[0].Speed, " ")
 		}
 		return h
@@ -357,33 +357,22 @@ func inputsHeadline(r *record.Run) Headline {
 	if len(r.Results) == 0 {
 		return h
 	}
-	h.Subject = fmt.Sprintf("matrix multiply %s, %s, by inputs", unit.Cube(r.Results[0].GEMM.M, r.Results[0].GEMM.N, r.Results[0].GEMM.K), DType(r.Results[0].GEMM))
-	right := 0
+	g := r.Results[0].GEMM
+	g.Data = matrix.Random
+	h.Subject = Product(g) + ", by inputs"
 	for _, x := range r.Results {
 		e := productEntry(r, x)
 		e.By = x.GEMM.Data.String()
 		h.Entries = append(h.Entries, e)
-		if x.Verified() {
-			right++
-		}
 	}
-	h.Proof, h.Trust = fmt.Sprintf("%d of %d lanes verified", right, len(r.Results)), Doubted
-	if right == len(r.Results) {
-		h.Proof, h.Trust = fmt.Sprintf("all %d lanes verified", right), Proven
-	}
+	h.Proof, h.Trust = verification(r.Results)
 	base := randomInputs(r)
 	if base == nil {
 		h.Figure, h.Claim = "No result", "there is no verified result with random inputs"
 		return h
 	}
-	speed, _ := base.Speed()
-	h.Winner = base.Device.Kind
-	h.Figure, h.Unit, _ = strings.Cut(base.GEMM.Rate(speed.Value), " ")
+	h.quote(base)
 	h.Claim = "on random inputs, on the " + kindName(base.Device.Kind)
-	h.Detail = certainty(speed)
-	if text := disturbed(base); text != "" {
-		h.Detail += ", " + text
-	}
 	h.Detail += "; " + base.Label()
 	return h
 }
@@ -391,7 +380,7 @@ func inputsHeadline(r *record.Run) Headline {
 // noiseHeadline is that of a lane that is compared with itself.
 func noiseHeadline(r *record.Run) Headline {
 	var h Headline
-	x, tests := NoiseLane(r.Noise), SelfTests(r.Noise, verdict.Threshold)
+	x, tests := NoiseLane(r.Noise), SelfTests(r.Noise)
 	if x == nil {
 		return h
 	}
@@ -404,10 +393,7 @@ func noiseHeadline(r *record.Run) Headline {
 	h.Figure, h.Claim = fmt.Sprintf("%d of %d", t.Wrong, t.N), "comparisons found a difference"
 	h.Detail = fmt.Sprintf("%d same, %d undecided", t.Same, t.Unknown)
 	h.Entries = []Entry{productEntry(r, x)}
-	h.Proof = "not verified"
-	if x.Verified() {
-		h.Proof, h.Trust = "verified", Proven
-	}
+	h.Proof, h.Trust = verification([]*bench.Result{x})
 	return h
 }
 

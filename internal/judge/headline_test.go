@@ -8,8 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/golden"
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
 )
@@ -75,6 +77,16 @@ func TestHeadlineAgreesWithTheSentences(t *testing.T) {
 	}
 	if ratios < 5 {
 		t.Errorf("only %d ratios", ratios)
+	}
+}
+
+// Lanes on a GPU that no sensor proves are not called proven, one or several.
+func TestHeadlineIsNotProven(t *testing.T) {
+	lane := recordtest.Result(recordtest.TorchGPU, 25e12, func(r *bench.Result) { r.Warnings.Add(measure.Unproven, "not proven") })
+	for _, r := range []*record.Run{recordtest.Run(record.MatMul, lane), recordtest.Run(record.Race, lane, lane)} {
+		if h, _ := NewHeadline(r); h.Trust != Unproven || !strings.Contains(h.Proof, "not proven") {
+			t.Errorf("%d lanes: %q (%d)", len(r.Results), h.Proof, h.Trust)
+		}
 	}
 }
 

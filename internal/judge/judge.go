@@ -8,6 +8,9 @@
 package judge
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/measure"
@@ -35,6 +38,11 @@ func Base(results []*bench.Result) *bench.Result {
 		return b
 	}
 	return Best(results, hardware.GPU)
+}
+
+// Largest returns the result with the largest product, of at least one.
+func Largest(results []*bench.Result) *bench.Result {
+	return slices.MaxFunc(results, func(a, b *bench.Result) int { return cmp.Compare(a.GEMM.FLOP(), b.GEMM.FLOP()) })
 }
 
 // Speed returns a result's median FLOP/s, or OP/s of integers; 0 without samples.

@@ -52,7 +52,7 @@ func (t SelfTest) Visible() string {
 // SelfTestNotes explain the columns of a table of self-tests.
 func SelfTestNotes() []string {
 	return []string{
-		"Nothing changed between the runs, so “different” is a false verdict. It is to be at most " + unit.Percent(WrongAtMost) + ".",
+		"Nothing changed between the runs, so “different” is a false verdict. At most " + unit.Percent(WrongAtMost) + " of the comparisons may give one.",
 		"“sees” is the difference that nine of ten comparisons would exclude.",
 	}
 }
@@ -61,12 +61,12 @@ func SelfTestNotes() []string {
 func (t SelfTest) Rate() float64 { return float64(t.Wrong) / float64(max(1, t.N)) }
 
 // SelfTests compares the results of a lane with each other: each with the next, and with
-// those that are ten and a hundred later. There are none of fewer than two results.
-func SelfTests(n *record.Noise, threshold float64) []SelfTest {
+// those that are ten and a hundred later, by verdict.Threshold. There are none of fewer than two results.
+func SelfTests(n *record.Noise) []SelfTest {
 	whole := wholeRuns(n)
 	var list []SelfTest
 	for apart := 1; apart < len(whole); apart *= 10 {
-		list = append(list, selfTest(whole, apart, threshold))
+		list = append(list, selfTest(whole, apart))
 	}
 	return list
 }
@@ -81,12 +81,12 @@ func wholeRuns(n *record.Noise) []*bench.Result {
 	})
 }
 
-func selfTest(whole []*bench.Result, apart int, threshold float64) SelfTest {
+func selfTest(whole []*bench.Result, apart int) SelfTest {
 	t := SelfTest{Apart: apart}
 	var needed []float64
 	for i := range whole[apart:] {
 		a, b := whole[i], whole[i+apart]
-		v := verdict.Of(a.Seconds(), b.Seconds(), threshold)
+		v := verdict.Of(a.Seconds(), b.Seconds(), verdict.Threshold)
 		t.N++
 		t.Time += b.Samples[0].Start - a.Samples[0].Start
 		switch v.Word {
@@ -109,7 +109,7 @@ func selfTest(whole []*bench.Result, apart int, threshold float64) SelfTest {
 	return t
 }
 
-// A NoiseFigure is how far timings are apart at one of three scales.
+// A NoiseFigure is how far apart timings are at one of three scales.
 type NoiseFigure struct {
 	Name  string
 	Share float64 // ±
@@ -124,8 +124,8 @@ func (f NoiseFigure) Says() string {
 	return "± " + unit.Percent(f.Share)
 }
 
-// NoiseFigures say how far samples of one run are apart, how well a run knows its median,
-// and how far the medians of runs are apart; none of fewer than two results.
+// NoiseFigures say how far apart samples of one run are, how well a run knows its median,
+// and how far apart the medians of runs are; none of fewer than two results.
 func NoiseFigures(n *record.Noise) []NoiseFigure {
 	whole := wholeRuns(n)
 	if len(whole) < 2 {
@@ -151,9 +151,9 @@ func NoiseFigures(n *record.Noise) []NoiseFigure {
 		return list[(len(list)*9-1)/10]
 	}
 	return []NoiseFigure{
-		{"a sample", tenth(off), "nine of ten samples are that near to the median of their run"},
+		{"a sample", tenth(off), "nine of ten samples are that close to the median of their run"},
 		{"a run", stats.Median(known), "what gpuplay prints behind ±: how well a typical run knows its median"},
-		{"run to run", tenth(apart), "nine of ten runs are that near to the median of all runs; if this is much more than the line above, the machine changes between runs"},
+		{"run to run", tenth(apart), "nine of ten runs are that close to the median of all runs; if this is much more than the line above, the machine changes between runs"},
 	}
 }
 
@@ -167,7 +167,7 @@ func NoiseLane(n *record.Noise) *bench.Result {
 
 // noiseSentences say whether verdicts hold on this machine.
 func noiseSentences(r *record.Run) []string {
-	tests := SelfTests(r.Noise, verdict.Threshold)
+	tests := SelfTests(r.Noise)
 	var out []string
 	if x := NoiseLane(r.Noise); len(tests) == 0 && x != nil && x.Error != nil {
 		out = append(out, "No comparison: "+x.Error.Message+".")
@@ -204,7 +204,7 @@ func holds(t SelfTest) string {
 // NoiseCheck is the line of a diagnosis on whether verdicts hold.
 func NoiseCheck(n *record.Noise) record.Check {
 	c := record.Check{Group: "Machine", Name: "Verdicts", Why: "gpuplay compare says faster or slower only where noise does not explain it; on a machine whose speed changes it cannot know"}
-	tests := SelfTests(n, verdict.Threshold)
+	tests := SelfTests(n)
 	if len(tests) == 0 {
 		c.Status, c.Seen = record.Unknown, "a CPU lane could not be compared with itself"
 		return c

@@ -8,12 +8,11 @@ import (
 	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
-	"github.com/gpuplay/gpuplay/internal/verdict"
 )
 
 func TestSelfTests(t *testing.T) {
 	all := recordtest.Noises()
-	tests := SelfTests(all["noise"].Noise, verdict.Threshold)
+	tests := SelfTests(all["noise"].Noise)
 	if len(tests) != 2 || tests[0].Apart != 1 || tests[0].N != 39 || tests[1].Apart != 10 || tests[1].N != 30 {
 		t.Fatalf("%+v", tests)
 	}
@@ -22,23 +21,23 @@ func TestSelfTests(t *testing.T) {
 			t.Errorf("%+v", x)
 		}
 	}
-	if wrong := SelfTests(all["noise.wrong"].Noise, verdict.Threshold); wrong[0].Wrong != 39 || wrong[1].Wrong != 0 || wrong[0].Rate() != 1 {
+	if wrong := SelfTests(all["noise.wrong"].Noise); wrong[0].Wrong != 39 || wrong[1].Wrong != 0 || wrong[0].Rate() != 1 {
 		t.Errorf("alternating: %+v", wrong)
 	}
-	if far := SelfTests(all["noise.wandering"].Noise, verdict.Threshold); far[0].Wrong != 0 || far[1].Wrong < 25 {
+	if far := SelfTests(all["noise.wandering"].Noise); far[0].Wrong != 0 || far[1].Wrong < 25 {
 		t.Errorf("wandering: %+v", far)
 	}
-	if noisy := SelfTests(all["noise.noisy"].Noise, verdict.Threshold)[0]; noisy.Unknown != noisy.N || !math.IsInf(noisy.Sees, 1) {
+	if noisy := SelfTests(all["noise.noisy"].Noise)[0]; noisy.Unknown != noisy.N || !math.IsInf(noisy.Sees, 1) {
 		t.Errorf("noisy: %+v", noisy)
 	}
 	// A run that was cut short is in the record and in no comparison.
 	cut := all["noise.short"].Noise
 	cut.Results[3].Warnings.Add(measure.Interrupted, "interrupted")
-	if got := SelfTests(cut, verdict.Threshold)[0]; got.N != 2 {
+	if got := SelfTests(cut)[0]; got.N != 2 {
 		t.Errorf("%+v", got)
 	}
 	for _, n := range []*record.Noise{nil, {}, all["noise.failed"].Noise} {
-		if got := SelfTests(n, verdict.Threshold); len(got) > 0 || len(NoiseFigures(n)) > 0 {
+		if got := SelfTests(n); len(got) > 0 || len(NoiseFigures(n)) > 0 {
 			t.Errorf("%+v", got)
 		}
 	}

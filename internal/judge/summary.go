@@ -2,8 +2,6 @@ package judge
 
 import (
 	"fmt"
-	"math"
-	"path/filepath"
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
@@ -12,7 +10,6 @@ import (
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
-	"github.com/gpuplay/gpuplay/internal/verdict"
 )
 
 // Summary returns a run in a line of a list: what was measured, such as
@@ -34,7 +31,7 @@ func Summary(r *record.Run) (task, figure string) {
 			return ""
 		})
 	case r.Generation != nil:
-		task = filepath.Base(r.Generation.Model)
+		task = lastName(r.Generation.Model)
 		if rate, ok := r.Generation.Answer.Rate(); ok {
 			figure = unit.Digits3(rate) + " tok/s"
 		}
@@ -53,13 +50,13 @@ func Summary(r *record.Run) (task, figure string) {
 		}
 	case r.Ladder != nil:
 		task = unit.Cube(r.Ladder.Size, r.Ladder.Size, r.Ladder.Size) + " float32"
-		if speeds := RungSpeeds(r.Ladder); len(speeds) > 1 && !r.Interrupted && !math.IsNaN(speeds[0]) {
+		if speeds := RungSpeeds(r.Ladder); len(speeds) > 1 && !r.Interrupted && finite(speeds[0]) && finite(speeds[len(speeds)-1]) {
 			figure = unit.Times(speeds[len(speeds)-1]/speeds[0]) + "×"
 		}
 	case NoiseLane(r.Noise) != nil && r.Kind == record.Learn:
 		g := NoiseLane(r.Noise).GEMM
 		task = fmt.Sprintf("noise at %s %s", unit.Cube(g.M, g.N, g.K), DType(g))
-		if tests := SelfTests(r.Noise, verdict.Threshold); len(tests) > 0 {
+		if tests := SelfTests(r.Noise); len(tests) > 0 {
 			figure = fmt.Sprintf("%d of %d verdicts false", tests[0].Wrong, tests[0].N)
 		}
 	case r.Foreign != nil && len(r.Foreign.Series) > 0:

@@ -7,10 +7,9 @@ import (
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
-	"github.com/gpuplay/gpuplay/internal/verdict"
 )
 
-// noisePage writes how far the timings of one lane are apart, and what comparing it with
+// noisePage writes how far apart the timings of one lane are, and what comparing it with
 // itself came to.
 func noisePage(w io.Writer, r *record.Run, s Style) error {
 	p := &page{Style: s}
@@ -28,7 +27,7 @@ func noisePage(w io.Writer, r *record.Run, s Style) error {
 			p.line(span{"    " + t, dim})
 		}
 	}
-	if tests := judge.SelfTests(r.Noise, verdict.Threshold); len(tests) > 0 {
+	if tests := judge.SelfTests(r.Noise); len(tests) > 0 {
 		t := table{corner: "a run with", columns: []column{
 			{head: "apart", from: 50, look: dim}, {head: "compared"}, {head: "same"}, {head: "undecided"}, {head: "different", key: true}, {head: "sees", from: 60},
 		}}

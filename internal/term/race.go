@@ -174,7 +174,7 @@ func raceTitle(results []*bench.Result) []string {
 	if len(results) == 0 {
 		return nil
 	}
-	largest := slices.MaxFunc(results, func(a, b *bench.Result) int { return cmp.Compare(a.GEMM.FLOP(), b.GEMM.FLOP()) })
+	largest := judge.Largest(results)
 	g := largest.GEMM
 	what := "matrix multiply " + unit.Cube(g.M, g.N, g.K)
 	switch {
