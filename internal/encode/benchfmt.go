@@ -16,7 +16,7 @@ import (
 
 // Benchfmt writes every sample as a line of Go's benchmark format, which benchstat
 // reads: https://go.dev/design/14313-benchmark-format. A lane is a benchmark, whose name
-// says what was measured. Results that are not verified have no lines. What differs from
+// says what was measured. Results that may not be quoted have no lines. What differs from
 // run to run, such as an id, is no key of the file: benchstat would put files whose keys
 // differ into tables of their own.
 func Benchfmt(w io.Writer, r *record.Run, _ fault.Wording) error {
@@ -53,7 +53,7 @@ func Benchfmt(w io.Writer, r *record.Run, _ fault.Wording) error {
 	}
 	if r.Tokens != nil {
 		for _, x := range r.Tokens.Results {
-			if x.Error != nil || x.Check != nil && !x.Check.Passed {
+			if !judge.Quotable(x) {
 				continue
 			}
 			for _, m := range []llm.Metric{llm.Generating, llm.Prompting, llm.First} {

@@ -11,6 +11,9 @@ import (
 
 	"golang.org/x/perf/benchfmt"
 
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/llm"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/record/recordtest"
 )
@@ -41,6 +44,21 @@ func TestBenchfmt(t *testing.T) {
 	}
 	if lines < 100 {
 		t.Errorf("only %d lines", lines)
+	}
+}
+
+// A lane of a language model whose figures may not be quoted has no lines.
+func TestBenchfmtLeavesOut(t *testing.T) {
+	for name, change := range map[string]func(*llm.Result){
+		"not on the GPU": recordtest.LaneWarned(measure.NotOnGPU, "no layer is on the GPU"),
+		"wrong tokens":   func(r *llm.Result) { r.Check.Passed = false },
+		"failed":         func(r *llm.Result) { r.Error = fault.Errorf(fault.Crashed, "ended by signal 6") },
+	} {
+		r := recordtest.Language(recordtest.Lane(recordtest.LlamaCPU, 0, 40, 300), recordtest.Lane(recordtest.LlamaGPU, 99, 240, 3000, change))
+		text := string(encoded(t, r, "benchfmt"))
+		if !strings.Contains(text, "llama.cpp:cpu") || strings.Contains(text, "llama.cpp:gpu") {
+			t.Errorf("%s:\n%s", name, text)
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ type Versus struct {
 	Alone     [2][]string // the lanes that only A has, and those that only B has
 	Changes   []Change
 
-	lost []string // of those that only A has: those with a figure that may be quoted
+	lost []string // of those that only A has: those whose figures may be quoted
 }
 
 // A VersusRow compares a lane with itself: of a sweep at one size, of a language model at
@@ -295,7 +295,7 @@ func (v *Versus) tokens() {
 	for _, i := range onlyA {
 		x := v.A.Tokens.Results[i]
 		v.Alone[0] = append(v.Alone[0], TokenLane(x))
-		if x.Error == nil && len(x.Samples) > 0 {
+		if Quotable(x) {
 			v.lost = append(v.lost, TokenLane(x))
 		}
 	}
@@ -364,14 +364,14 @@ func namedTokens(r, other *llm.Result, name string) *llm.Result {
 // Confidence returns the level of the ratios' intervals.
 func (*Versus) Confidence() float64 { return verdict.Confidence }
 
-// Lost returns the lanes that were verified in A and have no verdict.
+// Lost returns the lanes whose figures in A may be quoted and that have no verdict.
 func (v *Versus) Lost() []string {
 	list := slices.Clone(v.lost)
 	for _, r := range v.Rows {
 		if a := r.products[0]; a != nil && a.Verified() && !r.Compared() {
 			list = append(list, r.Lane)
 		}
-		if a := r.lanes[0]; a != nil && a.Error == nil && r.A.N > 0 && !r.Compared() {
+		if a := r.lanes[0]; a != nil && Quotable(a) && r.A.N > 0 && !r.Compared() {
 			list = append(list, r.Lane+", "+r.Task)
 		}
 	}

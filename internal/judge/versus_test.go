@@ -212,6 +212,24 @@ func TestVersusLost(t *testing.T) {
 	}
 }
 
+// A lane of a language model whose figures in A may not be quoted is no loss.
+func TestVersusLostTokens(t *testing.T) {
+	cpu := recordtest.Lane(recordtest.LlamaCPU, 0, 40, 300)
+	for want, change := range map[string]func(*llm.Result){
+		"GPU, all 25 layers": func(*llm.Result) {},
+		"":                   func(r *llm.Result) { r.Check.Passed = false },
+	} {
+		a := recordtest.Language(cpu, recordtest.Lane(recordtest.LlamaGPU, 99, 240, 3000, change))
+		if got := strings.Join(versus(t, a, recordtest.Language(cpu)).Lost(), "; "); got != want {
+			t.Errorf("alone in A: %q, want %q", got, want)
+		}
+		both := versus(t, a, recordtest.Language(cpu, recordtest.Lane(recordtest.LlamaGPU, 99, 240, 3000, func(r *llm.Result) { r.Check.Passed = false })))
+		if got := both.Lost(); (len(got) == 2) != (want != "") {
+			t.Errorf("wrong in B: %q", got)
+		}
+	}
+}
+
 func TestFine(t *testing.T) {
 	for x, want := range map[float64]string{1.0342: "1.034", 0.98: "0.980", 3.456: "3.5", 120: "120"} {
 		if got := Fine(x); got != want {
