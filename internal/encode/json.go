@@ -73,7 +73,7 @@ func derive(r *record.Run) document {
 		if s, ok := x.Speed(); ok {
 			j.Speed = finite(s)
 		}
-		if v, ok := judge.FLOPPerJoule(x); ok && !math.IsInf(v, 0) {
+		if v, ok := judge.FLOPPerJoule(x); ok {
 			j.FLOPPerJoule = &v
 		}
 		j.Proof = proof(x.Device, x.Sensors)

@@ -35,7 +35,7 @@ func (p *report) inputs(r *record.Run, words fault.Wording) {
 		if c, ok := judge.InputEffect(r, x); ok && !r.Interrupted {
 			cells[3] = judge.Ratio(c.Comparison)
 		}
-		if watts, ok := judge.Watts(x); ok {
+		if watts, ok := judge.Watts(x.Sensors); ok {
 			cells[4] = unit.Digits3(watts) + " W"
 		}
 		row := s.row(cells...)

@@ -47,7 +47,7 @@ func (p *report) tokens(r *record.Run, words fault.Wording) {
 	raw.head("lane", "#round", "#first token, s", "#tokens", "#generation, s", "#prompt tokens", "#prompt, s", "#began after, s")
 	answers.quote("asked", t.Prompt)
 	for _, x := range lanes {
-		cells := []string{judge.TokenPlace(r, x), judge.TokenLane(x), "–", "–", "–", "–", "–", "–", "–", tokenVerdict(x, words)}
+		cells := []string{judge.TokenPlace(r, x), judge.TokenLane(x), "–", "–", "–", "–", "–", judge.LoadTime(x), "–", tokenVerdict(x, words)}
 		generation, ok := x.Figure(llm.Generating)
 		if ok {
 			copy(cells[2:], []string{unit.Digits3(generation.Value), judge.Spread(generation)})
@@ -57,9 +57,6 @@ func (p *report) tokens(r *record.Run, words fault.Wording) {
 		}
 		if first, ok := x.Figure(llm.First); ok {
 			cells[6] = unit.Seconds(time.Duration(first.Value * float64(time.Second)))
-		}
-		if x.Facts.Load > 0 {
-			cells[7] = unit.Seconds(x.Facts.Load)
 		}
 		if x.Facts.Memory != nil {
 			cells[8] = unit.Bytes(float64(*x.Facts.Memory))

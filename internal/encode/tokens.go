@@ -181,14 +181,6 @@ func tokensLine(w io.Writer, r *record.Run, words fault.Wording) error {
 	return nil
 }
 
-// load is how long loading took; a server has loaded its model, or will, when it likes.
-func load(x *llm.Result) string {
-	if x.Facts.Load == 0 {
-		return "–"
-	}
-	return unit.Seconds(x.Facts.Load)
-}
-
 // tokensMarkdown writes a table to paste and the sentences below it.
 func tokensMarkdown(w io.Writer, r *record.Run, words fault.Wording) error {
 	var b strings.Builder
@@ -198,7 +190,7 @@ func tokensMarkdown(w io.Writer, r *record.Run, words fault.Wording) error {
 		fmt.Fprintf(&b, "| %s | %s |", cell(judge.TokenPlace(r, x)), cell(judge.TokenLane(x)))
 		if g, ok := x.Figure(llm.Generating); ok {
 			p, _ := x.Figure(llm.Prompting)
-			fmt.Fprintf(&b, " %s | %s | %s | %s | %s | %s |", unit.Digits3(g.Value), judge.Spread(g), unit.Digits3(p.Value), judge.Spread(p), lineSeconds(judge.TokenRate(x, llm.First)), load(x))
+			fmt.Fprintf(&b, " %s | %s | %s | %s | %s | %s |", unit.Digits3(g.Value), judge.Spread(g), unit.Digits3(p.Value), judge.Spread(p), lineSeconds(judge.TokenRate(x, llm.First)), judge.LoadTime(x))
 		} else {
 			b.WriteString(" – | – | – | – | – | – |")
 		}

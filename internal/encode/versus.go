@@ -10,6 +10,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/verdict"
 )
 
 // VersusSchema names the version of the JSON form of a comparison of two runs, which
@@ -73,7 +74,7 @@ type versusShift struct {
 func VersusJSON(w io.Writer, v *judge.Versus) error {
 	of := func(r *record.Run) versusRun { return versusRun{r.ID, r.Kind, r.Created, r.Program, r.Machine.ID} }
 	d := versusDocument{
-		Schema: VersusSchema, A: of(v.A), B: of(v.B), Threshold: v.Threshold, Confidence: v.Confidence(),
+		Schema: VersusSchema, A: of(v.A), B: of(v.B), Threshold: v.Threshold, Confidence: verdict.Confidence,
 		OnlyA: v.Alone[0], OnlyB: v.Alone[1], Sentences: v.Sentences(),
 	}
 	side := func(s judge.VersusSide) versusSide {
@@ -101,14 +102,10 @@ func VersusJSON(w io.Writer, v *judge.Versus) error {
 // below.
 func VersusMarkdown(w io.Writer, v *judge.Versus) error {
 	var b strings.Builder
-	for i, r := range []*record.Run{v.A, v.B} {
-		name := string(rune('A' + i))
-		if v.Names[i] != "" {
-			name += " is " + v.Names[i]
-		}
-		fmt.Fprintf(&b, "- %s: %s\n", plain.Line(name), plain.Line(judge.Described(r)))
+	for i := range 2 {
+		fmt.Fprintf(&b, "- %s\n", plain.Line(v.Described(i)))
 	}
-	fmt.Fprintf(&b, "\n| device | lane | task | A | ± | B | ± | n | B ÷ A | at %.0f %% | verdict |\n|---|---|---|--:|--:|--:|--:|--:|--:|--:|---|\n", 100*v.Confidence())
+	fmt.Fprintf(&b, "\n| device | lane | task | A | ± | B | ± | n | B ÷ A | at %.0f %% | verdict |\n|---|---|---|--:|--:|--:|--:|--:|--:|--:|---|\n", 100*verdict.Confidence)
 	for _, r := range v.Rows {
 		fmt.Fprintf(&b, "| %s | %s | %s |", cell(r.Place), cell(r.Lane), cell(r.Task))
 		for _, s := range []judge.VersusSide{r.A, r.B} {
@@ -126,7 +123,7 @@ func VersusMarkdown(w io.Writer, v *judge.Versus) error {
 			}
 		}
 		if why := v.Why(r); why != "" {
-			said += ": " + strings.TrimPrefix(why, said+": ")
+			said += ": " + why
 		}
 		fmt.Fprintf(&b, " %d, %d | %s | %s | %s |\n", r.A.N, r.B.N, ratio, interval, cell(strings.Join(append([]string{said}, r.Doubts...), "; ")))
 	}

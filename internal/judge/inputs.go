@@ -63,19 +63,6 @@ func InputEffect(r *record.Run, x *bench.Result) (c Comparison, ok bool) {
 	return c, false
 }
 
-// Watts returns the power that a lane's device drew while it computed; ok is false where no
-// sensor said so.
-func Watts(r *bench.Result) (watts float64, ok bool) {
-	switch s := r.Sensors; {
-	case s == nil:
-	case s.Energy != nil && s.Energy.Span > 0:
-		return s.Energy.Watts(), true
-	case s.During != nil && s.During.Power != nil:
-		return *s.During.Power, true
-	}
-	return 0, false
-}
-
 // inputSentences say what the inputs of a product change on this machine, and why.
 func inputSentences(r *record.Run) []string {
 	base := randomInputs(r)

@@ -36,6 +36,19 @@ func perJoule(s *measure.Sensed, each float64) (work float64, ok bool) {
 	return work, !math.IsInf(work, 0)
 }
 
+// Watts returns the power that a lane's device drew while it computed; ok is false where no
+// sensor measured it.
+func Watts(s *measure.Sensed) (watts float64, ok bool) {
+	switch {
+	case s == nil:
+	case s.Energy != nil && s.Energy.Span > 0:
+		return s.Energy.Watts(), true
+	case s.During != nil && s.During.Power != nil:
+		return *s.During.Power, true
+	}
+	return 0, false
+}
+
 // A RunEnergy is what a device took from the first reading of a run to the last: all of
 // it, with preparing, checking and waiting, and with whatever else used the device.
 type RunEnergy struct {
@@ -85,12 +98,9 @@ func sensed(r *record.Run, d hardware.Device, s *measure.Sensed, efficiency stri
 		}
 	}
 	add(s.During.Utilization, "%s %% busy", 1)
-	power := s.During.Power
-	if s.Energy != nil {
-		watts := s.Energy.Watts()
-		power = &watts
+	if watts, ok := Watts(s); ok {
+		add(&watts, "%s W", 1)
 	}
-	add(power, "%s W", 1)
 	add(s.During.Clock, "%s MHz", 1e6)
 	add(s.During.Temperature, "%s °C", 1)
 	switch _, _, known := r.Telemetry.Find(event.Throttle, s.Card); {

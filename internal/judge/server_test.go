@@ -30,7 +30,7 @@ func TestServerLane(t *testing.T) {
 	if said := strings.Join(Sentences(r), " "); strings.Contains(said, "memory") || strings.Contains(said, "CPU") {
 		t.Errorf("said: %s", said)
 	}
-	if got := Described(r); !strings.HasSuffix(got, " UTC, llm, server at example.com:8000") {
+	if got := described(r); !strings.HasSuffix(got, " UTC, llm, server at example.com:8000") {
 		t.Errorf("%q", got)
 	}
 	lane.Samples = append(lane.Samples, lane.Samples[0], lane.Samples[0])

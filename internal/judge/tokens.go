@@ -94,6 +94,15 @@ func TokenPlace(run *record.Run, r *llm.Result) string {
 	return d.Place(len(run.Cards))
 }
 
+// LoadTime returns how long a lane took to load its model; a dash for a server, which loads
+// it before it is asked, or when it chooses to.
+func LoadTime(r *llm.Result) string {
+	if r.Facts.Load <= 0 {
+		return "–"
+	}
+	return unit.Seconds(r.Facts.Load)
+}
+
 // Server returns the address of the server that computed a run, of which only that is
 // known, and whether that is another machine; empty where gpuplay started what computed.
 func Server(r *record.Run) (address string, elsewhere bool) {

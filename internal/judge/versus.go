@@ -361,9 +361,6 @@ func namedTokens(r, other *llm.Result, name string) *llm.Result {
 	return &n
 }
 
-// Confidence returns the level of the ratios' intervals.
-func (*Versus) Confidence() float64 { return verdict.Confidence }
-
 // Lost returns the lanes whose figures in A may be quoted and that have no verdict.
 func (v *Versus) Lost() []string {
 	list := slices.Clone(v.lost)

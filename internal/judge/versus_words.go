@@ -55,11 +55,11 @@ func (v *Versus) Why(r VersusRow) string {
 	there := fmt.Sprintf("there are %d and %d", r.A.N, r.B.N)
 	switch {
 	case r.Few():
-		return fmt.Sprintf("undecided: a verdict needs at least %d samples in each run, %s", verdict.Least, there)
+		return fmt.Sprintf("a verdict needs at least %d samples in each run, %s", verdict.Least, there)
 	case r.Noisy():
-		return fmt.Sprintf("undecided: too noisy, a median is known to ± %s where ± %s is needed; %s, %s", unit.Percent(r.Spread), unit.Percent(measure.Noisy), need, there)
+		return fmt.Sprintf("too noisy, a median is known to ± %s where ± %s is needed; %s, %s", unit.Percent(r.Spread), unit.Percent(measure.Noisy), need, there)
 	}
-	return fmt.Sprintf("undecided: a difference of %s is neither shown nor excluded; %s, %s", Share(v.Threshold), need, there)
+	return fmt.Sprintf("a difference of %s is neither shown nor excluded; %s, %s", Share(v.Threshold), need, there)
 }
 
 // round rounds an estimate up to two digits.
@@ -86,9 +86,9 @@ func (v *Versus) Sentences() []string {
 	if text := v.changed(); text != "" && (!served || len(v.Changes) > 0) {
 		out = append(out, text)
 	}
-	for i, name := range []string{"A", "B"} {
-		if lanes := v.Alone[i]; len(lanes) > 0 {
-			out = append(out, fmt.Sprintf("Only in %s: %s.", name, strings.Join(lanes, "; ")))
+	for i, lanes := range v.Alone {
+		if len(lanes) > 0 {
+			out = append(out, fmt.Sprintf("Only in %s: %s.", side(i), strings.Join(lanes, "; ")))
 		}
 	}
 	if count := v.Count(); count[verdict.Faster]+count[verdict.Slower] > 0 {
@@ -142,8 +142,17 @@ func (v *Versus) changed() string {
 	return ""
 }
 
-// Described names a run in a comparison: when it was measured, on what, with which gpuplay.
-func Described(r *record.Run) string {
+// Described names A (0) or B (1): "A is before: 2026-01-02 03:04:05 UTC, race, Example CPU".
+func (v *Versus) Described(i int) string {
+	name := side(i)
+	if v.Names[i] != "" {
+		name += " is " + v.Names[i]
+	}
+	return name + ": " + described([]*record.Run{v.A, v.B}[i])
+}
+
+// described says when a run was measured, and on what.
+func described(r *record.Run) string {
 	parts := []string{r.Created.Format(time.DateTime) + " UTC", string(r.Kind)}
 	if address, _ := Server(r); address != "" {
 		return strings.Join(append(parts, "server at "+address), ", ")

@@ -19,8 +19,7 @@ func inputsTable(w io.Writer, r *record.Run, s Style) error {
 	}
 	first := r.Results[0]
 	g := first.GEMM
-	g.Data = matrix.Random
-	p.title("what the inputs change", "matrix multiply "+unit.Cube(g.M, g.N, g.K), judge.Operands(g), judge.Checked(r.Results))
+	p.title("what the inputs change", "matrix multiply "+unit.Cube(g.M, g.N, g.K), string(judge.DType(g)), judge.Checked(r.Results))
 	scale, name := judge.Scale(r.Results)
 	t := table{
 		columns: []column{{head: name, key: true}, {head: "±", rank: 2, look: dim}, {head: "÷ random", rank: 1, left: true}, {head: "power", rank: 3}},
@@ -40,7 +39,7 @@ func inputsTable(w io.Writer, r *record.Run, s Style) error {
 			if c, ok := judge.InputEffect(r, x); ok && !r.Interrupted {
 				ratio = judge.Ratio(c.Comparison)
 			}
-			if watts, ok := judge.Watts(x); ok {
+			if watts, ok := judge.Watts(x.Sensors); ok {
 				power, sensed = unit.Digits3(watts)+" W", true
 			}
 			lane.cells = []string{unit.Digits3(speed.Value / scale), judge.Spread(speed), ratio, power}

@@ -204,7 +204,7 @@ func (v *view) loaded(lane string, d llm.Loaded) {
 	switch v.kind {
 	case record.LLM:
 		if l := v.lane(lane); l != nil {
-			if d.Load == 0 { // a server had it before, or loads it when it likes
+			if d.Load == 0 { // a server, which does not tell when it loads
 				v.say(l.name + ": " + d.Runtime)
 				return
 			}

@@ -172,11 +172,7 @@ func tokenCells(x *llm.Result, layers bool) []string {
 		}
 		return []string{memory, generation, generationSpread, prompt, promptSpread, first}
 	}
-	load := "–"
-	if x.Facts.Load > 0 { // a server has loaded its model, or will, when it likes
-		load = unit.Seconds(x.Facts.Load)
-	}
-	return []string{generation, generationSpread, prompt, promptSpread, first, firstSpread, load}
+	return []string{generation, generationSpread, prompt, promptSpread, first, firstSpread, judge.LoadTime(x)}
 }
 
 // peerRow is what the runtime's own benchmark measured on a lane.

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/judge"
-	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
 	"github.com/gpuplay/gpuplay/internal/verdict"
 )
@@ -24,16 +23,12 @@ func Versus(w io.Writer, v *judge.Versus, s Style) error {
 	}
 	p.title(append(title, unitName)...)
 	p.line()
-	for i, r := range []*record.Run{v.A, v.B} {
-		name := string(rune('A' + i))
-		if v.Names[i] != "" {
-			name += " is " + v.Names[i]
-		}
-		p.paragraph(name+": "+judge.Described(r), usual)
+	for i := range 2 {
+		p.paragraph(v.Described(i), usual)
 	}
 	t := table{columns: []column{
 		{head: "A", from: 56}, {head: "±", rank: 1, look: dim}, {head: "B", from: 56, key: true}, {head: "±", rank: 1, look: dim},
-		{head: "n", from: 72, look: dim}, {head: "B ÷ A"}, {head: fmt.Sprintf("at %.0f %%", 100*v.Confidence()), from: 72, look: dim},
+		{head: "n", from: 72, look: dim}, {head: "B ÷ A"}, {head: fmt.Sprintf("at %.0f %%", 100*verdict.Confidence), from: 72, look: dim},
 		{head: "verdict", left: true, key: true},
 	}}
 	for _, r := range v.Rows {
@@ -76,7 +71,7 @@ func versusRow(v *judge.Versus, r judge.VersusRow, name string, scale float64) r
 		}
 	}
 	if why := v.Why(r); why != "" {
-		out.notes = append(out.notes, strings.TrimPrefix(why, string(verdict.Undecided)+": "))
+		out.notes = append(out.notes, why)
 	}
 	if len(r.Doubts) > 0 {
 		out.notes = append(out.notes, strings.Join(r.Doubts, "; "))
