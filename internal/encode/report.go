@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -165,6 +166,22 @@ func newReport(r *record.Run, words fault.Wording) *report {
 	return p
 }
 
+// add adds sections, but for those that show nothing.
+func (p *report) add(sections ...*section) {
+	for _, s := range sections {
+		if len(s.Strips) > 0 || len(s.Quotes) > 0 || s.Table != nil && len(s.Table.Rows) > 0 {
+			p.Sections = append(p.Sections, s)
+		}
+	}
+}
+
+// numbers begins a section with every sample, which is shown on demand.
+func numbers(title string, heads ...string) *section {
+	s := &section{Title: title, Folded: true}
+	s.head(heads...)
+	return s
+}
+
 // section adds one.
 func (p *report) section(title string) *section {
 	s := &section{Title: plain.Line(title)}
@@ -188,13 +205,7 @@ func (s *section) quote(name, text string) {
 
 // note adds a line of a list, unless it is empty or there already.
 func (s *section) note(text string) {
-	text = plain.Line(text)
-	for _, n := range s.Notes {
-		if n == text {
-			return
-		}
-	}
-	if text != "" {
+	if text = plain.Line(text); text != "" && !slices.Contains(s.Notes, text) {
 		s.Notes = append(s.Notes, text)
 	}
 }

@@ -16,20 +16,14 @@ func (p *report) inputs(r *record.Run, words fault.Wording) {
 		return
 	}
 	scale, name := judge.Scale(r.Results)
-	top := 0.0
-	for _, x := range r.Results {
-		if x.Verified() {
-			top = max(top, judge.Speed(x))
-		}
-	}
+	top := topSpeed(r.Results)
 	s := p.section("Inputs")
 	first := r.Results[0].Device
 	s.Intro = plain.Line(judge.PlaceWithCores(r, first) + ", " + first.Label())
 	s.stackedHead("inputs", "#"+name, "#±", "#÷ random", "#power", "")
 	for _, x := range r.Results {
 		cells := []string{x.GEMM.Data.String(), "–", "–", "–", "–", laneVerdict(x, words)}
-		speed, ok := x.Speed()
-		if ok {
+		if speed, ok := x.Speed(); ok {
 			copy(cells[1:], []string{unit.Digits3(speed.Value / scale), judge.Spread(speed)})
 		}
 		if c, ok := judge.InputEffect(r, x); ok && !r.Interrupted {
@@ -38,11 +32,7 @@ func (p *report) inputs(r *record.Run, words fault.Wording) {
 		if watts, ok := judge.Watts(x.Sensors); ok {
 			cells[4] = unit.Digits3(watts) + " W"
 		}
-		row := s.row(cells...)
-		if ok && x.Verified() {
-			row[1].setBar(speed.Value/top, kindClass(x.Device.Kind))
-		}
-		row[5].Class = laneClass(x)
+		s.laneRow(x, cells, 1, top)
 	}
 	p.productSamples(r.Kind, r.Results)
 }

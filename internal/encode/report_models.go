@@ -43,8 +43,7 @@ func (p *report) tokens(r *record.Run, words fault.Wording) {
 	s.stackedHead("device", "lane", "#generation, tokens/s", "#±", "#prompt, tokens/s", "#±", "#first token", "#load", "#memory", "")
 	strips := &section{Title: "Every sample of generation", Intro: "A dot is a round, at the time when it began; the band is the 95 % interval of the median.", Axis: when.axis()}
 	answers := &section{Title: "Answers"}
-	raw := &section{Title: "Samples as numbers", Folded: true}
-	raw.head("lane", "#round", "#first token, s", "#tokens", "#generation, s", "#prompt tokens", "#prompt, s", "#began after, s")
+	raw := numbers("Samples as numbers", "lane", "#round", "#first token, s", "#tokens", "#generation, s", "#prompt tokens", "#prompt, s", "#began after, s")
 	answers.quote("asked", t.Prompt)
 	for _, x := range lanes {
 		cells := []string{judge.TokenPlace(r, x), judge.TokenLane(x), "–", "–", "–", "–", "–", judge.LoadTime(x), "–", tokenVerdict(x, words)}
@@ -92,11 +91,7 @@ func (p *report) tokens(r *record.Run, words fault.Wording) {
 			}
 		}
 	}
-	for _, more := range []*section{strips, answers, raw} {
-		if len(more.Strips) > 0 || len(more.Quotes) > 0 || more.Table != nil && len(more.Table.Rows) > 0 {
-			p.Sections = append(p.Sections, more)
-		}
-	}
+	p.add(strips, answers, raw)
 	m := p.section("Model")
 	m.fact("name", t.Model.Name)
 	m.fact("format", strings.TrimSpace(string(t.Model.Format)+" "+t.Model.Quantization))
@@ -148,7 +143,7 @@ func (p *report) about(title string, r *record.Run, name string, f llm.Facts, a 
 		s.fact("parameters", unit.Count(float64(a.Parameters)))
 	}
 	s.fact("type", a.DType)
-	for _, n := range append(append([]string{}, f.Notes...), a.Notes...) {
+	for _, n := range slices.Concat(f.Notes, a.Notes) {
 		s.note(n)
 	}
 	return s
@@ -167,13 +162,11 @@ func (p *report) training(r *record.Run) {
 		s.Intro = "Cross entropy in nats per token, from 0 up; dots are on rows that were not trained on."
 		s.lossCurve(t.Name, kindClass(t.Facts.Device.Kind), losses, first, t)
 	}
-	s := p.section("Before and after")
+	s := &section{Title: "Before and after"}
 	s.quote("asked", t.Result.Prompt)
 	s.quote("before", t.Result.Before)
 	s.quote("after", t.Result.After)
-	if len(s.Quotes) == 0 {
-		p.Sections = p.Sections[:len(p.Sections)-1]
-	}
+	p.add(s)
 	s = p.about("Training", r, t.Model, t.Facts, t.About)
 	s.fact("rows", fmt.Sprintf("%d, and %d to measure with", t.Data.Rows, t.Data.Held))
 	s.fact("iterations", fmt.Sprintf("%d of %d, with %d rows each", len(losses), t.Iters, t.Settings.Batch))
@@ -185,8 +178,7 @@ func (p *report) training(r *record.Run) {
 	if t.Result.Peak > 0 {
 		s.fact("memory at most", unit.Bytes(float64(t.Result.Peak))+" of "+t.About.PeakOf)
 	}
-	raw := &section{Title: "Iterations as numbers", Folded: true}
-	raw.head("#iteration", "#loss", "#loss on rows not trained on", "#learning rate", "#tokens/s")
+	raw := numbers("Iterations as numbers", "#iteration", "#loss", "#loss on rows not trained on", "#learning rate", "#tokens/s")
 	for _, x := range t.Result.Steps {
 		switch {
 		case x.Loss != nil:
@@ -195,9 +187,7 @@ func (p *report) training(r *record.Run) {
 			raw.row(strconv.Itoa(x.Iteration), "", float(*x.Validation))
 		}
 	}
-	if len(raw.Table.Rows) > 0 {
-		p.Sections = append(p.Sections, raw)
-	}
+	p.add(raw)
 }
 
 // lossCurve adds a curve from 0 up.
@@ -243,7 +233,7 @@ func (s *section) lossCurve(name, class string, losses []float64, first int, t *
 	s.Axis = [2]string{"iteration " + strconv.Itoa(first), strconv.Itoa(first + len(losses) - 1)}
 }
 
-// sensors shows what the sensors of the machine said during a run.
+// sensors shows what the machine's sensors read during a run.
 func (p *report) sensors(r *record.Run) {
 	histories := judge.Histories(r)
 	var problems []string
@@ -268,9 +258,9 @@ func (p *report) sensors(r *record.Run) {
 	if end == 0 {
 		return
 	}
-	s.Intro = "What the sensors of the machine said during the whole run, from 0 up."
+	s.Intro = "What the machine's sensors read during the whole run, from 0 up."
 	if _, elsewhere := judge.Server(r); elsewhere {
-		s.Intro = "What the sensors of the machine that asked the server said during the whole run, from 0 up."
+		s.Intro = "What the sensors of the machine that asked the server read during the whole run, from 0 up."
 	}
 	for _, h := range histories {
 		top := 0.0
@@ -319,7 +309,7 @@ func (p *report) machine(r *record.Run) {
 	seen := map[string]bool{}
 	for _, x := range r.Results {
 		var versions []string
-		for _, name := range sortedKeys(x.Device.Versions) {
+		for _, name := range slices.Sorted(maps.Keys(x.Device.Versions)) {
 			versions = append(versions, name+" "+x.Device.Versions[name])
 		}
 		if text := strings.Join(versions, ", "); text != "" && !seen[x.Device.Library+text] {
@@ -405,5 +395,3 @@ func methodOf(r *record.Run) []string {
 	}
 	return nil
 }
-
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

@@ -22,27 +22,38 @@ func (p *report) products(r *record.Run, words fault.Wording) {
 	}
 	scale, name := judge.Scale(r.Results)
 	head, boundOf := judge.Bound(r.Results)
-	top := 0.0
-	for _, x := range r.Results {
-		if x.Verified() {
-			top = max(top, judge.Speed(x))
-		}
-	}
+	top := topSpeed(r.Results)
 	s := p.section("Lanes")
 	s.stackedHead("device", "engine", "size", "#"+name, "#±", "#"+head, "#starts in", "#ready in", "")
 	for _, x := range r.Results {
 		cells := []string{judge.PlaceWithCores(r, x.Device), x.Label(), unit.Cube(x.GEMM.M, x.GEMM.N, x.GEMM.K), "–", "–", "–", "–", "–", laneVerdict(x, words)}
-		speed, ok := x.Speed()
-		if ok {
+		if speed, ok := x.Speed(); ok {
 			copy(cells[3:], []string{unit.Digits3(speed.Value / scale), judge.Spread(speed), boundOf(x), unit.Seconds(x.Start), unit.Seconds(x.Ready())})
 		}
-		row := s.row(cells...)
-		if ok && x.Verified() {
-			row[3].setBar(speed.Value/top, kindClass(x.Device.Kind))
-		}
-		row[8].Class = laneClass(x)
+		s.laneRow(x, cells, 3, top)
 	}
 	p.productSamples(r.Kind, r.Results)
+}
+
+// topSpeed returns the highest speed of verified lanes.
+func topSpeed(results []*bench.Result) float64 {
+	top := 0.0
+	for _, x := range results {
+		if x.Verified() {
+			top = max(top, judge.Speed(x))
+		}
+	}
+	return top
+}
+
+// laneRow adds the row of a lane, with a bar for its speed in one of the columns; the last
+// column is its verdict.
+func (s *section) laneRow(x *bench.Result, cells []string, speed int, top float64) {
+	row := s.row(cells...)
+	if x.Verified() {
+		row[speed].setBar(judge.Speed(x)/top, kindClass(x.Device.Kind))
+	}
+	row[len(row)-1].Class = laneClass(x)
 }
 
 // laneClass is the class of a lane's verdict.
@@ -64,11 +75,11 @@ func (p *report) productSamples(kind record.Kind, results []*bench.Result) {
 			when.add(sample.Start, sample.End)
 		}
 	}
-	s := p.section("Every sample")
-	s.Folded = kind == record.Sweep || kind == record.Learn // which have many lines: lanes and sizes, or runs
-	s.Intro = "A dot is a sample, at the time when it was taken; the band is the 95 % interval of the median."
-	raw := &section{Title: "Samples as numbers", Folded: true}
-	raw.head("lane", "product", "#sample", "#products", "#seconds", "#"+results[0].GEMM.Op()+"/s", "#began after, s")
+	s := &section{
+		Title: "Every sample", Intro: "A dot is a sample, at the time when it was taken; the band is the 95 % interval of the median.", Axis: when.axis(),
+		Folded: kind == record.Sweep || kind == record.Learn, // which have many lines: lanes and sizes, or runs
+	}
+	raw := numbers("Samples as numbers", "lane", "product", "#sample", "#products", "#seconds", "#"+results[0].GEMM.Op()+"/s", "#began after, s")
 	for i, x := range results {
 		label := x.Label()
 		if kind == record.Learn { // one lane, again and again
@@ -94,13 +105,7 @@ func (p *report) productSamples(kind record.Kind, results []*bench.Result) {
 		}
 		s.strip(label, kindClass(x.Device.Kind), at, speeds, when, median, g.Rate)
 	}
-	s.Axis = when.axis()
-	if len(s.Strips) == 0 {
-		p.Sections = p.Sections[:len(p.Sections)-1]
-	}
-	if len(raw.Table.Rows) > 0 {
-		p.Sections = append(p.Sections, raw)
-	}
+	p.add(s, raw)
 }
 
 // sweep shows a sweep as its plot, and as a table with a column for each lane.
@@ -153,8 +158,7 @@ func (p *report) ladder(r *record.Run) {
 	}
 	s := p.section("Steps")
 	s.head("step", "idea", "#threads", "#speed", "#times the one before")
-	raw := &section{Title: "Samples as numbers", Folded: true}
-	raw.head("step", "#sample", "#seconds")
+	raw := numbers("Samples as numbers", "step", "#sample", "#seconds")
 	for i, rung := range l.Rungs {
 		gain := ""
 		if gains[i] > 0 {
@@ -166,7 +170,7 @@ func (p *report) ladder(r *record.Run) {
 			raw.row(rung.Name, strconv.Itoa(j+1), float(v))
 		}
 	}
-	p.Sections = append(p.Sections, raw)
+	p.add(raw)
 }
 
 // cpu shows what a CPU can do at most, one column for each number of threads.
@@ -199,8 +203,7 @@ func (p *report) cpu(r *record.Run) {
 		hertz, ok := judge.Clock(c, n)
 		return unit.Digits3(hertz/1e9) + " GHz", ok
 	})
-	raw := &section{Title: "Samples as numbers", Folded: true}
-	raw.head("what", "of", "#threads", "#values")
+	raw := numbers("Samples as numbers", "what", "of", "#threads", "#values")
 	series := func(what, of string, threads int, values []float64) {
 		var list []string
 		for _, v := range values {
@@ -246,7 +249,7 @@ func (p *report) cpu(r *record.Run) {
 	if c.Others != nil {
 		s.note(fmt.Sprintf("Other processes kept %s CPUs busy meanwhile, on average.", unit.Digits3(*c.Others)))
 	}
-	p.Sections = append(p.Sections, raw)
+	p.add(raw)
 }
 
 // foreign shows what another tool has measured.
@@ -257,8 +260,7 @@ func (p *report) foreign(r *record.Run) {
 	}
 	s := p.section("Figures")
 	s.head("measured", "device", "#figure", "#samples")
-	raw := &section{Title: "Samples as numbers", Folded: true}
-	raw.head("measured", "device", "unit", "#values")
+	raw := numbers("Samples as numbers", "measured", "device", "unit", "#values")
 	for _, x := range series {
 		s.row(x.Name, x.Device, judge.SeriesFigure(x), judge.SeriesSamples(x))
 		var values []string
@@ -267,7 +269,7 @@ func (p *report) foreign(r *record.Run) {
 		}
 		raw.row(x.Name, x.Device, x.Unit, strings.Join(values, " "))
 	}
-	p.Sections = append(p.Sections, raw)
+	p.add(raw)
 }
 
 // checks shows a diagnosis.
