@@ -5,7 +5,6 @@
 package card
 
 import (
-	"fmt"
 	"image/color"
 	"strings"
 
@@ -265,12 +264,4 @@ func (c *card) picture() {
 		c.history(rect{pictureLeft, bottom - 56, edge - wide - 16, bottom - 6})
 		c.text(edge, bottom-8, wide, right, c.ink3, style{face: medium, size: 22}, c.History.Says())
 	}
-}
-
-// more says how many lanes there was no room for.
-func more(n int) string {
-	if n == 1 {
-		return "and 1 more"
-	}
-	return fmt.Sprintf("and %d more", n)
 }

@@ -56,8 +56,7 @@ func (c *card) history(box rect) {
 // to scale, the last one cut where the ratio is no whole number.
 func (c *card) cells() {
 	const apart, width = 22, edge - pictureLeft // apart is between the cells and the single one
-	pictureHeight := c.bottom() - pictureTop
-	height := pictureHeight - apart
+	height := c.bottom() - pictureTop - apart
 	if c.History != nil {
 		height -= 24 // for what is beside the single cell
 	}
@@ -189,7 +188,7 @@ func (c *card) bars() {
 		y += height
 	}
 	if hidden > 0 {
-		c.text(pictureLeft, y+24, edge-pictureLeft, left, c.ink3, label, more(hidden))
+		c.text(pictureLeft, y+24, edge-pictureLeft, left, c.ink3, label, fmt.Sprintf("and %d more", hidden))
 	}
 }
 
