@@ -16,8 +16,8 @@ import (
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
-// A Change is something that two records say differently, of what may change a speed. What
-// one of them does not say is none.
+// A Change is a difference between two records that may affect a speed. What only one of
+// them holds is no change.
 type Change struct {
 	What  string
 	A, B  string
@@ -100,7 +100,7 @@ func deviceChanges(a, b hardware.Device, of func(what, a, b string)) {
 	}
 }
 
-// sensorChanges tells what the sensors of a lane's device said differently while it
+// sensorChanges tells what the sensors of a lane's device read differently while it
 // computed: clocks by more than the threshold, watts and degrees by more than they vary
 // anyway; and settings, whenever they differ.
 func sensorChanges(a, b *measure.Sensed, threshold float64, of func(what, a, b string)) {
@@ -125,15 +125,15 @@ func sensorChanges(a, b *measure.Sensed, threshold float64, of func(what, a, b s
 	if x, y := a.PowerLimit, b.PowerLimit; x != nil && y != nil {
 		of("power limit", fmt.Sprintf("%.4g W", *x), fmt.Sprintf("%.4g W", *y))
 	}
-	of("held down by", reasons(a.Throttle), reasons(b.Throttle))
+	of("throttled by", reasons(a.Throttle), reasons(b.Throttle))
 }
 
-// reasons lists why a clock was held down.
+// reasons lists why a device was throttled.
 func reasons(list []string) string {
 	if len(list) == 0 {
 		return "nothing"
 	}
-	return strings.Join(list, " and ")
+	return unit.List(list)
 }
 
 func memory(m host.Machine) string {

@@ -30,7 +30,7 @@ func SeriesFigure(s record.Series) string {
 	return unit.Digits3(x) + " " + s.Unit
 }
 
-// SeriesSamples says of what a series' figure is.
+// SeriesSamples says what a series' figure was computed from: "median of 12".
 func SeriesSamples(s record.Series) string {
 	if s.Of > 0 {
 		return fmt.Sprintf("mean of %d", s.Of)

@@ -35,7 +35,7 @@ type Headline struct {
 	Samples []float64     // of a single lane, in the order in which they were taken, in the unit of its Value
 }
 
-// A Trust says what is to be thought of figures.
+// A Trust says how far figures can be trusted.
 type Trust int
 
 const (
@@ -65,7 +65,7 @@ type Curve struct {
 type CurvePoint struct{ X, Y float64 }
 
 // NewHeadline returns the headline of a run; ok is false for a diagnosis, which
-// measures nothing, and for what another tool has measured, which nothing is known of.
+// measures nothing, and for a run that another tool measured.
 func NewHeadline(r *record.Run) (h Headline, ok bool) {
 	switch r.Kind {
 	case record.Race, record.MatMul:
@@ -269,7 +269,7 @@ func rank(r *bench.Result) int {
 	return 0
 }
 
-// disturbed says which of the lanes something came between; empty for none.
+// disturbed says which lanes were throttled, noisy or drifting; empty if none was.
 func disturbed(lanes ...*bench.Result) string {
 	var parts []string
 	for _, x := range lanes {

@@ -13,7 +13,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
-// A History is what one sensor said during a run.
+// A History holds the readings of one sensor during a run.
 type History struct {
 	Name        string       // "GPU 0: power", "power of the CPU packages"
 	Least, Most string       // "68 W", "690 W"
@@ -47,7 +47,7 @@ var quantities = []quantity{
 
 func whole(v float64) string { return strconv.FormatFloat(v, 'f', 0, 64) }
 
-// Histories returns what the sensors of a run said: GPU after GPU, then the machine.
+// Histories returns the readings of all sensors of a run: GPU after GPU, then the machine.
 func Histories(r *record.Run) []History {
 	if r.Telemetry == nil {
 		return nil

@@ -102,5 +102,5 @@ func inputSentences(r *record.Run) []string {
 		why += " Most CPUs are not at such a limit here, and show little or nothing."
 	}
 	return append(out, why+" On an A100, which is limited to 400 W, zeros were 15 % faster than normally distributed numbers (Horace He, thonking.ai).",
-		"So gpuplay measures with random numbers, and compares no figure of other inputs with them.")
+		"So gpuplay measures with random numbers, and never compares figures of other inputs with them.")
 }

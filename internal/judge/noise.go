@@ -15,9 +15,9 @@ import (
 	"github.com/gpuplay/gpuplay/internal/verdict"
 )
 
-// WrongAtMost is the share of comparisons of a lane with itself that may call it faster or
+// wrongAtMost is the share of comparisons of a lane with itself that may call it faster or
 // slower.
-const WrongAtMost = 0.01
+const wrongAtMost = 0.01
 
 // A SelfTest counts what comparing a lane with itself came to.
 type SelfTest struct {
@@ -52,7 +52,7 @@ func (t SelfTest) Visible() string {
 // SelfTestNotes explain the columns of a table of self-tests.
 func SelfTestNotes() []string {
 	return []string{
-		"Nothing changed between the runs, so “different” is a false verdict. At most " + unit.Percent(WrongAtMost) + " of the comparisons may give one.",
+		"Nothing changed between the runs, so “different” is a false verdict. At most " + unit.Percent(wrongAtMost) + " of the comparisons may give one.",
 		"“sees” is the difference that nine of ten comparisons would exclude.",
 	}
 }
@@ -177,7 +177,7 @@ func noiseSentences(r *record.Run) []string {
 		if tests[0].Wrong == 0 && !math.IsInf(tests[0].Sees, 0) {
 			out = append(out, fmt.Sprintf("Nine of ten comparisons here exclude a difference of %s: with a threshold of that size or more, most lanes that did not change are called the same.", unit.Percent(tests[0].Sees)))
 		}
-		if last := tests[len(tests)-1]; last.Apart > 1 && last.Rate() > WrongAtMost {
+		if last := tests[len(tests)-1]; last.Apart > 1 && last.Rate() > wrongAtMost {
 			out = append(out, fmt.Sprintf("Runs that are %s apart are called different in %s of the comparisons: this machine changes meanwhile. Measure what you compare close in time, and twice.", unit.Seconds(last.Time), unit.Percent(last.Rate())))
 		}
 	}
@@ -193,8 +193,8 @@ func noiseSentences(r *record.Run) []string {
 func holds(t SelfTest) string {
 	of := fmt.Sprintf("%d of %s of a lane with itself", t.Wrong, unit.Plural(t.N, "comparison"))
 	switch {
-	case t.Rate() > WrongAtMost:
-		return fmt.Sprintf("Verdicts do not hold on this machine now: %s (%s) found a difference, where at most %s may.", of, unit.Percent(t.Rate()), unit.Percent(WrongAtMost))
+	case t.Rate() > wrongAtMost:
+		return fmt.Sprintf("Verdicts do not hold on this machine now: %s (%s) found a difference, where at most %s may.", of, unit.Percent(t.Rate()), unit.Percent(wrongAtMost))
 	case t.Unknown*2 > t.N:
 		return fmt.Sprintf("No false verdict, but few that say anything: %s found a difference, and %d are undecided, because of the noise.", of, t.Unknown)
 	}

@@ -26,8 +26,8 @@ func FLOPPerJoule(r *bench.Result) (flop float64, ok bool) {
 // energy was not measured.
 func TokensPerJoule(r *llm.Result) (tokens float64, ok bool) { return perJoule(r.Sensors, 1) }
 
-// perJoule returns the work that was done for a joule, where each unit of it counts for
-// more than one of what is asked about.
+// perJoule returns the work per joule, where a unit of measure.Energy.Work is worth that many
+// of the unit that is returned.
 func perJoule(s *measure.Sensed, each float64) (work float64, ok bool) {
 	if s == nil || s.Energy == nil || s.Energy.Joules <= 0 {
 		return 0, false
@@ -84,9 +84,8 @@ func Energies(r *record.Run) []RunEnergy {
 	return list
 }
 
-// sensed says in a line what the sensors of a lane's device said while it computed, and
-// what was done for a joule, which is efficiency unless it is empty; it is empty where they
-// said nothing.
+// sensed returns a line with what the sensors of a lane's device read while it computed,
+// followed by its efficiency unless that is empty; an empty line where there are no readings.
 func sensed(r *record.Run, d hardware.Device, s *measure.Sensed, efficiency string) string {
 	if s == nil || s.During == nil || d.Kind == hardware.CPU && s.Energy == nil {
 		return "" // that a lane on the CPU keeps the CPU busy goes without saying

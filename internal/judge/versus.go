@@ -375,18 +375,18 @@ func (v *Versus) Lost() []string {
 	return list
 }
 
-// SameMachine reports whether both runs are known to be of one machine.
-func (v *Versus) SameMachine() bool {
+// sameMachine reports whether both runs are known to be of one machine.
+func (v *Versus) sameMachine() bool {
 	return v.A.Machine.ID != "" && v.A.Machine.ID == v.B.Machine.ID
 }
 
-// OtherMachine reports whether the runs are known to be of two machines.
-func (v *Versus) OtherMachine() bool {
+// otherMachine reports whether the runs are known to be of two machines.
+func (v *Versus) otherMachine() bool {
 	return v.A.Machine.ID != "" && v.B.Machine.ID != "" && v.A.Machine.ID != v.B.Machine.ID
 }
 
-// Count returns how many rows have each verdict.
-func (v *Versus) Count() map[verdict.Word]int {
+// count returns how many rows have each verdict.
+func (v *Versus) count() map[verdict.Word]int {
 	count := map[verdict.Word]int{}
 	for _, r := range v.Rows {
 		if r.Compared() {

@@ -113,7 +113,7 @@ func TestVersusPairs(t *testing.T) {
 		"one is new":      recordtest.Run(record.Race, gpu("GPU-x", 50e12), gpu("GPU-b", 40e12)),
 	} {
 		v := versus(t, a, b)
-		if n := v.Count()[verdict.Same]; n != 2 || len(v.Alone[0])+len(v.Alone[1]) > 0 {
+		if n := v.count()[verdict.Same]; n != 2 || len(v.Alone[0])+len(v.Alone[1]) > 0 {
 			t.Errorf("%s:\n%s\n%+v", name, said(v), v.Alone)
 		}
 	}
@@ -171,7 +171,7 @@ func TestRuleChanges(t *testing.T) {
 	}
 }
 
-// What sensors said differently is shown, unless the difference is none that matters.
+// What sensors read differently is shown, unless the difference is none that matters.
 func TestRuleSensorChanges(t *testing.T) {
 	of := func(clock, power, temperature float64, throttle ...string) *record.Run {
 		return recordtest.Run(record.MatMul, recordtest.Result(recordtest.TorchGPU, 50e12, func(r *bench.Result) {
@@ -186,7 +186,7 @@ func TestRuleSensorChanges(t *testing.T) {
 	for _, c := range versus(t, a, of(1.5e9, 500, 83, "heat", "power limit")).Changes {
 		got = append(got, c.String())
 	}
-	if want := []string{"clock 1.98 GHz → 1.50 GHz", "power 690 W → 500 W", "temperature 61 °C → 83 °C", "held down by nothing → heat and power limit"}; !slices.Equal(got, want) {
+	if want := []string{"clock 1.98 GHz → 1.50 GHz", "power 690 W → 500 W", "temperature 61 °C → 83 °C", "throttled by nothing → heat and power limit"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	b := of(1.98e9, 690, 61)

@@ -26,8 +26,8 @@ func Fine(x float64) string {
 // FineRange returns the interval of a ratio: "1.030–1.038".
 func FineRange(r stats.Interval) string { return Fine(r.Low) + "–" + Fine(r.High) }
 
-// Share returns a threshold as people write it: "2 %", "0.5 %".
-func Share(threshold float64) string {
+// share returns a threshold as people write it: "2 %", "0.5 %".
+func share(threshold float64) string {
 	return strconv.FormatFloat(100*threshold, 'g', 3, 64) + " %"
 }
 
@@ -59,7 +59,7 @@ func (v *Versus) Why(r VersusRow) string {
 	case r.Noisy():
 		return fmt.Sprintf("too noisy, a median is known to ± %s where ± %s is needed; %s, %s", unit.Percent(r.Spread), unit.Percent(measure.Noisy), need, there)
 	}
-	return fmt.Sprintf("a difference of %s is neither shown nor excluded; %s, %s", Share(v.Threshold), need, there)
+	return fmt.Sprintf("a difference of %s is neither shown nor excluded; %s, %s", share(v.Threshold), need, there)
 }
 
 // round rounds an estimate up to two digits.
@@ -80,7 +80,7 @@ func (v *Versus) Sentences() []string {
 	switch {
 	case served:
 		out = append(out, "A server computed: how it is set up, and whether that changed, is not known.")
-	case v.OtherMachine():
+	case v.otherMachine():
 		out = append(out, "A and B are two machines: all that they differ in is part of a difference.")
 	}
 	if text := v.changed(); text != "" && (!served || len(v.Changes) > 0) {
@@ -91,7 +91,7 @@ func (v *Versus) Sentences() []string {
 			out = append(out, fmt.Sprintf("Only in %s: %s.", side(i), strings.Join(lanes, "; ")))
 		}
 	}
-	if count := v.Count(); count[verdict.Faster]+count[verdict.Slower] > 0 {
+	if count := v.count(); count[verdict.Faster]+count[verdict.Slower] > 0 {
 		out = append(out, "The runs were not measured in turns: before you rely on a difference, measure both again.")
 	}
 	return out
@@ -104,13 +104,13 @@ func (v *Versus) headline() string {
 		figure := fmt.Sprintf("%s times as fast as A (%s at %.0f %% confidence)", Fine(r.Ratio.Value), FineRange(r.Ratio), 100*r.Ratio.Confidence)
 		switch r.Word {
 		case verdict.Faster, verdict.Slower:
-			return fmt.Sprintf("B is %s: %s, a difference of more than %s.", r.Word, figure, Share(v.Threshold))
+			return fmt.Sprintf("B is %s: %s, a difference of more than %s.", r.Word, figure, share(v.Threshold))
 		case verdict.Same:
-			return fmt.Sprintf("B and A are the same: B is %s, so a difference of %s is excluded.", figure, Share(v.Threshold))
+			return fmt.Sprintf("B and A are the same: B is %s, so a difference of %s is excluded.", figure, share(v.Threshold))
 		}
 		return fmt.Sprintf("Undecided: B is %s.", figure)
 	}
-	count := v.Count()
+	count := v.count()
 	var parts []string
 	for _, w := range verdict.Words {
 		if n := count[w]; n > 0 {
@@ -120,7 +120,7 @@ func (v *Versus) headline() string {
 	if n := len(v.Rows) - count[verdict.Faster] - count[verdict.Slower] - count[verdict.Same] - count[verdict.Undecided]; n > 0 {
 		parts = append(parts, fmt.Sprintf("not compared in %d", n))
 	}
-	return fmt.Sprintf("B against A: %s of %d rows; a difference counts from %s on.", strings.Join(parts, ", "), len(v.Rows), Share(v.Threshold))
+	return fmt.Sprintf("B against A: %s of %d rows; a difference counts from %s on.", strings.Join(parts, ", "), len(v.Rows), share(v.Threshold))
 }
 
 // changed lists what changed.
@@ -136,7 +136,7 @@ func (v *Versus) changed() string {
 	switch {
 	case len(parts) > 0:
 		return "What changed from A to B: " + strings.Join(parts, "; ") + "."
-	case v.SameMachine():
+	case v.sameMachine():
 		return "The records name nothing that changed: the same machine, versions, settings and threads."
 	}
 	return ""
