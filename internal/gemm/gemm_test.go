@@ -17,6 +17,7 @@ import (
 // TestShapes tests shapes around the size of a tile, which exercise every edge of
 // every kernel.
 func TestShapes(t *testing.T) {
+	products := exact{}
 	eachISA(t, func(t *testing.T, isa ISA) {
 		for _, small := range []bool{false, true} {
 			p := newPool(t, isa, 2, small)
@@ -37,7 +38,7 @@ func TestShapes(t *testing.T) {
 						for _, k := range ks {
 							for _, g := range transposes {
 								g.M, g.N, g.K = m, n, k
-								testExact(t, p, &lanes[i], g)
+								products.test(t, p, &lanes[i], g)
 							}
 						}
 					}
@@ -55,6 +56,7 @@ func TestOdd(t *testing.T) {
 		{M: 500, N: 3, K: 2}, {M: 2, N: 600, K: 300}, {M: 127, N: 129, K: 65},
 		{M: 37, N: 41, K: 43, LDA: 101, LDB: 103, LDC: 107}, {M: 256, N: 64, K: 64, LDC: 65},
 	}
+	products := exact{}
 	eachISA(t, func(t *testing.T, isa ISA) {
 		for _, threads := range []int{1, 2} {
 			for _, small := range []bool{false, true} {
@@ -66,7 +68,7 @@ func TestOdd(t *testing.T) {
 						}
 						for _, trans := range transposes {
 							g.TransA, g.TransB = trans.TransA, trans.TransB
-							testExact(t, p, &lanes[i], g)
+							products.test(t, p, &lanes[i], g)
 						}
 					}
 				}
@@ -358,7 +360,7 @@ func FuzzShapes(f *testing.F) {
 		g := transposes[how&3]
 		g.M, g.N, g.K = 1+int(m), 1+int(n), 1+int(k)
 		g.LDA, g.LDB, g.LDC = max(g.M, g.K)+int(gapA), max(g.K, g.N)+int(gapB), g.N+int(gapC)
-		testExact(t, p, &lanes[int(lane&0x7f)%len(lanes)], g)
+		exact{}.test(t, p, &lanes[int(lane&0x7f)%len(lanes)], g)
 	})
 }
 

@@ -84,7 +84,7 @@ func TestCallerIsFree(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := newPool(t, "", 2, false)
-	testExact(t, p, &lanes[0], Problem{M: 50, N: 50, K: 50})
+	exact{}.test(t, p, &lanes[0], Problem{M: 50, N: 50, K: 50})
 	p.Close()
 	if err := unix.SchedGetaffinity(0, &after); err != nil || before != after {
 		t.Errorf("the caller's CPUs were %v and are %v, %v", before, after, err)

@@ -120,7 +120,7 @@ func guarded[S, R comparable](g Problem, a, b []float64, around S, stale, sentin
 		return nil, err
 	}
 	stride := max(g.LDC, g.N)
-	var c []float64
+	c := make([]float64, 0, g.M*g.N)
 	for i := range g.M {
 		for j := range g.N {
 			at := guard + i*stride + j
@@ -189,18 +189,34 @@ func wholes(n int, seed uint64) []float64 {
 	return numbers
 }
 
-// testExact compares a product of integers with the reference. k must be small
-// enough for the sums to be exact.
-func testExact(t *testing.T, p *Pool, l *lane, g Problem) {
+// exact holds products of integers by shape, so that one is computed once for all
+// instruction sets, types, strides and numbers of threads.
+type exact map[Problem]exactProduct
+
+type exactProduct struct{ a, b, c []float64 }
+
+func (e exact) product(g Problem) exactProduct {
+	g.LDA, g.LDB, g.LDC = 0, 0, 0
+	x, ok := e[g]
+	if !ok {
+		x = exactProduct{a: wholes(g.M*g.K, 1), b: wholes(g.K*g.N, 2)}
+		x.c, _ = reference(g, x.a, x.b)
+		e[g] = x
+	}
+	return x
+}
+
+// test compares a product of integers with the reference. k must be small enough for the
+// sums to be exact.
+func (e exact) test(t *testing.T, p *Pool, l *lane, g Problem) {
 	t.Helper()
-	a, b := wholes(g.M*g.K, 1), wholes(g.K*g.N, 2)
-	got, err := l.product(p, g, a, b)
+	want := e.product(g)
+	got, err := l.product(p, g, want.a, want.b)
 	if err != nil {
 		t.Fatalf("%s %v %+v: %v", l.name, p.ISA(), g, err)
 	}
-	want, _ := reference(g, a, b)
-	for i := range want {
-		if w := l.round(want[i]); got[i] != w {
+	for i, c := range want.c {
+		if w := l.round(c); got[i] != w {
 			t.Fatalf("%s %v %+v: C[%d,%d] is %v, not %v", l.name, p.ISA(), g, i/g.N, i%g.N, got[i], w)
 		}
 	}

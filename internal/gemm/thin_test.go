@@ -17,6 +17,7 @@ var thin = []Problem{
 }
 
 func TestThin(t *testing.T) {
+	products := exact{}
 	eachISA(t, func(t *testing.T, isa ISA) {
 		for _, threads := range []int{1, 2, 3} {
 			for _, small := range []bool{false, true} {
@@ -40,7 +41,7 @@ func TestThin(t *testing.T) {
 								} else {
 									g.LDA, g.LDB, g.LDC = 0, 0, 0
 								}
-								testExact(t, p, &lanes[i], g)
+								products.test(t, p, &lanes[i], g)
 							}
 						}
 					}
