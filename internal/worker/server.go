@@ -23,18 +23,24 @@ import (
 // Where out is this process's standard output, that leads to the log from now on:
 // what a library prints must not come between the bytes of a frame.
 func Serve(in io.Reader, out io.Writer, open func(Hello) (bench.Engine, error)) error {
+	s := &server{open: open, rest: rest}
+	return s.answer(in, out)
+}
+
+// answer is Serve, for a server that can do without waiting for its threads.
+func (s *server) answer(in io.Reader, out io.Writer) error {
 	if f, ok := in.(*os.File); ok {
 		in = pollable(f)
 	}
+	s.out = out
 	if f, ok := out.(*os.File); ok {
 		var err error
-		if out, err = divert(f); err != nil {
+		if s.out, err = divert(f); err != nil {
 			return fmt.Errorf("keeping standard output for the protocol: %w", err)
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	s := &server{open: open, out: out, rest: rest}
 	messages := make(chan message, 1)
 	ended := make(chan error, 1)
 	go func() { ended <- s.read(newWire(in), messages) }()
