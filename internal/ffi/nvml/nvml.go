@@ -228,6 +228,16 @@ func value[T any](f func(Device, *T) Return, d Device) (T, Return) {
 	return v, r
 }
 
+// valueOf is value for a function that has several values, one of which is asked for.
+func valueOf[K, T any](f func(Device, K, *T) Return, d Device, kind K) (T, Return) {
+	var v T
+	if f == nil {
+		return v, ERROR_FUNCTION_NOT_FOUND
+	}
+	r := f(d, kind, &v)
+	return v, r
+}
+
 // text calls a function, if it is there, that fills a buffer with a C string.
 func text(there bool, f func(*byte, uint32) Return) (string, Return) {
 	if !there {

@@ -149,12 +149,7 @@ func (l *Library) DeviceGetTotalEnergyConsumption(d Device) (uint64, Return) {
 
 // DeviceGetClockInfo returns a current clock in MHz.
 func (l *Library) DeviceGetClockInfo(d Device, of ClockType) (uint32, Return) {
-	if l.clockInfo == nil {
-		return 0, ERROR_FUNCTION_NOT_FOUND
-	}
-	var v uint32
-	r := l.clockInfo(d, of, &v)
-	return v, r
+	return valueOf(l.clockInfo, d, of)
 }
 
 // DeviceGetTemperatureV returns a temperature in degrees Celsius.
@@ -170,12 +165,7 @@ func (l *Library) DeviceGetTemperatureV(d Device, sensor int32) (int32, Return) 
 // DeviceGetTemperature is DeviceGetTemperatureV in drivers that lack it; newer ones will
 // lack this one.
 func (l *Library) DeviceGetTemperature(d Device, sensor int32) (uint32, Return) {
-	if l.temperature == nil {
-		return 0, ERROR_FUNCTION_NOT_FOUND
-	}
-	var v uint32
-	r := l.temperature(d, sensor, &v)
-	return v, r
+	return valueOf(l.temperature, d, sensor)
 }
 
 // DeviceGetCurrentClocksEventReasons returns why a GPU's clocks are what they are, as
