@@ -19,7 +19,7 @@ type Sensors interface {
 // A Use is when a lane used its device. Times are on the runner's clock.
 type Use struct {
 	Start, End time.Duration // from preparing the lane to the end of its last product
-	Windows    []Window      // in which it computed
+	Windows    []Window      // in which it computed, in their order
 	Counted    []Window      // in which its work was counted, for the energy of it; nil: Windows
 	Alone      bool          // no other lane of the run is on the same card
 	Large      bool          // its data in memory are so large that a GPU is busy with them for a while

@@ -232,12 +232,9 @@ func (v view) lowest(sensor int) *float64 {
 }
 
 func (v view) computing(at time.Duration) bool {
-	for _, w := range v.use.Windows {
-		if at >= w.Start && at <= w.End {
-			return true
-		}
-	}
-	return false
+	list := v.use.Windows
+	i := sort.Search(len(list), func(i int) bool { return list[i].End >= at })
+	return i < len(list) && list[i].Start <= at
 }
 
 // throttled names the reasons for throttling in any window.

@@ -148,6 +148,31 @@ func TestEnergy(t *testing.T) {
 	}
 }
 
+// A reading while the lane computed is none at rest, and neither is one before it began
+// where another lane is on the card.
+func TestRest(t *testing.T) {
+	s := filled(10, Found{Sensors: sensors(event.Clock)}, func(at float64, v []float64) {
+		switch {
+		case at >= 2 && at <= 4, at >= 6 && at <= 8:
+			v[0] = 100
+		case at < 1:
+			v[0] = 300
+		case at < 7:
+			v[0] = 500
+		default:
+			v[0] = 900
+		}
+	})
+	u := use(2, 4)
+	u.Windows = append(u.Windows, measure.Window{Start: 6 * time.Second, End: 8 * time.Second})
+	for alone, want := range map[bool]float64{true: 300, false: 500} {
+		u.Alone = alone
+		if got := s.Sense(onGPU, u).Rest; got == nil || *got.Clock != want {
+			t.Errorf("alone %v: %+v at rest, want %v", alone, got, want)
+		}
+	}
+}
+
 // A lane of which the sensors cannot tell is never said not to have used its GPU. In each
 // row the lane computes from second 4 on, on a card whose sensors do not move.
 func TestRuleSensorsCannotTell(t *testing.T) {

@@ -27,7 +27,7 @@ func Serve(in io.Reader, out io.Writer, open func(Hello) (bench.Engine, error)) 
 	return s.answer(in, out)
 }
 
-// answer is Serve, for a server that can do without waiting for its threads.
+// answer is Serve with whatever the server's rest is.
 func (s *server) answer(in io.Reader, out io.Writer) error {
 	if f, ok := in.(*os.File); ok {
 		in = pollable(f)
