@@ -138,20 +138,14 @@ func (r *Runner) sense(e *entry, entries []*entry) {
 		return
 	}
 	u := measure.Use{Start: e.begin, End: e.begin, Alone: true, Large: e.GEMM.Bytes() >= 64<<20}
-	add := func(from, to, iters int, list []Sample) {
-		w := measure.Window{Start: list[from].Start, End: list[to].End, Work: float64(iters)}
-		u.Windows = append(u.Windows, w)
-		u.End = max(u.End, w.End)
-	}
-	for i, s := range e.result.Samples {
-		add(i, i, s.Iters, e.result.Samples)
+	for i := range e.result.Samples {
+		u.Windows = append(u.Windows, window(e.result.Samples[i:i+1]))
 	}
 	if b := e.result.Block; b != nil {
-		iters := 0
-		for _, s := range b.Samples {
-			iters += s.Iters
-		}
-		add(0, len(b.Samples)-1, iters, b.Samples)
+		u.Windows = append(u.Windows, window(b.Samples))
+	}
+	if n := len(u.Windows); n > 0 {
+		u.End = u.Windows[n-1].End
 	}
 	for _, o := range entries {
 		same := o.Device.Card == nil || e.Device.Card == nil || *o.Device.Card == *e.Device.Card
@@ -161,6 +155,15 @@ func (r *Runner) sense(e *entry, entries []*entry) {
 	}
 	e.result.Sensors = r.Sensors.Sense(e.Device, u)
 	e.result.Sensors.Warn(e.Device.Kind, &e.result.Warnings)
+}
+
+// window returns the time of samples that were taken one directly after the other.
+func window(list []Sample) measure.Window {
+	w := measure.Window{Start: list[0].Start, End: list[len(list)-1].End}
+	for _, s := range list {
+		w.Work += float64(s.Iters)
+	}
+	return w
 }
 
 // A Sustained says what a lane computes at first and in the long run.

@@ -92,8 +92,8 @@ type Engine interface {
 	// Devices returns the devices that the engine can compute on, and those that it
 	// looked for but did not find.
 	Devices(ctx context.Context) (hardware.Inventory, error)
-	// Prepare puts a GEMM on a device: it fills the operands, of the kind that g says, from the seed as
-	// matrix.Stream defines, compiles code and chooses an algorithm. None of this
+	// Prepare puts a GEMM on a device: it fills the operands with g.Data from the
+	// seed, as matrix.Stream defines, compiles code and chooses an algorithm. None of this
 	// is timed. The context is only for the call; the task outlives it. An engine
 	// that tries out variants calls tell for each, outside its own measurements;
 	// tell is never nil and returns at once.

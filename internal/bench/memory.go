@@ -41,11 +41,11 @@ func (r *Runner) roomFor(lanes []Lane, g GEMM) bool {
 	return free == 0 || g.Footprint()*float64(inMemory) <= 0.7*free
 }
 
-// fits returns an error if g's sums leave its types, or if its matrices do not fit into the available memory, of which
-// other lanes have taken some.
+// fits returns an error if g's sums leave the range of its types, or if its matrices do
+// not fit into the available memory, of which other lanes have taken some.
 func (r *Runner) fits(d hardware.Device, g GEMM, taken float64) error {
 	if most := g.Data.MaxK(g.In); g.K > most {
-		return fault.Errorf(fault.Invalid, "sums of %d products of %s: %s has no exact ones of more than %d", g.K, g.Data, g.In, most).
+		return fault.Errorf(fault.Invalid, "with %s as inputs, a sum of %s numbers may have at most %d terms; this size has %d", g.Data, g.In, most, g.K).
 			With(fault.Change("size", "a smaller {}"), fault.Change("data", "other inputs with {}"))
 	}
 	var limit float64

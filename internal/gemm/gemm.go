@@ -75,10 +75,10 @@ func checkStride(name string, rows, cols, stride, length int) (int, error) {
 // the smallest ones, and the number of phases that they take still fits an int.
 const MaxTimes = 1 << 40
 
-// Float64 computes C = op(A)·op(B) the given number of times, one product after the
-// other, MaxTimes at most, and overwrites c. If the context ends, it returns early with the context's
-// error and c is undefined; any other error is about the shape or a closed pool,
-// and leaves c untouched. c must not overlap a or b.
+// Float64 computes C = op(A)·op(B) the given number of times, at most MaxTimes, one
+// product after the other, and overwrites c. If the context ends, it returns early with
+// the context's error and c is undefined; any other error is about the number of times,
+// the shape or a closed pool, and leaves c untouched. c must not overlap a or b.
 //
 // The repetition is here, and not around the call, because waking the threads takes
 // as long as a small product.

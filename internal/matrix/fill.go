@@ -51,7 +51,7 @@ func mix(z uint64) uint64 {
 func NewStream(seed uint64, o Operand, d DType) Stream { return Random.Stream(seed, o, d) }
 
 // Stream returns the stream of operand o for a kind of inputs, which must be known, and a
-// seed, which a pattern does not heed.
+// seed, which a pattern ignores.
 func (d Data) Stream(seed uint64, o Operand, t DType) Stream {
 	if !d.Known() {
 		panic("matrix: stream of " + string(d))

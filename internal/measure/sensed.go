@@ -28,7 +28,7 @@ type Use struct {
 // A Window is a time in which a lane did nothing but compute.
 type Window struct {
 	Start, End time.Duration
-	Work       float64 // products or tokens; of no account in Use.Windows where there is Use.Counted
+	Work       float64 // products or tokens; not used in Use.Windows where there is Use.Counted
 }
 
 // A State is what the sensors of a device said at a time, or on average over a time. What

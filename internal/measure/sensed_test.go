@@ -8,9 +8,8 @@ import (
 
 func p(v float64) *float64 { return &v }
 
-// A lane is called unproven only where utilisation, power, memory and clock all stood
-// still over a time that is long enough. Every row is a GPU lane of which the sensors
-// said this.
+// A lane is reported as one that did not use its GPU only where utilisation, power, memory
+// and clock all stood still for long enough. Each row is what the sensors of a GPU said.
 func TestRuleProof(t *testing.T) {
 	rest := &State{Utilization: p(0), Power: p(70), Clock: p(345e6), Memory: p(1 << 30)}
 	still := func() *State {

@@ -68,7 +68,7 @@ type Run struct {
 	Interrupted bool            `json:"interrupted,omitempty"`
 	Error       *fault.Error    `json:"error,omitempty"` // why the run as a whole stopped short
 
-	// Telemetry is what the sensors of the machine said meanwhile; nil: nobody asked them.
+	// Telemetry is what the sensors of the machine said meanwhile; nil: none were read.
 	Telemetry *Telemetry `json:"telemetry,omitempty"`
 
 	// Results of products, in the lanes' order; those of a sweep size after size.

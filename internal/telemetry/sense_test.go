@@ -173,8 +173,8 @@ func TestRest(t *testing.T) {
 	}
 }
 
-// A lane of which the sensors cannot tell is never said not to have used its GPU. In each
-// row the lane computes from second 4 on, on a card whose sensors do not move.
+// Where the sensors cannot tell, a lane is not reported as one that did not use its GPU. In
+// each row the lane computes from second 4 on, on a card whose sensors do not move.
 func TestRuleSensorsCannotTell(t *testing.T) {
 	all := sensors(event.Utilization, event.Power, event.Memory, event.Clock)
 	still := func(at float64, v []float64) {

@@ -16,7 +16,7 @@ import (
 
 // InputsOptions are those of a comparison of inputs.
 type InputsOptions struct {
-	lab.Settings              // of whose Data nothing is heeded: all kinds are measured
+	lab.Settings              // Data is ignored: all kinds are measured
 	Engines      []string     // their names; none: all
 	Size         int          // n of an n×n×n product; 0: so large that the device is busy
 	DType        matrix.DType // of the product, as bench.Square means it

@@ -179,7 +179,7 @@ func measureLanes(ctx context.Context, d lab.Deps, o Options, m model.Model, rt 
 		switch {
 		case rt.host != "":
 			lane.Device = rt.host
-		case rt.Name() == model.OpenAI: // this machine, and nobody knows what of it
+		case rt.Name() == model.OpenAI: // this machine, but which of its devices is not known
 			lane.Device = m.Place
 		case l.Settings.Layers > 0:
 			lane.Device, lane.Card = rt.gpu.Name, rt.gpu.Card

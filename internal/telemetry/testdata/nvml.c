@@ -1,6 +1,6 @@
 // A library with the functions of NVML that read sensors, for tests. CASE chooses how the
 // machine is. Signatures and structures are those of nvml.h. GPU 0 has all sensors, and
-// GPU 1 is in MIG mode. Nothing of them changes: nobody computes on them.
+// GPU 1 is in MIG mode. No reading changes, since nothing computes on them.
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
