@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
 )
@@ -20,15 +21,19 @@ const leastPrefix = 4
 var (
 	back   = regexp.MustCompile(`^(.+)~([0-9]{1,9})$`)
 	digits = regexp.MustCompile(`^[0-9a-f-]+$`)
-	tagged = regexp.MustCompile(`^[\pL\pN][\pL\pN._+-]{0,63}$`)
+	// The length is checked apart: as {0,63} it takes 4 ms to compile, at every start.
+	tagged = regexp.MustCompile(`^[\pL\pN][\pL\pN._+-]*$`)
 )
+
+// longestTag is how many characters a tag has at most.
+const longestTag = 64
 
 // CheckTag refuses a tag that could not name a run: it has up to 64 letters, digits and
 // the signs . _ + -, begins with a letter or a digit, is not "last" and does not end in
 // ".json", as the names of files do.
 func CheckTag(tag string) error {
-	if !tagged.MatchString(tag) || tag == Last || strings.HasSuffix(tag, ".json") {
-		return fault.Errorf(fault.Invalid, "tag %q: up to 64 letters, digits and . _ + - are needed, neither %s nor the name of a .json file", tag, Last).
+	if !tagged.MatchString(tag) || utf8.RuneCountInString(tag) > longestTag || tag == Last || strings.HasSuffix(tag, ".json") {
+		return fault.Errorf(fault.Invalid, "tag %q: up to %d letters, digits and . _ + - are needed, neither %s nor the name of a .json file", tag, longestTag, Last).
 			With(fault.Set("tag", "before", "for example"))
 	}
 	return nil

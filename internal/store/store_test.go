@@ -180,7 +180,7 @@ func TestDelete(t *testing.T) {
 }
 
 func TestCheckTag(t *testing.T) {
-	for _, tag := range []string{"before", "v1.2", "580.95", "ennen-päivitystä", "a"} {
+	for _, tag := range []string{"before", "v1.2", "580.95", "ennen-päivitystä", "a", strings.Repeat("ä", 64)} {
 		if err := CheckTag(tag); err != nil {
 			t.Error(err)
 		}
