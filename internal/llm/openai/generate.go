@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"slices"
@@ -162,6 +163,8 @@ func (s *session) stream(ctx context.Context, response *http.Response, sent time
 		text     strings.Builder
 		pieces   int
 		last     time.Duration // when the last piece came
+		bursts   int           // pieces that one read brought count once
+		burst    int           // the read that brought the last piece
 		reasoned bool
 		used     *usage
 		cached   = -1 // not known
@@ -169,8 +172,9 @@ func (s *session) stream(ctx context.Context, response *http.Response, sent time
 		other    bytes.Buffer // what is no event
 	)
 	defer func() { g.Text = text.String() }()
-	lines := bufio.NewScanner(response.Body)
-	lines.Buffer(nil, lineLimit)
+	body := &reads{Reader: response.Body}
+	lines := bufio.NewScanner(body)
+	lines.Buffer(make([]byte, 0, 64<<10), lineLimit)
 	for lines.Scan() {
 		at := time.Since(sent)
 		data, ok := bytes.CutPrefix(bytes.TrimSpace(lines.Bytes()), []byte("data:"))
@@ -203,7 +207,10 @@ func (s *session) stream(ctx context.Context, response *http.Response, sent time
 			if pieces++; pieces == 1 {
 				g.First = at
 			}
-			last = at
+			if last = at; burst != body.n {
+				burst = body.n
+				bursts++
+			}
 			text.WriteString(piece)
 			g.Tokens = pieces // until the end tells
 			if each != nil {
@@ -236,7 +243,7 @@ func (s *session) stream(ctx context.Context, response *http.Response, sent time
 		return false, fault.Errorf(fault.Unsupported, "%s does not count the tokens of a streamed answer (usage), so there is nothing to divide by the time", s.url.Host).
 			With(fault.Advice("a newer version of the server may do that")...)
 	}
-	return cached >= 0, s.figures(g, used, pieces, last, reasoned, cached)
+	return cached >= 0, s.figures(g, used, pieces, bursts, last, reasoned, cached)
 }
 
 // unstreamed says what came instead of a stream.
@@ -256,9 +263,27 @@ func (s *session) unstreamed(response *http.Response, text []byte) error {
 	return fault.Errorf(fault.Internal, "the stream of %s is not understood: “%s”", s.url.Host, s.quote(text))
 }
 
-// atOnce is less than any server takes for a token: pieces that come faster were held back
-// and sent at once.
-const atOnce = 100 * time.Microsecond
+// An answer whose pieces come in fewer than fewestBursts reads, or faster than a token each
+// atOnce, was held back and sent at once. A model of a few kilobytes takes about 80 µs for a
+// token on a fast CPU.
+const (
+	fewestBursts = 3
+	atOnce       = 20 * time.Microsecond
+)
+
+// reads counts the reads that brought something.
+type reads struct {
+	io.Reader
+	n int
+}
+
+func (r *reads) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if n > 0 {
+		r.n++
+	}
+	return n, err
+}
 
 // figures turns what was read into the counts and times of a generation.
 //
@@ -266,14 +291,14 @@ const atOnce = 100 * time.Microsecond
 // n tokens in c equal pieces, n·(c-1)/c come between the first piece and the last; with a
 // piece for each token these are n-1 steps. The time is stretched so that it stands for
 // n-1.
-func (s *session) figures(g *llm.Generation, u *usage, pieces int, last time.Duration, reasoned bool, cached int) error {
+func (s *session) figures(g *llm.Generation, u *usage, pieces, bursts int, last time.Duration, reasoned bool, cached int) error {
 	n := u.Tokens
 	if !reasoned { // what was thought and not shown came before the first piece
 		n = max(1, n-u.TokenDetails.Reasoning)
 	}
 	g.Tokens = n
 	span := last - g.First
-	if n >= 8 && (pieces < 3 || span < time.Duration(n)*atOnce) {
+	if n >= 8 && (bursts < fewestBursts || span < time.Duration(n)*atOnce) {
 		return fault.Errorf(fault.Unsupported, "%s, or a proxy before it, holds the answer back and sends all %d tokens at once, so that their speed cannot be measured", s.url.Host, n)
 	}
 	if n > 1 && pieces > 1 {
