@@ -70,8 +70,8 @@ func (s *session) do(ctx context.Context, method, path string, body []byte) (*ht
 	if body != nil {
 		q.Header.Set("Content-Type", "application/json")
 	}
-	// llama-server closes some connections just after an answer. The transport then sends
-	// a request again that is said to be repeatable; the empty value is not sent.
+	// llama-server closes some connections just after an answer. With this key the
+	// transport sends the request again on a new one; a key without a value is not sent.
 	q.Header["X-Idempotency-Key"] = nil
 	if s.key != "" {
 		q.Header.Set("Authorization", "Bearer "+s.key)

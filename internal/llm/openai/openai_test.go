@@ -295,6 +295,11 @@ func real(t *testing.T, r *Runtime, name string, context, tokens int) {
 	}
 	for i := range 3 {
 		long, err := s.Generate(t.Context(), llm.Request{Filler: 40, Tokens: 1, IgnoreEnd: true}, nil)
+		// A prompt takes this model so little time that on a busy machine one may look as
+		// if a cache had served it.
+		for again := 0; again < 4 && errors.Is(err, fault.Internal); again++ {
+			long, err = s.Generate(t.Context(), llm.Request{Filler: 40, Tokens: 1, IgnoreEnd: true}, nil)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
