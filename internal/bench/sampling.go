@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/event"
-	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/stats"
 )
@@ -18,16 +17,6 @@ const (
 	leastSamples = 6                      // that an interval of 95 % needs
 	maxSamples   = 16                     // of a noisy series, if they last leastTime: more would not make it precise
 )
-
-// warmTime is how long a device takes to reach its sustained clock frequency. A GPU
-// ramps up in steps (llama.cpp#21282 shows large variation without a warm-up); a
-// CPU takes some tens of milliseconds.
-func warmTime(k hardware.Kind) time.Duration {
-	if k == hardware.CPU {
-		return 200 * time.Millisecond
-	}
-	return 500 * time.Millisecond
-}
 
 // slow reports whether a lane's share of the time is enough for only a few
 // products, so that none is spent on warming up.
@@ -53,7 +42,7 @@ func (r *Runner) warmUp(ctx context.Context, e *entry, stop Stop, share time.Dur
 		}
 		return
 	}
-	warm := warmTime(e.Device.Kind)
+	warm := measure.WarmTime(e.Device.Kind)
 	var spent time.Duration
 	for last, runs := 0.0, 0; ; {
 		s, err := r.run(ctx, e, e.iters)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/measure"
 )
 
 // byWorth orders lanes for a race that may not have time for all: the fastest of each
@@ -46,7 +47,7 @@ func beyondSamples(kind hardware.Kind, each, check time.Duration) time.Duration 
 	if each < sampleTime {
 		checks = 11 // more samples, and two more at the end
 	}
-	return max(warmTime(kind), 3*each) + checks*check
+	return max(measure.WarmTime(kind), 3*each) + checks*check
 }
 
 // timeFor reports whether there is time to measure one more lane beside those that are

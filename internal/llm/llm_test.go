@@ -111,6 +111,7 @@ type fakeRuntime struct {
 	ends    int // tokens after which it cannot continue; 0: it always can
 	finish  string
 	log     *[]string
+	awake   *time.Duration // for how long a GPU has computed since another device did; nil: its clock is always high
 }
 
 type fakeSession struct {
@@ -149,11 +150,15 @@ func (s *fakeSession) Generate(ctx context.Context, r Request, each func(Piece))
 	if s.log != nil {
 		*s.log = append(*s.log, s.device.ID+" "+kind)
 	}
+	per := s.per
+	if s.awake != nil && s.device.Kind == hardware.GPU && *s.awake < 400*time.Millisecond {
+		per *= 2
+	}
 	g.PromptTokens = 5 + r.Filler
 	if s.silent {
 		g.PromptTokens = 0
 	}
-	g.PromptTime = s.launch + s.per*time.Duration(g.PromptTokens)
+	g.PromptTime = s.launch + per*time.Duration(g.PromptTokens)
 	if !s.compiled[r.Filler] {
 		s.compiled[r.Filler] = true
 		g.PromptTime += s.compile
@@ -175,12 +180,19 @@ func (s *fakeSession) Generate(ctx context.Context, r Request, each func(Piece))
 		}
 		g.Text += token(id).Text
 		g.Tokens++
-		g.TokenTime = s.per * time.Duration(i)
+		g.TokenTime = per * time.Duration(i)
 		if r.Candidates > 0 {
 			g.Sequence = append(g.Sequence, token(id, -0.1, -4, -4))
 		}
 	}
 	g.First, g.Wall = g.PromptTime, g.PromptTime+g.TokenTime
+	switch {
+	case s.awake == nil:
+	case s.device.Kind == hardware.GPU:
+		*s.awake += g.Wall
+	default:
+		*s.awake = 0
+	}
 	return g, err
 }
 
@@ -243,9 +255,9 @@ func TestRunTakesTurns(t *testing.T) {
 		&fakeRuntime{device: fakeGPU, ids: []int{0}, per: time.Microsecond, log: &log})
 	want := "cpu shown, cpu text, cpu long, cpu long, " + // warm-up
 		"gpu shown, gpu text, gpu long, gpu long, " +
-		"cpu text, cpu long, gpu text, gpu long, " +
+		"cpu text, cpu long, gpu text, gpu text, gpu long, " + // the GPU after another lane: an answer to wake it
 		"gpu text, gpu long, cpu text, cpu long, " +
-		"cpu text, cpu long, gpu text, gpu long"
+		"cpu text, cpu long, gpu text, gpu text, gpu long"
 	if got := strings.Join(log, ", "); got != want {
 		t.Errorf("order:\n%s\nwant\n%s", got, want)
 	}
@@ -323,12 +335,12 @@ func TestRunKeepsWhatWasMeasured(t *testing.T) {
 	if !errors.Is(r[1].Error, fault.Crashed) || len(r[1].Samples) != 0 || len(r[0].Samples) != 6 {
 		t.Errorf("died while warming up: %v, %d samples, the other %d", r[1].Error, len(r[1].Samples), len(r[0].Samples))
 	}
-	gpu.fail = 9 // shown, text, long, long, then rounds of text, long
+	gpu.fail = 11 // shown, text, long, long, then rounds of text, long, and a text before the first and the third
 	r = run(t.Context(), plan, cpu(), gpu)
 	if !errors.Is(r[1].Error, fault.Crashed) || len(r[1].Samples) != 2 || len(r[0].Samples) != 6 {
 		t.Errorf("died in its third round: %v, %d samples", r[1].Error, len(r[1].Samples))
 	}
-	gpu.fail = 8 // a long prompt
+	gpu.fail = 9 // a long prompt
 	r = run(t.Context(), plan, cpu(), gpu)
 	if n := len(r[1].Samples); n != 2 || len(r[1].Values(Prompting)) != 1 || len(r[1].Values(Generating)) != 2 {
 		t.Errorf("died at a long prompt: %d samples, %v", n, r[1].Samples)

@@ -164,6 +164,25 @@ func TestRuleWarmShapes(t *testing.T) {
 	}
 }
 
+// A GPU falls to a low clock while another lane computes. What it computes until its clock
+// is high again is in no sample.
+func TestRuleAwake(t *testing.T) {
+	p := plan
+	p.Budget, p.Tokens = time.Minute, 64
+	awake := time.Duration(0)
+	r := run(t.Context(), p,
+		&fakeRuntime{device: fakeCPU, ids: []int{0}, per: 5 * time.Millisecond, awake: &awake},
+		&fakeRuntime{device: fakeGPU, ids: []int{0}, per: time.Millisecond, awake: &awake})
+	if n := len(r[1].Samples); n != 6 {
+		t.Errorf("%d samples", n)
+	}
+	for i, s := range r[1].Samples {
+		if s.TokenTime != 63*time.Millisecond || s.PromptTime != time.Duration(s.PromptTokens)*time.Millisecond {
+			t.Errorf("sample %d is at a low clock: %+v", i, s)
+		}
+	}
+}
+
 // A GPU takes as long for a prompt of 32 tokens as for one of 6: each length is judged
 // by a run of its own and not by what one token of a shorter one takes.
 func TestRuleEachLengthIsTried(t *testing.T) {

@@ -175,6 +175,7 @@ func (r *Runner) rounds(ctx context.Context, list []*entry) {
 	for _, e := range list {
 		most = max(most, e.plan.Repeat)
 	}
+	var last *entry
 	for round := range most {
 		for i := range measure.Turns(len(list), round) {
 			e := list[i]
@@ -185,6 +186,10 @@ func (r *Runner) rounds(ctx context.Context, list []*entry) {
 				r.phase(e, Measuring)
 			}
 			r.Sink.Emit(e.ID, event.Progress{Done: round, Total: e.plan.Repeat})
+			if e != last {
+				e.wake(ctx)
+			}
+			last = e
 			r.round(ctx, e)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/measure"
 )
 
 // long returns the request of a long prompt.
@@ -23,6 +24,21 @@ func (e *entry) ask(ctx context.Context, r Request) (g Generation, ok bool) {
 		return err
 	})
 	return g, ok
+}
+
+// wake has a lane on a GPU answer, untimed, until the GPU has left the clock to which it
+// falls while other lanes have their turns.
+func (e *entry) wake(ctx context.Context) {
+	if e.result.Facts.Device.Kind != hardware.GPU {
+		return
+	}
+	each := max(time.Microsecond, e.wall/time.Duration(e.request.Tokens))
+	warm := e.request
+	warm.Tokens = int(measure.WarmTime(hardware.GPU)/each) + 1
+	if c := cmp.Or(e.result.Facts.Context, e.Settings.Context); c > 0 {
+		warm.Tokens = min(warm.Tokens, c/2)
+	}
+	e.ask(ctx, warm)
 }
 
 // shortPrompts are the lengths of long prompts of lanes that are too slow for longer ones.

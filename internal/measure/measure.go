@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/stats"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -23,6 +24,17 @@ const (
 	// share, above which a figure is called drifting.
 	Drifting = 0.03
 )
+
+// WarmTime is how long a device has to compute before it has reached the clock that it
+// keeps. A GPU ramps up in steps (llama.cpp#21282 shows large variation without a warm-up),
+// and an H100 that had nothing to do for half a second was seen to compute at its idle
+// clock of 345 MHz for up to 0.4 s more; a CPU takes some tens of milliseconds.
+func WarmTime(k hardware.Kind) time.Duration {
+	if k == hardware.CPU {
+		return 200 * time.Millisecond
+	}
+	return 500 * time.Millisecond
+}
 
 // A Warning is a doubt about a result that a reader must see.
 type Warning struct {

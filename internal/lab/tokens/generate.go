@@ -6,6 +6,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/lab"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/llm/framework"
@@ -61,12 +62,33 @@ func Generate(ctx context.Context, d lab.Deps, o GenerateOptions, s *event.Strea
 	}
 	defer m.Close()
 	r.Cards = m.Cards
+	answer(ctx, s, r, m, o)
+	return d.Finish(ctx, s, r), nil
+}
+
+// warmTokens is how many tokens make a GPU load and compile all kernels of an answer.
+const warmTokens = 4
+
+// answer has a model that is loaded continue the prompt: once as it is asked to, and, where
+// that was with one graph of kernels for each token, once more without. What a GPU does for
+// the first time takes many times as long as the next, so that each is tried before.
+func answer(ctx context.Context, s *event.Stream, r *record.Run, m *lab.Loaded, o GenerateOptions) {
 	prompt := llm.Request{Prompt: o.Prompt, Tokens: o.Tokens, Chat: m.About().Chat && !o.Raw}
+	warm := func(eager bool) {
+		if m.Facts.Device.Kind == hardware.CPU {
+			return
+		}
+		few := prompt
+		few.Tokens, few.Eager = min(warmTokens, few.Tokens), eager
+		m.Generate(ctx, few, nil) // an error comes again with the answer
+	}
 	s.Emit(m.Lane, llm.Asked{Prompt: o.Prompt, Chat: prompt.Chat})
+	warm(false)
 	g, err := m.Generate(ctx, prompt, func(p llm.Piece) { s.Emit(m.Lane, p) })
 	r.Generation = &record.Generation{Model: o.Model.Path, Adapter: o.Adapter, Prompt: o.Prompt, Chat: prompt.Chat, Facts: m.Facts, About: m.About(), Answer: g}
 	if g.Graph && err == nil {
 		lab.Opened(s, r)
+		warm(true)
 		prompt.Eager = true
 		if eager, err := m.Generate(ctx, prompt, nil); err == nil {
 			both := *r.Generation // what was told does not change
@@ -80,5 +102,4 @@ func Generate(ctx context.Context, d lab.Deps, o GenerateOptions, s *event.Strea
 			r.Error.Remedies = append(fault.Remedies{fault.Change("raw", "{} continues the prompt without the template")}, r.Error.Remedies...)
 		}
 	}
-	return d.Finish(ctx, s, r), nil
 }
