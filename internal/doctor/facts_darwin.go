@@ -54,7 +54,7 @@ func denied() (user, group string) { return "", "" }
 
 // output runs a program and returns what it prints.
 func output(ctx context.Context, name string, args ...string) (string, error) {
-	ctx, cancel := limited(ctx)
+	ctx, cancel := limited(ctx, programLimit)
 	defer cancel()
 	stdout, _, err := child.Output(ctx, exec.Command(name, args...))
 	return stdout, err

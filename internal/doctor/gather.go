@@ -60,7 +60,7 @@ func Gather(ctx context.Context, o Options) Facts {
 	}, platform...) // each sets fields of its own
 	if f.OS != "darwin" {
 		parts = append(parts, func(ctx context.Context, f *Facts) {
-			ctx, cancel := limited(ctx)
+			ctx, cancel := limited(ctx, programLimit)
 			defer cancel()
 			d := nvidia.Ask(ctx, o.Probe)
 			f.NVIDIA = &d
@@ -100,10 +100,10 @@ func gatherMemory(ctx context.Context, f *Facts) {
 	f.Memory = &m
 }
 
-// limited gives another program programLimit, unless there is a limit.
-func limited(ctx context.Context) (context.Context, context.CancelFunc) {
+// limited gives another program that limit, unless there is one already.
+func limited(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	if _, there := ctx.Deadline(); there {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, programLimit)
+	return context.WithTimeout(ctx, limit)
 }

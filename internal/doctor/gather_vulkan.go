@@ -14,6 +14,10 @@ import (
 	"github.com/gpuplay/gpuplay/internal/probe"
 )
 
+// vulkanLimit is longer than programLimit: NVIDIA's driver takes more than that in a
+// machine's first process that uses it.
+const vulkanLimit = 3 * time.Second
+
 // gatherVulkan asks the loader for its devices in a process of its own, where a driver may
 // hang or end it.
 func gatherVulkan(ctx context.Context, f *Facts, ask probe.Asker) {
@@ -21,7 +25,7 @@ func gatherVulkan(ctx context.Context, f *Facts, ask probe.Asker) {
 		return
 	}
 	start := time.Now()
-	ctx, cancel := limited(ctx)
+	ctx, cancel := limited(ctx, vulkanLimit)
 	defer cancel()
 	v := &Vulkan{}
 	f.Vulkan = v
