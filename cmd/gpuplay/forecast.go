@@ -110,6 +110,8 @@ func basis(f *forecast.Forecast) string {
 	switch {
 	case f.Measured:
 		return "measured here"
+	case f.Models > 0:
+		return fmt.Sprintf("modelled from %s/s and %s for each layer, fitted to %d models measured here", unit.Bytes(f.Bandwidth), unit.Seconds(time.Duration(f.Layer*float64(time.Second))), f.Models)
 	case f.Of != "":
 		return fmt.Sprintf("modelled from %s/s, which %s reached here", unit.Bytes(f.Bandwidth), plain.Line(f.Of))
 	}
@@ -131,7 +133,7 @@ func (s speeds) legend(list []model.Model) string {
 		for _, m := range list {
 			if f := s.of(m, gpu); f != nil && !f.Measured && (!gpu || len(parts) == 0) {
 				how := "from what other models reached here"
-				if f.Of == "" {
+				if f.Of == "" && f.Models == 0 {
 					how = basis(f)
 				}
 				parts = append(parts, fmt.Sprintf("~ about, with up to %d tokens of context, %s", model.UsualContext, how), s.missed())

@@ -6,6 +6,9 @@
 // bytes of these. Once a model has been measured here, its own figure takes the place of the
 // forecast, and for other models the bandwidth that it reached is a better basis than that of
 // a loop which only reads.
+//
+// A GPU reads so fast that launching the kernels of each layer takes as long or longer. Two
+// measured models of different sizes tell the two apart.
 package forecast
 
 import (
@@ -27,7 +30,9 @@ type Forecast struct {
 	Measured  bool    `json:"measured"`            // in the past, with this model on this machine
 	Context   int     `json:"context,omitempty"`   // tokens of context that it is modelled at; 0 where the model does not say what they take
 	Bandwidth float64 `json:"bandwidth,omitempty"` // bytes per second that it is modelled from; 0 where it was measured
-	Of        string  `json:"of,omitempty"`        // the model whose generation reached that bandwidth; empty: it is the memory's own
+	Of        string  `json:"of,omitempty"`        // the model whose generation reached that bandwidth; empty: it is the memory's own, or that of all models
+	Models    int     `json:"models,omitempty"`    // how many measured models bandwidth and Layer are fitted to; 0: the bandwidth is not fitted
+	Layer     float64 `json:"layer_s,omitempty"`   // seconds that each layer takes apart from reading
 }
 
 // Reached is the share of the memory's bandwidth that generation with llama.cpp is taken to
@@ -110,11 +115,18 @@ func at(context int, m model.Model, gpu bool, bandwidth float64, past []Past) (f
 		}
 	}
 	own := of(m, m.Runtimes, func(p Past) float64 { return p.Rate })
+	var line fit
+	if gpu {
+		line = fitted(m.Runtimes, past)
+	}
 	switch {
 	case len(own) > 0:
 		return Forecast{Rate: stats.Median(own), Measured: true}, true
 	case m.TokenBytes < least:
 		return f, false
+	case line.models > 0 && m.Layers > 0:
+		f.Models, f.Layer, f.Bandwidth = line.models, line.layer, line.bandwidth
+		f.Rate = 1 / (line.layer*float64(m.Layers) + reads(m, context)/line.bandwidth)
 	case nearest != nil:
 		f.Of = nearest.Model.Name
 		f.Bandwidth = stats.Median(of(nearest.Model, m.Runtimes, func(p Past) float64 { return p.Rate * reads(p.Model, p.Context) }))
@@ -127,6 +139,48 @@ func at(context int, m model.Model, gpu bool, bandwidth float64, past []Past) (f
 		f.Context = context
 	}
 	return f, f.Rate > 0
+}
+
+// fit is what a token takes on a GPU: a time for each layer, and one for reading.
+type fit struct {
+	models    int     // that it follows from; 0: none does
+	layer     float64 // seconds
+	bandwidth float64 // bytes per second
+}
+
+// fitted returns the times that come nearest to those of the models that were measured on
+// the GPU: the relative errors have the least sum of squares. There is none of a single
+// model, nor where layers and bytes do not tell which of them takes the time.
+func fitted(runtimes []string, past []Past) fit {
+	var ll, lb, bb, l, b float64 // sums of products of layers and bytes, each divided by the time
+	var done []model.Model
+	for _, p := range past {
+		known := slices.ContainsFunc(done, func(m model.Model) bool { return same(m, p.Model) })
+		if !p.GPU || known || !slices.Contains(runtimes, p.Runtime) || p.Model.TokenBytes < least || p.Model.Layers < 1 {
+			continue
+		}
+		done = append(done, p.Model)
+		var rates []float64
+		for _, q := range past {
+			if q.GPU && slices.Contains(runtimes, q.Runtime) && same(q.Model, p.Model) {
+				rates = append(rates, q.Rate)
+			}
+		}
+		rate := stats.Median(rates)
+		x, y := float64(p.Model.Layers)*rate, reads(p.Model, p.Context)*rate
+		ll, lb, bb, l, b = ll+x*x, lb+x*y, bb+y*y, l+x, b+y
+	}
+	// The determinant, relative to its terms, is 0 where all models have as many bytes in
+	// each layer.
+	det := ll*bb - lb*lb
+	if len(done) < 2 || det < 1e-3*ll*bb {
+		return fit{}
+	}
+	layer, each := (l*bb-b*lb)/det, (b*ll-l*lb)/det
+	if layer < 0 || each <= 0 {
+		return fit{}
+	}
+	return fit{len(done), layer, 1 / each}
 }
 
 // Errors returns by which factors less one the forecasts of the models that were measured
