@@ -1,0 +1,106 @@
+package ptx_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/ptx"
+)
+
+var types = []struct{ in, acc, out matrix.DType }{
+	{matrix.Float64, matrix.Float64, matrix.Float64},
+	{matrix.Float32, matrix.Float32, matrix.Float32},
+	{matrix.Float32, matrix.TF32, matrix.Float32},
+	{matrix.Float16, matrix.Float32, matrix.Float16},
+	{matrix.BFloat16, matrix.Float32, matrix.BFloat16},
+	{matrix.Int8, matrix.Int32, matrix.Int32},
+}
+
+// cards are one of each generation, with the shared memory of a block that the CUDA C++
+// Programming Guide, "Technical Specifications per Compute Capability", names.
+var cards = []ptx.Card{
+	{CC: 50, SMs: 16, ISA: 88, Shared: 48 << 10},
+	{CC: 61, SMs: 28, ISA: 88, Shared: 48 << 10},
+	{CC: 70, SMs: 80, ISA: 88, Shared: 96 << 10},
+	{CC: 75, SMs: 72, ISA: 88, Shared: 64 << 10},
+	{CC: 80, SMs: 108, ISA: 88, Shared: 163 << 10},
+	{CC: 86, SMs: 84, ISA: 88, Shared: 99 << 10},
+	{CC: 89, SMs: 128, ISA: 88, Shared: 99 << 10},
+	{CC: 90, SMs: 132, ISA: 88, Shared: 227 << 10},
+	{CC: 100, SMs: 148, ISA: 88, Shared: 227 << 10},
+	{CC: 120, SMs: 170, ISA: 88, Shared: 99 << 10},
+}
+
+// ptxas returns the path of NVIDIA's assembler, which `pip install nvidia-cuda-nvcc-cu12`
+// installs, also without a GPU: of the environment .venv-ptxas, or in the path.
+func ptxas(t *testing.T) string {
+	t.Helper()
+	found, _ := filepath.Glob("../../.venv-ptxas/lib/python*/site-packages/nvidia/*/bin/ptxas")
+	if len(found) == 0 {
+		path, err := exec.LookPath("ptxas")
+		if err != nil {
+			enginetest.Require(t, "ptxas", "ptxas is not installed: python3 -m venv .venv-ptxas && .venv-ptxas/bin/pip install nvidia-cuda-nvcc-cu12==12.9.86")
+		}
+		return path
+	}
+	return found[0]
+}
+
+// Every kernel of every generation is valid, keeps its numbers in registers, and has the
+// instructions that it is for.
+func TestAssembles(t *testing.T) {
+	assembler := ptxas(t)
+	type job struct{ name, text, arch string }
+	seen := map[[32]byte]bool{}
+	jobs := make(chan job)
+	var wait sync.WaitGroup
+	spilled := regexp.MustCompile(`[1-9][0-9]* bytes spill`)
+	for range runtime.NumCPU() {
+		wait.Go(func() {
+			for j := range jobs {
+				file := filepath.Join(t.TempDir(), "kernel.ptx")
+				if err := os.WriteFile(file, []byte(j.text), 0o600); err != nil {
+					t.Error(err)
+					continue
+				}
+				out, err := exec.Command(assembler, "-v", "-arch="+j.arch, file, "-o", os.DevNull).CombinedOutput()
+				switch {
+				case err != nil:
+					t.Errorf("%s: %v\n%s", j.name, err, out)
+				case spilled.Match(out) || strings.Contains(string(out), "serializ"): // of wgmma: C7510
+					t.Errorf("%s:\n%s", j.name, out)
+				}
+			}
+		})
+	}
+	for _, c := range cards {
+		for _, ty := range types {
+			for layout := range 4 {
+				for _, n := range []int{1021, 4096} {
+					p := ptx.Problem{M: n, N: n, K: n, In: ty.in, Acc: ty.acc, Out: ty.out, TransA: layout&1 > 0, TransB: layout&2 > 0}
+					for i, k := range ptx.Candidates(c, p) {
+						sum := sha256.Sum256([]byte(k.Text))
+						if seen[sum] || testing.Short() && i+layout > 0 {
+							continue
+						}
+						seen[sum] = true
+						arch := k.Target
+						jobs <- job{fmt.Sprintf("%s for %d.%d, %s %s %s", k.Name, c.CC/10, c.CC%10, ty.in, ty.acc, p.Layout()), k.Text, arch}
+					}
+				}
+			}
+		}
+	}
+	close(jobs)
+	wait.Wait()
+}
