@@ -26,7 +26,7 @@ func NewGuarded[S any](n int) *Guarded[S] {
 	g := &Guarded[S]{memory[start:][:n:n], bytesOf(memory[:start]), bytesOf(memory[start+n:])}
 	for _, zone := range [][]byte{g.before, g.after} {
 		for i := range zone {
-			zone[i] = guardByte(i)
+			zone[i] = GuardByte(i)
 		}
 	}
 	return g
@@ -36,20 +36,20 @@ func bytesOf[S any](s []S) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&s[0])), len(s)*int(unsafe.Sizeof(s[0])))
 }
 
-// guardByte differs from byte to byte: neither zeros, nor one number stored many times,
-// nor a row that was moved leaves the zone as it was.
-func guardByte(i int) byte { return byte(i*181 + i>>8*59 + 91) }
+// GuardByte returns byte i of a zone. It differs from byte to byte: neither zeros, nor one
+// number stored many times, nor a row that was moved leaves the zone as it was.
+func GuardByte(i int) byte { return byte(i*181 + i>>8*59 + 91) }
 
 // Overwritten says on which side of the matrix something was written, "past the end" or
 // "before the start"; it is empty if both zones are as they were.
 func (g *Guarded[S]) Overwritten() string {
 	for i, b := range g.after {
-		if b != guardByte(i) {
+		if b != GuardByte(i) {
 			return "past the end"
 		}
 	}
 	for i, b := range g.before {
-		if b != guardByte(i) {
+		if b != GuardByte(i) {
 			return "before the start"
 		}
 	}

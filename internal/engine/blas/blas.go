@@ -17,6 +17,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/ffi/dl"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/matrix"
@@ -36,7 +37,7 @@ type Options struct {
 // them all from one thread, one product at a time.
 type Engine struct {
 	options Options
-	thread  thread
+	thread  dl.Thread
 
 	// Known to the thread only.
 	inventory *hardware.Inventory
@@ -46,7 +47,7 @@ type Engine struct {
 
 // New returns an engine that has not looked for libraries yet.
 func New(o Options) *Engine {
-	return &Engine{options: o, thread: newThread(), libraries: map[string]*library{}}
+	return &Engine{options: o, thread: dl.NewThread(), libraries: map[string]*library{}}
 }
 
 // Name is "blas".
@@ -60,7 +61,7 @@ func (e *Engine) Name() string { return "blas" }
 // used is fault.Invalid, and no other library stands in for it.
 func (e *Engine) Devices(ctx context.Context) (hardware.Inventory, error) {
 	var inv hardware.Inventory
-	err := e.thread.do(ctx, func() error {
+	err := e.thread.Do(ctx, func() error {
 		var err error
 		inv, err = e.load()
 		return err
@@ -106,7 +107,7 @@ func unavailable(missing []hardware.Missing) error {
 // try out.
 func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
 	var lib *library
-	err := e.thread.do(ctx, func() error {
+	err := e.thread.Do(ctx, func() error {
 		inv, err := e.load()
 		if lib = e.libraries[d.ID]; lib != nil || err != nil {
 			return err

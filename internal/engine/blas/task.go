@@ -11,6 +11,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/ffi/dl"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
@@ -18,7 +19,7 @@ type element interface{ float32 | float64 }
 
 // A task is a GEMM of one library with its operands.
 type task[T element] struct {
-	thread   thread
+	thread   dl.Thread
 	lib      *library
 	gemm     bench.GEMM
 	a        []T // of the set that is computed from
@@ -32,7 +33,7 @@ type task[T element] struct {
 	computed bool
 }
 
-func prepare[T element](ctx context.Context, th thread, lib *library, g bench.GEMM, seed uint64) (*task[T], error) {
+func prepare[T element](ctx context.Context, th dl.Thread, lib *library, g bench.GEMM, seed uint64) (*task[T], error) {
 	t := &task[T]{
 		thread: th, lib: lib, gemm: g,
 		a: aligned[T](g.M * g.K), spare: aligned[T](g.M * g.K), b: aligned[T](g.K * g.N), c: matrix.NewGuarded[T](g.M * g.N),
@@ -179,7 +180,7 @@ func wide[T element](x T) float64 { return float64(x) }
 
 // do runs f on the engine's thread, unless the task is closed.
 func (t *task[T]) do(ctx context.Context, f func() error) error {
-	return t.thread.do(ctx, func() error {
+	return t.thread.Do(ctx, func() error {
 		if t.multiply == nil {
 			return &fault.Error{Code: fault.Invalid, Message: "the task is closed"}
 		}
@@ -189,7 +190,7 @@ func (t *task[T]) do(ctx context.Context, f func() error) error {
 
 // Close frees the operands. Closing again does nothing.
 func (t *task[T]) Close() error {
-	return t.thread.do(context.Background(), func() error {
+	return t.thread.Do(context.Background(), func() error {
 		if t.multiply == nil {
 			return nil
 		}
