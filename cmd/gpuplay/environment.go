@@ -43,6 +43,9 @@ func readEnvironment() environment {
 	if e.data = ownData(); e.data != "" {
 		e.engines.Own = filepath.Join(e.data, "python")
 	}
+	if cache, err := os.UserCacheDir(); err == nil {
+		e.engines.Cache = filepath.Join(cache, "gpuplay", "cuda")
+	}
 	for _, pair := range e.engines.Children {
 		name, value, _ := strings.Cut(pair, "=")
 		if strings.HasPrefix(name, "GPUPLAY_") && strings.HasSuffix(name, "_PYTHON") {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/engine/blas"
+	"github.com/gpuplay/gpuplay/internal/engine/cuda"
 	"github.com/gpuplay/gpuplay/internal/engine/gocpu"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/worker"
@@ -41,6 +42,8 @@ var Engines = []Entry{
 	// have to wait for (driver/others/blas_server.c); 2^20 still bridges the gap
 	// between two products of a sample.
 	{Name: "blas", About: "OpenBLAS, MKL, oneDNN, BLIS or Accelerate, whichever is installed", open: openBLAS, options: blasOptions, env: []string{"OPENBLAS_THREAD_TIMEOUT=20"}},
+	{Name: "cuda", About: "gpuplay's own kernels on NVIDIA GPUs, with nothing but the driver", open: openCUDA, options: cudaOptions, quick: true},
+	{Name: "cublaslt", About: "NVIDIA's cuBLASLt, if it is installed", open: openCuBLASLt, options: cudaOptions},
 	{Name: "torch", About: "PyTorch, if it is installed"},
 	{Name: "tensorflow", About: "TensorFlow, if it is installed"},
 	{Name: "mlx", About: "MLX, if it is installed"},
@@ -85,6 +88,27 @@ func openBLAS(h worker.Hello) (bench.Engine, error) {
 
 func blasOptions(e Environment, o Options) any {
 	return blas.Options{Dirs: e.libraryDirs(), Libraries: e.BLAS, Settings: e.threadSettings()}
+}
+
+// openCUDA, openCuBLASLt and cudaOptions are the same for cuda and cublaslt.
+func openCUDA(h worker.Hello) (bench.Engine, error) {
+	var o cuda.Options
+	if err := decode(h.Options, &o); err != nil {
+		return nil, err
+	}
+	return cuda.New(o), nil
+}
+
+func openCuBLASLt(h worker.Hello) (bench.Engine, error) {
+	var o cuda.Options
+	if err := decode(h.Options, &o); err != nil {
+		return nil, err
+	}
+	return cuda.NewLt(o), nil
+}
+
+func cudaOptions(e Environment, _ Options) any {
+	return cuda.Options{Cache: e.Cache, Dirs: e.libraryDirs()}
 }
 
 // decode reads an engine's options from hello, of which there may be none.

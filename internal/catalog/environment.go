@@ -29,6 +29,7 @@ type Environment struct {
 	Pythons    map[string]string // interpreters of frameworks, by python.Variable
 	BLAS       []string          // library files to try before all others
 	LlamaCPP   string            // a folder with llama-server
+	Cache      string            // where compiled GPU kernels are kept
 	Children   []string          // what child processes inherit, as NAME=value
 	Trace      io.Writer         // gets the traffic with workers, each line marked with the engine's name; nil: nobody
 }
