@@ -72,6 +72,9 @@ type Stop struct {
 	// Sustain is how long the fastest lane of each kind of device computes without a
 	// break after the samples, beyond Budget and Until; 0: it does not.
 	Sustain time.Duration
+	// Cold leaves out the time in which a device reaches its clock frequency: for a first
+	// figure, which is no result.
+	Cold bool
 }
 
 // A Runner measures. The zero value is ready to use.

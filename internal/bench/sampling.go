@@ -43,6 +43,9 @@ func (r *Runner) warmUp(ctx context.Context, e *entry, stop Stop, share time.Dur
 		return
 	}
 	warm := measure.WarmTime(e.Device.Kind)
+	if stop.Cold {
+		warm = 0
+	}
 	var spent time.Duration
 	for last, runs := 0.0, 0; ; {
 		s, err := r.run(ctx, e, e.iters)

@@ -14,6 +14,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/lab"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/record"
@@ -35,8 +36,9 @@ type Options struct {
 
 const (
 	// preliminarySize is small enough to be measured at once on any machine and large
-	// enough to mean something.
+	// enough to mean something; preliminaryGPU is the same for GPUs.
 	preliminarySize = 1024
+	preliminaryGPU  = 2048
 	preliminaryTime = 300 * time.Millisecond
 )
 
@@ -93,7 +95,7 @@ func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.
 	first, early := in.lanes, []*bench.Result(nil)
 	// When nothing else has to start, a race of small products is as quick itself.
 	if small := o.Size > 0 && o.Size <= preliminarySize; o.Preliminary && len(first) > 0 && (len(slow) > 0 || !small) {
-		early = preliminary(ctx, d, o, s, first, of(preliminarySize))
+		early = preliminary(ctx, d, o, s, first, of)
 	}
 	if len(slow) > 0 {
 		in = start(ctx, slow)
@@ -141,18 +143,32 @@ func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.
 	return d.Finish(ctx, s, r), nil
 }
 
-// preliminary notes a first figure of the engines that are there at once.
-func preliminary(ctx context.Context, d lab.Deps, o Options, s *event.Stream, lanes []bench.Lane, g bench.GEMM) []*bench.Result {
-	for i := range lanes {
+// preliminary notes a first figure of the engines that are there at once, GPUs first, each as
+// soon as it is known: verified, but not warmed up, and so in no ratio.
+func preliminary(ctx context.Context, d lab.Deps, o Options, s *event.Stream, lanes []bench.Lane, of func(n int) bench.GEMM) []*bench.Result {
+	results := make([]*bench.Result, len(lanes))
+	stop := bench.Stop{Budget: preliminaryTime / time.Duration(len(lanes)), Cold: true}
+	measure := func(i int, g bench.GEMM) {
 		lanes[i].GEMM = g
-	}
-	results := d.Runner(s.Quiet(), o.Timeout).Race(ctx, lanes, o.Seed, bench.Stop{Budget: preliminaryTime})
-	for _, x := range results {
-		if speed, ok := x.Speed(); ok {
-			lab.Note(s, x.Label()+": "+g.Rate(speed.Value)+", preliminary, at "+unit.Cube(g.M, g.N, g.K))
+		results[i] = d.Runner(s.Quiet(), o.Timeout).Race(ctx, lanes[i:i+1], o.Seed, stop)[0]
+		if results[i] == nil { // no time
+			return
+		}
+		if speed, ok := results[i].Speed(); ok {
+			lab.Note(s, results[i].Label()+": "+g.Rate(speed.Value)+", preliminary, at "+unit.Cube(g.M, g.N, g.K))
 		}
 	}
-	return results
+	for i := range lanes {
+		if lanes[i].Device.Kind != hardware.CPU {
+			measure(i, of(preliminaryGPU))
+		}
+	}
+	for i := range lanes {
+		if lanes[i].Device.Kind == hardware.CPU {
+			measure(i, of(preliminarySize))
+		}
+	}
+	return slices.DeleteFunc(results, func(x *bench.Result) bool { return x == nil })
 }
 
 // fallback returns the preliminary results in the place of a race that was interrupted
