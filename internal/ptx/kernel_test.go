@@ -1,0 +1,138 @@
+package ptx
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/gpuplay/gpuplay/internal/matrix"
+)
+
+// everything returns a kernel of every design that computes p on the card.
+func everything(c Card, p Problem) []Kernel {
+	var out []Kernel
+	for _, v := range variants(p) {
+		if _, isa := v.needs(c, p); isa > c.ISA || !v.fits(c, p) || v.split && !worthSplitting(c, p, v.rows, v.columns, v.depth) {
+			continue
+		}
+		out = append(out, generate(v.design, c, p))
+	}
+	return out
+}
+
+// memory encodes numbers as a type.
+func memory(d matrix.DType, x []float64) []byte {
+	out := make([]byte, len(x)*d.Size())
+	for i, v := range x {
+		b := out[i*d.Size():]
+		switch d {
+		case matrix.Float64:
+			binary.LittleEndian.PutUint64(b, math.Float64bits(v))
+		case matrix.Float32:
+			binary.LittleEndian.PutUint32(b, math.Float32bits(float32(v)))
+		case matrix.Int8:
+			b[0] = byte(int8(v))
+		default:
+			binary.LittleEndian.PutUint16(b, d.Bits16(v))
+		}
+	}
+	return out
+}
+
+func number(d matrix.DType, b []byte, i int) float64 {
+	b = b[i*d.Size():]
+	switch d {
+	case matrix.Float64:
+		return math.Float64frombits(binary.LittleEndian.Uint64(b))
+	case matrix.Float32:
+		return float64(math.Float32frombits(binary.LittleEndian.Uint32(b)))
+	case matrix.Int32:
+		return float64(int32(binary.LittleEndian.Uint32(b)))
+	}
+	return d.From16(binary.LittleEndian.Uint16(b))
+}
+
+// compute runs a kernel in the interpreter and compares every element of C.
+func compute(k Kernel, p Problem) error {
+	// Small integers, whose products and sums are exact in every type.
+	a, b := make([]float64, p.M*p.K), make([]float64, p.K*p.N)
+	for i := range a {
+		a[i] = float64(i*7%11 - 5)
+	}
+	for i := range b {
+		b[i] = float64(i*5%7 - 3)
+	}
+	at := map[ParamKind]uint64{A: 1 << 40, B: 2 << 40, C: 3 << 40, Work: 4 << 40}
+	c := make([]byte, p.M*p.N*p.Out.Size())
+	work := make([]byte, k.Workspace)
+	for i := range c {
+		c[i] = 0xff
+	}
+	for i := range work {
+		work[i] = 0xff
+	}
+	in := interpreter{base: at, regions: []region{{at[A], memory(p.In, a)}, {at[B], memory(p.In, b)}, {at[C], c}, {at[Work], work}}}
+	for _, l := range k.Launches {
+		if err := in.launch(k.Text, l); err != nil {
+			return fmt.Errorf("%s: %w", l.Entry, err)
+		}
+	}
+	for i := range p.M {
+		for j := range p.N {
+			var want float64
+			for k := range p.K {
+				x, y := i*p.K+k, k*p.N+j
+				if p.TransA {
+					x = k*p.M + i
+				}
+				if p.TransB {
+					y = j*p.K + k
+				}
+				want += a[x] * b[y]
+			}
+			if got := number(p.Out, c, i*p.N+j); got != p.Out.Round(want) {
+				return fmt.Errorf("C[%d, %d] is %g, not %g", i, j, got, p.Out.Round(want))
+			}
+		}
+	}
+	return nil
+}
+
+// Every kernel computes every layout and shape right: rows that are multiples of 16 bytes
+// and rows that are not, more tiles than blocks, and so deep that K is divided and that all
+// stages are used again.
+func TestKernels(t *testing.T) {
+	shapes := [][3]int{{72, 80, 48}, {130, 133, 35}, {16, 24, 1040}}
+	if testing.Short() {
+		shapes = shapes[:2]
+	}
+	for _, c := range []Card{
+		{CC: 61, SMs: 2, ISA: 60, Shared: 48 << 10},
+		{CC: 75, SMs: 2, ISA: 65, Shared: 64 << 10},
+		{CC: 80, SMs: 2, ISA: 70, Shared: 163 << 10},
+		{CC: 90, SMs: 2, ISA: 80, Shared: 227 << 10},
+	} {
+		for _, s := range supported {
+			if s.acc == matrix.TF32 && c.CC < 80 {
+				continue
+			}
+			t.Run(fmt.Sprint(c.CC, "-", s.in, "-", s.acc), func(t *testing.T) {
+				t.Parallel()
+				for _, shape := range shapes {
+					for layout := range 4 {
+						p := Problem{M: shape[0], N: shape[1], K: shape[2], In: s.in, Acc: s.acc, Out: s.out, TransA: layout&1 > 0, TransB: layout&2 > 0}
+						for _, k := range everything(c, p) {
+							if k.ISA != c.ISA { // a kernel of an older card
+								continue
+							}
+							if err := compute(k, p); err != nil {
+								t.Errorf("%s, %s, %d×%d×%d: %v", k.Name, p.Layout(), p.M, p.N, p.K, err)
+							}
+						}
+					}
+				}
+			})
+		}
+	}
+}
