@@ -28,6 +28,7 @@ type shimmed struct {
 		Verified bool
 		Speed    *stats.Interval
 	}
+	Missing     []record.Missing
 	Comparisons []struct {
 		Lane, Base string
 		Ratio      *stats.Interval
@@ -36,8 +37,9 @@ type shimmed struct {
 	exit  int
 }
 
-// measureWith runs gpuplay with a library in the place of OpenBLAS.
-func measureWith(t *testing.T, library string, args []string) (m shimmed) {
+// measureWith runs gpuplay with a library in the place of a real one, to which a variable of
+// the environment, as NAME=value, leads it.
+func measureWith(t *testing.T, variable string, args []string) (m shimmed) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -47,7 +49,7 @@ func measureWith(t *testing.T, library string, args []string) (m shimmed) {
 	cmd := &exec.Cmd{
 		Path: self, Dir: t.TempDir(), Stdout: &out, Stderr: &log,
 		Args: append([]string{"gpuplay"}, append(args, "--size", "128", "--threads", "1", "--format", "json", "--quiet")...),
-		Env:  append(os.Environ(), "GPUPLAY_BLAS="+library),
+		Env:  append(os.Environ(), variable),
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -141,7 +143,7 @@ func TestFaultyLibraries(t *testing.T) {
 		}
 		t.Run(tt.fault+"/"+tt.name, func(t *testing.T) {
 			library := enginetest.SharedLibrary(t, filepath.Join("..", "..", "internal", "engine", "blas", "testdata", "shims", "openblas.c"), "libopenblas.so", "-DFAULT="+tt.fault)
-			m := measureWith(t, library, tt.args)
+			m := measureWith(t, "GPUPLAY_BLAS="+library, tt.args)
 			lanes := 0
 			for _, r := range m.Results {
 				if r.Device.Version != "0.3.999" {

@@ -12,7 +12,7 @@ import (
 )
 
 // labels are how a list calls the engines that are built in.
-var labels = map[string]string{"gocpu": "gpuplay", "blas": "BLAS", "cuda": "CUDA", "vulkan": "Vulkan", "metal": "Metal"}
+var labels = map[string]string{"gocpu": "gpuplay", "blas": "BLAS", "cuda": "CUDA", "cublaslt": "cuBLASLt", "vulkan": "Vulkan", "metal": "Metal"}
 
 // builtIn judges the engines of this program, and whether anything can race at all.
 func builtIn(f Facts) []record.Check {
@@ -37,7 +37,7 @@ func builtIn(f Facts) []record.Check {
 func started(e Engine) record.Check {
 	c := record.Check{Name: cmp.Or(labels[e.Name], e.Name), Status: record.OK}
 	if e.Error != nil {
-		c.Seen, c.Remedies = e.Error.Message, e.Error.Remedies
+		c.Seen, c.Remedies = e.Error.Message, elsewhere(e.Error.Remedies)
 		switch e.Error.Code {
 		case fault.Timeout:
 			c.Status = record.Unknown

@@ -14,7 +14,7 @@
 //
 // A fault chooses what goes wrong: the one that the library is built with, or else that of
 // standin_set.
-enum { NONE, NO_DEVICE, HIDDEN, OLD, REFUSES_PTX, ABORTS, OVERWRITES_AFTER, OVERWRITES_BEFORE, SKIPS, HANGS, LAUNCH_FAILS, LEAKS };
+enum { NONE, NO_DEVICE, HIDDEN, OLD, REFUSES_PTX, ABORTS, OVERWRITES_AFTER, OVERWRITES_BEFORE, SKIPS, HANGS, LAUNCH_FAILS, LAUNCH_ABORTS, LAUNCH_HANGS };
 #ifndef FAULT
 #define FAULT NONE
 #endif
@@ -169,7 +169,6 @@ CUresult cuMemFree_v2(uint64_t p) {
 	CURRENT;
 	for (int i = 0; i < blockCount; i++)
 		if (blocks[i].at && (uint64_t)blocks[i].at == p) {
-			if (fault == LEAKS) return SUCCESS;
 			inUse -= blocks[i].size;
 			free(blocks[i].at);
 			blocks[i].at = 0;
@@ -413,6 +412,8 @@ CUresult cuEventElapsedTime(float *ms, Object *a, Object *b) {
 }
 static CUresult run(Object *f, unsigned char values[][128]) {
 	if (fault == LAUNCH_FAILS) return LAUNCH_FAILED;
+	if (fault == LAUNCH_ABORTS) abort();
+	if (fault == LAUNCH_HANGS) pause();
 	CUresult r = argue(f, values);
 	Object *o = f->module;
 	return r || !o->a || !o->b || !o->c || !o->m ? r : product(o);
