@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -31,8 +32,9 @@ func contenders() []catalog.Contender {
 		{Found: hardware.Inventory{Devices: torch}, Start: 2140 * time.Millisecond},
 		{Err: fault.Errorf(fault.Unavailable, "TensorFlow is not installed for /home/someone/project/.venv/bin/python").With(fault.Run("", "gpuplay", "setup", "tensorflow"))},
 	}
-	for i := range list {
-		list[i].Entry = catalog.Engines[i]
+	for i, name := range []string{"gocpu", "blas", "torch", "tensorflow"} {
+		at := slices.IndexFunc(catalog.Engines, func(e catalog.Entry) bool { return e.Name == name })
+		list[i].Entry = catalog.Engines[at]
 	}
 	return list
 }
