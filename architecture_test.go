@@ -67,6 +67,7 @@ var rules = []struct {
 	{"nothing imports cmd", all, func(_, imported string) bool { return strings.HasPrefix(imported, module+"/cmd/") }},
 	{"only cmd and web import labs", func(path string) bool { return !within(path, "lab", "web") && !isCommand(path) }, func(_, imported string) bool { return within(imported, "lab") }},
 	{"the terminal emulator is for tests and scripts", func(path string) bool { return !strings.HasPrefix(path, module+"/scripts/") }, func(_, imported string) bool { return within(imported, "screen") }},
+	{"the page is served by the command line alone", func(path string) bool { return !isCommand(path) }, func(_, imported string) bool { return within(imported, "web") }},
 	{"labs know no renderer", below("lab"), func(_, imported string) bool { return within(imported, "encode", "term", "card", "store", "web") }},
 	{"labs never import one another", below("lab"), func(path, imported string) bool {
 		return within(imported, "lab") && imported != internal+"lab" && !strings.HasPrefix(path+"/", imported+"/")

@@ -73,6 +73,7 @@ func flagNames(t *testing.T) []string {
 
 // foreign are the files that pass flags of these names to other programs.
 var foreign = map[string][]string{
+	"internal/llm/llmtest/server.go":       {"llama-server"},
 	"internal/llm/llamacpp/find.go":        {"llama-server"},
 	"internal/llm/llamacpp/server.go":      {"llama-server"},
 	"internal/llm/llamacpp/bench.go":       {"llama-bench"},

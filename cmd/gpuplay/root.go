@@ -8,6 +8,7 @@ import (
 
 func newRoot(a *app) *cobra.Command {
 	race := newRace(a)
+	page := false
 	root := &cobra.Command{
 		Use:   "gpuplay",
 		Short: "Measure and feel what a GPU does for AI on this machine",
@@ -16,8 +17,13 @@ checks every result, and says in a sentence how much faster the GPU is.`,
 		Example: `  gpuplay                                     the race, on every device found
   gpuplay race --dtype bfloat16 --size 4096   another type, another size
   gpuplay matmul --engine torch --device gpu --size 8192 --dtype float16`,
-		Args:          noArgs,
-		RunE:          race.RunE,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if page {
+				return a.serve(c.Context(), serveFlags{listen: loopback, open: true})
+			}
+			return race.RunE(c, args)
+		},
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Version:       program().Version,
@@ -31,11 +37,12 @@ checks every result, and says in a sentence how much faster the GPU is.`,
 		return usagef(c.CommandPath()+" --help lists the flags", "%s", parsing.ReplaceAllString(err.Error(), ""))
 	})
 	root.Flags().AddFlagSet(race.Flags())
+	root.Flags().BoolVar(&page, "web", false, "open the playground in the browser, as gpuplay serve --open does")
 	root.AddCommand(
 		race, newMatmul(a), newSweep(a), newCPU(a), newLearn(a),
 		newCompare(a), newLLM(a), newGenerate(a), newFinetune(a), newModels(a), newResults(a),
 		newCard(a), newReport(a), newEngines(a), newSetup(a), newDoctor(a), newWorker(a), newProbe(a),
-		newVersion(a), newReference(),
+		newVersion(a), newReference(), newServe(a),
 	)
 	a.completions(root)
 	return root

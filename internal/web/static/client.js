@@ -1,0 +1,167 @@
+// The connection to the server: requests, the stream of events, and the clock of what is measured.
+
+const API = '/api/v1/';
+
+/** An error that the server explained. */
+export class Refused extends Error {
+  constructor(status, body) {
+    super(body.message ?? 'the server answered with status ' + status);
+    this.status = status;
+    this.ways = body.ways ?? [];
+    this.run = body.run;
+  }
+}
+
+/**
+ * How far behind the runner the page shows what happens, in ms: a sample is told when it has ended,
+ * and its products are shown at the times at which they completed.
+ */
+const LAG = 250;
+
+/**
+ * The runner's clock as the page shows it. It never passes the time until which the server has told
+ * everything, so that a stream that stops stops the page.
+ */
+class Clock {
+  reset() { this.known = 0; this.offset = Infinity; this.heard = 0; }
+  constructor() { this.reset(); }
+  /** Everything until at (ms) has been told, now. */
+  tell(at, now = performance.now()) {
+    this.known = Math.max(this.known, at);
+    this.offset = Math.min(this.offset, now - at); // the fastest way that a message took
+    this.heard = now;
+  }
+  /** The time that is shown, in ms of the runner's clock. */
+  shown(now = performance.now()) { return Math.max(0, Math.min(now - this.offset - LAG, this.known)); }
+  /** For how long nothing was heard, in ms. */
+  silent(now = performance.now()) { return this.heard ? now - this.heard : 0; }
+}
+
+export class Client {
+  clock = new Clock();
+  current = null; // {run, kind} of what is measured
+  connected = false;
+  #listeners = [];
+
+  /** Exchanges the token in the address for a session; false if there is none. */
+  async open() {
+    const token = new URLSearchParams(location.hash.slice(1)).get('token');
+    if (token) {
+      history.replaceState(null, '', location.pathname);
+      const answer = await fetch(API + 'session', { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ token }) });
+      if (!answer.ok) return false;
+    }
+    try {
+      this.machine = await this.get('machine');
+    } catch (e) {
+      if (e.status === 401) return false;
+      throw e;
+    }
+    this.#listen();
+    return true;
+  }
+
+  async #ask(method, path, body) {
+    const answer = await fetch(API + path, { method, headers: body === undefined ? {} : { 'Content-Type': 'application/json' }, body: body === undefined ? undefined : JSON.stringify(body) });
+    const text = await answer.text();
+    let value = {};
+    try { value = JSON.parse(text); } catch { value = { message: text.trim() }; }
+    if (!answer.ok) throw new Refused(answer.status, value);
+    return value;
+  }
+  get(path) { return this.#ask('GET', path); }
+  post(path, body) { return this.#ask('POST', path, body); }
+
+  /** Has something measured; its events follow. */
+  start(kind, settings) { return this.post('runs', { kind, settings }); }
+  /** Stops what is measured; its end follows as an event. */
+  stop() { return this.current && this.#ask('DELETE', 'runs/' + this.current.run); }
+  /** Gives what is measured a message. */
+  tell(message) { return this.current && this.post(`runs/${this.current.run}/messages`, message); }
+
+  /**
+   * Calls f(event) for the events of runs of a kind: those of docs/event.schema.json, and those of the
+   * server with the types run (one begins), end (it ended; data has its result), gap (events are missing)
+   * and link (data: whether the stream stands).
+   */
+  on(kind, f) { this.#listeners.push([kind, f]); }
+
+  #say(event, kind = this.current?.kind) {
+    for (const [k, f] of this.#listeners) if (k === kind || kind === undefined) f(event);
+  }
+
+  #listen() {
+    const source = new EventSource(API + 'events');
+    const on = (name, f) => source.addEventListener(name, m => f(m.data ? JSON.parse(m.data) : {}));
+    on('hello', d => {
+      this.connected = true;
+      if (this.current && d.current?.run !== this.current.run && !d.resumed) { // it ended while nobody listened
+        const ended = this.current;
+        this.current = null;
+        this.#say({ type: 'gap', data: { missed: 0 } }, ended.kind);
+        this.#say({ type: 'end', run: ended.run, data: { run: ended.run, kind: ended.kind, result: ended.run } }, ended.kind);
+      }
+      this.#say({ type: 'link', data: true }, undefined);
+    });
+    on('begin', d => {
+      this.current = d;
+      this.clock.reset();
+      this.#say({ type: 'run', run: d.run, data: d });
+    });
+    on('clock', d => this.clock.tell(d.at_ns / 1e6));
+    on('gap', d => this.#say({ type: 'gap', data: d }));
+    on('end', d => {
+      const kind = this.current?.kind ?? d.kind;
+      this.current = null;
+      this.#say({ type: 'end', run: d.run, data: d }, kind);
+      this.#say({ type: 'idle', data: d }, undefined);
+    });
+    source.onmessage = m => {
+      const e = JSON.parse(m.data);
+      this.clock.tell(e.at_ns / 1e6);
+      this.#say(e);
+    };
+    source.onerror = () => {
+      this.connected = false;
+      this.#say({ type: 'link', data: false }, undefined);
+    };
+  }
+}
+
+// Settings live in the address, behind #, so that it can be shared: #train?race.size=4096&train.eta=0.1
+
+const read = () => {
+  const [chapter, query] = location.hash.slice(1).split('?');
+  return { chapter, values: new URLSearchParams(query ?? '') };
+};
+const write = (chapter, values) => history.replaceState(null, '', '#' + chapter + (values.size ? '?' + values : ''));
+
+/** The chapter that the address names. */
+export const chapterNow = () => read().chapter;
+export const showChapter = chapter => write(chapter, read().values);
+
+/**
+ * The settings of a chapter: settings('race', {size: 0}) has get() and set({size: 4096}). A value has the
+ * type of its default; the default itself is not written.
+ */
+export function settings(chapter, defaults) {
+  const get = () => {
+    const { values } = read(), out = {};
+    for (const [name, usual] of Object.entries(defaults)) {
+      const text = values.get(`${chapter}.${name}`);
+      out[name] = text === null ? usual : typeof usual === 'number' ? (Number.isFinite(+text) ? +text : usual) : typeof usual === 'boolean' ? text === 'true' : text;
+    }
+    return out;
+  };
+  return {
+    get,
+    set(some) {
+      const { chapter: now, values } = read();
+      for (const [name, value] of Object.entries({ ...get(), ...some })) {
+        if (value === defaults[name]) values.delete(`${chapter}.${name}`);
+        else values.set(`${chapter}.${name}`, String(value));
+      }
+      write(now || chapter, values);
+    },
+  };
+}

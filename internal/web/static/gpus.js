@@ -1,0 +1,1 @@
+export function gpus(section) { section.hidden = true; }

@@ -1,0 +1,73 @@
+// The page's frame: the session, the chapters with their navigation, theme and motion.
+import { $, h, frames, motion, setTheme } from './util.js';
+import { Client, chapterNow, showChapter } from './client.js';
+import { race } from './race.js';
+import { touch } from './touch.js';
+import { train } from './train.js';
+import { why } from './why.js';
+import { gpus } from './gpus.js';
+import { talk } from './talk.js';
+import { result } from './result.js';
+import { tour } from './tour.js';
+
+// A chapter is a function of its section and the client. It fills the section, or hides it when it has
+// nothing to show on this machine.
+const chapters = [['race', 'Race', race], ['touch', 'Touch', touch], ['train', 'Train', train], ['why', 'Why', why], ['gpus', 'Many GPUs', gpus], ['talk', 'Talk', talk], ['result', 'Result', result]];
+
+setTheme(matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light');
+$('#theme').onclick = () => setTheme(document.documentElement.dataset.theme === 'dark' ? 'light' : 'dark');
+
+const motionButton = $('#motion');
+const showMotion = () => {
+  motionButton.setAttribute('aria-pressed', String(motion.reduced));
+  motionButton.title = motion.reduced ? 'Motion is reduced: two updates a second' : 'Reduce motion';
+};
+motionButton.onclick = () => { motion.reduced = !motion.reduced; showMotion(); };
+showMotion();
+
+const sectionOf = id => document.getElementById(id);
+
+function go(id, focus = true) {
+  const section = sectionOf(id);
+  if (!section || section.hidden) return;
+  showChapter(id);
+  section.scrollIntoView();
+  if (focus) { section.tabIndex = -1; section.focus({ preventScroll: true }); }
+}
+
+function navigation() {
+  const shown = chapters.filter(([id]) => !sectionOf(id).hidden);
+  const nav = $('.nav'), jump = $('.jump');
+  nav.replaceChildren(...shown.map(([id, name]) => h('a', { href: '#' + id }, name)));
+  jump.replaceChildren(...shown.map(([id, name]) => h('option', { value: id }, name)));
+  jump.onchange = () => go(jump.value);
+  document.addEventListener('click', e => {
+    const link = e.target.closest?.('a[href^="#"]');
+    if (link) { e.preventDefault(); go(link.hash.slice(1)); }
+  });
+  const seen = new IntersectionObserver(entries => {
+    for (const e of entries) {
+      if (!e.isIntersecting) continue;
+      jump.value = e.target.id;
+      for (const a of nav.children) {
+        if (a.hash === '#' + e.target.id) a.setAttribute('aria-current', 'true'); else a.removeAttribute('aria-current');
+      }
+    }
+  }, { rootMargin: '-30% 0px -60% 0px' });
+  for (const [id] of shown) seen.observe(sectionOf(id));
+}
+
+const client = new Client();
+const open = await client.open().catch(e => { $('#locked').replaceChildren(h('h1', {}, 'No connection'), h('p', {}, e.message)); return false; });
+if (open) {
+  const began = chapterNow();
+  for (const [id, , chapter] of chapters) await chapter(sectionOf(id), client);
+  navigation();
+  tour(client);
+  if (began) go(began, false);
+} else {
+  for (const [id] of chapters) sectionOf(id).hidden = true;
+  $('#locked').hidden = false;
+}
+Object.assign(window, { gpuplay: { client, frames, motion, setTheme } }); // for tests
+document.documentElement.dataset.ready = 'true';

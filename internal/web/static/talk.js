@@ -1,0 +1,1 @@
+export function talk(section) { section.hidden = true; }

@@ -1,0 +1,174 @@
+// What all chapters share: elements without markup from strings (the content policy allows none),
+// canvases that fit their box, themes, and one way to draw frames.
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value === false || value == null) continue;
+    if (name.startsWith('on')) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? '' : value);
+  }
+  element.append(...children.flat(3).filter(c => c != null && c !== false));
+  return element;
+}
+
+/** An HTML element: h('p', {class: 'x', onclick: f}, 'text', child). */
+export const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
+/** An SVG element. */
+export const s = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+export const $ = (selector, root = document) => root.querySelector(selector);
+
+export const clamp = (x, least, most) => x < least ? least : x > most ? most : x;
+
+/** A seeded generator of numbers in [0, 1) (mulberry32). */
+export const rng = seed => () => {
+  seed = seed + 0x6d2b79f5 | 0;
+  let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
+  t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
+  return ((t ^ t >>> 14) >>> 0) / 4294967296;
+};
+/** A normal number from such a generator. */
+export const gauss = random => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+
+export function median(list) {
+  if (!list.length) return NaN;
+  const sorted = Float64Array.from(list).sort(), m = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[m] : (sorted[m - 1] + sorted[m]) / 2;
+}
+
+/** The number of elements of a sorted array that are not above x. */
+export function upper(sorted, x, length = sorted.length) {
+  let low = 0, high = length;
+  while (low < high) {
+    const m = low + high >> 1;
+    if (sorted[m] <= x) low = m + 1; else high = m;
+  }
+  return low;
+}
+
+const minus = text => text.replace('-', '−');
+/** A number for people: three significant digits. */
+export const num = (x, digits = 3) => !Number.isFinite(x) ? '–' : x === 0 ? '0'
+  : Math.abs(x) >= 10 ** digits ? Math.round(x).toLocaleString('en') : minus(String(+x.toPrecision(digits)));
+export const fix = (x, decimals = 2) => Number.isFinite(x) ? minus(x.toFixed(decimals)) : '–';
+
+/** A speed in FLOP/s as the command line writes it: ['1.54', 'TFLOP/s'], three significant digits. */
+export function rate(speed, op = 'FLOP') {
+  if (!(speed > 0) || !Number.isFinite(speed)) return ['–', `T${op}/s`];
+  let [unit, name] = [1, ''];
+  for (const [u, n] of [[1e3, 'k'], [1e6, 'M'], [1e9, 'G'], [1e12, 'T'], [1e15, 'P']]) if (speed >= u * .9995) [unit, name] = [u, n];
+  const x = speed / unit;
+  return [x >= 99.95 ? x.toFixed(0) : x >= 9.995 ? x.toFixed(1) : x.toFixed(2), `${name}${op}/s`];
+}
+
+/** Bytes with a decimal prefix. */
+export function bytes(n) {
+  for (const [u, name] of [[1e12, 'TB'], [1e9, 'GB'], [1e6, 'MB'], [1e3, 'kB']]) if (n >= u) return `${num(n / u)} ${name}`;
+  return `${n} B`;
+}
+
+// Themes. What is drawn on a canvas or as SVG asks for colours by name and draws again.
+
+const themed = new Set();
+let colours = {};
+/** The value of a design token: color('gpu'). */
+export const color = name => colours[name] ??= getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim();
+export const rgb = text => {
+  const m = text.match(/^#(..)(..)(..)$/);
+  return m ? m.slice(1).map(x => parseInt(x, 16)) : [128, 128, 128];
+};
+export const isDark = () => document.documentElement.dataset.theme === 'dark';
+/** Calls draw now, and whenever the theme changes. */
+export const onTheme = draw => { themed.add(draw); draw(); };
+export function setTheme(name) {
+  document.documentElement.dataset.theme = name;
+  colours = {};
+  for (const draw of themed) draw();
+}
+
+/** Reduced motion: two visual updates a second, nothing flies, the numbers are the same. */
+export const motion = { reduced: matchMedia('(prefers-reduced-motion: reduce)').matches };
+
+/**
+ * A canvas whose pixels follow its box. draw(context, width, height) draws in CSS pixels; paint()
+ * draws again.
+ */
+export function canvas(element, draw) {
+  const context = element.getContext('2d');
+  const c = {
+    element, context, width: 0, height: 0, ratio: 1, resized: null,
+    paint() {
+      if (!c.width) return;
+      context.setTransform(c.ratio, 0, 0, c.ratio, 0, 0);
+      context.clearRect(0, 0, c.width, c.height);
+      draw(context, c.width, c.height);
+    },
+  };
+  new ResizeObserver(() => {
+    const box = element.getBoundingClientRect();
+    if (!box.width) return;
+    c.ratio = Math.min(2, devicePixelRatio || 1);
+    [c.width, c.height] = [box.width, box.height];
+    element.width = Math.round(box.width * c.ratio);
+    element.height = Math.round(box.height * c.ratio);
+    c.resized?.();
+    c.paint();
+  }).observe(element);
+  onTheme(() => c.paint());
+  return c;
+}
+
+/** Counts of drawn frames, for tests. */
+export const frames = { drawn: 0 };
+
+/** Calls draw(now) for each frame between start() and stop(); twice a second with reduced motion. */
+export function loop(draw) {
+  let on = false, last = -Infinity;
+  const tick = now => {
+    if (!on) return;
+    requestAnimationFrame(tick);
+    if (motion.reduced && now - last < 500) return;
+    last = now;
+    frames.drawn++;
+    draw(now);
+  };
+  return {
+    start() { if (!on) { on = true; last = -Infinity; requestAnimationFrame(tick); } },
+    stop() { on = false; },
+    get on() { return on; },
+  };
+}
+
+/** Calls f once, when a third of an element is in view. */
+export const whenSeen = (element, f) => new IntersectionObserver((entries, o) => {
+  if (entries.some(e => e.isIntersecting)) { o.disconnect(); f(); }
+}, { threshold: .3 }).observe(element);
+
+// Controls.
+
+/** A choice of a few: choice([[value, 'text'], …], value, chosen => …, 'Label'). Its set(value) shows another one. */
+export function choice(items, current, chosen, label) {
+  const group = h('div', { class: 'seg', role: 'group', 'aria-label': label });
+  group.set = value => { for (const b of group.children) b.setAttribute('aria-pressed', String(b.dataset.value === String(value))); };
+  for (const [value, text] of items) {
+    group.append(h('button', { type: 'button', 'data-value': value, onclick: () => { group.set(value); chosen(value); } }, text));
+  }
+  group.set(current);
+  return group;
+}
+
+/** Where a number comes from: '' measured, 'modelled', 'spec', 'web', 'soft', 'bad', 'ok'. */
+export const chip = (kind, text) => h('span', { class: 'chip ' + kind }, text);
+
+export const play = () => s('svg', { viewBox: '0 0 16 16', 'aria-hidden': 'true' }, s('path', { d: 'M4 2.5v11l9-5.5z' }));
+
+/** The table behind a picture, which can be opened: heads, and rows as arrays of strings. */
+export function dataTable(title, heads, rows) {
+  const body = h('tbody');
+  const d = h('details', { class: 'data' }, h('summary', {}, title),
+    h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': title }, h('table', {}, h('thead', {}, h('tr', {}, heads.map(t => h('th', { scope: 'col' }, t)))), body)));
+  d.fill = list => body.replaceChildren(...list.map(row => h('tr', {}, row.map((t, i) => i ? h('td', {}, t) : h('th', { scope: 'row' }, t)))));
+  d.fill(rows);
+  return d;
+}

@@ -1,0 +1,1 @@
+export function why(section) { section.hidden = true; }
