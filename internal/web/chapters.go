@@ -12,6 +12,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/lab"
+	"github.com/gpuplay/gpuplay/internal/lab/cpu"
 	"github.com/gpuplay/gpuplay/internal/lab/race"
 	"github.com/gpuplay/gpuplay/internal/lab/sweep"
 	"github.com/gpuplay/gpuplay/internal/lab/tokens"
@@ -115,6 +116,15 @@ func Sweep(deps lab.Deps) Activity {
 		return Job{Measure: func(ctx context.Context, s *event.Stream) (*record.Run, error) {
 			return sweep.Run(ctx, deps, o, s)
 		}}, err
+	}}
+}
+
+// CPU is the activity that measures the roofs over this machine's CPU, for chapter Why.
+func CPU(deps lab.Deps) Activity {
+	return Activity{Kind: string(record.CPUs), Job: func(text []byte) (Job, error) {
+		return Job{Measure: func(ctx context.Context, s *event.Stream) (*record.Run, error) {
+			return cpu.Run(ctx, deps, cpu.Options{}, s)
+		}}, Decode(text, &struct{}{})
 	}}
 }
 

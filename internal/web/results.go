@@ -179,7 +179,9 @@ func (s *Server) repeating(r *record.Run) string {
 type view struct {
 	Headline *judge.Headline `json:"headline,omitempty"`
 	Command  string          `json:"command,omitempty"` // measures it again
-	Run      json.RawMessage `json:"run"`               // as encode.JSON writes it
+	// Names are those of the lanes of products, by their ids.
+	Names map[string]string `json:"names,omitempty"`
+	Run   json.RawMessage   `json:"run"` // as encode.JSON writes it
 }
 
 // getResult returns a run: for the page, or with ?format=svg&theme=dark as a file.
@@ -199,6 +201,12 @@ func (s *Server) getResult(w http.ResponseWriter, r *http.Request) {
 		v := view{Command: s.repeating(run), Run: text.Bytes()}
 		if h, ok := judge.NewHeadline(run); ok {
 			v.Headline = &h
+		}
+		if len(run.Results) > 0 {
+			v.Names = map[string]string{}
+		}
+		for _, x := range run.Results {
+			v.Names[x.Lane] = x.Label()
 		}
 		s.answer(w, http.StatusOK, v, nil)
 		return

@@ -1,1 +1,276 @@
-export function race(section) { section.append('Race'); }
+// Chapter Race: the same product on every device, live, recorded, or replayed.
+import { bytes, chip, choice, color, dataTable, h, loop, median, motion, num, play, rate } from './util.js';
+import { settings } from './client.js';
+import { RaceRun } from './race-run.js';
+import { LaneView, kinds } from './race-lane.js';
+import { History } from './race-history.js';
+import { Browser } from './browser.js';
+
+const sizes = [[0, 'auto'], [512, '512³'], [1024, '1024³'], [2048, '2048³'], [4096, '4096³']];
+const dtypes = ['float32', 'float64', 'tf32', 'float16', 'bfloat16', 'int8'];
+
+const phaseSays = {
+  start: 'The engines start', prepare: 'The matrices are filled', check: 'Every result is checked',
+  'warm-up': 'The lanes warm up', measure: 'The lanes take turns', 'watch sensors': 'The sensors watch the fastest lanes',
+};
+
+/** The machine in three words each: CPU, GPUs, this browser. */
+function machineStrip(machine, browser) {
+  const cores = machine.cores ? `${machine.cores} cores` : `${machine.cpus} CPUs`, cards = machine.cards ?? [];
+  return h('div', { class: 'machine' },
+    h('div', { class: 'c-cpu' }, h('b', {}, machine.cpu), [cores, machine.memory && bytes(machine.memory)].filter(Boolean).join(', ')),
+    h('div', { class: 'c-gpu' }, h('b', {}, cards.length ? (cards.length > 1 ? `${cards.length} × ` : '') + cards[0].name : 'No GPU listed'), cards.length ? cards[0].vendor || 'driver found' : 'the race looks for one'),
+    h('div', { class: 'c-web' }, h('b', {}, 'This browser'), browser.available));
+}
+
+/** What keeps the machine from measuring well, with what mends it. */
+async function findings(client, into) {
+  const list = await client.get('doctor').catch(() => []);
+  const bad = list.filter(f => f.status === 'failed' || f.status === 'warning');
+  if (!bad.length) return;
+  into.append(h('details', { class: 'findings' }, h('summary', {}, `doctor found ${bad.length === 1 ? 'one thing' : bad.length + ' things'} that ${bad.length === 1 ? 'limits' : 'limit'} this machine`),
+    h('ul', {}, bad.map(f => h('li', {}, h('b', {}, f.name), ' ', f.seen, f.why && h('span', {}, ' ' + f.why), (f.ways ?? []).slice(0, 1).map(w => h('code', { tabindex: '0' }, w)))))));
+}
+
+export function race(section, client) {
+  const chosen = settings('race', { size: 0, dtype: 'float32', seconds: 10, run: '' });
+  const browser = new Browser();
+  let run = null, view = null, replayed = 0, began = 0, slow = 1, result = null, failure = null, window_ = 0, ending = false;
+
+  const stage = {
+    mode: 'idle', top: 1, slow: 1,
+    get run() { return run; },
+    time: () => stage.mode === 'live' ? client.clock.shown() : stage.mode === 'replay' ? replayed : window_,
+    timeline: lane => stage.mode === 'live' ? lane.live : lane.own,
+    at: () => stage.mode === 'live' ? client.clock.shown() : Infinity,
+  };
+
+  const big = h('div', { class: 'big' }), sub = h('div', { class: 'sub' }), spoken = h('span', { class: 'vh', role: 'status' });
+  const badge = h('span', { class: 'badge' }), goText = h('span', {}, 'Race'), go = h('button', { class: 'go', type: 'button', id: 'race-go' }, play(), goText);
+  const again = h('button', { type: 'button', id: 'race-again', hidden: true }, 'Replay together');
+  const lanes = h('div', { class: 'lanes' }), more = h('details', { class: 'more', hidden: true }), moreTitle = h('summary'), moreLanes = h('div');
+  more.append(moreTitle, moreLanes);
+  const history = new History(stage);
+  const table = dataTable('Data of the race', ['lane', 'device', 'n', 'type', 'samples', 'products', 'speed', 'spread', 'result'], []);
+  const main = { cpu: new LaneView(stage, 'cpu'), gpu: new LaneView(stage, 'gpu') };
+  const folded = new Map();
+  const noGPU = h('div', {}, h('h3', {}, 'No GPU found'), h('p', {}), h('code', {}, 'gpuplay doctor'), ' says what is missing.');
+
+  const size = choice(sizes, chosen.get().size, n => { chosen.set({ size: n }); idle(); }, 'Size');
+  const dtype = h('select', { 'aria-label': 'Type of the numbers', onchange: e => { chosen.set({ dtype: e.target.value }); idle(); } }, dtypes.map(d => h('option', { value: d, selected: d === chosen.get().dtype }, d)));
+  const pace = choice([[1, 'true speed'], [10, '10× slower']], 1, x => { slow = x; }, 'Pace of the replay');
+  const stored = h('select', { 'aria-label': 'A race that is kept', onchange: e => { if (e.target.value) load(e.target.value); } });
+  const doctor = h('div');
+
+  section.append(
+    h('div', { class: 'hero' }, h('h1', {}, 'Touch the gradient. Watch matrices fly.'), machineStrip(client.machine, browser)), doctor,
+    h('div', { class: 'panel' }, h('h2', { class: 'vh' }, 'Race'),
+      h('div', { class: 'say' }, h('div', {}, big, sub, spoken), h('div', { class: 'acts' }, badge, again, go)),
+      lanes, more, browser.element, history.element),
+    h('div', { class: 'foot' }, size, dtype, pace, stored, h('span', {}, 'Lines under the lanes: speed, to one scale.'), table));
+  lanes.append(main.cpu.element, main.gpu.element);
+
+  /** Gives every lane its place: the best of each device first, the others folded, 96 pixels each. */
+  function arrange() {
+    const rest = [];
+    for (const kind of ['cpu', 'gpu']) {
+      const list = run ? run.of(kind) : [];
+      if (kind === 'gpu' && run) list.push(...run.of('software-gpu'));
+      const first = list[0] ?? null;
+      if (first && first.kind !== main[kind].kind) { // a software GPU stands where a GPU would
+        const now = new LaneView(stage, first.kind);
+        main[kind].element.replaceWith(now.element);
+        main[kind] = now;
+      }
+      main[kind].why.replaceChildren();
+      if (kind === 'gpu' && run && !first && stage.mode !== 'live') {
+        noGPU.querySelector('p').textContent = view?.run.missing?.filter(m => m.kind === 'gpu').map(m => m.reason)[0] ?? 'No engine reached one.';
+        main.gpu.why.append(noGPU);
+      }
+      main[kind].show(first, kind === 'cpu' ? client.machine.cpu : client.machine.cards[0]?.name);
+      rest.push(...list.slice(1));
+    }
+    for (const [lane, v] of folded) if (!rest.includes(lane)) { v.element.remove(); folded.delete(lane); }
+    for (const lane of rest) {
+      let v = folded.get(lane);
+      if (!v) folded.set(lane, v = new LaneView(stage, lane.kind, true));
+      v.show(lane);
+      moreLanes.append(v.element);
+    }
+    more.hidden = !rest.length;
+    moreTitle.textContent = `${rest.length} more ${rest.length === 1 ? 'lane' : 'lanes'}: ` + rest.map(l => l.speed() > 0 ? `${l.name} ${rate(l.speed(), l.op).join(' ')}` : l.name).join(' · ');
+  }
+
+  const shownLanes = () => [main.cpu, main.gpu, ...folded.values()].filter(v => v.lane);
+
+  /** How much a pile has to hold, in steps, so that cells keep their size for a while. */
+  function capacity() {
+    let top = 1;
+    for (const { lane } of shownLanes()) {
+      const line = stage.timeline(lane);
+      top = Math.max(top, stage.mode === 'live' ? line.count(stage.time(lane)) : line.count(window_));
+    }
+    stage.top = stage.mode === 'live' ? 40 * 2 ** Math.ceil(Math.log2(Math.max(1, top / 40))) : top + 1;
+  }
+
+  function say(head, ...below) {
+    big.replaceChildren(...[head].flat());
+    sub.replaceChildren(...below.filter(Boolean));
+  }
+  const trustChip = ['', 'ok', 'bad'];
+
+  const phaseNow = () => run.phases.findLast(p => p.from <= client.clock.shown())?.name ?? 'start';
+  const first = text => text[0].toUpperCase() + text.slice(1);
+
+  function headline() {
+    if (failure) {
+      say('It was not measured', failure.message, ...(failure.ways ?? []).slice(0, 1).map(w => h('code', {}, w)));
+      return;
+    }
+    switch (stage.mode) {
+      case 'live': {
+        const name = phaseNow();
+        say(phaseSays[name] ?? phaseSays.start, run.missed ? `${run.missed} events were lost on the way; the result will have them all.` : name === 'start' && run.note ? run.note : 'The lanes share power and memory, and would slow each other: each computes while the others wait.');
+        return;
+      }
+      case 'replay':
+        say(['The same ', h('b', {}, `${num(window_ / 1000)} s`), ' of each lane'], `They were measured in turns. This shows their own time stamps together${slow > 1 ? `, ${slow} times slower` : ''}.`);
+        return;
+      case 'done': {
+        const hd = view.headline;
+        if (hd.Ratio) say([h('b', { class: hd.Winner === 'cpu' ? 'is-cpu' : '' }, hd.Figure), ' ' + hd.Claim], `${first(hd.Subject)}: ${hd.Detail}.`, chip(trustChip[hd.Trust], hd.Proof), chip('', 'measured'));
+        else if (hd.Figure === 'No ratio' || hd.Figure === 'No result') say(`${hd.Figure}: ${hd.Claim}`, `${first(hd.Subject)}.`, chip(trustChip[hd.Trust], hd.Proof), run.of('software-gpu').length > 0 && chip('soft', 'software GPU'));
+        else say([h('b', { class: 'is-' + hd.Winner }, `${hd.Figure} ${hd.Unit}`.trim()), ' ' + hd.Claim], `${first(hd.Subject)}: ${hd.Detail}.`, chip(trustChip[hd.Trust], hd.Proof), chip('', 'measured'), run.of('software-gpu').length > 0 && chip('soft', 'software GPU'));
+        return;
+      }
+      default: {
+        const s = chosen.get(), n = s.size || 'large';
+        say(client.machine.cards.length ? 'How much faster is this GPU?' : 'How fast is this machine?', s.size ? `Two ${n} × ${n} matrices of ${s.dtype}, multiplied on every device for about ${s.seconds} seconds.` : `Two matrices of ${s.dtype}, as large as this machine can multiply well, on every device for about ${s.seconds} seconds.`);
+      }
+    }
+  }
+
+  function rows() {
+    table.fill((run?.lanes ?? []).filter(l => l.gemm).map(l => {
+      const list = [...l.seconds.values()].sort(), spread = list.length > 3 ? (list[Math.floor(list.length * .75)] - list[Math.floor(list.length * .25)]) / median(list) : NaN;
+      return [l.name, l.place, `${l.gemm.n}`, l.gemm.in, `${list.length}`, l.own.cum.last().toLocaleString('en'), rate(l.speed(), l.op).join(' '), Number.isFinite(spread) ? `${num(spread * 100, 2)} % between quartiles` : '–', l.error ? l.error.message : l.verified ? 'verified' : l.verified === false || l.wrong ? 'not verified' : '–'];
+    }));
+  }
+
+  let said = '', counted = 0;
+  function sync(now = performance.now()) {
+    const silent = stage.mode === 'live' ? client.clock.silent(now) : 0, stuck = silent > 1000;
+    const key = [stage.mode, failure?.message, stage.mode === 'live' ? phaseNow() : '', run?.note, run?.missed, slow, view?.run.id, chosen.get().size, chosen.get().dtype].join('|');
+    if (key !== said) { said = key; headline(); }
+    if (now - counted > 90 || !frames.on) {
+      counted = now;
+      const most = Math.max(1e-9, ...shownLanes().map(v => v.lane.speed() || 0), browser.speed || 0);
+      for (const v of shownLanes()) v.numbers(most);
+      browser.bar(most);
+    }
+    badge.className = 'badge ' + (stage.mode === 'live' ? (stuck ? 'replay' : 'live') : stage.mode === 'replay' ? 'replay' : '');
+    badge.textContent = stage.mode === 'live' ? (stuck ? `NO EVENTS FOR ${(silent / 1000).toFixed(1)} s` : '● LIVE') : stage.mode === 'replay' ? '↻ REPLAY' + (slow > 1 ? `, ${slow}× SLOWER` : '') : stage.mode === 'done' ? 'RECORDED' + (result?.created ? ' ' + result.created.slice(0, 10) : '') : '';
+    goText.textContent = stage.mode === 'live' || stage.mode === 'replay' ? 'Stop' : stage.mode === 'done' ? 'Race again' : 'Race';
+    go.disabled = Boolean(client.current) && client.current.kind !== 'race';
+    again.hidden = stage.mode !== 'done' || shownLanes().length < 2 || window_ <= 0;
+    section.dataset.mode = stage.mode;
+  }
+
+  function draw() {
+    capacity();
+    for (const v of shownLanes()) v.canvas.paint();
+    if (!run) { main.cpu.canvas.paint(); main.gpu.canvas.paint(); }
+  }
+
+  let historyAt = 0;
+  const frames = loop(now => {
+    if (stage.mode === 'replay') {
+      replayed = Math.min((now - began) / slow, window_ + 700 / slow + 200 / slow);
+      if (replayed >= window_ + 700 / slow + 200 / slow) { enter('done'); return; }
+    }
+    if (ending && client.clock.shown(now) >= client.clock.known - 1) { finish(); return; }
+    draw();
+    if (now - historyAt > 100) { historyAt = now; history.canvas.paint(); }
+    sync(now);
+  });
+
+  function enter(mode) {
+    stage.mode = mode;
+    stage.slow = mode === 'replay' ? slow : 1;
+    for (const v of shownLanes()) { v.before = 0; v.fresh = 0; }
+    if (mode === 'live' || mode === 'replay') { began = performance.now(); replayed = 0; frames.start(); }
+    else frames.stop();
+    arrange();
+    draw();
+    history.canvas.paint();
+    sync();
+  }
+
+  function idle() {
+    if (stage.mode === 'live') return;
+    run = view = result = failure = null;
+    chosen.set({ run: '' });
+    enter('idle');
+  }
+
+  /** Shows a record. */
+  function record(v) {
+    view = v;
+    result = v.run;
+    run = RaceRun.of(v.run, v.names);
+    failure = null;
+    arrange();
+    window_ = run.common([main.cpu, main.gpu].filter(x => x.lane && x.lane.own.end.length).map(x => x.lane));
+    enter('done');
+    rows();
+    spoken.textContent = big.textContent;
+  }
+  async function load(id) {
+    try { record(await client.get('results/' + id)); chosen.set({ run: id }); } catch (e) { failure = e; enter('idle'); }
+  }
+  async function list() {
+    const kept = (await client.get('results?kind=race&limit=20').catch(() => [])).filter(e => e.figure);
+    stored.hidden = !kept.length;
+    stored.replaceChildren(h('option', { value: '' }, 'A race that is kept …'), ...kept.map(e => h('option', { value: e.name }, `${e.created.slice(0, 16).replace('T', ' ')} · ${e.figure}`)));
+  }
+
+  function finish() {
+    const end = ending;
+    ending = false;
+    frames.stop();
+    if (end.error && !end.result) { failure = end.error; enter('idle'); return; }
+    if (!end.result) { failure = { message: 'It was stopped before anything was measured.' }; enter('idle'); return; }
+    load(end.result).then(list);
+  }
+
+  client.on('race', e => {
+    switch (e.type) {
+      case 'run': run = new RaceRun(); view = result = failure = null; ending = false; enter('live'); break;
+      case 'end': ending = e.data; if (!frames.on) finish(); break;
+      case 'link': case 'idle': break;
+      default:
+        if (!run || stage.mode !== 'live') return;
+        run.take(e);
+        if (e.type === 'prepared' || e.type === 'lane') arrange();
+    }
+    sync();
+  });
+  client.on('race', e => { if (e.type === 'link' && !e.data) sync(); });
+
+  go.onclick = async () => {
+    if (stage.mode === 'replay') { enter('done'); return; }
+    if (client.current?.kind === 'race') { client.stop(); return; }
+    const s = chosen.get();
+    try {
+      failure = null;
+      await client.start('race', { size: s.size, dtype: s.dtype, seconds: s.seconds });
+    } catch (e) { failure = e; enter('idle'); }
+  };
+  again.onclick = () => enter('replay');
+  browser.onResult = () => sync();
+
+  enter('idle');
+  findings(client, doctor);
+  list().then(() => { const id = chosen.get().run; if (id) load(id); });
+  return { stage, record, enter };
+}

@@ -1,1 +1,134 @@
-export function talk(section) { section.hidden = true; }
+// Chapter Talk: the lanes of one language model, each token at the time at which it was made. What a model
+// writes is text.
+import { bytes, canvas, chip, color, h, loop, median, num, play } from './util.js';
+import { settings } from './client.js';
+
+class Side {
+  constructor(token, name) {
+    this.token = token;
+    this.text = h('div', { class: 'txt' });
+    this.picture = h('canvas', { role: 'img', 'aria-label': 'One line for each token, over time' });
+    this.about = h('small');
+    this.values = { first: h('b', {}, '–'), rate: h('b', {}, '–'), count: h('b', {}, '0'), memory: h('b', {}, '–') };
+    const stat = (b, text) => h('div', {}, b, text);
+    this.element = h('article', { class: `c-${token} idle` }, h('header', {}, h('i', { class: 'mark' }), name, this.about), this.text, this.picture,
+      h('div', { class: 'stat' }, stat(this.values.first, 'first token'), stat(this.values.rate, 'tokens/s'), stat(this.values.count, 'tokens'), stat(this.values.memory, 'memory')));
+    this.clear();
+  }
+  clear() {
+    this.pieces = []; // {text, at} in ms since the request
+    this.shown = 0;
+    this.began = 0;
+    this.text.textContent = '';
+    this.about.textContent = '';
+    for (const [k, b] of Object.entries(this.values)) b.textContent = k === 'count' ? '0' : '–';
+  }
+  get end() { return this.pieces.at(-1)?.at ?? 0; }
+}
+
+export async function talk(section, client) {
+  const talkers = await client.get('llm').catch(() => []);
+  const chosen = settings('talk', { prompt: 'Why do GPUs make training faster?', tokens: 64 });
+  let mode = 'idle', began = 0, lanes = new Map();
+  const cpu = new Side('cpu', 'CPU'), gpu = new Side('gpu', 'GPU'), sides = [cpu, gpu];
+  const model = h('select', { 'aria-label': 'Language model' }, talkers.map(t => h('option', { value: t.id }, `${t.name}${t.quantization ? ', ' + t.quantization : ''}, ${bytes(t.bytes)}`)));
+  const prompt = h('input', { type: 'text', 'aria-label': 'What the model is asked', maxlength: 1000, value: chosen.get().prompt, onchange: e => chosen.set({ prompt: e.target.value }) });
+  const go = h('button', { class: 'go', type: 'button', id: 'talk-go' }, play(), h('span', {}, 'Ask both')), again = h('button', { type: 'button', hidden: true }, 'Replay together');
+  const same = chip('ok', 'same tokens in both'), badge = h('span', { class: 'badge' }), says = h('p', { class: 'says', role: 'status' });
+  same.hidden = true;
+  section.append(h('div', { class: 'head' }, h('h2', {}, 'Let it talk'), h('p', {}, 'One model, the same weights, the same words: only the pace differs.')),
+    h('div', { class: 'panel' }, h('div', { class: 'prompt' }, prompt, model, same, badge, h('span', { class: 'sp acts' }, again, go)), says, h('div', { class: 'talk' }, cpu.element, gpu.element)));
+  if (!talkers.length) {
+    go.disabled = prompt.disabled = true;
+    model.hidden = true;
+    says.replaceChildren('No language model that llama.cpp runs is on this machine. ', h('code', { tabindex: '0' }, 'gpuplay models get'), ' downloads a small one, ', h('code', { tabindex: '0' }, 'gpuplay setup llama.cpp'), ' what runs it.');
+  }
+
+  for (const side of sides) side.canvas = canvas(side.picture, (x, w, height) => draw(side, x, w, height));
+  const shownTime = side => mode === 'replay' ? performance.now() - began : mode === 'live' ? Infinity : mode === 'done' ? Infinity : 0;
+
+  function draw(side, x, w, height) {
+    const end = Math.max(200, ...sides.map(s => s.end)) * 1.02, X = t => t / end * (w - 2), t = shownTime(side);
+    x.fillStyle = color('grid'); x.fillRect(0, height - 17, w, 1);
+    x.fillStyle = color(side.token);
+    for (const p of side.pieces) if (p.at <= t) x.fillRect(X(p.at), 4, 1.5, height - 23);
+    x.fillStyle = color('ink-3'); x.font = `500 11px ${color('font')}`; x.textBaseline = 'alphabetic';
+    const step = [.1, .2, .5, 1, 2, 5, 10, 20, 60].find(q => end / 1000 / q <= 8) ?? 60;
+    for (let q = 0; q * 1000 <= end; q += step) { x.textAlign = q ? 'center' : 'left'; x.fillText(num(q) + (q ? '' : ' s'), X(q * 1000), height - 3); }
+    if (mode === 'replay') { x.fillStyle = color('ink'); x.fillRect(X(Math.min(t, end)), 0, 1.5, height - 16); }
+  }
+
+  function show() {
+    for (const side of sides) {
+      const t = shownTime(side), n = side.pieces.findIndex(p => p.at > t), count = n < 0 ? side.pieces.length : n;
+      if (count !== side.shown) { side.text.textContent = side.pieces.slice(0, count).map(p => p.text).join(''); side.shown = count; }
+      side.values.count.textContent = count;
+      if (count && side.values.first.textContent === '–') side.values.first.textContent = `${num(side.pieces[0].at)} ms`;
+      if (count > 2 && mode === 'live') side.values.rate.textContent = num((count - 1) / (side.pieces[count - 1].at - side.pieces[0].at) * 1000);
+      side.element.className = `c-${side.token} ` + (mode === 'idle' ? 'idle' : mode === 'done' || count === side.pieces.length && side.over ? 'done' : '');
+      side.canvas.paint();
+    }
+    badge.className = 'badge ' + (mode === 'live' ? 'live' : mode === 'replay' ? 'replay' : '');
+    badge.textContent = mode === 'live' ? '● LIVE' : mode === 'replay' ? '↻ REPLAY' : '';
+    go.lastChild.textContent = mode === 'live' ? 'Stop' : 'Ask both';
+    go.disabled = !talkers.length || Boolean(client.current) && client.current.kind !== 'llm';
+    again.hidden = mode !== 'done' || sides.some(s => !s.pieces.length);
+    section.dataset.mode = mode;
+  }
+
+  const replay = loop(() => {
+    if (mode === 'replay' && performance.now() - began > Math.max(...sides.map(s => s.end)) + 300) { mode = 'done'; replay.stop(); }
+    show();
+  });
+
+  /** What a lane came to: medians of its timed rounds, where there are any. */
+  function result(r) {
+    const side = lanes.get(r.lane);
+    if (!side) return;
+    side.over = true;
+    const samples = r.samples ?? [];
+    if (samples.length) {
+      side.values.first.textContent = `${num(median(samples.map(q => q.first_ns)) / 1e6)} ms`;
+      side.values.rate.textContent = num(median(samples.map(q => (q.tokens - 1) / (q.token_ns / 1e9))));
+    }
+    if (r.facts?.memory) side.values.memory.textContent = bytes(r.facts.memory);
+    if (r.error) side.about.textContent = r.error.message;
+  }
+
+  client.on('llm', e => {
+    switch (e.type) {
+      case 'run': mode = 'live'; lanes = new Map(); same.hidden = true; says.textContent = ''; sides.forEach(s => { s.clear(); s.over = false; }); break;
+      case 'note': if (mode === 'live') says.textContent = e.data.text; return;
+      case 'loaded': {
+        const kind = e.data.device?.kind, side = kind === 'cpu' || !kind ? cpu : gpu;
+        lanes.set(e.lane, side);
+        side.about.textContent = `${e.data.model}${e.data.layers != null ? `, ${e.data.layers} of ${e.data.total ?? '?'} layers on the GPU` : ''}${kind === 'software-gpu' ? ', a software GPU' : ''}`;
+        if (e.data.memory) side.values.memory.textContent = bytes(e.data.memory);
+        break;
+      }
+      case 'token': {
+        const side = lanes.get(e.lane);
+        if (side && !side.over) side.pieces.push({ text: e.data.text, at: e.data.at_ns / 1e6 });
+        break;
+      }
+      case 'round': says.textContent = 'Both are timed, without showing what they write.'; break;
+      case 'check': if (e.data.base && e.data.passed && !e.data.difference) same.hidden = false; break;
+      case 'result': result(e.data); break;
+      case 'end':
+        mode = 'done';
+        says.textContent = e.data.error ? [e.data.error.message, ...(e.data.error.ways ?? [])].join('. ') : '';
+        if (e.data.result) client.get('results/' + e.data.result).then(v => { if (v.headline?.Ratio) says.textContent = `${v.headline.Figure} ${v.headline.Claim}: ${v.headline.Detail}; ${v.headline.Proof}.`; }).catch(() => {});
+        break;
+      case 'idle': break;
+      default: return;
+    }
+    show();
+  });
+  client.on('race', e => { if (e.type === 'run' || e.type === 'end') show(); });
+  go.onclick = async () => {
+    if (client.current?.kind === 'llm') { client.stop(); return; }
+    try { await client.start('llm', { model: model.value, prompt: prompt.value, tokens: chosen.get().tokens }); } catch (e) { says.textContent = [e.message, ...(e.ways ?? [])].join('. '); }
+  };
+  again.onclick = () => { mode = 'replay'; began = performance.now(); for (const s of sides) s.shown = -1; replay.start(); };
+  show();
+}

@@ -1,1 +1,210 @@
-export function why(section) { section.hidden = true; }
+// Chapter Why: from which size the GPU wins, the roof over each device, and where the time of a product goes.
+import { bytes, chip, color, dataTable, h, median, num, onTheme, play, rate, s } from './util.js';
+import { mark, plot, ticks } from './plot.js';
+
+const verified = r => r.verified ?? (!r.error && r.check?.passed !== false && (r.samples ?? []).length > 0);
+const flop = g => 2 * g.m * g.n * g.k;
+const seconds = r => median(r.samples.map(x => x.wall_ns / x.iters)) / 1e9;
+const speed = r => r.speed?.value ?? (r.samples?.length ? flop(r.gemm) / seconds(r) : NaN);
+const sizesOf = { float64: 8, float32: 4, tf32: 4, float16: 2, bfloat16: 2, int8: 1 };
+
+/** Operations for each byte of A, B and C. */
+const intensity = g => flop(g) / ((g.m * g.k + g.k * g.n + g.m * g.n) * (sizesOf[g.in] ?? 4));
+
+/** The fastest verified result of each kind of device at each size: {cpu: [[n, result], …], gpu: …}. */
+function best(results) {
+  const out = { cpu: new Map(), gpu: new Map() };
+  for (const r of results) {
+    const list = out[r.device.kind];
+    if (!list || !verified(r) || !(r.samples ?? []).length || r.gemm.m !== r.gemm.n || r.gemm.n !== r.gemm.k) continue;
+    const now = list.get(r.gemm.n);
+    if (!now || speed(r) > speed(now)) list.set(r.gemm.n, r);
+  }
+  const sorted = m => [...m].sort((a, b) => a[0] - b[0]);
+  return { cpu: sorted(out.cpu), gpu: sorted(out.gpu) };
+}
+
+/** The unit of an axis up to a speed, and how its ticks are written. */
+function axis(most, op = 'FLOP') {
+  const [unit, name] = most >= 1e12 ? [1e12, 'T'] : [1e9, 'G'];
+  return [`${name}${op}/s`, v => num(v / unit)];
+}
+
+export function why(section, client) {
+  let results = [], crossing = null, head = null, roofs = null, race = null, live = false;
+
+  const go = h('button', { class: 'go', type: 'button', id: 'why-go' }, play(), h('span', {}, 'Sweep')), badge = h('span', { class: 'badge' });
+  const roofGo = h('button', { type: 'button', id: 'roof-go' }, 'Measure the CPU’s roofs');
+  const sweepBox = h('div', { class: 'figure' }), roofBox = h('div', { class: 'figure' }), splitBox = h('div', { class: 'split' });
+  const sweepSay = h('p', {}), roofSay = h('p', {}), parts = h('div', { class: 'panel parts' });
+  const sweepTable = dataTable('Data of the sweep', ['n', 'CPU', 'by', 'GPU', 'by'], []), roofTable = dataTable('Data of the roofs', ['what', 'operations a byte', 'speed'], []);
+  const roofChips = h('span', { class: 'acts' });
+  section.append(
+    h('div', { class: 'head' }, h('h2', {}, 'Why it is so'), h('p', {}, 'Two pictures explain most of what you will measure: how large the work must be, and how often each number that was fetched is used.'), h('div', { class: 'acts' }, badge, go)),
+    h('div', { class: 'two' },
+      h('div', { class: 'panel plot' }, h('h3', {}, 'From which size the GPU wins'), sweepSay, sweepBox, h('div', { class: 'foot' }, chip('', 'measured'), sweepTable)),
+      h('div', { class: 'panel plot' }, h('h3', {}, 'The roof over each device'), roofSay, roofBox, h('div', { class: 'foot' }, roofChips, roofGo, roofTable))),
+    parts);
+  parts.append(h('header', {}, h('h3', {}, 'Where the time of one product goes, on the GPU'), h('span', { class: 'key' }, h('span', {}, h('i', { class: 'k2' }), 'launch and wait'), h('span', {}, h('i'), 'compute')), chip('', 'measured by the device’s own clock')), splitBox);
+
+  function drawSweep() {
+    const width = sweepBox.clientWidth || 540, narrow = width < 420, { cpu, gpu } = best(results), all = [...cpu, ...gpu];
+    sweepBox.classList.toggle('empty', !all.length);
+    if (!all.length) {
+      sweepBox.replaceChildren(h('p', { class: 'empty' }, live ? 'The first size is being measured.' : 'A sweep measures small products first and large ones last, on the CPU and on the GPU, until it is clear who wins from where on.'));
+      sweepSay.textContent = '';
+      sweepTable.fill([]);
+      return;
+    }
+    const ns = all.map(([n]) => n), speeds = all.map(([, r]) => speed(r));
+    const x0 = Math.min(...ns), x1 = Math.max(...ns, 2 * x0), y0 = 10 ** Math.floor(Math.log10(Math.min(...speeds))), y1 = 10 ** Math.ceil(Math.log10(Math.max(...speeds) * 1.01));
+    const line = (token, list, label) => ({ token, dots: true, label, points: list.map(([n, r]) => [n, speed(r)]) });
+    const op = results[0].gemm.in === 'int8' ? 'OP' : 'FLOP', [unit, tick] = axis(y1, op);
+    sweepBox.replaceChildren(plot({
+      width, height: narrow ? 300 : 372, right: 54, left: 44, label: 'Speed against size, CPU and GPU',
+      x: [x0, x1, ticks(x0, x1, narrow ? 4 : 2), 'n, of n × n matrices', String], y: [y0, y1, ticks(y0, y1), `${unit}, ${results[0].gemm.in}`, tick],
+      lines: [line('cpu', cpu, 'CPU'), line('gpu', gpu, 'GPU')],
+      extra(g, X, Y, text) {
+        if (!crossing?.from) return;
+        const at = crossing.below ? Math.sqrt(crossing.below * crossing.from) : crossing.from;
+        if (crossing.below) g.append(s('rect', { x: X(crossing.below), width: X(crossing.from) - X(crossing.below), y: 20, height: Y(y0) - 20, fill: color('ink'), opacity: .05 }));
+        const left = X(at) > width * .6, side = left ? -7 : 7, anchor = left ? 'end' : 'start', halo = { stroke: color('surface'), 'stroke-width': 4, 'paint-order': 'stroke', 'text-anchor': anchor };
+        g.append(s('line', { x1: X(crossing.from), x2: X(crossing.from), y1: 20, y2: Y(y0), stroke: color('ink'), 'stroke-width': 1.25, 'stroke-dasharray': '3 3' }),
+          text(X(crossing.from) + side, Y(y0) - 24, `n = ${crossing.from}`, { ...halo, fill: color('ink'), 'font-size': 14, 'font-weight': 680 }), text(X(crossing.from) + side, Y(y0) - 9, 'from here on', { ...halo, fill: color('ink-2') }));
+      },
+    }));
+    sweepSay.textContent = head ? `${head.Figure}${head.Unit ? ' ' + head.Unit : ''}: ${head.Claim}.` : live ? 'Each size is a race of its own.' : '';
+    const by = r => [r.device.library, r.device.api].filter(Boolean).join(' ');
+    sweepTable.fill([...new Set(ns)].sort((a, b) => a - b).map(n => {
+      const c = cpu.find(p => p[0] === n)?.[1], g = gpu.find(p => p[0] === n)?.[1];
+      return [String(n), c ? rate(speed(c), op).join(' ') : '–', c ? by(c) : '–', g ? rate(speed(g), op).join(' ') : '–', g ? by(g) : '–'];
+    }));
+  }
+
+  /** The measured roofs of the CPU in float32, with all of its threads. */
+  function cpuRoof() {
+    if (!roofs) return null;
+    const most = list => list.reduce((a, b) => b.threads > (a?.threads ?? 0) ? b : a, null);
+    const peak = most(roofs.peaks.filter(p => p.dtype === 'float32')), memory = most(roofs.bandwidths.filter(b => b.place === 'memory'));
+    if (!peak || !memory) return null;
+    return { peak: Math.max(...peak.ops), bandwidth: Math.max(median(memory.read), median(memory.triad)), threads: peak.threads };
+  }
+
+  function drawRoof() {
+    const width = roofBox.clientWidth || 540, narrow = width < 420, cpu = cpuRoof(), rows = [];
+    const points = [...best(race?.results ?? []).cpu, ...best(race?.results ?? []).gpu, ...best(results).cpu, ...best(results).gpu].filter(([, r]) => r.gemm.in === 'float32')
+      .map(([n, r]) => ({ name: `${n}³`, token: r.device.kind === 'cpu' ? 'cpu' : 'gpu', x: intensity(r.gemm), y: speed(r), published: r.facts?.published }));
+    const published = Math.max(0, ...points.map(p => p.published ?? 0));
+    roofGo.hidden = Boolean(cpu);
+    roofChips.replaceChildren(...[points.length > 0 && chip('', 'points measured'), cpu && chip('', 'CPU roof measured'), published > 0 && chip('spec', 'dotted: GPU, published')].filter(Boolean));
+    if (!cpu && !points.length) {
+      roofBox.replaceChildren(h('p', { class: 'empty' }, 'The roof is what multiply-adds alone, and memory alone, allow. It takes some seconds to measure.'));
+      roofSay.textContent = '';
+      roofTable.fill([]);
+      return;
+    }
+    const ys = [...points.map(p => p.y), cpu?.peak, published].filter(y => y > 0);
+    const x0 = .1, x1 = Math.max(1000, ...points.map(p => p.x * 2)), y1 = 10 ** Math.ceil(Math.log10(Math.max(...ys) * 1.05)), y0 = Math.min(10 ** Math.floor(Math.log10(Math.min(...ys))), cpu ? 10 ** Math.floor(Math.log10(x0 * cpu.bandwidth)) : Infinity);
+    const lines = [], [unit, tick] = axis(y1);
+    if (cpu) {
+      const ridge = cpu.peak / cpu.bandwidth;
+      lines.push({ token: 'cpu', area: true, points: [[x0, x0 * cpu.bandwidth], [ridge, cpu.peak], [x1, cpu.peak]] });
+      rows.push(['CPU, multiply-adds alone', '–', rate(cpu.peak).join(' ')], ['CPU, memory alone', '–', bytes(cpu.bandwidth) + '/s']);
+    }
+    roofBox.replaceChildren(plot({
+      width, height: narrow ? 300 : 372, right: 18, left: 44, label: 'Speed against operations for each byte, with roofs',
+      x: [x0, x1, ticks(x0, x1), 'operations for each byte of the matrices', v => num(v)], y: [y0, y1, ticks(y0, y1), `${unit}, float32`, tick], lines,
+      extra(g, X, Y, text) {
+        const halo = { stroke: color('surface'), 'stroke-width': 3.5, 'paint-order': 'stroke' };
+        if (cpu) {
+          g.append(text(X(x1), Y(cpu.peak) - 7, `CPU ${rate(cpu.peak).join(' ')}`, { 'text-anchor': 'end', fill: color('cpu-ink'), 'font-weight': 600, 'font-size': 12.5, ...halo }));
+          const a = X(.3), b = Y(.3 * cpu.bandwidth) - 9, turn = -Math.atan2(Y(1) - Y(10), X(10) - X(1)) * 180 / Math.PI;
+          g.append(text(a, b, bytes(cpu.bandwidth) + '/s', { fill: color('cpu-ink'), 'font-weight': 600, 'font-size': 12.5, transform: `rotate(${turn} ${a} ${b})` }));
+        }
+        if (published > 0) g.append(s('line', { x1: X(1), x2: X(x1), y1: Y(published), y2: Y(published), stroke: color('gpu'), 'stroke-width': 1.5, 'stroke-dasharray': '1.5 4' }), text(X(x1), Y(published) - 6, `GPU, published ${rate(published).join(' ')}`, { 'text-anchor': 'end', fill: color('gpu-ink') }));
+        const named = new Set();
+        for (const p of points.sort((a, b) => b.x - a.x)) {
+          g.append(mark(p.token, X(p.x), Y(p.y), 5));
+          rows.push([`${p.token.toUpperCase()}, ${p.name}`, num(p.x), rate(p.y).join(' ')]);
+          if (named.has(p.token)) continue;
+          named.add(p.token);
+          g.append(text(X(p.x) - 10, Y(p.y) + 19, `${p.token.toUpperCase()} ${p.name}`, { fill: color('ink'), 'font-weight': 600, 'text-anchor': 'end', ...halo }));
+        }
+      },
+    }));
+    roofSay.textContent = cpu ? `Left of the bend, at ${num(cpu.peak / cpu.bandwidth, 2)} operations a byte, memory sets the pace of this CPU; right of it arithmetic does. A language model that writes for one person stands far left.` : 'Each point is a product: how often its numbers are used, and how fast it was.';
+    roofTable.fill(rows);
+  }
+
+  function drawParts() {
+    const { gpu } = best([...results, ...(race?.results ?? [])]);
+    const timed = gpu.map(([n, r]) => [n, r.samples.filter(x => x.device_ns > 0 && x.device_ns <= x.wall_ns)]).filter(([, list]) => list.length);
+    parts.hidden = !timed.length;
+    const shown = timed.length > 3 ? [timed[0], timed[timed.length >> 1], timed.at(-1)] : timed;
+    splitBox.replaceChildren(...shown.map(([n, list]) => {
+      const wall = median(list.map(x => x.wall_ns / x.iters)), on = median(list.map(x => x.device_ns / x.iters)), share = on / wall;
+      return h('div', {}, h('p', {}, h('b', {}, `${n}³`), h('span', {}, `computing ${Math.round(share * 100)} % of ${wall < 1e6 ? num(wall / 1e3) + ' µs' : num(wall / 1e6) + ' ms'}`)),
+        s('svg', { viewBox: '0 0 300 22', preserveAspectRatio: 'none', height: 22, width: '100%', role: 'img', 'aria-label': `computing ${Math.round(share * 100)} %, launching and waiting ${Math.round(100 - share * 100)} %` }, s('rect', { width: Math.max(0, 300 * (1 - share) - .8), height: 22, fill: color('gpu'), opacity: .55 }), s('rect', { x: 300 * (1 - share), width: 300 * share, height: 22, fill: color('gpu') })));
+    }));
+  }
+
+  function draw() { drawSweep(); drawRoof(); drawParts(); }
+
+  function state() {
+    section.dataset.mode = live ? 'live' : results.length ? 'done' : 'idle';
+    badge.className = 'badge ' + (live ? 'live' : '');
+    badge.textContent = live ? '● LIVE' : '';
+    go.lastChild.textContent = live ? 'Stop' : results.length ? 'Sweep again' : 'Sweep';
+    go.disabled = Boolean(client.current) && client.current.kind !== 'sweep';
+    roofGo.disabled = Boolean(client.current);
+  }
+
+  const latest = async (kind, id) => {
+    const name = id ?? (await client.get(`results?kind=${kind}&limit=1`).catch(() => []))[0]?.name;
+    return name && client.get('results/' + name).catch(() => null);
+  };
+  async function sweep(id) {
+    const v = await latest('sweep', id);
+    if (v) { results = v.run.results ?? []; crossing = v.run.crossing; head = v.headline; }
+    draw();
+    state();
+  }
+
+  client.on('sweep', e => {
+    switch (e.type) {
+      case 'run': results = []; crossing = head = null; live = true; break;
+      case 'result': results = [...results, e.data]; break;
+      case 'end':
+        live = false;
+        if (e.data.result) { sweep(e.data.result); return; }
+        sweepSay.textContent = e.data.error?.message ?? '';
+        break;
+      default: return;
+    }
+    draw();
+    state();
+  });
+  client.on('cpu', async e => {
+    if (e.type === 'end') roofs = (await latest('cpu', e.data.result))?.run.cpu ?? null;
+    if (e.type === 'end' || e.type === 'run') { draw(); state(); }
+    if (e.type === 'run') roofSay.textContent = 'The CPU is measured: some seconds.';
+  });
+  client.on('race', async e => {
+    if (e.type === 'end' && e.data.result) { race = (await latest('race', e.data.result))?.run; draw(); }
+    if (e.type === 'run' || e.type === 'end' || e.type === 'idle') state();
+  });
+  const start = async (kind, settings, into) => {
+    try { await client.start(kind, settings); } catch (e) { into.textContent = [e.message, ...(e.ways ?? [])].join('. '); }
+  };
+  go.onclick = () => live ? client.stop() : start('sweep', {}, sweepSay);
+  roofGo.onclick = () => start('cpu', {}, roofSay);
+
+  let width = 0;
+  new ResizeObserver(([e]) => { // draws when the width changes; drawing changes the height
+    if (e.contentRect.width === width) return;
+    width = e.contentRect.width;
+    requestAnimationFrame(draw);
+  }).observe(sweepBox);
+  onTheme(draw);
+  return Promise.all([sweep(), latest('cpu').then(v => { roofs = v?.run.cpu ?? null; }), latest('race').then(v => { race = v?.run ?? null; })]).then(() => { draw(); state(); });
+}

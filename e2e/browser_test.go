@@ -1,0 +1,126 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+)
+
+// chromium returns where a Chromium is. Without one, tests are skipped, or fail where
+// GPUPLAY_REQUIRE names it.
+func chromium(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "google-chrome", "chromium-browser"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	missing(t, "chromium", "no Chromium")
+	return ""
+}
+
+// missing skips a test for want of something, or fails it.
+func missing(t *testing.T, what, why string) {
+	t.Helper()
+	if slices.Contains(strings.Split(os.Getenv("GPUPLAY_REQUIRE"), ","), what) {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+// tab is an open page.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+// browser starts a Chromium for a test.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium(t)), chromedp.NoSandbox,
+		chromedp.Flag("enable-unsafe-webgpu", true), chromedp.Flag("use-webgpu-adapter", "swiftshader"), chromedp.Flag("enable-unsafe-swiftshader", true))
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// watch counts what a page must never do, from before its first script on.
+const watch = `window.__wrong = []; addEventListener('securitypolicyviolation', e => __wrong.push('policy: ' + e.violatedDirective + ' ' + e.blockedURI));
+addEventListener('error', e => __wrong.push('error: ' + (e.message ?? e.target?.src))); addEventListener('unhandledrejection', e => __wrong.push('rejected: ' + (e.reason?.stack ?? e.reason)));`
+
+// open opens the page of a site at a size, and waits until it is ready.
+func open(t *testing.T, w *site, width, height int, more ...chromedp.Action[chromedp.Void]) *tab {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(browser(t), 2*time.Minute)
+	t.Cleanup(cancel)
+	p := &tab{t, ctx}
+	p.do(chromedp.EmulateViewport(int64(width), int64(height)))
+	p.do(more...)
+	p.do(addScript(watch+noTour), chromedp.Navigate(w.address))
+	p.wait(`document.documentElement?.dataset.ready === 'true'`)
+	return p
+}
+
+// do runs actions, or fails the test.
+func (p *tab) do(actions ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	if len(actions) == 0 {
+		return
+	}
+	if err := chromedp.Do(p.ctx, actions...); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// wait waits for an expression to be true.
+func (p *tab) wait(expression string) {
+	p.t.Helper()
+	if _, err := chromedp.Run(p.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(60*time.Second))); err != nil {
+		p.t.Fatalf("%s: %v; the page says %q and %v", expression, err, eval[string](p, `document.querySelector('.say .big')?.textContent ?? document.body.textContent.slice(0, 300)`), p.wrong())
+	}
+}
+
+// eval returns the value of an expression.
+func eval[T any](p *tab, expression string) T {
+	p.t.Helper()
+	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		p.t.Fatalf("%s: %v", expression, err)
+	}
+	return v
+}
+
+// wrong returns what the page did that it must not.
+func (p *tab) wrong() []string { return eval[[]string](p, `window.__wrong`) }
+
+// call calls a method of the protocol that has no action.
+func call[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, c, params)
+		return err
+	})
+}
+
+func emulate(features ...*emulation.MediaFeature) chromedp.Action[chromedp.Void] {
+	return call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features})
+}
+
+var dark = &emulation.MediaFeature{Name: "prefers-color-scheme", Value: "dark"}
+
+func addScript(source string) chromedp.Action[chromedp.Void] {
+	return call(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: source})
+}
+
+// noTour has the page open as it does for whoever has seen the tour.
+const noTour = `localStorage.setItem('gpuplay.tour', 'yes');`

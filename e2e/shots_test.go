@@ -1,0 +1,62 @@
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+var shots = flag.String("shots", "", "write pictures of every chapter into this folder")
+
+// TestShots writes pictures of every chapter, light and dark, wide and narrow.
+func TestShots(t *testing.T) {
+	if *shots == "" {
+		t.Skip("no folder for pictures")
+	}
+	for _, theme := range []string{"light", "dark"} {
+		for _, width := range []int{1440, 390} {
+			w := newSite(t, manyLanes(24))
+			p := open(t, w, width, 900)
+			p.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf("gpuplay.setTheme(%q)", theme)))
+			save := func(name string) {
+				b, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(*shots, fmt.Sprintf("%s-%d-%s.png", name, width, theme)), b, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			save("race-idle")
+			p.do(chromedp.Click("#race-go"))
+			p.wait(`document.querySelector('#race').dataset.mode === 'live' && +document.querySelector('#race .lane canvas').dataset.products > 12`)
+			save("race-live")
+			p.wait(`document.querySelector('#race').dataset.mode === 'done'`)
+			save("race-done")
+			p.do(chromedp.Click("#race-again"), chromedp.Sleep(400e6))
+			save("race-replay")
+			for _, id := range []string{"touch", "train", "why", "gpus", "talk", "result"} {
+				if eval[bool](p, fmt.Sprintf(`document.getElementById(%q).hidden`, id)) {
+					continue
+				}
+				if id == "why" && eval[bool](p, `document.querySelector('#why-go') !== null`) {
+					p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('#why-go').click()`))
+					p.wait(`document.querySelector('#why').dataset.mode === 'done'`)
+				}
+				if id == "talk" && eval[bool](p, `document.querySelector('#talk-go') !== null`) {
+					p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('#talk-go').click()`))
+					p.wait(`document.querySelector('#talk').dataset.mode === 'done'`)
+				}
+				p.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`document.getElementById(%q).scrollIntoView()`, id)), chromedp.Sleep(600e6))
+				save(id)
+			}
+			if wrong := p.wrong(); len(wrong) > 0 {
+				t.Error(wrong)
+			}
+		}
+	}
+}

@@ -1,0 +1,73 @@
+// What the sensors read during a race, with its phases and, below, who computed when.
+import { canvas, clamp, color, h } from './util.js';
+
+const nice = x => { const p = 10 ** Math.floor(Math.log10(x)); for (const m of [1, 2, 2.5, 5, 10]) if (m * p >= x) return m * p; };
+
+/** The picture under the lanes. stage.run is the race, stage.at() the time until which it is shown, in ms. */
+export class History {
+  constructor(stage) {
+    this.stage = stage;
+    this.picture = h('canvas', { role: 'img', 'aria-label': 'Load and power over the run, with its phases' });
+    this.title = h('b', {}, 'The card, meanwhile');
+    this.key = h('span', {}, 'area: busy, line: power');
+    this.element = h('div', { class: 'hist' }, h('header', {}, this.title, this.key, h('span', { class: 'chip' }, 'measured, 10 a second')), this.picture);
+    this.canvas = canvas(this.picture, (x, w, height) => this.draw(x, w, height));
+  }
+
+  /** The series of the card that the GPU lane is on, else of the machine. */
+  series() {
+    const { run } = this.stage, lane = run?.of('gpu')[0], card = lane?.card ?? (run?.cards?.length ? run.cards[0].number : null);
+    const of = (c, q) => run?.sensors.get(`${c ?? ''}:${q}`);
+    if (card != null && (of(card, 'utilization') || of(card, 'power'))) return { card, busy: of(card, 'utilization'), power: of(card, 'power') };
+    return { card: null, busy: of(null, 'utilization'), power: of(null, 'power') };
+  }
+
+  draw(x, w, height) {
+    const { stage } = this, { run } = stage, { card, busy, power } = this.series(), font = color('font');
+    const machine = card === null;
+    this.title.textContent = machine ? 'The machine, meanwhile' : `GPU ${card}, meanwhile`;
+    this.key.textContent = power ? 'area: busy, line: power' : machine ? 'area: how busy all CPUs are' : 'area: busy';
+    const narrow = w < 500, left = narrow ? 0 : 40, right = narrow || !power ? 0 : 52, y0 = height - 32, y1 = 8, end = Math.max(1, run?.end ?? 1), at = stage.at();
+    const X = t => left + (w - left - right) * t / end, Y = u => y0 - (y0 - y1) * u, token = machine ? 'cpu' : 'gpu';
+    const most = power ? nice(Math.max(...power.values.values()) * 1.05 || 1) : 1;
+    x.font = `500 11px ${font}`; x.textBaseline = 'middle';
+    for (const u of [0, .5, 1]) {
+      x.fillStyle = color('grid'); x.fillRect(left, Math.round(Y(u)), w - left - right, 1);
+      if (narrow) continue;
+      x.fillStyle = color('ink-3'); x.textAlign = 'right'; x.fillText(u * 100 + (u === 1 ? ' %' : ''), left - 7, Y(u));
+      if (power) { x.textAlign = 'left'; x.fillText(u * most + (u === 1 ? ' W' : ''), w - right + 7, Y(u)); }
+    }
+    if (!run || !busy && !power) {
+      x.fillStyle = color('ink-2'); x.textAlign = 'center'; x.font = `500 13px ${font}`;
+      x.fillText(run ? 'Nothing here has counters that can be read.' : 'Load and power appear here while it is measured.', w / 2, (y0 + y1) / 2);
+    }
+    const points = (s, f) => { const n = s.at.upper(at); for (let i = 0; i < n; i++) f(s.at.at(i), s.values.at(i), i); return n; };
+    if (busy?.at.length > 1) {
+      let last = 0, was = 0;
+      x.beginPath(); x.moveTo(X(0), y0);
+      points(busy, (t, u) => { x.lineTo(X(t), Y(was)); was = clamp(u / 100, 0, 1); x.lineTo(X(t), Y(was)); last = t; });
+      x.lineTo(X(last), y0); x.closePath(); x.fillStyle = color(token); x.globalAlpha = .2; x.fill(); x.globalAlpha = 1;
+    }
+    if (power?.at.length > 1) {
+      x.beginPath(); points(power, (t, p, i) => x[i ? 'lineTo' : 'moveTo'](X(t), Y(p / most)));
+      x.strokeStyle = color(token); x.lineWidth = 1.75; x.lineJoin = 'round'; x.stroke();
+    }
+    // Who computed when: one tick for each sample.
+    run?.lanes.forEach(lane => {
+      const y = lane.kind === 'cpu' ? y0 + 4 : y0 + 9, n = lane.live.end.upper(at);
+      x.fillStyle = color(lane.kind === 'cpu' ? 'cpu' : 'gpu');
+      for (let i = 0; i < n; i++) x.fillRect(X(lane.live.start.at(i)), y, Math.max(.6, X(lane.live.end.at(i)) - X(lane.live.start.at(i))), 4);
+    });
+    const phases = run?.phases ?? [];
+    let free = -Infinity;
+    phases.forEach((p, i) => {
+      const from = X(p.from), to = X(phases[i + 1]?.from ?? end), wide = x.measureText(p.name).width;
+      x.fillStyle = color('line-2'); if (i) x.fillRect(from, y1, 1, y0 - y1 + 14);
+      const at = clamp((from + to) / 2, left + wide / 2, w - wide / 2);
+      if (at - wide / 2 < free + 6 || wide > to - from + 24) return;
+      x.fillStyle = color('ink-2'); x.textAlign = 'center'; x.font = `500 11px ${font}`; x.fillText(p.name, at, y0 + 22);
+      free = at + wide / 2;
+    });
+    if (stage.mode === 'live') { x.fillStyle = color('ink'); x.fillRect(X(at) - .75, y1 - 4, 1.5, y0 - y1 + 8); }
+  }
+}
