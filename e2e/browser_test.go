@@ -6,11 +6,13 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
@@ -43,16 +45,28 @@ type tab struct {
 	ctx context.Context
 }
 
-// browser starts a Chromium for a test.
-func browser(t *testing.T) context.Context {
-	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium(t)), chromedp.NoSandbox,
+// start starts the one Chromium of all tests; each has a tab of its own.
+var start = sync.OnceValues(func() (context.Context, error) {
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(found), chromedp.NoSandbox,
 		chromedp.Flag("enable-unsafe-webgpu", true), chromedp.Flag("use-webgpu-adapter", "swiftshader"), chromedp.Flag("enable-unsafe-swiftshader", true))
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	return ctx
+	ctx, end := chromedp.NewExecAllocator(context.Background(), options...)
+	ends = append(ends, end)
+	ctx, end = chromedp.NewContext(ctx)
+	ends = append(ends, end)
+	return ctx, chromedp.Do(ctx)
+})
+
+var (
+	found string // the path of Chromium
+	ends  []func()
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for _, end := range slices.Backward(ends) {
+		end()
+	}
+	os.Exit(code)
 }
 
 // watch counts what a page must never do, from before its first script on.
@@ -62,7 +76,14 @@ addEventListener('error', e => __wrong.push('error: ' + (e.message ?? e.target?.
 // open opens the page of a site at a size, and waits until it is ready.
 func open(t *testing.T, w *site, width, height int, more ...chromedp.Action[chromedp.Void]) *tab {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(browser(t), 2*time.Minute)
+	found = chromium(t)
+	ctx, err := start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(cancel)
 	p := &tab{t, ctx}
 	p.do(chromedp.EmulateViewport(int64(width), int64(height)))
@@ -112,6 +133,7 @@ func call[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.Void
 	})
 }
 
+// emulate has media features answered as asked.
 func emulate(features ...*emulation.MediaFeature) chromedp.Action[chromedp.Void] {
 	return call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features})
 }
@@ -124,3 +146,7 @@ func addScript(source string) chromedp.Action[chromedp.Void] {
 
 // noTour has the page open as it does for whoever has seen the tour.
 const noTour = `localStorage.setItem('gpuplay.tour', 'yes');`
+
+func clearCookies() chromedp.Action[chromedp.Void] {
+	return call(network.ClearBrowserCookies, cdp.Empty{})
+}

@@ -36,7 +36,8 @@ type site struct {
 	emits  int // sample events of the latest race
 	fly    int // products in them
 	record *record.Run
-	cut    func() // ends all connections
+	cut    func()      // ends all connections
+	frozen *sync.Mutex // while it is locked, nothing is sent
 }
 
 // A scene is what a scripted race finds.
@@ -205,6 +206,28 @@ func machine(context.Context) (host.Machine, []hardware.Card) {
 		[]hardware.Card{{Number: 0, Name: recordtest.Card, Vendor: "NVIDIA", UUID: "GPU-00000000"}}
 }
 
+// A listener has connections that send nothing while a mutex is locked.
+type listener struct {
+	net.Listener
+	frozen *sync.Mutex
+}
+
+func (l listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return conn{c, l.frozen}, err
+}
+
+type conn struct {
+	net.Conn
+	frozen *sync.Mutex
+}
+
+func (c conn) Write(b []byte) (int, error) {
+	c.frozen.Lock()
+	defer c.frozen.Unlock()
+	return c.Conn.Write(b)
+}
+
 // newSite serves the page until the test ends.
 func newSite(t *testing.T, sc scene) *site {
 	t.Helper()
@@ -212,7 +235,7 @@ func newSite(t *testing.T, sc scene) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &site{host: ln.Addr().String(), scene: sc}
+	w := &site{host: ln.Addr().String(), scene: sc, frozen: new(sync.Mutex)}
 	ctx, cancel := context.WithCancel(t.Context())
 	kept := map[string]*record.Run{}
 	w.server = web.New(ctx, web.Options{
@@ -244,7 +267,7 @@ func newSite(t *testing.T, sc scene) *site {
 		}
 	}
 	w.cut = func() { conns.Range(func(c, _ any) bool { c.(net.Conn).Close(); return true }) }
-	go h.Serve(ln) //nolint:errcheck // it ends with the test
+	go h.Serve(listener{ln, w.frozen}) //nolint:errcheck // it ends with the test
 	t.Cleanup(func() { cancel(); w.server.Wait(); h.Close() })
 	w.address = "http://" + w.host + "/#token=" + token
 	return w

@@ -31,7 +31,7 @@ function go(id, focus = true) {
   const section = sectionOf(id);
   if (!section || section.hidden) return;
   showChapter(id);
-  section.scrollIntoView();
+  if (id === 'race') scrollTo(0, 0); else section.scrollIntoView(); // the first one has its heading below the bar
   if (focus) { section.tabIndex = -1; section.focus({ preventScroll: true }); }
 }
 

@@ -91,7 +91,7 @@ export class LaneView {
     const { stage, lane } = this, token = kinds[this.kind].token, pics = picturesOf(token), g = this.geometry(), font = color('font');
     const idle = stage.mode === 'idle' || !lane, t = lane ? stage.time(lane) : 0, line = lane ? stage.timeline(lane) : null;
     const done = line ? line.count(t) : 0, flight = FLIGHT / stage.slow;
-    const flies = !motion.reduced && (stage.mode === 'live' || stage.mode === 'replay');
+    const flies = line && !motion.reduced && (stage.mode === 'live' || stage.mode === 'replay');
     const landed = !flies ? done : line.count(t - flight);
     const resting = idle || stage.mode === 'live' && lane.phase !== 'measuring';
     x.globalAlpha = resting ? .5 : 1;
@@ -129,7 +129,8 @@ export class LaneView {
         x.fillText(`one cell: ${g.unit.toLocaleString('en')} products`, w - g.pad, g.narrow ? 12 : 16);
       }
     }
-    this.picture.dataset.products = done;
+    this.picture.dataset.products = done; // for tests
+    this.picture.dataset.at = t;
     if (stage.mode === 'idle') this.explain(x, g, token, font);
   }
 

@@ -72,10 +72,9 @@ export class Lane {
     this.own.add(this.own.end.last(), this.own.end.last() + d.wall_ns / 1e6, d.iters);
     this.seconds.push(d.wall_ns / 1e9 / d.iters);
   }
-  /** The speed in FLOP/s: of the median of the first samples, all by default. */
+  /** The median speed in FLOP/s of the first samples, all by default: the figure that a record gives. */
   speed(samples = this.seconds.length) {
-    const seconds = samples ? median(this.seconds.values(samples)) : NaN;
-    return seconds > 0 ? this.flop / seconds : NaN;
+    return samples && this.flop ? median(this.seconds.values(samples).map(s => this.flop / s)) : NaN;
   }
   describe({ device, gemm, facts }) {
     this.kind = device.kind;

@@ -130,17 +130,17 @@ export function race(section, client) {
     switch (stage.mode) {
       case 'live': {
         const name = phaseNow();
-        say(phaseSays[name] ?? phaseSays.start, run.missed ? `${run.missed} events were lost on the way; the result will have them all.` : name === 'start' && run.note ? run.note : 'The lanes share power and memory, and would slow each other: each computes while the others wait.');
+        say(run.lanes.length === 1 && name === 'measure' ? `The ${kinds[run.lanes[0].kind]?.name ?? 'lane'} multiplies` : phaseSays[name] ?? phaseSays.start, run.missed ? `${run.missed} events were lost on the way; the result will have them all.` : name === 'start' && run.note ? run.note : run.lanes.length === 1 ? 'It is the only lane that was found.' : 'The lanes share power and memory, and would slow each other: each computes while the others wait.');
         return;
       }
       case 'replay':
-        say(['The same ', h('b', {}, `${num(window_ / 1000)} s`), ' of each lane'], `They were measured in turns. This shows their own time stamps together${slow > 1 ? `, ${slow} times slower` : ''}.`);
+        say(['The same ', h('b', {}, `${num(window_ / 1000)} s`), ' of each lane'], `The lanes were measured in turns. This shows their own time stamps together${slow > 1 ? `, ${slow} times slower` : ''}.`);
         return;
       case 'done': {
         const hd = view.headline;
         if (hd.Ratio) say([h('b', { class: hd.Winner === 'cpu' ? 'is-cpu' : '' }, hd.Figure), ' ' + hd.Claim], `${first(hd.Subject)}: ${hd.Detail}.`, chip(trustChip[hd.Trust], hd.Proof), chip('', 'measured'));
         else if (hd.Figure === 'No ratio' || hd.Figure === 'No result') say(`${hd.Figure}: ${hd.Claim}`, `${first(hd.Subject)}.`, chip(trustChip[hd.Trust], hd.Proof), run.of('software-gpu').length > 0 && chip('soft', 'software GPU'));
-        else say([h('b', { class: 'is-' + hd.Winner }, `${hd.Figure} ${hd.Unit}`.trim()), ' ' + hd.Claim], `${first(hd.Subject)}: ${hd.Detail}.`, chip(trustChip[hd.Trust], hd.Proof), chip('', 'measured'), run.of('software-gpu').length > 0 && chip('soft', 'software GPU'));
+        else say([h('b', { class: 'is-' + hd.Winner }, `${hd.Figure} ${hd.Unit}`.trim()), ' ' + hd.Claim.split('; ')[0]], `${hd.Claim.split('; ').slice(1).map(c => first(c) + '. ').join('')}${first(hd.Subject)}: ${hd.Detail}.`, chip(trustChip[hd.Trust], hd.Proof), chip('', 'measured'), run.of('software-gpu').length > 0 && chip('soft', 'software GPU'));
         return;
       }
       default: {
@@ -169,17 +169,17 @@ export function race(section, client) {
       browser.bar(most);
     }
     badge.className = 'badge ' + (stage.mode === 'live' ? (stuck ? 'replay' : 'live') : stage.mode === 'replay' ? 'replay' : '');
-    badge.textContent = stage.mode === 'live' ? (stuck ? `NO EVENTS FOR ${(silent / 1000).toFixed(1)} s` : '● LIVE') : stage.mode === 'replay' ? '↻ REPLAY' + (slow > 1 ? `, ${slow}× SLOWER` : '') : stage.mode === 'done' ? 'RECORDED' + (result?.created ? ' ' + result.created.slice(0, 10) : '') : '';
+    badge.textContent = stage.mode === 'live' ? (stuck ? `NO EVENTS FOR ${(silent / 1000).toFixed(1)} s` : '● LIVE') : stage.mode === 'replay' ? '↻ REPLAY' + (slow > 1 ? `, ${slow}× SLOWER` : '') : stage.mode === 'done' ? 'RECORDED' + (result?.created ? ' ' + result.created.slice(0, 10) : '') + (result?.machine?.id && client.machine.id && result.machine.id !== client.machine.id ? ', ANOTHER MACHINE' : '') : '';
     goText.textContent = stage.mode === 'live' || stage.mode === 'replay' ? 'Stop' : stage.mode === 'done' ? 'Race again' : 'Race';
     go.disabled = Boolean(client.current) && client.current.kind !== 'race';
-    again.hidden = stage.mode !== 'done' || shownLanes().length < 2 || window_ <= 0;
+    again.hidden = stage.mode !== 'done' || window_ <= 0;
+    again.textContent = shownLanes().length > 1 ? 'Replay together' : 'Replay';
     section.dataset.mode = stage.mode;
   }
 
   function draw() {
     capacity();
-    for (const v of shownLanes()) v.canvas.paint();
-    if (!run) { main.cpu.canvas.paint(); main.gpu.canvas.paint(); }
+    for (const v of [main.cpu, main.gpu, ...folded.values()]) v.canvas.paint();
   }
 
   let historyAt = 0;
@@ -238,6 +238,7 @@ export function race(section, client) {
     const end = ending;
     ending = false;
     frames.stop();
+    section.dataset.received = run.lanes.reduce((sum, l) => sum + l.live.cum.last(), 0); // products, for tests
     if (end.error && !end.result) { failure = end.error; enter('idle'); return; }
     if (!end.result) { failure = { message: 'It was stopped before anything was measured.' }; enter('idle'); return; }
     load(end.result).then(list);

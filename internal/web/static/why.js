@@ -4,8 +4,7 @@ import { mark, plot, ticks } from './plot.js';
 
 const verified = r => r.verified ?? (!r.error && r.check?.passed !== false && (r.samples ?? []).length > 0);
 const flop = g => 2 * g.m * g.n * g.k;
-const seconds = r => median(r.samples.map(x => x.wall_ns / x.iters)) / 1e9;
-const speed = r => r.speed?.value ?? (r.samples?.length ? flop(r.gemm) / seconds(r) : NaN);
+const speed = r => r.speed?.value ?? (r.samples?.length ? median(r.samples.map(x => flop(r.gemm) * x.iters / x.wall_ns * 1e9)) : NaN);
 const sizesOf = { float64: 8, float32: 4, tf32: 4, float16: 2, bfloat16: 2, int8: 1 };
 
 /** Operations for each byte of A, B and C. */

@@ -1,0 +1,428 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/gpuplay/gpuplay/internal/bench"
+)
+
+const (
+	wide, high    = 1440, 900
+	mode          = `document.querySelector('#race').dataset.mode`
+	big           = `document.querySelector('#race .big').textContent`
+	sub           = `document.querySelector('#race .sub').textContent`
+	badge         = `document.querySelector('#race .badge').textContent`
+	cpuLane       = `document.querySelector('#race .lane.c-cpu:not(.small)')`
+	gpuLane       = `document.querySelector('#race .lane.c-gpu:not(.small)')`
+	products      = `.querySelector('canvas').dataset.products`
+	clickRaceGo   = `document.querySelector('#race-go').click()`
+	clickRaceAgin = `document.querySelector('#race-again').click()`
+)
+
+// raced opens a page, has it race, and waits for the result.
+func raced(t *testing.T, sc scene, more ...chromedp.Action[chromedp.Void]) (*site, *tab) {
+	w := newSite(t, sc)
+	p := open(t, w, wide, high, more...)
+	p.do(chromedp.Evaluate[chromedp.Void](clickRaceGo))
+	p.wait(mode + ` === 'done'`)
+	return w, p
+}
+
+// The page asks no other server for anything, breaks no rule of its policy, and has no error.
+func TestOwnOrigin(t *testing.T) {
+	w, p := raced(t, withGPU(4))
+	var foreign []string
+	for _, name := range eval[[]string](p, `performance.getEntriesByType('resource').map(e => e.name)`) {
+		if !strings.HasPrefix(name, "http://"+w.host+"/") {
+			foreign = append(foreign, name)
+		}
+	}
+	if wrong := p.wrong(); len(foreign) > 0 || len(wrong) > 0 {
+		t.Errorf("asked for %v, and %v", foreign, wrong)
+	}
+	if address := eval[string](p, `location.href + ' ' + document.cookie`); strings.Contains(address, token) || strings.Contains(address, "gpuplay-") {
+		t.Errorf("the page keeps its token or sees its cookie: %s", address)
+	}
+	t.Logf("first paint after %.0f ms", eval[float64](p, `performance.getEntriesByName('first-contentful-paint')[0].startTime`))
+}
+
+// A page without the token shows nothing of the machine.
+func TestLocked(t *testing.T) {
+	w := newSite(t, withGPU(4))
+	w.address = "http://" + w.host + "/"
+	p := open(t, w, wide, high, clearCookies())
+	if text := eval[string](p, `document.body.innerText`); !strings.Contains(text, "This page is locked") || strings.Contains(text, "Example CPU") {
+		t.Errorf("the page says %q", text)
+	}
+}
+
+// Every product that was told is shown, and the figures are those of the samples.
+func TestFigures(t *testing.T) {
+	w, p := raced(t, withGPU(8))
+	if got := eval[string](p, `document.querySelector('#race').dataset.received`); got != fmt.Sprint(w.fly) {
+		t.Errorf("the page got %s products of %d", got, w.fly)
+	}
+	for i, lane := range []string{cpuLane, gpuLane} {
+		speed, _ := w.record.Results[i].Speed()
+		if got := eval[float64](p, `+`+lane+`.dataset.speed`); math.Abs(got/speed.Value-1) > 1e-9 {
+			t.Errorf("lane %d: %g FLOP/s shown, %g measured", i, got, speed.Value)
+		}
+		if got, want := eval[string](p, lane+`.querySelector('.rate').textContent`), w.record.Results[i].GEMM.Rate(speed.Value); got != strings.ReplaceAll(want, " ", "") {
+			t.Errorf("lane %d: %q shown, the command line says %q", i, got, want)
+		}
+	}
+	ratio := eval[string](p, big)
+	if !strings.HasSuffix(ratio, "× as fast on the GPU") {
+		t.Errorf("the page says %q", ratio)
+	}
+	if badge := eval[string](p, badge); !strings.HasPrefix(badge, "RECORDED") {
+		t.Errorf("the badge says %q", badge)
+	}
+}
+
+// shownBy is how many products of a lane had completed at a time of its own, in ms.
+func shownBy(r *bench.Result, at float64) int {
+	n, t := 0, 0.0
+	for _, s := range r.Samples {
+		wall := float64(s.Wall) / 1e6
+		if t+wall > at {
+			return n + int(float64(s.Iters)*(at-t)/wall)
+		}
+		n, t = n+s.Iters, t+wall
+	}
+	return n
+}
+
+// A replay has each lane's own time: at any moment, the products that are shown are those that
+// the samples had completed by then. It says that it is a replay as long as it lasts.
+func TestReplay(t *testing.T) {
+	w, p := raced(t, withGPU(20))
+	p.do(chromedp.Evaluate[chromedp.Void](clickRaceAgin))
+	seen := 0
+	for range 40 {
+		got := eval[[]any](p, fmt.Sprintf(`[%s, %s, %s.querySelector('canvas').dataset.at, %s%s, %s%s]`, mode, badge, cpuLane, cpuLane, products, gpuLane, products))
+		if got[0] != "replay" {
+			break
+		}
+		var at float64
+		var cpu, gpu int
+		fmt.Sscan(got[2].(string), &at)
+		fmt.Sscan(got[3].(string), &cpu)
+		fmt.Sscan(got[4].(string), &gpu)
+		if !strings.Contains(got[1].(string), "REPLAY") {
+			t.Errorf("at %.0f ms the badge says %q", at, got[1])
+		}
+		wantCPU, wantGPU := shownBy(w.record.Results[0], at), shownBy(w.record.Results[1], at)
+		if at > 0 && (abs(cpu-wantCPU) > 1 || abs(gpu-wantGPU) > 1) {
+			t.Errorf("at %.0f ms %d and %d products are shown, and %d and %d were measured", at, cpu, gpu, wantCPU, wantGPU)
+		}
+		seen++
+		time.Sleep(20 * time.Millisecond)
+	}
+	if seen < 3 {
+		t.Errorf("%d looks at the replay", seen)
+	}
+	p.wait(mode + ` === 'done'`)
+}
+
+func abs(x int) int { return max(x, -x) }
+
+// A stream that stops stops the page, the cards in the air too, and the page says so.
+func TestStall(t *testing.T) {
+	w := newSite(t, withGPU(60))
+	p := open(t, w, wide, high)
+	p.do(chromedp.Evaluate[chromedp.Void](clickRaceGo))
+	p.wait(gpuLane + products + ` > 40`)
+	w.frozen.Lock()
+	const picture = `[...document.querySelectorAll('#race .lane canvas')].map(c => c.toDataURL().length + ':' + c.dataset.products + ':' + c.dataset.at).join(' ')`
+	time.Sleep(1200 * time.Millisecond)
+	before := eval[string](p, picture)
+	time.Sleep(800 * time.Millisecond)
+	after, says := eval[string](p, picture), eval[string](p, badge)
+	w.frozen.Unlock()
+	if before != after {
+		t.Errorf("without events the page went on: %s, then %s", before, after)
+	}
+	if !strings.HasPrefix(says, "NO EVENTS FOR ") {
+		t.Errorf("the badge says %q", says)
+	}
+	p.wait(badge + ` === '● LIVE' || ` + mode + ` === 'done'`)
+}
+
+// A stream that is cut in the middle of a run goes on without loss and without repetition.
+func TestCut(t *testing.T) {
+	sc := withGPU(12)
+	pause, paused := make(chan struct{}), make(chan struct{})
+	sc.pause, sc.paused = pause, paused
+	w := newSite(t, sc)
+	p := open(t, w, wide, high)
+	p.do(chromedp.Evaluate[chromedp.Void](clickRaceGo))
+	<-paused
+	w.cut()
+	p.wait(`!gpuplay.client.connected`)
+	close(pause)
+	p.wait(mode + ` === 'done'`)
+	if got := eval[string](p, `document.querySelector('#race').dataset.received`); got != fmt.Sprint(w.fly) {
+		t.Errorf("the page got %s products of %d", got, w.fly)
+	}
+}
+
+// No ratio is shown of what cannot be compared, and the reason is.
+func TestNoRatio(t *testing.T) {
+	for name, c := range map[string]struct {
+		scene scene
+		says  []string
+	}{
+		"failed check":  {wrong(4), []string{"No ratio", "tf32"}},
+		"another type":  {otherType(4), []string{"No ratio", "differ"}},
+		"software GPU":  {software(4), []string{"software"}},
+		"no GPU":        {noGPU(4), []string{"No GPU was found"}},
+		"a GPU, proven": {withGPU(4), []string{"× as fast"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, p := raced(t, c.scene)
+			says := eval[string](p, big+` + ' ' + `+sub)
+			for _, want := range c.says {
+				if !strings.Contains(says, want) {
+					t.Errorf("the page says %q, without %q", says, want)
+				}
+			}
+			if ratio := strings.Contains(says, "×") && !strings.Contains(says, "proven"); ratio != (name == "a GPU, proven") {
+				t.Errorf("the page says %q", says)
+			}
+			if name == "no GPU" && !strings.Contains(eval[string](p, gpuLane+`.innerText`), "CPU-only build") {
+				t.Error("the lane of the GPU does not say why there is none")
+			}
+		})
+	}
+}
+
+// More than two lanes: the best of each device first, the others folded at 96 pixels.
+func TestManyLanes(t *testing.T) {
+	_, p := raced(t, manyLanes(4))
+	if got := eval[string](p, `document.querySelector('.more > summary').textContent`); !strings.HasPrefix(got, "3 more lanes: ") {
+		t.Errorf("folded: %q", got)
+	}
+	p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('.more').open = true`))
+	if got := eval[[]float64](p, `[...document.querySelectorAll('.lane.small canvas')].map(c => c.getBoundingClientRect().height)`); len(got) != 3 || slices.Max(got) != 96 || slices.Min(got) != 96 {
+		t.Errorf("heights %v", got)
+	}
+	if got := eval[string](p, gpuLane+`.innerText`); !strings.Contains(got, "PyTorch") {
+		t.Errorf("the first GPU lane is %q", got)
+	}
+}
+
+// The keyboard alone chooses a size, starts and stops, and one sees where it is.
+func TestKeyboard(t *testing.T) {
+	w := newSite(t, withGPU(40))
+	p := open(t, w, wide, high)
+	reach := func(what string) {
+		t.Helper()
+		for range 80 {
+			p.do(chromedp.KeyEvent(kb.Tab))
+			if eval[bool](p, `document.activeElement?.matches(`+fmt.Sprintf("%q", what)+`)`) {
+				if outline := eval[string](p, `getComputedStyle(document.activeElement).outlineStyle + ' ' + getComputedStyle(document.activeElement).outlineWidth`); outline != "solid 3px" {
+					t.Errorf("%s: the focus has the outline %q", what, outline)
+				}
+				return
+			}
+		}
+		t.Fatalf("no way to %s by Tab", what)
+	}
+	reach("#race-go")
+	p.do(chromedp.KeyEvent(kb.Enter))
+	p.wait(mode + ` === 'live'`)
+	p.do(chromedp.KeyEvent(kb.Enter))
+	p.wait(mode + ` === 'done' || ` + mode + ` === 'idle'`)
+	reach(`#race .seg button[data-value="1024"]`)
+	p.do(chromedp.KeyEvent(kb.Enter))
+	p.wait(`location.hash.includes('race.size=1024') && ` + sub + `.includes('1024')`)
+	reach("#save-json")
+}
+
+// axe finds nothing, in any chapter, light and dark, before and after a race.
+func TestAccessibility(t *testing.T) {
+	axe, err := os.ReadFile(".cache/axe.min.js")
+	if err != nil {
+		missing(t, "axe", "no axe-core: .ci/e2e downloads it")
+	}
+	w := newSite(t, manyLanes(4))
+	p := open(t, w, wide, high)
+	p.do(chromedp.Evaluate[chromedp.Void](string(axe)))
+	check := func(when string) {
+		t.Helper()
+		type violation struct {
+			ID    string
+			Nodes []struct{ Target []any }
+		}
+		text := eval[string](p, `axe.run({resultTypes: ['violations']}).then(r => JSON.stringify(r.violations.map(v => ({id: v.id, nodes: v.nodes.map(n => ({target: n.target}))}))))`)
+		var list []violation
+		if err := json.Unmarshal([]byte(text), &list); err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range list {
+			t.Errorf("%s: %s at %v", when, v.ID, v.Nodes)
+		}
+	}
+	check("idle, light")
+	p.do(chromedp.Evaluate[chromedp.Void](clickRaceGo))
+	p.wait(mode + ` === 'done'`)
+	p.do(chromedp.Evaluate[chromedp.Void](`for (const d of document.querySelectorAll('details')) d.open = true; document.querySelector('#why-go').click()`))
+	p.wait(`document.querySelector('#why').dataset.mode === 'done'`)
+	check("done, light")
+	p.do(chromedp.Evaluate[chromedp.Void](`gpuplay.setTheme('dark')`))
+	p.wait(`document.getAnimations().length === 0`) // colours of controls ease
+	check("done, dark")
+	p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('#tour-go').click()`))
+	check("tour, dark")
+}
+
+// With reduced motion the page is drawn at most twice a second, with the same numbers.
+func TestReducedMotion(t *testing.T) {
+	w := newSite(t, withGPU(30))
+	p := open(t, w, wide, high, emulate(&emulation.MediaFeature{Name: "prefers-reduced-motion", Value: "reduce"}))
+	p.do(chromedp.Evaluate[chromedp.Void](clickRaceGo))
+	p.wait(mode + ` === 'live'`)
+	drawn := eval[float64](p, `new Promise(f => { const a = gpuplay.frames.drawn; setTimeout(() => f(gpuplay.frames.drawn - a), 2000); })`)
+	if drawn > 4 || drawn == 0 {
+		t.Errorf("%v frames in 2 s", drawn)
+	}
+	p.wait(mode + ` === 'done'`)
+	speed, _ := w.record.Results[1].Speed()
+	if got := eval[float64](p, `+`+gpuLane+`.dataset.speed`); math.Abs(got/speed.Value-1) > 1e-9 {
+		t.Errorf("%g FLOP/s shown, %g measured", got, speed.Value)
+	}
+}
+
+// On a phone nothing scrolls sideways, and a finger hits every target.
+func TestPhone(t *testing.T) {
+	w := newSite(t, manyLanes(4))
+	p := open(t, w, 360, 740)
+	look := func(when string) {
+		t.Helper()
+		if over := eval[float64](p, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
+			t.Errorf("%s: the page is %v pixels too wide: %v", when, over, eval[[]string](p, `[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.scroll')).slice(0, 5).map(e => e.tagName + '.' + e.className)`))
+		}
+		small := eval[[]string](p, `[...document.querySelectorAll('button, a[href], select, summary, input')].filter(e => {
+			const r = e.getBoundingClientRect(), after = getComputedStyle(e, '::after');
+			if (!r.width || e.matches('.skip')) return false;
+			const more = after.content !== 'none' && after.position === 'absolute' ? 8 : 0;
+			return Math.round(r.height) + more < 44 || Math.round(r.width) < 44;
+		}).map(e => e.tagName + ' ' + e.textContent.slice(0, 30) + ' ' + e.getBoundingClientRect().width + '×' + e.getBoundingClientRect().height)`)
+		if len(small) > 0 {
+			t.Errorf("%s: too small for a finger: %v", when, small)
+		}
+	}
+	look("idle")
+	p.do(chromedp.Evaluate[chromedp.Void](clickRaceGo))
+	p.wait(mode + ` === 'done'`)
+	p.do(chromedp.Evaluate[chromedp.Void](`for (const d of document.querySelectorAll('details')) d.open = true`))
+	look("done")
+}
+
+// What a model writes is text, never markup.
+func TestMarkup(t *testing.T) {
+	w := newSite(t, withGPU(4))
+	p := open(t, w, wide, high)
+	p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('#talk-go').click()`))
+	p.wait(`document.querySelector('#talk').dataset.mode === 'done'`)
+	for _, side := range []string{"c-cpu", "c-gpu"} {
+		if got := eval[string](p, `document.querySelector('#talk .`+side+` .txt').textContent`); got != strings.Join(answer, "") {
+			t.Errorf("%s: %q", side, got)
+		}
+	}
+	if eval[bool](p, `Boolean(window.hacked) || document.querySelector('#talk img') !== null`) {
+		t.Error("the answer became a part of the page")
+	}
+	if wrong := p.wrong(); len(wrong) > 0 {
+		t.Error(wrong)
+	}
+}
+
+// The files agree with the screen, and hold what is needed to doubt them.
+func TestFiles(t *testing.T) {
+	_, p := raced(t, withGPU(8))
+	p.wait(`Boolean(document.querySelector('#result img')?.complete && document.querySelector('#save-json').href)`)
+	var doc struct {
+		Created time.Time
+		Machine struct{ CPU string }
+		Results []struct {
+			Engine string
+			Device struct{ Name string }
+			GEMM   struct {
+				N  int
+				In string
+			}
+			Samples []any
+			Speed   struct{ Value float64 }
+		}
+	}
+	if err := json.Unmarshal([]byte(eval[string](p, `fetch(document.querySelector('#save-json').href).then(r => r.text())`)), &doc); err != nil {
+		t.Fatal(err)
+	}
+	for i, lane := range []string{cpuLane, gpuLane} {
+		r := doc.Results[i]
+		if got := eval[float64](p, `+`+lane+`.dataset.speed`); math.Abs(got/r.Speed.Value-1) > 1e-9 {
+			t.Errorf("%g FLOP/s shown, %g in the file", got, r.Speed.Value)
+		}
+		if r.Engine == "" || r.Device.Name == "" || r.GEMM.N != 4096 || r.GEMM.In != "float32" || len(r.Samples) != 8 || doc.Created.IsZero() || doc.Machine.CPU == "" {
+			t.Errorf("the file lacks something: %+v", doc)
+		}
+	}
+	figure := eval[string](p, `document.querySelector('#race .big b').textContent`)
+	svg := eval[string](p, `fetch(document.querySelector('#save-svg').href).then(r => r.text())`)
+	if !strings.Contains(svg, strings.TrimSuffix(figure, "×")) || !strings.Contains(eval[string](p, `document.querySelector('#result img').alt`), figure) {
+		t.Errorf("the card does not say %s", figure)
+	}
+	if size := eval[float64](p, `fetch(document.querySelector('#save-png').href).then(r => r.blob()).then(b => b.type === 'image/png' ? b.size : 0)`); size < 5000 {
+		t.Errorf("a PNG of %v bytes", size)
+	}
+}
+
+// A page that stays open does not grow: after more races it has as many elements as after two.
+func TestGrowth(t *testing.T) {
+	_, p := raced(t, manyLanes(3))
+	again := func() float64 {
+		p.do(chromedp.Evaluate[chromedp.Void](clickRaceGo))
+		p.wait(mode + ` === 'live'`)
+		p.wait(mode + ` === 'done'`)
+		p.wait(`document.querySelectorAll('#race .data tbody tr').length === 5`)
+		return eval[float64](p, `document.querySelectorAll('*').length - document.querySelectorAll('option').length`)
+	}
+	two := again()
+	for range 3 {
+		again()
+	}
+	if five := again(); five > two {
+		t.Errorf("%v elements after two races, %v after six", two, five)
+	}
+}
+
+// This browser joins as a lane of its own, named as such; a software adapter says so.
+func TestWebGPU(t *testing.T) {
+	w := newSite(t, withGPU(4))
+	p := open(t, w, wide, high)
+	if !eval[bool](p, `Boolean(navigator.gpu) && navigator.gpu.requestAdapter().then(Boolean)`) {
+		missing(t, "webgpu", "this Chromium has no WebGPU adapter")
+	}
+	p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('#web-join').click()`))
+	p.wait(`document.querySelector('#web-join').textContent === 'Again'`)
+	says := eval[string](p, `document.querySelector('.lane.c-web').innerText`)
+	if !strings.Contains(says, "64 elements right") || !strings.Contains(says, "no ratio") || !strings.Contains(says, "software GPU") {
+		t.Errorf("the lane says %q", says)
+	}
+	if wrong := p.wrong(); len(wrong) > 0 {
+		t.Error(wrong)
+	}
+}

@@ -1,0 +1,38 @@
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+var (
+	address = flag.String("address", "", "take a picture of the page of a server that runs, at this address with its token")
+	picture = flag.String("picture", "", "the file for it")
+	theme   = flag.String("theme", "light", "light or dark")
+	chapter = flag.String("chapter", "race", "the chapter that it shows")
+)
+
+// TestPicture takes the pictures of the documentation, see .ci/pictures.
+func TestPicture(t *testing.T) {
+	if *address == "" {
+		t.Skip("no address")
+	}
+	p := open(t, &site{address: *address}, wide, high)
+	p.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`gpuplay.setTheme(%q); if (%[2]q !== 'race') document.getElementById(%[2]q).scrollIntoView()`, *theme, *chapter)))
+	if *chapter == "race" {
+		p.do(chromedp.Evaluate[chromedp.Void](`const s = document.querySelector('select[aria-label="A race that is kept"]'); s.selectedIndex = 1; s.dispatchEvent(new Event('change'))`))
+		p.wait(mode + ` === 'done'`)
+	}
+	p.wait(`document.getAnimations().length === 0`)
+	b, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(*picture, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
