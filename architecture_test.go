@@ -104,6 +104,9 @@ var rules = []struct {
 	{"gemm and roof know nothing of gpuplay but the CPU's layout", is("gemm", "roof"), func(_, imported string) bool {
 		return strings.HasPrefix(imported, module+"/") && !within(imported, "topology")
 	}},
+	{"network knows nothing of gpuplay but its products", is("network"), func(_, imported string) bool {
+		return strings.HasPrefix(imported, module+"/") && !within(imported, "gemm")
+	}},
 	{"topology knows nothing of gpuplay", is("topology"), func(_, imported string) bool { return strings.HasPrefix(imported, module+"/") }},
 }
 

@@ -1,0 +1,187 @@
+package network
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/gpuplay/gpuplay/internal/gemm"
+)
+
+// A Rule is how an optimizer makes a step from a gradient. Each is PyTorch's of the same name,
+// without weight decay.
+type Rule string
+
+const (
+	SGD      Rule = "sgd"
+	Momentum Rule = "momentum" // 0.9
+	Nesterov Rule = "nesterov" // momentum 0.9, applied once more in advance
+	RMSProp  Rule = "rmsprop"  // α 0.99, ε 1e-8
+	Adam     Rule = "adam"     // β 0.9 and 0.999, ε 1e-8
+	// Muon moves each matrix by its momentum (0.95, Nesterov's form) with all singular values
+	// brought close to 1 (Keller Jordan, https://kellerjordan.github.io/posts/muon). What is no
+	// matrix is moved by Adam, as there.
+	Muon Rule = "muon"
+)
+
+// Rules lists them.
+var Rules = []Rule{SGD, Momentum, Nesterov, RMSProp, Adam, Muon}
+
+// Check returns an error if there is no such rule.
+func (r Rule) Check() error {
+	if !slices.Contains(Rules, r) {
+		return fmt.Errorf("unknown optimizer %q", string(r))
+	}
+	return nil
+}
+
+const (
+	momentum     = 0.9
+	muonMomentum = 0.95
+	alpha        = 0.99
+	beta1, beta2 = 0.9, 0.999
+	epsilon      = 1e-8
+)
+
+// An Optimizer moves weights against their gradient.
+type Optimizer[T Real] struct {
+	Rate T // the learning rate; it may change between steps
+
+	rule    Rule
+	tensors []Tensor
+	pool    *gemm.Pool
+	steps   int
+	mean    []T // of the gradient, or its decaying sum
+	square  []T // mean of the gradient's square
+	muon    orthogonalizer[T]
+}
+
+// NewOptimizer returns an optimizer of weights that consist of tensors. pool computes the
+// products of Muon and may be nil for the other rules.
+func NewOptimizer[T Real](pool *gemm.Pool, rule Rule, rate T, tensors []Tensor) *Optimizer[T] {
+	last := tensors[len(tensors)-1]
+	n := last.From + last.Len()
+	o := &Optimizer[T]{Rate: rate, rule: rule, tensors: tensors, pool: pool, mean: make([]T, n), square: make([]T, n)}
+	o.muon.pool = pool
+	return o
+}
+
+// Step moves the weights by one step. The gradient is overwritten.
+func (o *Optimizer[T]) Step(ctx context.Context, weights, grad []T) error {
+	o.steps++
+	switch o.rule {
+	case SGD:
+		for i, g := range grad {
+			weights[i] -= o.Rate * g
+		}
+	case Momentum:
+		for i, g := range grad {
+			o.mean[i] = momentum*o.mean[i] + g
+			weights[i] -= o.Rate * o.mean[i]
+		}
+	case Nesterov:
+		for i, g := range grad {
+			o.mean[i] = momentum*o.mean[i] + g
+			weights[i] -= o.Rate * (g + momentum*o.mean[i])
+		}
+	case RMSProp:
+		for i, g := range grad {
+			o.square[i] = alpha*o.square[i] + (1-alpha)*g*g
+			weights[i] -= o.Rate * g / (root(o.square[i]) + epsilon)
+		}
+	case Adam:
+		o.adam(weights, grad, 0, len(grad))
+	case Muon:
+		for _, t := range o.tensors {
+			if len(t.Shape) != 2 {
+				o.adam(weights, grad, t.From, t.From+t.Len())
+			} else if err := o.matrix(ctx, weights, grad, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// adam makes Adam's step for a range of the weights. The means begin at 0, and are divided by
+// the share that they lack of a full mean.
+func (o *Optimizer[T]) adam(weights, grad []T, from, to int) {
+	full1 := T(1 - math.Pow(beta1, float64(o.steps)))
+	full2 := T(1 - math.Pow(beta2, float64(o.steps)))
+	for i := from; i < to; i++ {
+		g := grad[i]
+		o.mean[i] = beta1*o.mean[i] + (1-beta1)*g
+		o.square[i] = beta2*o.square[i] + (1-beta2)*g*g
+		weights[i] -= o.Rate * (o.mean[i] / full1) / (root(o.square[i]/full2) + epsilon)
+	}
+}
+
+// matrix makes Muon's step for a matrix. One with more rows than columns moves further, so
+// that all neurons do: its singular values are shared by more of them.
+func (o *Optimizer[T]) matrix(ctx context.Context, weights, grad []T, t Tensor) error {
+	w, g, m := part(weights, t), part(grad, t), part(o.mean, t)
+	for i := range g {
+		m[i] += (1 - muonMomentum) * (g[i] - m[i])
+		g[i] += muonMomentum * (m[i] - g[i])
+	}
+	rows, columns := t.Shape[0], t.Shape[1]
+	if err := o.muon.orthogonalize(ctx, g, rows, columns); err != nil {
+		return err
+	}
+	rate := o.Rate * root(max(1, T(rows)/T(columns)))
+	for i := range g {
+		w[i] -= rate * g[i]
+	}
+	return nil
+}
+
+// An orthogonalizer keeps the matrices that it needs on the way.
+type orthogonalizer[T Real] struct {
+	pool                     *gemm.Pool
+	gram, gramSquared, moved []T
+}
+
+// orthogonalize replaces a matrix by one with the same singular vectors, whose singular values
+// are all near 1, by five Newton–Schulz steps X ← aX + (bA + cA²)X with A = X·Xᵀ. The
+// coefficients are Keller Jordan's: they bring small values up fast and end between 0.7 and 1.2.
+func (o *orthogonalizer[T]) orthogonalize(ctx context.Context, x []T, rows, columns int) error {
+	const a, b, c = 3.4445, -4.7750, 2.0315
+	norm := T(0)
+	for _, v := range x {
+		norm += v * v
+	}
+	norm = root(norm) + 1e-7
+	for i := range x {
+		x[i] /= norm
+	}
+	// For a tall matrix X·(bA + cA²) with A = Xᵀ·X is the same with smaller products.
+	tall := rows > columns
+	n := min(rows, columns)
+	o.gram, o.gramSquared, o.moved = resize(o.gram, n*n), resize(o.gramSquared, n*n), resize(o.moved, len(x))
+	for range 5 {
+		g := gemm.Problem{M: n, N: n, K: len(x) / n, TransA: tall, TransB: !tall}
+		if err := multiply(ctx, o.pool, g, x, x, o.gram); err != nil {
+			return err
+		}
+		if err := multiply(ctx, o.pool, gemm.Problem{M: n, N: n, K: n}, o.gram, o.gram, o.gramSquared); err != nil {
+			return err
+		}
+		for i := range o.gram {
+			o.gram[i] = b*o.gram[i] + c*o.gramSquared[i]
+		}
+		left, right, k := o.gram, x, rows
+		if tall {
+			left, right, k = x, o.gram, columns
+		}
+		if err := multiply(ctx, o.pool, gemm.Problem{M: rows, N: columns, K: k}, left, right, o.moved); err != nil {
+			return err
+		}
+		for i := range x {
+			x[i] = a*x[i] + o.moved[i]
+		}
+	}
+	return nil
+}
+
+func root[T Real](x T) T { return T(math.Sqrt(float64(x))) }
