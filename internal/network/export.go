@@ -49,8 +49,8 @@ func Code(framework string, s Settings, d *Data, steps int) (string, error) {
 	if err := s.Check(); err != nil {
 		return "", err
 	}
-	kind, outputs := d.Loss()
-	shape := Shape{Inputs: d.Inputs, Hidden: s.Hidden, Outputs: outputs, Activation: s.Activation}
+	kind, _ := d.Loss()
+	shape := s.Shape(d)
 	if err := shape.Check(); err != nil {
 		return "", err
 	}

@@ -58,9 +58,9 @@ func (p *Plane) Locate(weights []float64) (at [2]float64) {
 // The training that finds minima for a plane: a little weight decay keeps them at a finite
 // distance even where the classes can be told apart without error.
 const (
-	planeSteps = 420
+	planeSteps = 600
 	planeRate  = 0.03
-	planeDecay = 0.004
+	planeDecay = 0.001
 	planeEvery = 10 // steps between the weights from which principal directions are found
 )
 

@@ -115,7 +115,7 @@ func TestCodeRuns(t *testing.T) {
 			python := interpreter(t, framework, map[string]string{"torch": "torch", "mlx": "mlx.core"}[framework])
 			var programs []string
 			for i, rule := range Rules {
-				code, err := Code(framework, Settings{Hidden: []int{8, 8}, Activation: Activations[i%3], Optimizer: rule, Rate: 0.05, Batch: 32, Seed: 1}, sets[i%3], 300)
+				code, err := Code(framework, Settings{Hidden: []int{8, 8}, Activation: Activations[i%3], Optimizer: rule, Rate: 0.05, Batch: 32, Seed: 1}, sets[i%3], 100)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -139,7 +139,7 @@ func TestCodeRuns(t *testing.T) {
 			}
 			for i, rule := range Rules {
 				loss, err := strconv.ParseFloat(string(found[i][1]), 64)
-				if err != nil || loss > 0.5 || (sets[i%3].Classes > 0) != (len(found[i][2]) > 0) {
+				if err != nil || loss > 0.69 || (sets[i%3].Classes > 0) != (len(found[i][2]) > 0) {
 					t.Errorf("%s printed %q", rule, found[i][0])
 				}
 			}

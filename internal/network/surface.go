@@ -75,6 +75,13 @@ func (s *Surface) At(ctx context.Context, at [2]float64) (loss float64, gradient
 	return loss, [2]float64{scale * dot(s.grad, s.Plane.U), scale * dot(s.grad, s.Plane.V)}, err
 }
 
+// Check compares the gradient that the network computes in float32 at a point with differences:
+// see CheckGradient.
+func (s *Surface) Check(ctx context.Context, at [2]float64) (worst float64, err error) {
+	s.map32.Weights = convert[float32](s.Plane.At(at[0], at[1]))
+	return CheckGradient(ctx, s.map32, s.loss, s.x32, s.y32)
+}
+
 // Along returns the losses of n points from a point on, distance apart, in a direction.
 func (s *Surface) Along(ctx context.Context, from, direction [2]float64, distance float64, n int) ([]float64, error) {
 	losses := make([]float64, 0, n)

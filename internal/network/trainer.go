@@ -18,6 +18,12 @@ type Settings struct {
 	Seed       uint64     `json:"seed"`
 }
 
+// Shape returns what the network that learns d looks like.
+func (s Settings) Shape(d *Data) Shape {
+	_, outputs := d.Loss()
+	return Shape{Inputs: d.Inputs, Hidden: s.Hidden, Outputs: outputs, Activation: s.Activation}
+}
+
 // Check returns an error that names what is wrong with the settings.
 func (s Settings) Check() error {
 	if err := s.Optimizer.Check(); err != nil {
@@ -53,8 +59,8 @@ func NewTrainer[T Real](pool *gemm.Pool, d *Data, s Settings) (*Trainer[T], erro
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	kind, outputs := d.Loss()
-	n, err := New[T](pool, Shape{Inputs: d.Inputs, Hidden: s.Hidden, Outputs: outputs, Activation: s.Activation})
+	kind, _ := d.Loss()
+	n, err := New[T](pool, s.Shape(d))
 	if err != nil {
 		return nil, err
 	}

@@ -1,2 +1,450 @@
-// Chapter Touch is not part of this build.
-export function touch(section) { section.hidden = true; }
+// Chapter Touch. A map of the loss of a real network over a plane of its weights; each tile appears when
+// the engine has computed it. Balls roll on it by six rules, with the gradient of the network itself,
+// which this page computes for two coordinates (mlp.js).
+import { $, h, s, canvas, chip, choice, clamp, color, dataTable, fix, isDark, loop, motion, num, play, whenSeen } from './util.js';
+import { settings } from './client.js';
+import { MLP, floats, power, rules } from './mlp.js';
+import { LossMap } from './touch-map.js';
+
+const SEA = '#0b1130', SEA_LINE = '#1b2452', NIGHT = '#060922';
+const EDGE = 6; // network.Edge: a ball that is farther away has diverged
+const MOST = 200; // steps
+const PACE = 70; // ms a step: slow enough to follow
+
+/** Each rule with its mark, its colour on the map, its line, and its formula. */
+const RULES = [
+  { id: 'sgd', name: 'SGD', fill: '#ffffff', dash: [], formula: eta => ['θ ← θ − ', eta, ' ∇L(θ)'] },
+  { id: 'momentum', name: 'Momentum', fill: '#ffd84a', dash: [7, 5], formula: eta => ['m ← 0.9 m + ∇L(θ),  θ ← θ − ', eta, ' m'] },
+  { id: 'nesterov', name: 'Nesterov', fill: '#ffa6e7', dash: [9, 4, 2, 4], formula: eta => ['m ← 0.9 m + ∇L(θ),  θ ← θ − ', eta, ' (∇L + 0.9 m)'] },
+  { id: 'rmsprop', name: 'RMSProp', fill: '#a8f06e', dash: [3, 4], formula: eta => ['θ ← θ − ', eta, ' ∇L(θ) / (√v + ε)'] },
+  { id: 'adam', name: 'Adam', fill: '#ff7a66', dash: [1.5, 4.5], formula: eta => ['θ ← θ − ', eta, ' m̂ / (√v̂ + ε)'] },
+  { id: 'muon', name: 'Muon', fill: '#6fe3ff', dash: [12, 4], formula: eta => ['θ ← θ − ', eta, ' NS₅(m),  |NS₅| ≈ 1'] },
+];
+
+/** The outline of a rule's mark around 0, as points; null is a circle. */
+const outline = {
+  sgd: null,
+  momentum: [[0, -1.25], [1.25, 0], [0, 1.25], [-1.25, 0]],
+  nesterov: [[-1, -1], [1, -1], [1, 1], [-1, 1]],
+  rmsprop: [[0, 1.3], [1.2, -.9], [-1.2, -.9]],
+  adam: [[0, -1.3], [1.2, .9], [-1.2, .9]],
+  muon: Array.from({ length: 10 }, (_, i) => { const r = i % 2 ? .62 : 1.4, a = i * Math.PI / 5; return [r * Math.sin(a), -r * Math.cos(a)]; }),
+};
+function mark(context, id, x, y, r) {
+  context.beginPath();
+  if (!outline[id]) context.arc(x, y, r, 0, 7);
+  else outline[id].forEach(([dx, dy], i) => context[i ? 'lineTo' : 'moveTo'](x + r * dx, y + r * dy));
+  context.closePath();
+}
+const icon = rule => s('svg', { viewBox: '-8 -8 16 16', 'aria-hidden': 'true' }, outline[rule.id]
+  ? s('path', { d: 'M' + outline[rule.id].map(p => p.map(q => (5 * q).toFixed(2)).join(' ')).join('L') + 'z', fill: rule.fill, stroke: '#151929', 'stroke-width': 1.8 })
+  : s('circle', { r: 5.2, fill: rule.fill, stroke: '#151929', 'stroke-width': 1.8 }));
+
+const WAYS = [['minima', 'three minima', 'The plane goes through three minima, found by training from three starts. Crosses mark them.'],
+  ['principal', 'a training', 'The plane lies along the two principal directions of one training. The dots are its steps.'],
+  ['random', 'random', 'Two random directions around a minimum, scaled neuron by neuron.']];
+
+export function touch(section, client) {
+  const address = settings('touch', { directions: 'minima', seed: 22, a: 0, b: -.6, eta: .035, rule: 'sgd' });
+  let { directions, seed, a, b, eta, rule } = address.get();
+  if (!WAYS.some(w => w[0] === directions)) directions = 'minima';
+  if (!RULES.some(r => r.id === rule)) rule = 'sgd';
+  eta = clamp(eta, .003, 3);
+  let start = [clamp(a, -2, 2), clamp(b, -1.7, 1.7)];
+
+  // What was computed: by the server the map, here the loss of a point.
+  let plane = null, map = null, net, data, weights, gradient, spent = 0, painted = false, asked = false;
+  const waiting = []; // tiles that are told, until the clock shows their time
+  const place = (x, y) => {
+    for (let i = 0; i < weights.length; i++) weights[i] = plane.center[i] + plane.scale * (x * plane.u[i] + y * plane.v[i]);
+    return weights;
+  };
+  const lossAt = (x, y) => net.loss(data, place(x, y));
+  const gradAt = (x, y) => {
+    const l = net.loss(data, place(x, y), gradient);
+    let ga = 0, gb = 0;
+    for (let i = 0; i < weights.length; i++) { ga += gradient[i] * plane.u[i]; gb += gradient[i] * plane.v[i]; }
+    return [plane.scale * ga, plane.scale * gb, l];
+  };
+
+  // The balls: where each rule goes follows from the start, the learning rate and the number of steps.
+  let balls = [], steps = 0, direction = null, drag = null, running = false, hint = true, last = 0;
+  const ballOf = id => balls.find(ball => ball.id === id);
+  const position = () => ballOf(rule)?.path.at(-1) ?? start;
+  function drop(at) {
+    start = at;
+    steps = 0;
+    direction = null;
+    roll();
+  }
+  function roll() {
+    if (!plane) return;
+    balls = RULES.map(({ id }) => ({ id, path: [start], losses: [lossAt(...start)], step: rules[id](), diverged: false }));
+    for (let n = 0; n < steps; n++) for (const ball of balls) advance(ball);
+  }
+  function advance(ball) {
+    if (ball.diverged) return;
+    const p = [...ball.path.at(-1)];
+    ball.step(p, gradAt(...p), eta);
+    const l = lossAt(...p);
+    if (!Number.isFinite(l) || !(Math.hypot(...p) <= EDGE)) ball.diverged = true;
+    else { ball.path.push(p); ball.losses.push(l); }
+  }
+  function step() {
+    steps++;
+    for (const ball of balls) advance(ball);
+    if (steps >= MOST || balls.every(ball => ball.diverged)) stop();
+  }
+
+  // --- the elements
+  const mapCanvas = h('canvas', { tabindex: '0', role: 'application', 'aria-label': 'Loss map. Arrow keys move the ball, Enter makes one step, space starts and pauses.' });
+  const thumbCanvas = h('canvas', { role: 'img', 'aria-label': 'Tiles that the CPU has computed' });
+  const profileCanvas = h('canvas', { role: 'img', 'aria-label': 'Loss along the arrow, and where one step lands' });
+  const tip = h('div', { class: 'tip' }), diverged = h('div', { class: 'dv', role: 'status' });
+  const painter = h('p'), painterMore = h('p'), formula = h('div', { class: 'eq' }), profileNote = h('span');
+  const slider = h('input', { type: 'range', id: 'touch-eta', min: '-2.5', max: '0.48', step: '0.01' });
+  const etaOut = h('output', { for: 'touch-eta' });
+  const playLabel = h('span', {}, 'Let them roll'), playButton = h('button', { class: 'go', type: 'button' }, play(), playLabel);
+  const stepButton = h('button', { type: 'button' }, 'One step'), anew = h('button', { type: 'button', title: 'Another network and another plane' }, 'Another map');
+  const lead = h('p'), footer = h('div', { class: 'foot' });
+  const table = dataTable('Data of the balls', ['rule', 'steps', 'a', 'b', 'loss', 'ended'], []);
+  const ways = choice(WAYS.map(w => w.slice(0, 2)), directions, chosen => { directions = chosen; remember(); request(); }, 'Directions of the plane');
+  const buttons = RULES.map(r => h('button', { type: 'button', 'data-rule': r.id, onclick: () => { rule = r.id; direction = null; remember(); paint(); } }, icon(r), h('span', {}, r.name), h('i'), h('output')));
+  section.append(
+    h('div', { class: 'head' }, h('h2', {}, 'Touch the gradient'), lead, h('div', { class: 'acts' }, ways)),
+    h('div', { class: 'panel touch' },
+      h('div', { class: 'map' }, mapCanvas, diverged, tip),
+      h('div', { class: 'side' },
+        h('div', { class: 'paint' }, h('figure', { class: 'c-cpu' }, thumbCanvas, h('div', {}, h('figcaption', {}, h('i', { class: 'mark' }), 'CPU'), painter, painterMore))),
+        h('div', {}, formula, h('div', { class: 'lr' }, h('label', { for: 'touch-eta' }, 'learning rate ', h('i', {}, 'η')), slider, etaOut)),
+        h('div', { class: 'prof' }, h('h3', {}, 'Loss along the arrow ', profileNote), profileCanvas),
+        h('div', { class: 'opts six' }, buttons),
+        h('div', { class: 'acts' }, playButton, stepButton, anew))),
+    footer, table);
+
+  const remember = () => address.set({ directions, seed, a: +start[0].toFixed(3), b: +start[1].toFixed(3), eta: +eta.toPrecision(3), rule });
+
+  // --- the map, from the server
+  async function request() {
+    stop();
+    asked = true;
+    tip.textContent = 'The network is trained first, to find the plane.';
+    try {
+      await client.start('touch', { directions, seed });
+    } catch (e) {
+      asked = e.status !== 409; // then it is asked again when what is measured has ended
+      tip.textContent = e.status === 409 ? 'The map is computed when what is measured now has ended.' : e.message;
+      if (e.status !== 409 && !plane) footer.replaceChildren(chip('bad', 'no map'), h('span', {}, e.message));
+    }
+  }
+  function begin(d) {
+    plane = d;
+    map = new LossMap(d);
+    net = new MLP(d.shape);
+    weights = new Float64Array(d.weights);
+    gradient = new Float64Array(d.weights);
+    data = { x: Float64Array.from(floats(d.x)), y: Float64Array.from(floats(d.y)), n: floats(d.y).length };
+    waiting.length = spent = 0;
+    painted = false;
+    lead.textContent = `A real network of ${d.weights} weights. Every point of this map is one setting of them; the darker, the less wrong. Six rules start in one place: will they end in one valley?`;
+    // What this page computes must be what the engine computes.
+    const mine = gradAt(...d.at), far = Math.max(Math.abs(mine[2] - d.loss_at), Math.abs(mine[0] - d.gradient_at[0]), Math.abs(mine[1] - d.gradient_at[1]));
+    const agree = far < 1e-5;
+    footer.replaceChildren(
+      chip(d.check.ok ? 'ok' : 'bad', d.check.ok ? `gradients checked: worst ${power(d.check.worst)}` : 'gradients are wrong'),
+      chip(agree ? 'ok' : 'bad', agree ? 'this page agrees with the engine' : `this page differs from the engine by ${num(far, 2)}`),
+      h('span', {}, WAYS.find(w => w[0] === d.directions)[2] + ' Loss and gradient are the network’s, not the picture’s; the six rules move the two coordinates.'));
+    table.fill([]);
+    drop(start);
+    waiter.start();
+  }
+  const waiter = loop(() => {
+    const now = client.current ? client.clock.shown() : Infinity;
+    let changed = false;
+    while (waiting.length && waiting[0].at_ns / 1e6 <= now) {
+      const { data: tile } = waiting.shift();
+      map.add(tile.index, floats(tile.losses));
+      spent += tile.took_ns;
+      changed = true;
+    }
+    if (map.complete && !painted) { // once more, with the relief across the borders of tiles
+      painted = true;
+      for (let i = 0; i < map.tiles; i++) map.paint(i, true);
+      changed = true;
+    }
+    if (changed) paint();
+    if (painted) waiter.stop();
+  });
+  let first = 0, latest = 0;
+  client.on('touch', e => {
+    if (e.type === 'plane') begin(e.data);
+    else if (e.type === 'phase' && e.data.phase === 'measuring') first = latest = e.at_ns;
+    else if (e.type === 'tile') { waiting.push(e); latest = e.at_ns; }
+    else if (e.type === 'end') {
+      if (e.data.error) tip.textContent = e.data.error.message;
+      if (plane && !map.complete && waiting.length + map.known.size < map.tiles && !e.data.error) tip.textContent = 'Stopped before the map was complete.';
+    } else if (e.type === 'gap' && e.data.missed) asked = false;
+    if ((e.type === 'idle' || e.type === 'link') && seen && !asked && !client.current) request();
+  });
+  let seen = false;
+
+  // --- geometry: one scale for both directions; the picture covers its box and is cut at its edges
+  const reachX = () => -plane.left, reachY = () => plane.top;
+  const scale = () => Math.max(view.width / (2 * reachX()), view.height / (2 * reachY()));
+  const X = x => view.width / 2 + x * scale(), Y = y => view.height / 2 - y * scale();
+  /** The arrow: three steps of plain descent long, or along the direction that a finger chose. */
+  function arrow() {
+    const p = position(), g = gradAt(...p), size = Math.hypot(g[0], g[1]) || 1e-9;
+    const d = direction ?? [-g[0] / size, -g[1] / size], length = clamp(3 * eta * size, .24, 1.6);
+    return { p, g, size, d, tip: [p[0] + d[0] * length, p[1] + d[1] * length] };
+  }
+
+  function drawMap(c, width, height) {
+    c.fillStyle = SEA;
+    c.fillRect(0, 0, width, height);
+    if (!plane) return;
+    const k = scale(), w = 2 * reachX() * k, t = 2 * reachY() * k;
+    c.save();
+    c.translate(width / 2 - w / 2, height / 2 - t / 2);
+    map.draw(c, w, t, SEA, SEA_LINE);
+    c.restore();
+    if (isDark()) { c.fillStyle = 'rgb(6 9 30 / .07)'; c.fillRect(0, 0, width, height); }
+    if (!map.complete) return;
+    drawMarks(c);
+    for (const r of RULES) drawPath(c, r);
+    drawArrow(c, width);
+    for (const r of [...RULES].sort((p, q) => (p.id === rule) - (q.id === rule))) {
+      const ball = ballOf(r.id);
+      if (!ball || ball.diverged || (r.id !== rule && steps === 0)) continue;
+      const q = ball.path.at(-1);
+      c.fillStyle = r.fill;
+      c.strokeStyle = NIGHT;
+      c.lineWidth = 2.25;
+      mark(c, r.id, X(q[0]), Y(q[1]), r.id === rule ? 9.5 : 7);
+      c.fill();
+      c.stroke();
+    }
+  }
+  function drawMarks(c) {
+    const few = plane.marks.length <= 3;
+    c.strokeStyle = c.fillStyle = 'rgb(255 255 255 / .9)';
+    c.lineWidth = 1.5;
+    for (const m of plane.marks) {
+      const x = X(m[0]), y = Y(m[1]);
+      c.beginPath();
+      if (few) { c.moveTo(x - 5, y); c.lineTo(x + 5, y); c.moveTo(x, y - 5); c.lineTo(x, y + 5); c.stroke(); } else { c.arc(x, y, 1.6, 0, 7); c.fill(); }
+    }
+  }
+  function drawPath(c, r) {
+    const ball = ballOf(r.id);
+    if (!ball || ball.path.length < 2) return;
+    const line = () => { c.beginPath(); ball.path.forEach((q, i) => c[i ? 'lineTo' : 'moveTo'](X(q[0]), Y(q[1]))); c.stroke(); };
+    const chosen = r.id === rule;
+    c.lineJoin = c.lineCap = 'round';
+    c.setLineDash([]);
+    c.strokeStyle = 'rgb(6 9 34 / .62)';
+    c.lineWidth = chosen ? 6 : 4;
+    line();
+    c.strokeStyle = r.fill;
+    c.lineWidth = chosen ? 3 : 1.75;
+    c.setLineDash(r.dash);
+    line();
+    c.setLineDash([]);
+    if (!chosen) return;
+    c.fillStyle = r.fill;
+    for (const q of ball.path.slice(1, 60)) { c.beginPath(); c.arc(X(q[0]), Y(q[1]), 2.4, 0, 7); c.fill(); }
+  }
+  function drawArrow(c, width) {
+    const { p, d, size, tip: end } = arrow(), ax = X(p[0]), ay = Y(p[1]), bx = X(end[0]), by = Y(end[1]), angle = Math.atan2(by - ay, bx - ax);
+    c.strokeStyle = 'rgb(255 255 255 / .55)';
+    c.lineWidth = 1.25;
+    c.setLineDash([3, 5]);
+    c.beginPath(); c.moveTo(bx, by); c.lineTo(ax + Math.cos(angle) * width * .52, ay + Math.sin(angle) * width * .52); c.stroke();
+    c.setLineDash([]);
+    c.lineCap = c.lineJoin = 'round';
+    for (const [thick, ink] of [[8, 'rgb(6 9 34 / .7)'], [4, '#fff']]) {
+      c.strokeStyle = c.fillStyle = ink;
+      c.lineWidth = thick;
+      c.beginPath(); c.moveTo(ax, ay); c.lineTo(bx - Math.cos(angle) * 12, by - Math.sin(angle) * 12); c.stroke();
+      c.beginPath(); c.moveTo(bx, by);
+      for (const side of [-.42, .42]) c.lineTo(bx - 15 * Math.cos(angle + side), by - 15 * Math.sin(angle + side));
+      c.closePath();
+      if (thick === 8) { c.lineWidth = 4; c.stroke(); }
+      c.fill();
+    }
+    if (!direction) { c.fillStyle = NIGHT; c.beginPath(); c.arc(X(p[0] + d[0] * eta * size), Y(p[1] + d[1] * eta * size), 3, 0, 7); c.fill(); }
+    c.strokeStyle = drag === 'tip' ? '#fff' : 'rgb(255 255 255 / .5)';
+    c.lineWidth = 1.5;
+    c.beginPath(); c.arc(bx, by, 17, 0, 7); c.stroke();
+  }
+
+  function drawProfile(c, width, height) {
+    if (!map?.complete) return;
+    const { p, g, size, d } = arrow(), span = clamp(eta * size * 4, .5, 3.2), N = 90, losses = [];
+    for (let i = 0; i <= N; i++) losses.push(lossAt(p[0] + d[0] * span * i / N, p[1] + d[1] * span * i / N));
+    const low = Math.min(...losses), high = Math.max(...losses), bottom = 18, top = 12;
+    const x = t => 2 + (width - 4) * t / span, y = l => height - bottom - (height - bottom - top) * (l - low) / (high - low || 1);
+    c.fillStyle = color('grid');
+    c.fillRect(0, height - bottom, width, 1);
+    c.beginPath();
+    losses.forEach((l, i) => c.lineTo(x(span * i / N), y(l)));
+    c.strokeStyle = c.fillStyle = color('ink');
+    c.lineWidth = 2;
+    c.lineJoin = 'round';
+    c.stroke();
+    c.lineTo(width - 2, height - bottom); c.lineTo(2, height - bottom);
+    c.globalAlpha = .06; c.fill(); c.globalAlpha = 1;
+    const slope = g[0] * d[0] + g[1] * d[1], tangent = Math.min(span * .3, .5);
+    c.save();
+    c.beginPath(); c.rect(0, 0, width, height - bottom); c.clip();
+    c.setLineDash([4, 3]);
+    c.lineWidth = 1.5;
+    c.strokeStyle = color('ink-3');
+    c.beginPath(); c.moveTo(x(0), y(losses[0])); c.lineTo(x(tangent), y(losses[0] + slope * tangent)); c.stroke();
+    c.restore();
+    const one = eta * size, landing = lossAt(p[0] + d[0] * one, p[1] + d[1] * one), up = !(landing <= losses[0]);
+    c.fillStyle = color('surface');
+    c.strokeStyle = color('ink');
+    c.lineWidth = 2.5;
+    c.beginPath(); c.arc(x(0) + 5, y(losses[0]), 5, 0, 7); c.fill(); c.stroke();
+    c.strokeStyle = c.fillStyle = color(up ? 'warn' : 'good');
+    c.lineWidth = 1.25;
+    c.setLineDash([2, 3]);
+    c.beginPath(); c.moveTo(x(one), y(landing)); c.lineTo(x(one), height - bottom); c.stroke();
+    c.setLineDash([]);
+    c.beginPath(); c.arc(clamp(x(one), 6, width - 6), clamp(y(landing), 6, height), 6, 0, 7); c.fill();
+    c.font = `500 11px ${color('font')}`;
+    c.textAlign = x(one) > width - 60 ? 'right' : x(one) < 40 ? 'left' : 'center';
+    c.fillText(up ? 'lands higher' : 'one step', clamp(x(one), 2, width - 2), height - 4);
+    if (x(one) > 74) { c.fillStyle = color('ink-3'); c.textAlign = 'left'; c.fillText('here', 1, height - 4); }
+    profileNote.textContent = up ? 'this step goes uphill: too long' : direction ? `slope ${fix(slope)} this way` : `slope −${fix(size)}`;
+    profileNote.className = up ? 'up' : '';
+  }
+
+  const view = canvas(mapCanvas, drawMap), profile = canvas(profileCanvas, drawProfile);
+  const thumb = canvas(thumbCanvas, (c, width, height) => map?.draw(c, width, height, color('sunken'), color('line')));
+
+  function write() {
+    const cores = client.machine?.cores, n = map.known.size, ms = (latest - first) / 1e6;
+    painter.textContent = n < map.tiles ? `${n} of ${map.tiles} tiles` : `${map.tiles} tiles in ${fix(ms / 1000, 2)} s`;
+    painterMore.textContent = n < map.tiles ? '' : `${(map.tiles * plane.points ** 2 * plane.products).toLocaleString('en')} matrix products`;
+    thumbCanvas.title = cores ? `${plane.threads} threads` : '';
+    etaOut.textContent = num(eta, 2);
+    slider.setAttribute('aria-valuetext', num(eta, 2));
+    playLabel.textContent = running ? 'Pause' : 'Let them roll';
+    if (!map.complete) { tip.textContent = 'Each tile appears when its losses are known.'; return; }
+    const { g } = arrow(), q = position(), chosen = RULES.find(r => r.id === rule), ball = ballOf(rule);
+    const pad = x => (x < 0 ? '−' : '\u2007') + Math.abs(x).toFixed(2), pair = v => h('b', {}, `(${pad(v[0])}, ${pad(v[1])})`);
+    const next = nextOf(ball);
+    formula.replaceChildren(
+      h('div', { class: 'sym' }, chosen.formula(h('span', { class: 'eta' }, 'η'))),
+      h('div', {}, 'θ      ', pair(q)), h('div', {}, '∇L(θ)  ', pair(g)),
+      h('div', {}, 'next   ', next ? pair(next) : h('b', {}, 'diverged'), `  η = ${num(eta)}`));
+    for (const button of buttons) {
+      const of = ballOf(button.dataset.rule);
+      button.setAttribute('aria-pressed', String(of.id === rule));
+      $('i', button).textContent = of.diverged ? `off after ${of.path.length}` : '';
+      $('output', button).textContent = fix(of.losses.at(-1), 3);
+    }
+    const off = balls.filter(o => o.diverged).map(o => RULES.find(r => r.id === o.id).name);
+    const says = off.length ? [h('span', {}, `${off.length === RULES.length ? 'All six' : off.join(', ')} diverged: lower the learning rate`)] : [];
+    if (diverged.textContent !== (says[0]?.textContent ?? '')) diverged.replaceChildren(...says);
+    tip.textContent = hint ? 'Drag the ball, or the tip of its arrow. The arrow is three steps long.' : steps ? `${chosen.name} after ${ball.path.length - 1} steps: loss ${fix(ball.losses.at(-1), 3)}` : `loss ${fix(g[2], 3)} with these ${plane.weights} weights`;
+    if (table.open) fillTable();
+  }
+  /** Where the chosen rule goes next, without going there. */
+  function nextOf(ball) {
+    if (ball.diverged) return null;
+    const again = { id: ball.id, path: [start], losses: [0], step: rules[ball.id](), diverged: false };
+    for (let i = 0; i < ball.path.length; i++) advance(again);
+    return again.diverged ? null : again.path.at(-1);
+  }
+  const fillTable = () => table.fill(balls.map(ball => [RULES.find(r => r.id === ball.id).name, String(ball.path.length - 1), ...ball.path.at(-1).map(x => fix(x, 3)), fix(ball.losses.at(-1), 4), ball.diverged ? 'diverged' : '']));
+  table.addEventListener('toggle', () => map?.complete && fillTable());
+
+  function paint() {
+    if (!plane) return;
+    view.paint();
+    thumb.paint();
+    profile.paint();
+    write();
+  }
+  // Many inputs may come within a frame.
+  let due = false;
+  const later = () => { if (!due) { due = true; requestAnimationFrame(() => { due = false; paint(); }); } };
+
+  // --- hands
+  const runner = loop(now => {
+    if (now - last < (motion.reduced ? 0 : PACE)) return;
+    last = now;
+    for (let i = 0; i < (motion.reduced ? Math.round(500 / PACE) : 1) && running; i++) step();
+    paint();
+  });
+  function stop() {
+    running = false;
+    runner.stop();
+    playLabel.textContent = 'Let them roll';
+  }
+  playButton.onclick = () => {
+    if (!map?.complete) return;
+    hint = false;
+    if (running) stop();
+    else {
+      if (steps >= MOST || balls.every(ball => ball.diverged)) drop(start);
+      running = true;
+      runner.start();
+    }
+    paint();
+  };
+  stepButton.onclick = () => { if (map?.complete) { hint = false; step(); paint(); } };
+  anew.onclick = () => { seed = seed % 1000 + 1; remember(); request(); };
+  const setEta = value => { eta = clamp(value, 10 ** -2.5, 10 ** .48); slider.value = Math.log10(eta); roll(); later(); };
+  slider.value = Math.log10(eta);
+  slider.oninput = () => { eta = 10 ** +slider.value; roll(); later(); };
+  slider.onchange = remember;
+
+  const where = e => {
+    const box = mapCanvas.getBoundingClientRect(), k = scale();
+    return [(e.clientX - box.left - box.width / 2) / k, (box.height / 2 - e.clientY + box.top) / k];
+  };
+  mapCanvas.onpointerdown = e => {
+    if (!map?.complete) return;
+    const at = where(e), { tip: end } = arrow(), k = scale();
+    hint = false;
+    mapCanvas.setPointerCapture(e.pointerId);
+    if (Math.hypot(at[0] - end[0], at[1] - end[1]) * k < 26) {
+      drag = 'tip';
+      if (steps) drop(position()); // the arrow is that of a ball that lies still
+    } else {
+      drag = 'ball';
+      drop(at);
+    }
+    paint();
+  };
+  mapCanvas.onpointermove = e => {
+    if (!drag) return;
+    const at = where(e);
+    if (drag === 'ball') drop([clamp(at[0], -reachX(), reachX()), clamp(at[1], -reachY(), reachY())]);
+    else {
+      const p = position(), g = gradAt(...p), size = Math.hypot(g[0], g[1]) || 1e-9, d = [at[0] - p[0], at[1] - p[1]], length = Math.hypot(...d) || 1e-9;
+      // Near the line of steepest descent the tip sets the learning rate; elsewhere it turns the view.
+      const along = -(d[0] * g[0] + d[1] * g[1]) / (size * length);
+      if (along > .94) { direction = null; setEta(length / (3 * size)); } else direction = [d[0] / length, d[1] / length];
+    }
+    later();
+  };
+  mapCanvas.onpointerup = mapCanvas.onpointercancel = () => { if (drag) { drag = null; remember(); paint(); } };
+  mapCanvas.onkeydown = e => {
+    if (!map?.complete) return;
+    const far = e.shiftKey ? .25 : .05, move = { ArrowLeft: [-far, 0], ArrowRight: [far, 0], ArrowUp: [0, far], ArrowDown: [0, -far] }[e.key];
+    if (move) { const p = position(); hint = false; drop([clamp(p[0] + move[0], -reachX(), reachX()), clamp(p[1] + move[1], -reachY(), reachY())]); remember(); paint(); }
+    else if (e.key === 'Enter') stepButton.onclick();
+    else if (e.key === ' ') playButton.onclick();
+    else return;
+    e.preventDefault();
+  };
+
+  lead.textContent = 'The loss of a real network as a map. Six rules start in one place: will they end in one valley?';
+  tip.textContent = 'The map is computed when this chapter is in view.';
+  whenSeen(section, () => { seen = true; if (!client.current) request(); });
+}

@@ -1,2 +1,291 @@
-// Chapter Train is not part of this build.
-export function train(section) { section.hidden = true; }
+// Chapter Train. The server's engine trains a small network and tells its weights after each slice of
+// steps; this page draws what each neuron answers with them. The clock of the loss is the time that the
+// steps took, so that the pace at which one watches changes nothing.
+import { h, s, canvas, chip, choice, clamp, color, dataTable, fix, num, onTheme, play, whenSeen } from './util.js';
+import { settings } from './client.js';
+import { floats, power } from './mlp.js';
+import { Pictures, drawNetwork, drawPoint } from './train-net.js';
+
+const SETS = ['circle', 'xor', 'gauss', 'spiral', 'moons', 'plane', 'hills', 'draw', 'csv'];
+const MOST_LAYERS = 6, MOST_NEURONS = 16, MOST_DRAWN = 600, MOST_TEXT = 60_000;
+const PACES = [[100, '100 steps a second'], [2000, '2,000 steps a second'], [0, 'full speed']];
+const count = n => Math.round(n).toLocaleString('en');
+
+/** A list to choose from, with its label. */
+function select(label, items, current, chosen) {
+  const list = h('select', { onchange: () => chosen(list.value) }, items.map(([value, text]) => h('option', { value, selected: String(value) === String(current) }, text)));
+  return h('label', { class: 'pick' }, h('span', {}, label), list);
+}
+
+/** Has the browser save text or bytes as a file. */
+function save(name, content, type) {
+  const url = URL.createObjectURL(new Blob([content], { type })), link = h('a', { href: url, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+export function train(section, client) {
+  const address = settings('train', { data: 'spiral', layers: '8-6', activation: 'tanh', optimizer: 'adam', eta: .02, batch: 32, seed: 1, dtype: 'float32', pace: 2000 });
+  const o = address.get();
+  if (!SETS.includes(o.data)) o.data = 'spiral';
+  let layers = String(o.layers).split('-').map(Number).filter(n => n >= 1 && n <= MOST_NEURONS).slice(0, MOST_LAYERS);
+  let drawn = [], pasted = '', drawClass = 1;
+
+  // What the server has told.
+  let started = null, pictures = null, points = null, now = null, history = [], chosen = null, spots = [], seen = false;
+  // What is to be started as soon as nothing else runs: 'look', 'run' or 'step'.
+  let wanted = null, running = false;
+
+  const asked = more => {
+    const own = o.data === 'draw' || o.data === 'csv';
+    return {
+      set: own ? 'csv' : o.data, csv: own ? (o.data === 'draw' ? drawn.map(p => `${p[0].toFixed(4)},${p[1].toFixed(4)},${p[2]}`).join('\n') : pasted) : '',
+      hidden: layers, activation: o.activation, optimizer: o.optimizer, rate: o.eta, batch: o.batch, seed: o.seed, dtype: o.dtype, pace: o.pace, ...more,
+    };
+  };
+  const ready = () => o.data === 'draw' ? new Set(drawn.map(p => p[2])).size === 2 : o.data === 'csv' ? pasted !== '' : true;
+  const remember = () => address.set({ ...o, layers: layers.join('-') });
+
+  async function want(mode) {
+    wanted = mode;
+    if (client.current?.kind === 'train') { await client.stop(); return; } // its end starts what is wanted
+    await begin();
+  }
+  async function begin() {
+    const mode = wanted;
+    if (!mode || client.current) return;
+    wanted = null;
+    if (!ready()) { empty(); return; }
+    const more = { look: { look: true }, run: { continue: true }, step: { continue: true, steps: 1, pace: 0 } }[mode];
+    try {
+      running = mode === 'run';
+      await client.start('train', asked(more));
+      problem.textContent = '';
+    } catch (e) {
+      running = false;
+      if (e.status === 409) { wanted = mode === 'look' ? mode : null; }
+      problem.textContent = e.status === 409 ? 'Something else is measured now.' : e.message;
+    }
+    words();
+  }
+  /** After a change of what is trained: from the first step on. */
+  function anew() {
+    remember();
+    history = [];
+    want(running ? 'run' : 'look');
+  }
+  function empty() {
+    started = pictures = now = null;
+    history = [];
+    points = o.data === 'draw' ? { x: drawn.flatMap(p => p.slice(0, 2)), y: drawn.map(p => p[2]) } : { x: [], y: [] };
+    paint();
+    words();
+  }
+
+  client.on('train', e => {
+    if (e.type === 'network') {
+      const d = e.data;
+      if (!d.continued) history = [];
+      started = d;
+      pictures = new Pictures(d);
+      points = { x: floats(d.x), y: floats(d.y) };
+      if (chosen && !(chosen[1] < (pictures.net.widths[chosen[0]] ?? 0))) chosen = null;
+    } else if (e.type === 'learned' && pictures) {
+      now = e.data;
+      if (!now.diverged) {
+        pictures.learn(floats(now.weights));
+        if (now.steps) history.push([now.busy_ns / 1e9, now.steps, now.loss]);
+        if (history.length > 600) history = history.filter((_, i) => i % 2 || i === history.length - 1);
+      }
+      paint();
+    } else if (e.type === 'end') {
+      running = false;
+      if (e.data.error && !e.data.stopped) problem.textContent = e.data.error.message;
+    }
+    if (e.type === 'idle' && (wanted || (seen && !started))) { wanted ??= 'look'; setTimeout(begin); }
+    if (['network', 'learned', 'end'].includes(e.type)) words();
+  });
+
+  // --- the elements
+  const problem = h('p', { class: 'problem', role: 'status' });
+  const runLabel = h('span', {}, 'Train'), runButton = h('button', { class: 'go', type: 'button', onclick: () => running ? client.stop() : want('run') }, play(), runLabel);
+  const stepButton = h('button', { type: 'button', onclick: () => want('step') }, 'Step');
+  const resetButton = h('button', { type: 'button', onclick: () => { history = []; want('look'); } }, 'Reset');
+  const seedButton = h('button', { type: 'button', title: 'Start from other random weights', onclick: () => { o.seed = o.seed % 1000 + 1; anew(); } }, 'Other weights');
+  const stat = name => { const b = h('b', {}, '–'); return [h('div', {}, b, name), b]; };
+  const [stepsBox, stepsOut] = stat('steps'), [lossBox, lossOut] = stat('loss'), [rightBox, rightOut] = stat('right');
+  const pen = h('span', { class: 'pen' }, choice([[1, '●'], [0, '■']], 1, k => { drawClass = +k; }, 'Class to draw'), h('button', { type: 'button', onclick: () => { drawn = []; empty(); } }, 'Clear'));
+  const netCanvas = h('canvas', { tabindex: '0', role: 'img', 'aria-label': 'The network: a picture for each neuron, a line for each weight. Arrow keys choose a neuron.' });
+  const answerCanvas = h('canvas', { role: 'img', 'aria-label': 'What the network answers at each place, with the points' });
+  const plot = h('div'), big = h('div', { class: 'big' }), small = h('p'), chips = h('div', { class: 'acts' });
+  const eta = h('input', { type: 'range', min: '-4', max: '1', step: '0.05', 'aria-label': 'learning rate' }), etaOut = h('output');
+  const text = h('textarea', { rows: '5', spellcheck: 'false', 'aria-label': 'Points as CSV', placeholder: 'x, y, label\n0.2, 0.7, a\n…' });
+  const file = h('input', { type: 'file', accept: '.csv,.tsv,.txt', class: 'vh', 'aria-label': 'A file of points' });
+  const paste = h('div', { class: 'paste', hidden: true },
+    h('p', {}, 'A line for each point: x, y and a label. Up to ten labels are classes; more numbers than that are values to be learned. Columns beyond ±1 are scaled.'),
+    text, h('div', { class: 'acts' }, h('button', { type: 'button', class: 'go', onclick: () => usePasted(text.value) }, 'Use these points'), h('button', { type: 'button', onclick: () => file.click() }, 'Choose a file'), file));
+  const table = dataTable('Data of the training', ['steps', 'seconds', 'loss'], []);
+  const sizes = h('div', { class: 'sizes', role: 'group', 'aria-label': 'Hidden layers' });
+  const exports = h('div', { class: 'acts exports' },
+    h('span', {}, 'Take it with you:'),
+    h('button', { type: 'button', onclick: () => take(e => save('network.safetensors', Uint8Array.from(atob(e.safetensors), c => c.charCodeAt(0)), 'application/octet-stream')) }, 'Weights'),
+    h('button', { type: 'button', onclick: () => take(e => save('network_torch.py', e.torch, 'text/x-python')) }, 'PyTorch'),
+    h('button', { type: 'button', onclick: () => take(e => save('network_mlx.py', e.mlx, 'text/x-python')) }, 'MLX'),
+    h('button', { type: 'button', onclick: () => save('training.csv', 'steps,seconds,loss\n' + history.map(([t, n, l]) => `${n},${t},${l}`).join('\n') + '\n', 'text/csv') }, 'The run'));
+  const take = async f => { try { f(await client.get('train')); } catch (e) { problem.textContent = e.message; } };
+
+  section.append(
+    h('div', { class: 'head' }, h('h2', {}, 'Train it'), h('p', {}, 'Each neuron shows what it has learned to see. Point at one to see it large.'),
+      h('div', { class: 'acts' }, choice(SETS.map(k => [k, k === 'csv' ? 'CSV' : k]), o.data, k => { o.data = k; chosenSet(); }, 'Data set'))),
+    h('div', { class: 'panel' },
+      h('div', { class: 'strip' }, h('div', { class: 'acts' }, runButton, stepButton, resetButton, seedButton), pen, h('div', { class: 'stat sp' }, stepsBox, lossBox, rightBox)),
+      paste,
+      h('div', { class: 'strip picks' }, sizes,
+        select('activation', ['tanh', 'relu', 'sigmoid', 'identity'].map(k => [k, k]), o.activation, k => { o.activation = k; anew(); }),
+        select('optimizer', [['sgd', 'SGD'], ['momentum', 'momentum'], ['nesterov', 'Nesterov'], ['rmsprop', 'RMSProp'], ['adam', 'Adam'], ['muon', 'Muon']], o.optimizer, k => { o.optimizer = k; anew(); }),
+        h('label', { class: 'pick' }, h('span', {}, 'learning rate η ', etaOut), eta),
+        select('batch', [1, 4, 8, 16, 32, 64, 128].map(k => [k, String(k)]), o.batch, k => { o.batch = +k; anew(); }),
+        select('type', ['float32', 'float64'].map(k => [k, k]), o.dtype, k => { o.dtype = k; anew(); }),
+        select('watch at', PACES, o.pace, k => { o.pace = +k; remember(); if (running) client.tell({ pace: o.pace }); })),
+      problem,
+      h('div', { class: 'train' }, h('div', { class: 'net' }, netCanvas), h('div', { class: 'out' }, h('div', { class: 'db' }, answerCanvas))),
+      h('div', { class: 'wall' }, h('div', {}, plot), h('div', { class: 'say2' }, big, small, chips)),
+      h('div', { class: 'strip last' }, exports)),
+    table);
+
+  function chosenSet() {
+    pen.hidden = o.data !== 'draw';
+    paste.hidden = o.data !== 'csv';
+    if (running) running = false;
+    anew();
+  }
+  function usePasted(value) {
+    if (value.length > MOST_TEXT) { problem.textContent = `${count(value.length)} characters of points: at most ${count(MOST_TEXT)} are possible`; return; }
+    pasted = value;
+    anew();
+  }
+  file.onchange = async () => { const f = file.files[0]; if (f && f.size <= MOST_TEXT) { text.value = await f.text(); usePasted(text.value); } else if (f) problem.textContent = `${f.name} has ${count(f.size)} bytes: at most ${count(MOST_TEXT)} are possible`; };
+
+  function showSizes() {
+    const change = (i, by) => { layers[i] = clamp(layers[i] + by, 1, MOST_NEURONS); showSizes(); anew(); };
+    sizes.replaceChildren(
+      ...layers.map((n, i) => h('span', { class: 'size', role: 'group', 'aria-label': `Hidden layer ${i + 1}` },
+        h('button', { type: 'button', 'aria-label': `One neuron less in layer ${i + 1}`, disabled: n <= 1, onclick: () => change(i, -1) }, '−'), h('b', {}, String(n)),
+        h('button', { type: 'button', 'aria-label': `One neuron more in layer ${i + 1}`, disabled: n >= MOST_NEURONS, onclick: () => change(i, 1) }, '+'))),
+      h('button', { type: 'button', 'aria-label': 'One layer less', disabled: !layers.length, onclick: () => { layers.pop(); showSizes(); anew(); } }, '− layer'),
+      h('button', { type: 'button', 'aria-label': 'One layer more', disabled: layers.length >= MOST_LAYERS, onclick: () => { layers.push(layers.at(-1) ?? 4); showSizes(); anew(); } }, '+ layer'));
+  }
+
+  eta.value = Math.log10(o.eta);
+  const showEta = () => { etaOut.textContent = num(o.eta, 2); eta.setAttribute('aria-valuetext', num(o.eta, 2)); };
+  eta.oninput = () => { o.eta = +(10 ** +eta.value).toPrecision(2); showEta(); };
+  eta.onchange = () => { remember(); if (running) client.tell({ rate: o.eta }); };
+
+  // --- the pictures
+  const net = canvas(netCanvas, (c, width, height) => { if (pictures) spots = drawNetwork(c, width, height, pictures, chosen, o.activation); });
+  const answer = canvas(answerCanvas, (c, width) => {
+    if (!points || (!pictures && !points.y.length)) {
+      c.fillStyle = color('sunken');
+      c.fillRect(0, 0, width, width);
+      c.fillStyle = color('ink-2');
+      c.textAlign = 'center';
+      const lines = o.data === 'draw' ? ['Draw your own points here', 'Choose ● or ■ above. Five of each will do.'] : o.data === 'csv' ? ['Paste your points above', 'or drop a file here'] : [];
+      lines.forEach((line, i) => { c.font = `${i ? 450 : 600} ${i ? 14 : 17}px ${color('font')}`; c.fillText(line, width / 2, width / 2 - 6 + 26 * i); });
+      return;
+    }
+    if (pictures && chosen) pictures.draw(c, chosen[0], chosen[1], 0, 0, width, .78);
+    else if (pictures) pictures.drawAnswer(c, width);
+    else { c.fillStyle = color('sunken'); c.fillRect(0, 0, width, width); }
+    const classes = started?.classes ?? 2, colourOf = k => pictures ? pictures.classColour(k) : color(k ? 'pos' : 'neg');
+    for (let i = 0; i < points.y.length; i++) drawPoint(c, (points.x[2 * i] + 1) / 2 * width, (1 - points.x[2 * i + 1]) / 2 * width, points.y[i], classes, colourOf);
+  });
+  const paint = () => { net.paint(); answer.paint(); };
+
+  function words() {
+    runLabel.textContent = running ? 'Stop' : 'Train';
+    stepsOut.textContent = now ? count(now.steps) : '0';
+    lossOut.textContent = !now ? '–' : now.diverged ? 'NaN' : fix(now.loss, 3);
+    rightOut.textContent = now && started?.classes && !now.diverged ? `${Math.round(now.right * 100)} %` : '–';
+    rightBox.hidden = started?.classes === 0;
+    for (const b of exports.querySelectorAll('button')) b.disabled = !now?.steps;
+    if (now?.diverged) {
+      big.textContent = 'It diverged: lower the learning rate.';
+      small.textContent = `After ${count(now.steps)} steps the loss is no number any more. Reset starts again.`;
+    } else if (now?.steps) {
+      const speed = now.steps / (now.busy_ns / 1e9);
+      big.textContent = `${count(+speed.toPrecision(3))} steps a second.`;
+      small.textContent = `On one thread of the CPU, by the engine of this program: ${num(now.busy_ns / 1e6)} ms for ${count(now.steps)} steps of ${Math.min(o.batch, points.y.length)} points. ` +
+        (o.pace ? 'You watch them more slowly than they are computed.' : 'It computes as fast as it can.');
+    } else {
+      big.textContent = 'The loss has a clock.';
+      small.textContent = 'It counts the time that the steps take, not the time that you watch. Press Train.';
+    }
+    chips.replaceChildren(...started ? [chip(started.check.ok ? 'ok' : 'bad', started.check.ok ? `gradients checked: worst ${power(started.check.worst)}` : 'the gradients are wrong'), chip('', `${started.weights} weights`)] : []);
+    drawPlot();
+    if (table.open) table.fill(history.map(([t, n, l]) => [count(n), t.toPrecision(4), fix(l, 4)]));
+  }
+  table.addEventListener('toggle', words);
+
+  /** The loss over the time that the steps took. */
+  function drawPlot() {
+    const width = plot.clientWidth || 700, height = 190, left = 52, right = 20, top = 18, bottom = 30;
+    const end = Math.max(.002, history.at(-1)?.[0] ?? 0), low = Math.min(.1, 10 ** Math.floor(Math.log10(Math.max(1e-4, Math.min(1, ...history.map(p => p[2])))))), high = Math.max(1, ...history.map(p => p[2]));
+    const x = t => left + (width - left - right) * t / end, y = l => top + (height - top - bottom) * (Math.log(high) - Math.log(clamp(l, low, high))) / (Math.log(high) - Math.log(low));
+    const unit = end < .2 ? [1e3, 'ms'] : [1, 's'], step = [.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 20, 50].find(d => end / d <= 6) ?? 100;
+    const label = (at, t, more) => s('text', { ...at, fill: color('ink-3'), 'font-size': 12, ...more }, t), lines = [];
+    for (let l = low; l <= high * 1.001; l *= 10) lines.push(s('path', { d: `M${left} ${y(l)}H${width - right}`, stroke: color('grid') }), label({ x: left - 8, y: y(l) + 4 }, String(+l.toPrecision(1)), { 'text-anchor': 'end' }));
+    for (let t = 0; t <= end; t += step) lines.push(label({ x: x(t), y: height - 10 }, num(t * unit[0]) + (t + step > end ? ' ' + unit[1] : ''), { 'text-anchor': 'middle' }));
+    const path = history.length > 1 ? [s('path', { d: 'M' + history.map(p => `${x(p[0]).toFixed(1)} ${y(p[2]).toFixed(1)}`).join('L'), fill: 'none', stroke: color('cpu'), 'stroke-width': 2.25, 'stroke-linejoin': 'round' })] : [];
+    plot.replaceChildren(s('svg', { viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': 'Loss over the time that the steps took' }, label({ x: 8, y: 12 }, 'loss'), lines, path));
+  }
+
+  // --- hands
+  const point = e => { const b = answerCanvas.getBoundingClientRect(); return [(e.clientX - b.left) / b.width * 2 - 1, 1 - (e.clientY - b.top) / b.height * 2]; };
+  let lastPoint = null;
+  const add = e => {
+    const p = point(e);
+    if (drawn.length >= MOST_DRAWN || Math.max(...p.map(Math.abs)) > 1 || (lastPoint?.length && Math.hypot(p[0] - lastPoint[0], p[1] - lastPoint[1]) < .07)) return;
+    lastPoint = p;
+    drawn.push([...p, e.shiftKey ? 1 - drawClass : drawClass]);
+    points = { x: drawn.flatMap(q => q.slice(0, 2)), y: drawn.map(q => q[2]) };
+    answer.paint();
+  };
+  answerCanvas.onpointerdown = e => { if (o.data !== 'draw') return; answerCanvas.setPointerCapture(e.pointerId); lastPoint = []; add(e); };
+  answerCanvas.onpointermove = e => lastPoint && add(e);
+  answerCanvas.onpointerup = answerCanvas.onpointercancel = () => { if (lastPoint) { lastPoint = null; anew(); } };
+  answerCanvas.ondragover = e => e.preventDefault();
+  answerCanvas.ondrop = async e => {
+    e.preventDefault();
+    const f = e.dataTransfer.files[0], dropped = f ? (f.size <= MOST_TEXT ? await f.text() : '') : e.dataTransfer.getData('text');
+    if (!dropped) return;
+    o.data = 'csv';
+    section.querySelector('.seg').set('csv');
+    pen.hidden = true;
+    paste.hidden = false;
+    text.value = dropped;
+    usePasted(dropped);
+  };
+  const choose = c => { if (String(c) !== String(chosen)) { chosen = c; paint(); } };
+  netCanvas.onpointermove = e => {
+    const b = netCanvas.getBoundingClientRect(), x = e.clientX - b.left, y = e.clientY - b.top;
+    const spot = spots.find(q => x >= q[0] - 4 && x <= q[0] + q[2] + 4 && y >= q[1] - 4 && y <= q[1] + q[2] + 4);
+    choose(spot ? spot.slice(3) : null);
+  };
+  netCanvas.onpointerleave = netCanvas.onblur = () => choose(null);
+  netCanvas.onkeydown = e => {
+    const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[e.key];
+    if (!move || !pictures) return;
+    e.preventDefault();
+    const { widths } = pictures.net, l = clamp((chosen?.[0] ?? 1) + (chosen ? move[0] : 0), 0, widths.length - 1);
+    choose([l, clamp((chosen?.[1] ?? 0) + (chosen ? move[1] : 0), 0, widths[l] - 1)]);
+  };
+
+  pen.hidden = o.data !== 'draw';
+  paste.hidden = o.data !== 'csv';
+  showSizes();
+  showEta();
+  onTheme(drawPlot);
+  new ResizeObserver(drawPlot).observe(plot);
+  words();
+  whenSeen(section, () => { seen = true; if (client.current) wanted = 'look'; else want('look'); });
+}

@@ -1,0 +1,332 @@
+package playground
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"io"
+	"math"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/gemm"
+	"github.com/gpuplay/gpuplay/internal/network"
+)
+
+// Limits of a training.
+const (
+	MaxSteps = 1_000_000
+	MaxTime  = 2 * time.Minute // of one run; it can be continued
+)
+
+// A training is told of in slices: after each, its weights are told. Those of a large network
+// are told less often.
+const (
+	slice      = 40 * time.Millisecond
+	largeSlice = 200 * time.Millisecond
+	large      = 3000 // weights
+)
+
+// TrainOptions say what to train and how.
+type TrainOptions struct {
+	Points
+	network.Settings
+	DType string `json:"dtype,omitempty"` // float32, which is the usual one, or float64
+	// Steps is how many steps to make; 0: until it is stopped.
+	Steps int `json:"steps,omitempty"`
+	// Pace is how many steps a second are made at most, so that one can follow them; 0: as
+	// many as possible. The speed that is told is that of the steps alone.
+	Pace int `json:"pace,omitempty"`
+	// Continue has the last training go on, if it was of the same options: only the learning
+	// rate, the steps, the pace and Look may differ.
+	Continue bool `json:"continue,omitempty"`
+	// Look makes no step: it tells the network and its data as they are before the first one.
+	Look bool `json:"look,omitempty"`
+}
+
+// same reports whether a training of these options can go on as one of o.
+func (t TrainOptions) same(o TrainOptions) bool {
+	o.Rate, o.Steps, o.Pace, o.Continue, o.Look = t.Rate, t.Steps, t.Pace, t.Continue, t.Look
+	return reflect.DeepEqual(t, o)
+}
+
+// A Change is what can change while a training runs; what is nil stays.
+type Change struct {
+	Rate *float64 `json:"rate"`
+	Pace *int     `json:"pace"`
+}
+
+// A Training is options that were checked.
+type Training struct {
+	options TrainOptions
+	data    *network.Data
+	keeper  *Keeper
+
+	mu   sync.Mutex
+	rate float64
+	pace int
+}
+
+// A Keeper keeps the last training, so that it can go on and be exported. Its zero value keeps
+// none.
+type Keeper struct {
+	mu   sync.Mutex
+	last *state
+}
+
+// A state is a network in training.
+type state struct {
+	options TrainOptions
+	data    *network.Data
+	drawn   Drawn
+	learner learner
+	busy    time.Duration // spent on steps
+	pool    *gemm.Pool
+}
+
+// New checks options.
+func (k *Keeper) New(o TrainOptions) (*Training, error) {
+	if o.Steps < 0 || o.Steps > MaxSteps {
+		return nil, fault.Errorf(fault.Invalid, "%d steps: 0 to %d", o.Steps, MaxSteps)
+	}
+	if d := cmp.Or(o.DType, "float32"); d != "float32" && d != "float64" {
+		return nil, fault.Errorf(fault.Invalid, "dtype %q: float32 or float64", o.DType)
+	}
+	d, err := o.read()
+	if err != nil {
+		return nil, err
+	}
+	t := &Training{options: o, data: d, keeper: k}
+	if err := t.Change(Change{Rate: &o.Rate, Pace: &o.Pace}); err != nil {
+		return nil, err
+	}
+	if err := cmp.Or(o.Settings.Check(), o.Shape(d).Check()); err != nil {
+		return nil, fault.Errorf(fault.Invalid, "%v", err)
+	}
+	return t, nil
+}
+
+// Change changes a training, also while it runs.
+func (t *Training) Change(c Change) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c.Rate != nil {
+		s := t.options.Settings
+		s.Rate = *c.Rate
+		if err := s.Check(); err != nil {
+			return fault.Errorf(fault.Invalid, "%v", err)
+		}
+		t.rate = *c.Rate
+	}
+	if c.Pace != nil {
+		if *c.Pace < 0 || *c.Pace > MaxSteps {
+			return fault.Errorf(fault.Invalid, "a pace of %d steps a second: 0 to %d", *c.Pace, MaxSteps)
+		}
+		t.pace = *c.Pace
+	}
+	return nil
+}
+
+// Started tells of a training that begins or goes on.
+type Started struct {
+	Drawn
+	Steps     int   `json:"steps"` // made before
+	Check     Check `json:"check"`
+	Continued bool  `json:"continued"`
+}
+
+// Learned tells how far a training is.
+type Learned struct {
+	Steps   int     `json:"steps"`
+	Loss    float64 `json:"loss"`    // over all points; -1 when it is no number
+	Right   float64 `json:"right"`   // share of the points whose class is right
+	Busy    int64   `json:"busy_ns"` // time that all steps took
+	Weights []byte  `json:"weights"` // float32
+	// Diverged says that the loss is no number: the training ends.
+	Diverged bool `json:"diverged,omitempty"`
+}
+
+func (Started) EventType() event.Type { return TypeNetwork }
+func (Learned) EventType() event.Type { return TypeLearned }
+
+// Run trains until the steps are made, the time is over or ctx ends, and tells of it.
+func (t *Training) Run(ctx context.Context, sink event.Sink) error {
+	k := t.keeper
+	k.mu.Lock()
+	s, err := k.take(t)
+	k.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	worst, err := s.learner.check(ctx)
+	if err != nil {
+		return err
+	}
+	began := s.learner.made()
+	sink.Emit("", Started{s.drawn, began, checked(worst, s.learner.limit()), t.options.Continue && began > 0})
+	sink.Emit(Lane, event.Lane{Name: "this program, CPU", Engine: "gocpu", Device: "CPU"})
+	sink.Emit(Lane, event.Phase{Phase: "measuring"})
+	every := slice
+	if s.drawn.Weights > large {
+		every = largeSlice
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for end := sink.Now() + MaxTime; sink.Now() < end && ctx.Err() == nil; {
+		t.mu.Lock()
+		rate, pace := t.rate, t.pace
+		t.mu.Unlock()
+		most := MaxSteps
+		if pace > 0 {
+			most = max(1, int(float64(pace)*every.Seconds()))
+		}
+		if t.options.Steps > 0 {
+			most = min(most, began+t.options.Steps-s.learner.made())
+		}
+		if t.options.Look {
+			most = 0
+		}
+		k.mu.Lock()
+		learned, err := s.steps(ctx, rate, most, every*4/5)
+		k.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		sink.Emit(Lane, learned)
+		if learned.Diverged || t.options.Look || t.options.Steps > 0 && s.learner.made() >= began+t.options.Steps {
+			break
+		}
+		if pace > 0 {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+			}
+		}
+	}
+	sink.Emit(Lane, event.Phase{Phase: "finished"})
+	return ctx.Err()
+}
+
+// take returns the training that t continues, or a new one in its place.
+func (k *Keeper) take(t *Training) (*state, error) {
+	if t.options.Continue && k.last != nil && k.last.options.same(t.options) {
+		k.last.options.Rate = t.options.Rate
+		return k.last, nil
+	}
+	pool, err := newPool()
+	if err != nil {
+		return nil, err
+	}
+	s := &state{options: t.options, data: t.data, drawn: drawn(t.options.Shape(t.data), t.data), pool: pool}
+	if t.options.DType == "float64" {
+		s.learner, err = newLearner[float64](pool, t)
+	} else {
+		s.learner, err = newLearner[float32](pool, t)
+	}
+	if err != nil {
+		pool.Close()
+		return nil, err
+	}
+	if k.last != nil {
+		k.last.pool.Close()
+	}
+	k.last = s
+	return s, nil
+}
+
+// steps makes up to most steps in up to that time, and then looks at what was learned.
+func (s *state) steps(ctx context.Context, rate float64, most int, within time.Duration) (Learned, error) {
+	s.learner.setRate(rate)
+	begun, made := time.Now(), 0
+	for ; made < most; made++ {
+		if made%16 == 0 && time.Since(begun) > within {
+			break
+		}
+		if _, err := s.learner.step(ctx); err != nil {
+			return Learned{}, err
+		}
+	}
+	took := time.Since(begun)
+	s.busy += took
+	loss, share, err := s.learner.evaluate(ctx)
+	if err != nil {
+		return Learned{}, err
+	}
+	l := Learned{
+		Steps: s.learner.made(), Loss: loss, Right: share, Busy: s.busy.Nanoseconds(),
+		Weights: bytesOf(s.learner.weights()),
+	}
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		l.Loss, l.Diverged = -1, true
+	}
+	return l, nil
+}
+
+// An Export is what can be taken from a training.
+type Export struct {
+	Steps       int    `json:"steps"`
+	Safetensors []byte `json:"safetensors"`
+	Torch       string `json:"torch"`
+	MLX         string `json:"mlx"`
+}
+
+// Export returns the weights of the last training, and programs that train the same network;
+// nil if there was none.
+func (k *Keeper) Export() (*Export, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.last == nil {
+		return nil, nil
+	}
+	s := k.last
+	var weights bytes.Buffer
+	if err := s.learner.write(&weights); err != nil {
+		return nil, err
+	}
+	e := &Export{Steps: s.learner.made(), Safetensors: weights.Bytes()}
+	steps := max(e.Steps, 1000)
+	var err error
+	if e.Torch, err = network.Code("torch", s.options.Settings, s.data, steps); err != nil {
+		return nil, err
+	}
+	e.MLX, err = network.Code("mlx", s.options.Settings, s.data, steps)
+	return e, err
+}
+
+// A learner is a network.Trainer of one of the types.
+type learner interface {
+	step(ctx context.Context) (float64, error)
+	evaluate(ctx context.Context) (loss, share float64, err error)
+	check(ctx context.Context) (worst float64, err error)
+	limit() float64
+	setRate(rate float64)
+	made() int
+	weights() []float32
+	write(w io.Writer) error
+}
+
+type typed[T network.Real] struct{ t *network.Trainer[T] }
+
+func newLearner[T network.Real](pool *gemm.Pool, t *Training) (learner, error) {
+	trainer, err := network.NewTrainer[T](pool, t.data, t.options.Settings)
+	return typed[T]{trainer}, err
+}
+
+func (l typed[T]) step(ctx context.Context) (float64, error)              { return l.t.Step(ctx) }
+func (l typed[T]) evaluate(ctx context.Context) (float64, float64, error) { return l.t.Evaluate(ctx) }
+func (l typed[T]) check(ctx context.Context) (float64, error)             { return l.t.Check(ctx) }
+func (l typed[T]) limit() float64                                         { return network.Tolerance[T]() }
+func (l typed[T]) setRate(rate float64)                                   { l.t.Optimizer.Rate = T(rate) }
+func (l typed[T]) made() int                                              { return l.t.Steps }
+func (l typed[T]) write(w io.Writer) error                                { return l.t.Network.WriteSafetensors(w) }
+
+func (l typed[T]) weights() []float32 {
+	w := make([]float32, len(l.t.Network.Weights))
+	for i, x := range l.t.Network.Weights {
+		w[i] = float32(x)
+	}
+	return w
+}

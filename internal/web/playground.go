@@ -1,0 +1,57 @@
+package web
+
+import (
+	"context"
+
+	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/lab/playground"
+	"github.com/gpuplay/gpuplay/internal/network"
+	"github.com/gpuplay/gpuplay/internal/record"
+)
+
+// Touch is the activity of chapter Touch: the loss of a small network over a plane.
+func Touch() Activity {
+	return Activity{Kind: "touch", Job: func(text []byte) (Job, error) {
+		in := playground.SurfaceOptions{Points: playground.Points{Set: "moons"}, Directions: network.Minima, Seed: 3}
+		if err := Decode(text, &in); err != nil {
+			return Job{}, err
+		}
+		s, err := playground.NewSurface(in)
+		if err != nil {
+			return Job{}, err
+		}
+		return Job{Measure: func(ctx context.Context, stream *event.Stream) (*record.Run, error) {
+			return nil, s.Run(ctx, stream)
+		}}, nil
+	}}
+}
+
+// Train is the activity of chapter Train. It keeps the last training, so that it can go on
+// and be exported.
+func Train() Activity {
+	var keeper playground.Keeper
+	return Activity{
+		Kind: "train",
+		Get:  func(context.Context) (any, error) { return keeper.Export() },
+		Job: func(text []byte) (Job, error) {
+			in := playground.TrainOptions{Points: playground.Points{Set: "spiral"}, Settings: network.Settings{Hidden: []int{8, 8}, Activation: network.Tanh, Optimizer: network.Adam, Rate: 0.02, Batch: 32, Seed: 1}}
+			if err := Decode(text, &in); err != nil {
+				return Job{}, err
+			}
+			t, err := keeper.New(in)
+			if err != nil {
+				return Job{}, err
+			}
+			return Job{
+				Measure: func(ctx context.Context, stream *event.Stream) (*record.Run, error) { return nil, t.Run(ctx, stream) },
+				Tell: func(message []byte) error {
+					var c playground.Change
+					if err := Decode(message, &c); err != nil {
+						return err
+					}
+					return t.Change(c)
+				},
+			}, nil
+		},
+	}
+}

@@ -1,0 +1,186 @@
+// The pictures of chapter Train: what each neuron answers over the plane, the weights between them, and
+// the boundary with the points.
+import { clamp, color, rgb } from './util.js';
+import { MLP } from './mlp.js';
+
+const GRID = 64; // places along each side at which a neuron is asked
+/** Colours of more than two classes; each class also has a mark of its own. */
+const CLASSES = ['gpu', 'cpu', 'pos', 'web', 'neg', 'good', 'warn', 'ink-2', 'line-2', 'ink-3'];
+
+const mix = (a, b, t) => [0, 1, 2].map(i => a[i] + (b[i] - a[i]) * t);
+
+export class Pictures {
+  /** started is what the server tells of the network. */
+  constructor(started) {
+    this.net = new MLP(started.shape);
+    this.loss = started.loss;
+    this.classes = started.classes;
+    this.scratch = new OffscreenCanvas(GRID, GRID);
+    this.context = this.scratch.getContext('2d');
+    this.values = this.net.widths.map(n => Array.from({ length: n }, () => new Float32Array(GRID * GRID)));
+    this.logits = new Float32Array(GRID * GRID); // of two classes: the boundary is where it is 0
+  }
+
+  /** Asks every neuron everywhere, with new weights. */
+  learn(weights) {
+    this.net.weights.set(weights);
+    const { values, widths } = this.net, last = widths.length - 1;
+    for (let j = 0, k = 0; j < GRID; j++) {
+      for (let i = 0; i < GRID; i++, k++) {
+        const out = this.net.forward([2 * (i + .5) / GRID - 1, 1 - 2 * (j + .5) / GRID]);
+        for (let l = 0; l < last; l++) for (let n = 0; n < widths[l]; n++) this.values[l][n][k] = values[l][n];
+        if (this.loss === 'logistic') {
+          this.logits[k] = out[0];
+          this.values[last][0][k] = Math.tanh(out[0] / 2); // twice the probability, less 1
+        } else if (this.loss === 'squares') this.values[last][0][k] = clamp(out[0], -1, 1);
+        else {
+          const most = Math.max(...out), sum = out.reduce((t, z) => t + Math.exp(z - most), 0);
+          for (let n = 0; n < widths[last]; n++) this.values[last][n][k] = Math.exp(out[n] - most) / sum;
+        }
+      }
+    }
+    // A neuron of ReLU is drawn to the scale of its largest answer.
+    this.scale = this.values.map((layer, l) => layer.map(v => l === 0 || l === last ? 1 : Math.max(1e-6, v.reduce((t, x) => Math.max(t, Math.abs(x)), 0))));
+  }
+
+  classColour(i) { return this.classes > 2 ? color(CLASSES[i]) : color(i ? 'pos' : 'neg'); }
+
+  /** Draws what a neuron answers. */
+  draw(context, layer, neuron, x, y, size, strength = 1) {
+    const image = this.context.createImageData(GRID, GRID), data = image.data, v = this.values[layer][neuron], scale = this.scale[layer][neuron];
+    const mid = rgb(color('mid')), neg = rgb(color('neg')), pos = rgb(color('pos'));
+    for (let k = 0, o = 0; k < v.length; k++, o += 4) {
+      const a = v[k] / scale, c = mix(mid, a < 0 ? neg : pos, Math.min(1, Math.abs(a)) * strength);
+      [data[o], data[o + 1], data[o + 2], data[o + 3]] = [...c, 255];
+    }
+    this.put(context, image, x, y, size);
+  }
+  put(context, image, x, y, size) {
+    this.context.putImageData(image, 0, 0);
+    context.imageSmoothingQuality = 'high';
+    context.drawImage(this.scratch, x, y, size, size);
+  }
+
+  /** Draws what the network answers: the class at each place, or the value. */
+  drawAnswer(context, size) {
+    const last = this.net.widths.length - 1;
+    if (this.classes <= 2) {
+      this.draw(context, last, 0, 0, 0, size, .78);
+      if (this.classes === 2) this.boundary(context, size);
+      return;
+    }
+    const image = this.context.createImageData(GRID, GRID), data = image.data, colours = Array.from({ length: this.classes }, (_, i) => rgb(this.classColour(i))), mid = rgb(color('mid'));
+    for (let k = 0, o = 0; k < GRID * GRID; k++, o += 4) {
+      let best = 0;
+      for (let n = 1; n < this.classes; n++) if (this.values[last][n][k] > this.values[last][best][k]) best = n;
+      [data[o], data[o + 1], data[o + 2], data[o + 3]] = [...mix(mid, colours[best], .2 + .55 * this.values[last][best][k]), 255];
+    }
+    this.put(context, image, 0, 0, size);
+  }
+
+  /** The line where the logit is 0, by marching squares. */
+  boundary(context, size) {
+    const a = this.logits, q = size / GRID, at = (m, n) => m / (m - n);
+    context.strokeStyle = color('ink');
+    context.lineWidth = 2;
+    context.lineCap = 'round';
+    context.beginPath();
+    for (let j = 0; j + 1 < GRID; j++) {
+      for (let i = 0; i + 1 < GRID; i++) {
+        const k = j * GRID + i, p = a[k], r = a[k + 1], t = a[k + GRID + 1], u = a[k + GRID], ends = [];
+        if (p * r < 0) ends.push([i + at(p, r), j]);
+        if (r * t < 0) ends.push([i + 1, j + at(r, t)]);
+        if (u * t < 0) ends.push([i + at(u, t), j + 1]);
+        if (p * u < 0) ends.push([i, j + at(p, u)]);
+        for (let e = 0; e + 1 < ends.length; e += 2) {
+          context.moveTo((ends[e][0] + .5) * q, (ends[e][1] + .5) * q);
+          context.lineTo((ends[e + 1][0] + .5) * q, (ends[e + 1][1] + .5) * q);
+        }
+      }
+    }
+    context.stroke();
+  }
+}
+
+/** Draws a point in the colour and with the mark of its class, or in that of its value. */
+export function drawPoint(context, x, y, target, classes, colourOf) {
+  context.strokeStyle = color('surface');
+  context.lineWidth = 1.4;
+  context.beginPath();
+  if (classes === 0) {
+    const c = mix(rgb(color('mid')), rgb(color(target < 0 ? 'neg' : 'pos')), Math.min(1, Math.abs(target)));
+    context.fillStyle = `rgb(${c.map(Math.round).join(' ')})`;
+    context.arc(x, y, 4.3, 0, 7);
+  } else {
+    context.fillStyle = colourOf(target);
+    const r = 4.4;
+    switch (target % 5) {
+      case 0: context.rect(x - 3.7, y - 3.7, 7.4, 7.4); break;
+      case 1: context.arc(x, y, 4.3, 0, 7); break;
+      case 2: context.moveTo(x, y - r * 1.2); context.lineTo(x + r * 1.1, y + r * .8); context.lineTo(x - r * 1.1, y + r * .8); break;
+      case 3: context.moveTo(x, y - r * 1.3); context.lineTo(x + r * 1.3, y); context.lineTo(x, y + r * 1.3); context.lineTo(x - r * 1.3, y); break;
+      default: context.moveTo(x, y + r * 1.2); context.lineTo(x + r * 1.1, y - r * .8); context.lineTo(x - r * 1.1, y - r * .8);
+    }
+    context.closePath();
+  }
+  context.fill();
+  context.stroke();
+}
+
+/**
+ * Draws the network: a column of neurons for each layer, and a line for each weight, as thick as the
+ * weight is large. Returns the places of the neurons: [x, y, size, layer, neuron].
+ */
+export function drawNetwork(context, width, height, pictures, chosen, activation) {
+  const { widths, weights, from } = pictures.net, last = widths.length - 1, narrow = width < 520;
+  const most = Math.max(...widths), size = Math.max(9, Math.min(narrow ? 26 : 38, (height - 44) / most - (most > 10 ? 3 : 9)));
+  const head = 34, margin = narrow ? 18 : 58, x = l => margin + size / 2 + (width - 2 * margin - size) * l / last;
+  const gap = (height - head - 14) / most, y = (l, j) => head + (height - head - 10) / 2 + (j - (widths[l] - 1) / 2) * gap;
+  const spots = [];
+  context.lineCap = 'round';
+  for (let l = 0; l < last; l++) {
+    for (let j = 0, k = from[l]; j < widths[l + 1]; j++) {
+      for (let i = 0; i < widths[l]; i++, k++) {
+        const w = weights[k], fade = chosen && !(chosen[0] === l + 1 && chosen[1] === j) && !(chosen[0] === l && chosen[1] === i);
+        context.globalAlpha = fade ? .06 : Math.min(.92, .12 + Math.abs(w) * .5);
+        context.strokeStyle = color(w < 0 ? 'neg' : 'pos');
+        context.lineWidth = Math.min(7, .5 + 1.9 * Math.abs(w));
+        const [x0, y0, x1, y1] = [x(l) + size / 2 + 2, y(l, i), x(l + 1) - size / 2 - 2, y(l + 1, j)], m = (x0 + x1) / 2;
+        context.beginPath();
+        context.moveTo(x0, y0);
+        context.bezierCurveTo(m, y0, m, y1, x1, y1);
+        context.stroke();
+      }
+    }
+  }
+  context.globalAlpha = 1;
+  for (let l = 0; l <= last; l++) {
+    for (let j = 0; j < widths[l]; j++) {
+      const left = x(l) - size / 2, top = y(l, j) - size / 2, radius = Math.min(7, size / 4), mine = chosen && chosen[0] === l && chosen[1] === j;
+      context.save();
+      context.beginPath();
+      context.roundRect(left, top, size, size, radius);
+      context.clip();
+      pictures.draw(context, l, j, left, top, size);
+      context.restore();
+      context.strokeStyle = color(mine ? 'ink' : 'line-2');
+      context.lineWidth = mine ? 2.5 : 1;
+      context.beginPath();
+      context.roundRect(left, top, size, size, radius);
+      context.stroke();
+      spots.push([left, top, size, l, j]);
+      if (l === 0 && !narrow) {
+        context.fillStyle = color('ink-2');
+        context.font = 'italic 500 15px Georgia, serif';
+        context.textAlign = 'center';
+        context.fillText('xy'[j], left - 14, y(l, j) + 5);
+      }
+    }
+    context.fillStyle = color('ink-3');
+    context.font = `550 ${narrow ? 11 : 12}px ${color('font')}`;
+    context.textAlign = 'center';
+    const crowded = narrow || last > 4;
+    context.fillText(l === 0 ? 'inputs' : l === last ? 'output' : crowded ? String(widths[l]) : `${widths[l]} neurons, ${activation}`, Math.max(22, Math.min(width - 24, x(l))), 20);
+  }
+  return spots;
+}
