@@ -243,6 +243,7 @@ func newSite(t *testing.T, sc scene) *site {
 		Activities: []web.Activity{
 			{Kind: "race", Job: func([]byte) (web.Job, error) { return web.Job{Measure: w.race}, nil }},
 			{Kind: "sweep", Job: func([]byte) (web.Job, error) { return web.Job{Measure: w.sweep}, nil }},
+			web.Touch(), web.Train(), // these two are real
 			{Kind: "llm", Get: talkers, Job: func([]byte) (web.Job, error) { return web.Job{Measure: w.talk}, nil }},
 		},
 		Measure: func(ctx context.Context, m web.Measurement, watch func(event.Event)) (*record.Run, string, error) {

@@ -187,6 +187,9 @@ func TestTrainingChanges(t *testing.T) {
 	if last.Loss <= 10 {
 		t.Errorf("%+v: the rate did not change", last)
 	}
+	if e, err := k.Export(); err != nil || e.Steps != last.Steps {
+		t.Errorf("%+v was told last, and %d steps were made (%v)", last, e.Steps, err)
+	}
 	if err := training.Change(Change{Rate: new(float64)}); !errors.Is(err, fault.Invalid) {
 		t.Error(err)
 	}

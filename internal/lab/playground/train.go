@@ -190,7 +190,8 @@ func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 			most = 0
 		}
 		k.mu.Lock()
-		learned, err := s.steps(ctx, rate, most, every*4/5)
+		// A slice is finished and told even if ctx ends in it: what is told is what was made.
+		learned, err := s.steps(context.WithoutCancel(ctx), rate, most, every*4/5)
 		k.mu.Unlock()
 		if err != nil {
 			return err
