@@ -67,7 +67,9 @@ func (r *Runner) Plan(ctx context.Context, lanes []Lane, of func(n int) GEMM, se
 // probeAll sets the estimates of all lanes, and returns the fastest lane of each kind. The
 // first lane of each kind comes first: on a machine with four GPUs and 64 cores, probing
 // six lanes took 12 s, most of it for what frameworks do when they compute first. When a
-// quarter of the time is spent, it goes on only with kinds that have none yet.
+// quarter of the time is spent, it goes on only with kinds that have none yet; and no step
+// of the other lanes may last until half of it is spent, since JAX was seen to compile for
+// 10 s.
 func (r *Runner) probeAll(ctx context.Context, lanes []Lane, of func(n int) GEMM, seed uint64, stop Stop) map[hardware.Kind]*Lane {
 	fastest := map[hardware.Kind]*Lane{}
 	begin := r.sink().Now()
@@ -81,12 +83,18 @@ func (r *Runner) probeAll(ctx context.Context, lanes []Lane, of func(n int) GEMM
 		}
 	}
 	for _, l := range append(order, others...) {
-		kind := l.Device.Kind
-		if stop.Until > 0 && fastest[kind] != nil && r.sink().Now()-begin > (stop.Until-begin)/4 {
-			continue
+		kind, limit := l.Device.Kind, r.StepLimit
+		if stop.Until > 0 && fastest[kind] != nil {
+			all, spent := stop.Until-begin, r.sink().Now()-begin
+			if spent > all/4 {
+				continue
+			}
+			if left := all/2 - spent; limit == 0 || left < limit {
+				limit = left
+			}
 		}
 		r.sink().Emit(l.ID, event.Phase{Phase: string(Preparing)})
-		l.estimate = r.probe(ctx, *l, of, seed)
+		l.estimate = r.probe(ctx, *l, of, seed, limit)
 		if l.estimate != nil && (fastest[kind] == nil || l.estimate.rate > fastest[kind].estimate.rate) {
 			fastest[kind] = l
 		}
@@ -182,9 +190,9 @@ var probes = []struct {
 	limit time.Duration
 }{{256, math.MaxInt64}, {1024, time.Second}, {2048, 150 * time.Millisecond}}
 
-// probe returns what small products tell of a lane; nil if it fails.
-func (r *Runner) probe(ctx context.Context, l Lane, of func(n int) GEMM, seed uint64) *estimate {
-	quiet := Runner{Sink: event.Discard(r.sink().Now), Free: r.Free, StepLimit: r.StepLimit}
+// probe returns what small products tell of a lane; nil if it fails. limit is for one step.
+func (r *Runner) probe(ctx context.Context, l Lane, of func(n int) GEMM, seed uint64, limit time.Duration) *estimate {
+	quiet := Runner{Sink: event.Discard(r.sink().Now), Free: r.Free, StepLimit: limit}
 	var found *estimate
 	for i, p := range probes {
 		l.GEMM = of(p.n)

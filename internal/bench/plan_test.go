@@ -3,6 +3,7 @@ package bench_test
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -111,6 +112,23 @@ func TestProbesKindsFirst(t *testing.T) {
 	if len(r.runsOf("D")) == 0 || len(r.runsOf("B"))+len(r.runsOf("C")) > 0 {
 		t.Errorf("probed %v", r.runs)
 	}
+}
+
+// A lane that compiles for a long time leaves half of the time to measure the others.
+func TestProbesWithinHalf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // steps have their limits in the time of the bubble
+		hangs := device("C", hardware.GPU, 1e13)
+		hangs.Hook = fake.HangAt(fake.Prepare, 1)
+		r := newRig(device("A", hardware.CPU, 2e12), device("B", hardware.GPU, 1e13), hangs)
+		begin := time.Now()
+		r.Plan(t.Context(), r.lanes, float32s, 1, bench.Stop{Budget: 10 * time.Second, Until: 16 * time.Second, Latest: 18 * time.Second})
+		if took := time.Since(begin); took < 7*time.Second || took > 8*time.Second {
+			t.Errorf("probing took %v, want half of 16 s", took)
+		}
+		if got := r.lanes[0].GEMM.N; got < 4096 {
+			t.Errorf("products of %d³", got)
+		}
+	})
 }
 
 // A lane with a smaller product of its own says so.
