@@ -68,19 +68,23 @@ func TestWarmUp(t *testing.T) {
 		kind     hardware.Kind
 		each     time.Duration
 		min, max time.Duration
+		cold     bool
 	}{
-		{"GPU", hardware.GPU, ms, 500 * ms, 530 * ms},
-		{"CPU", hardware.CPU, ms, 200 * ms, 230 * ms},
-		{"software GPU", hardware.SoftwareGPU, ms, 500 * ms, 530 * ms},
-		{"three at least", hardware.CPU, 2 * time.Second, 6 * time.Second, 6 * time.Second},
-		{"short products", hardware.GPU, time.Microsecond, 500 * ms, 530 * ms},
+		{"GPU", hardware.GPU, ms, 500 * ms, 530 * ms, false},
+		{"CPU", hardware.CPU, ms, 200 * ms, 230 * ms, false},
+		{"software GPU", hardware.SoftwareGPU, ms, 500 * ms, 530 * ms, false},
+		{"three at least", hardware.CPU, 2 * time.Second, 6 * time.Second, 6 * time.Second, false},
+		{"short products", hardware.GPU, time.Microsecond, 500 * ms, 530 * ms, false},
+		{"cold", hardware.GPU, ms, 3 * ms, 30 * ms, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			d := gpu("A", tt.each)
 			d.Kind = tt.kind
 			r := newRig(d)
-			result := r.race(t, budget)[0]
+			stop := budget
+			stop.Cold = tt.cold
+			result := r.race(t, stop)[0]
 			runs, wall := warmUp(r, len(result.Samples), tt.each)
 			if runs < 3 || wall < tt.min || wall > tt.max {
 				t.Errorf("warmed up by %d products in %v, want between %v and %v", runs, wall, tt.min, tt.max)

@@ -31,6 +31,8 @@ type Entry struct {
 	options func(Environment, Options) any
 	// env is added to the environment of its worker.
 	env []string
+	// compiles says that NVIDIA's driver compiles code for it, which is kept.
+	compiles bool
 	// quick engines start in well under a second.
 	quick bool
 }
@@ -42,7 +44,7 @@ var Engines = []Entry{
 	// have to wait for (driver/others/blas_server.c); 2^20 still bridges the gap
 	// between two products of a sample.
 	{Name: "blas", About: "OpenBLAS, MKL, oneDNN, BLIS or Accelerate, whichever is installed", open: openBLAS, options: blasOptions, env: []string{"OPENBLAS_THREAD_TIMEOUT=20"}},
-	{Name: "cuda", About: "gpuplay's own kernels on NVIDIA GPUs, with nothing but the driver", open: openCUDA, options: cudaOptions, quick: true},
+	{Name: "cuda", About: "gpuplay's own kernels on NVIDIA GPUs, with nothing but the driver", open: openCUDA, options: cudaOptions, compiles: true, quick: true},
 	{Name: "cublaslt", About: "NVIDIA's cuBLASLt, if it is installed", open: openCuBLASLt, options: cudaOptions},
 	{Name: "torch", About: "PyTorch, if it is installed"},
 	{Name: "tensorflow", About: "TensorFlow, if it is installed"},

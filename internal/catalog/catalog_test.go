@@ -138,6 +138,22 @@ func TestCardOrderWins(t *testing.T) {
 	}
 }
 
+// What NVIDIA's driver compiles is kept in gpuplay's own cache, unless the user chose a folder.
+func TestCodeCache(t *testing.T) {
+	for _, tt := range []struct {
+		env  Environment
+		want []string
+	}{
+		{Environment{Cache: "/cache"}, []string{"CUDA_CACHE_PATH=" + filepath.Join("/cache", "code")}},
+		{Environment{Cache: "/cache", Children: []string{"A=1", "CUDA_CACHE_PATH=/mine"}}, nil},
+		{Environment{}, nil},
+	} {
+		if d := cmp.Diff(tt.want, tt.env.codeCache()); d != "" {
+			t.Errorf("%+v: %s", tt.env, d)
+		}
+	}
+}
+
 func TestDiscover(t *testing.T) {
 	c := &Catalog{Env: Environment{Children: os.Environ()}}
 	told := make(chan Contender, len(Engines))

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -29,7 +30,7 @@ type Environment struct {
 	Pythons    map[string]string // interpreters of frameworks, by python.Variable
 	BLAS       []string          // library files to try before all others
 	LlamaCPP   string            // a folder with llama-server
-	Cache      string            // where compiled GPU kernels are kept
+	Cache      string            // where compiled GPU kernels are kept, and which of them are the fastest
 	Children   []string          // what child processes inherit, as NAME=value
 	Trace      io.Writer         // gets the traffic with workers, each line marked with the engine's name; nil: nobody
 }
@@ -57,6 +58,9 @@ func (c *Catalog) Environ(more ...string) []string {
 // has failed before, if there is another.
 func (c *Catalog) client(ctx context.Context, e Entry, o Options, failed map[string]string) (*worker.Client, python.Interpreter, error) {
 	w := &worker.Client{Engine: e.Name, Env: c.Environ(e.env...), Hello: worker.Hello{Threads: cmp.Or(o.Threads, host.Threads()), CPU: host.CPU()}, Trace: c.trace(e.Name)}
+	if e.compiles {
+		w.Env = append(w.Env, c.Env.codeCache()...)
+	}
 	if e.options != nil {
 		text, err := json.Marshal(e.options(c.Env, o))
 		if err != nil {
@@ -154,6 +158,17 @@ func (e Environment) libraryDirs() []string {
 		}
 	}
 	return dirs
+}
+
+// codeCache returns the variable that names the folder in which NVIDIA's driver keeps what it
+// compiles, unless the user has set it.
+func (e Environment) codeCache() []string {
+	const variable = "CUDA_CACHE_PATH="
+	set := slices.ContainsFunc(e.Children, func(pair string) bool { return strings.HasPrefix(pair, variable) })
+	if set || e.Cache == "" {
+		return nil
+	}
+	return []string{variable + filepath.Join(e.Cache, "code")}
 }
 
 // threadSettings returns the variables of child processes that set threads of BLAS

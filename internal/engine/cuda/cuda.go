@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -23,7 +24,7 @@ import (
 // Options say where an engine finds and keeps files. The JSON form is what travels in a
 // worker's hello.
 type Options struct {
-	Cache string   `json:"cache,omitempty"` // folder for compiled kernels, and which of them was the fastest; empty: nothing is kept
+	Cache string   `json:"cache,omitempty"` // folder that keeps which kernel was the fastest; empty: nothing is kept
 	Dirs  []string `json:"dirs,omitempty"`  // folders searched for cuBLASLt before the system's: lib and site-packages of Python environments
 }
 
@@ -32,14 +33,16 @@ type Engine struct {
 	options Options
 	machine machine
 	// kernels returns those worth timing, the one that is expected to be the fastest first.
-	kernels func(ptx.Card, ptx.Problem) ([]ptx.Kernel, error)
+	kernels    func(ptx.Card, ptx.Problem) ([]ptx.Kernel, error)
+	searchTime time.Duration // that trying them out may take, with compiling them
+	searchFLOP float64       // up to this size the first is taken as it is
 }
 
 var _ bench.Engine = (*Engine)(nil)
 
 // New returns an engine that has not asked the driver for anything yet.
 func New(o Options) *Engine {
-	return &Engine{options: o, machine: machine{open: cuda.Open}, kernels: candidates}
+	return &Engine{options: o, machine: machine{open: cuda.Open}, kernels: candidates, searchTime: searchTime, searchFLOP: searchFLOP}
 }
 
 // candidates is ptx.Candidates, with the reason where there are none.
@@ -87,7 +90,7 @@ func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, s
 	if err != nil {
 		return nil, err
 	}
-	if err := t.choose(ctx, store{e.options.Cache}, p, list, tell); err != nil {
+	if err := t.choose(ctx, e, p, list, tell); err != nil {
 		return nil, closing(t, err)
 	}
 	if err := t.capture(ctx); err != nil {

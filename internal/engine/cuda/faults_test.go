@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -84,6 +85,7 @@ func TestRefused(t *testing.T) {
 		says  string
 	}{
 		{refusesPTX, fault.Unsupported, "the driver, of CUDA 13.0, does not compile PTX 7.0"},
+		{refusesText, fault.Internal, "a PTX JIT compilation failed (CUDA_ERROR_INVALID_PTX, 218): ptxas application ptx input, line 7; error : Unknown symbol 'x'"},
 		{launchFails, fault.Internal, "unspecified launch failure"},
 	} {
 		e := on(standIn(t, tt.fault), Options{})
@@ -209,78 +211,66 @@ func TestNoRoomForScratch(t *testing.T) {
 	}
 }
 
-// Code is compiled once and kept; what is kept and damaged is compiled again.
-func TestCodeIsKept(t *testing.T) {
-	file, cache := standIn(t, none), filepath.Join(t.TempDir(), "a", "b")
+// A module is compiled once in a process.
+func TestModulesAreCompiledOnce(t *testing.T) {
+	e := on(standIn(t, none), Options{})
 	compiled := count(t, "compiled")
-	run := func(cache string, want uint64) {
-		t.Helper()
-		before := compiled()
-		e := on(file, Options{Cache: cache})
-		for range 2 {
-			task, err := e.Prepare(t.Context(), device(t, e), bench.Square(8, matrix.Float32), 1, ignore)
-			if err != nil {
-				t.Fatal(err)
-			}
-			task.Close()
-		}
-		if n := compiled() - before; n != want {
-			t.Errorf("compiled %d times, want %d", n, want)
-		}
-	}
-	run(cache, 1)
-	run(cache, 0)
-	files, _ := filepath.Glob(filepath.Join(cache, "*"))
-	if len(files) != 1 {
-		t.Fatalf("kept: %q", files)
-	}
-	for _, damage := range []string{"", "not what it was"} {
-		if err := os.WriteFile(files[0], []byte(damage), 0o600); err != nil {
+	before := compiled()
+	for range 3 {
+		task, err := e.Prepare(t.Context(), device(t, e), bench.Square(8, matrix.Float32), 1, ignore)
+		if err != nil {
 			t.Fatal(err)
 		}
-		run(cache, 1)
-		run(cache, 0)
+		task.Close()
 	}
-	run("", 1)
-	run("/proc/nowhere", 1)
+	if n := compiled() - before; n != 1 {
+		t.Errorf("compiled %d times", n)
+	}
 }
 
-// The fastest of several kernels is chosen, and is not searched for a second time.
+// The fastest of several kernels is chosen, and is not searched for a second time where that
+// can be kept. Of a small product the first kernel is taken.
 func TestChoiceIsKept(t *testing.T) {
-	e := on(standIn(t, none), Options{Cache: t.TempDir()})
-	d := device(t, e)
-	tried := func(kernels int) (names []string) {
+	large := bench.Square(32, matrix.Int8)
+	tried := func(cache string, kernels int, g bench.GEMM) (names []string) {
+		e := on(standIn(t, none), Options{Cache: cache})
 		e.kernels = reference(kernels)
-		task, err := e.Prepare(t.Context(), d, bench.Square(8, matrix.Float32), 1, func(x bench.Tuning) { names = append(names, x.Variant) })
+		e.searchFLOP, e.searchTime = large.FLOP()-1, time.Minute
+		task, err := e.Prepare(t.Context(), device(t, e), g, 1, func(x bench.Tuning) { names = append(names, x.Variant) })
 		if err != nil {
 			t.Fatal(err)
 		}
 		task.Close()
 		return names
 	}
-	// Of a small product the first kernel alone is worth compiling.
-	if got := tried(3); len(got) != 1 {
-		t.Fatalf("tried %q", got)
-	}
-	for i := range 3 { // has their code kept
-		e.kernels = func(c ptx.Card, p ptx.Problem) ([]ptx.Kernel, error) {
-			list, err := reference(3)(c, p)
-			return list[i : i+1], err
+	cache := filepath.Join(t.TempDir(), "a", "b")
+	for _, tt := range []struct {
+		name, cache   string
+		kernels, want int
+		gemm          bench.GEMM
+	}{
+		{"small", cache, 3, 1, bench.Square(8, matrix.Float32)},
+		{"large", cache, 3, 3, large},
+		{"again", cache, 3, 1, large},
+		{"among others", cache, 2, 2, large},
+		{"nowhere to keep it", "", 3, 3, large},
+		{"nowhere to write it", "/proc/nowhere", 3, 3, large},
+	} {
+		if got := tried(tt.cache, tt.kernels, tt.gemm); len(got) != tt.want {
+			t.Errorf("%s: tried %q, want %d", tt.name, got, tt.want)
 		}
-		task, err := e.Prepare(t.Context(), d, bench.Square(8, matrix.Float32), 1, ignore)
-		if err != nil {
+	}
+	files, _ := filepath.Glob(filepath.Join(cache, "*"))
+	if len(files) != 2 {
+		t.Fatalf("kept %q", files)
+	}
+	for _, f := range files {
+		if err := os.WriteFile(f, []byte("a kernel that there is not"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		task.Close()
 	}
-	if got := tried(3); len(got) != 3 {
-		t.Fatalf("tried %q", got)
-	}
-	if got := tried(3); len(got) != 1 {
-		t.Errorf("tried %q, though the choice is kept", got)
-	}
-	if got := tried(2); len(got) != 2 { // among others it is another choice
-		t.Errorf("tried %q", got)
+	if got := tried(cache, 3, large); len(got) != 3 {
+		t.Errorf("tried %q though what was kept makes no sense", got)
 	}
 }
 

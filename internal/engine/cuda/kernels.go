@@ -1,7 +1,6 @@
 package cuda
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"runtime"
@@ -26,10 +25,11 @@ const (
 
 // choose compiles the kernels that are worth it, times them and takes the fastest. One that
 // was the fastest before, for the same product on such a card, is taken without timing it.
-func (t *task) choose(ctx context.Context, s store, p ptx.Problem, kernels []ptx.Kernel, tell func(bench.Tuning)) error {
+func (t *task) choose(ctx context.Context, e *Engine, p ptx.Problem, kernels []ptx.Kernel, tell func(bench.Tuning)) error {
 	card := fmt.Sprintf("%s, %+v, CUDA %d", t.gpu.device.Name, t.gpu.card, t.gpu.driver)
 	choice := choiceOf(card, p, kernels)
-	if name := s.choice(choice); name != "" {
+	s := store{e.options.Cache}
+	if name := s.get(choice); name != "" {
 		for _, k := range kernels {
 			if k.Name == name {
 				kernels = []ptx.Kernel{k}
@@ -39,30 +39,28 @@ func (t *task) choose(ctx context.Context, s store, p ptx.Problem, kernels []ptx
 	}
 	variants := make([]variant, len(kernels))
 	for i, k := range kernels {
-		variants[i] = t.kernel(ctx, s, card, k)
+		variants[i] = t.kernel(k)
 	}
-	// A kernel whose code is kept needs a few milliseconds, another one some tenths of a second.
-	found, err := t.search(ctx, variants, tell, func(v variant, spent time.Duration) bool {
-		return spent < searchTime && (s.has(v.code) || t.gemm.FLOP() > searchFLOP)
+	found, err := t.search(ctx, variants, tell, func(spent time.Duration) bool {
+		return spent < e.searchTime && t.gemm.FLOP() > e.searchFLOP
 	})
 	if err == nil && len(variants) > 1 && found.tried == len(variants) {
-		s.keepChoice(choice, t.product.name)
+		s.keep(choice, t.product.name)
 	}
 	return err
 }
 
 // kernel is a variant that computes with a kernel.
-func (t *task) kernel(ctx context.Context, s store, card string, k ptx.Kernel) variant {
+func (t *task) kernel(k ptx.Kernel) variant {
 	var calls []call
 	return variant{
 		name:      k.Name,
-		code:      codeOf(card, k.Text),
 		workspace: k.Workspace,
 		prepare: func(work cuda.Pointer) error {
 			if calls != nil {
 				return nil
 			}
-			module, err := t.gpu.module(s, card, k)
+			module, err := t.gpu.module(k)
 			if err != nil {
 				return err
 			}
@@ -80,43 +78,13 @@ func (t *task) kernel(ctx context.Context, s store, card string, k ptx.Kernel) v
 	}
 }
 
-// module returns the compiled module of a kernel: one that was loaded or kept before, or
-// else a new one. On the GPU's thread.
-func (g *gpu) module(s store, card string, k ptx.Kernel) (cuda.Module, error) {
-	key := codeOf(card, k.Text)
-	if m, ok := g.modules[key]; ok {
+// module returns the module of a kernel, compiled by the driver, which keeps what it made in
+// the folder that CUDA_CACHE_PATH names. (Linking with cuLinkAddData would give the code to keep,
+// but other code: a kernel with many registers had less than half its speed.) On the GPU's thread.
+func (g *gpu) module(k ptx.Kernel) (cuda.Module, error) {
+	if m, ok := g.modules[k.Text]; ok {
 		return m, nil
 	}
-	if cubin := s.code(key); cubin != nil {
-		// One that is damaged, or that the driver does not take any more, is made again.
-		if m, err := g.load(cubin); err == nil {
-			g.modules[key] = m
-			return m, nil
-		}
-	}
-	cubin, err := g.compile(k)
-	if err != nil {
-		return 0, err
-	}
-	m, err := g.load(cubin)
-	if err != nil {
-		return 0, err
-	}
-	s.keepCode(key, cubin)
-	g.modules[key] = m
-	return m, nil
-}
-
-// load loads compiled code.
-func (g *gpu) load(cubin []byte) (cuda.Module, error) {
-	var m cuda.Module
-	err := g.check("ModuleLoadDataEx", g.lib.ModuleLoadDataEx(&m, unsafe.Pointer(&cubin[0]), 0, nil, nil))
-	runtime.KeepAlive(cubin)
-	return m, err
-}
-
-// compile has the driver compile a module, and returns the code for the GPU.
-func (g *gpu) compile(k ptx.Kernel) ([]byte, error) {
 	text := append([]byte(k.Text), 0)
 	log := new([8 << 10]byte)
 	var pin runtime.Pinner
@@ -124,31 +92,20 @@ func (g *gpu) compile(k ptx.Kernel) ([]byte, error) {
 	defer pin.Unpin()
 	keys := []cuda.JITOption{cuda.JIT_ERROR_LOG_BUFFER, cuda.JIT_ERROR_LOG_BUFFER_SIZE_BYTES}
 	values := []uintptr{uintptr(unsafe.Pointer(log)), uintptr(len(log))}
-	failed := func(function string, r cuda.Result) error {
-		err := g.check(function, r)
-		if r == cuda.ERROR_UNSUPPORTED_PTX_VERSION {
-			return fault.Errorf(fault.Unsupported, "the driver, of CUDA %s, does not compile PTX %d.%d: %v", cudaVersion(g.driver), k.ISA/10, k.ISA%10, err).
-				With(fault.Advice("update the NVIDIA driver")...)
-		}
-		if said := strings.TrimSpace(cuda.Text(log[:])); said != "" {
-			return fmt.Errorf("%w: %s", err, said)
-		}
-		return err
+	var m cuda.Module
+	r := g.lib.ModuleLoadDataEx(&m, unsafe.Pointer(&text[0]), uint32(len(keys)), &keys[0], &values[0])
+	err := g.check("ModuleLoadDataEx", r)
+	switch said := strings.TrimSpace(cuda.Text(log[:])); {
+	case r == cuda.ERROR_UNSUPPORTED_PTX_VERSION:
+		return 0, fault.Errorf(fault.Unsupported, "the driver, of CUDA %s, does not compile PTX %d.%d: %v", cudaVersion(g.driver), k.ISA/10, k.ISA%10, err).
+			With(fault.Advice("update the NVIDIA driver")...)
+	case err != nil && said != "":
+		return 0, fmt.Errorf("%w: %s", err, said)
+	case err != nil:
+		return 0, err
 	}
-	var state cuda.LinkState
-	if r := g.lib.LinkCreate(uint32(len(keys)), &keys[0], &values[0], &state); r != cuda.SUCCESS {
-		return nil, failed("LinkCreate", r)
-	}
-	defer g.lib.LinkDestroy(state) // frees the code
-	if r := g.lib.LinkAddData(state, cuda.JIT_INPUT_PTX, unsafe.Pointer(&text[0]), uintptr(len(text)), cstring(k.Name), 0, nil, nil); r != cuda.SUCCESS {
-		return nil, failed("LinkAddData", r)
-	}
-	var cubin unsafe.Pointer
-	var size uintptr
-	if r := g.lib.LinkComplete(state, &cubin, &size); r != cuda.SUCCESS {
-		return nil, failed("LinkComplete", r)
-	}
-	return bytes.Clone(unsafe.Slice((*byte)(cubin), size)), nil
+	g.modules[k.Text] = m
+	return m, nil
 }
 
 // cstring returns the address of a text that ends with a zero.

@@ -133,7 +133,7 @@ func (e *Lt) choose(ctx context.Context, t *task, tell func(bench.Tuning)) error
 	}); err != nil {
 		return err
 	}
-	f, err := t.search(ctx, list, tell, func(_ variant, spent time.Duration) bool { return spent < ltSearchTime })
+	f, err := t.search(ctx, list, tell, func(spent time.Duration) bool { return spent < ltSearchTime })
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ type gpu struct {
 	// Known to the thread only.
 	context cuda.Context // 0: not made yet
 	stream  cuda.Stream
-	modules map[string]cuda.Module // by what compiled returns
+	modules map[string]cuda.Module // by their text
 }
 
 // find returns the GPUs, after asking the driver once. The same answer is given again.

@@ -21,7 +21,6 @@ const tryTime = 3 * time.Millisecond
 // library.
 type variant struct {
 	name      string
-	code      string                        // under which compiled code of it may be kept; empty: there is none
 	workspace int                           // bytes of the task's workspace that it uses
 	prepare   func(work cuda.Pointer) error // makes enqueue ready; on the GPU's thread
 	enqueue   func(cuda.Stream) error       // puts one product into the stream; on the GPU's thread
@@ -35,7 +34,7 @@ type found struct {
 
 // search times variants, the first one whatever it takes and others while more says so, and
 // lets the task compute with the fastest. It fails if none works.
-func (t *task) search(ctx context.Context, list []variant, tell func(bench.Tuning), more func(v variant, spent time.Duration) bool) (found, error) {
+func (t *task) search(ctx context.Context, list []variant, tell func(bench.Tuning), more func(spent time.Duration) bool) (found, error) {
 	start := time.Now()
 	list, err := t.workspace(ctx, list)
 	if err != nil {
@@ -51,7 +50,7 @@ func (t *task) search(ctx context.Context, list []variant, tell func(bench.Tunin
 	var failed error
 	least := math.Inf(1)
 	for _, v := range list {
-		if best.enqueue != nil && !more(v, time.Since(start)) {
+		if best.enqueue != nil && !more(time.Since(start)) {
 			continue
 		}
 		seconds, err := t.try(ctx, v, each)

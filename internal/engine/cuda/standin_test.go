@@ -36,6 +36,9 @@ const (
 	skips
 	hangs
 	launchFails
+	launchAborts
+	launchHangs
+	refusesText
 )
 
 // library is the file of the stand-in, once it is built.

@@ -46,13 +46,11 @@ type (
 	Event     uintptr // CUevent
 	Graph     uintptr // CUgraph
 	GraphExec uintptr // CUgraphExec
-	LinkState uintptr // CUlinkState
 	Pointer   uint64  // CUdeviceptr, an address on a device
 
 	DeviceAttribute   int32 // CUdevice_attribute
 	FunctionAttribute int32 // CUfunction_attribute
 	JITOption         int32 // CUjit_option
-	JITInputType      int32 // CUjitInputType
 	StreamCaptureMode int32 // CUstreamCaptureMode
 
 	TensorMapDataType    int32 // CUtensorMapDataType
@@ -75,8 +73,6 @@ const (
 
 	JIT_ERROR_LOG_BUFFER            JITOption = 5
 	JIT_ERROR_LOG_BUFFER_SIZE_BYTES JITOption = 6
-
-	JIT_INPUT_PTX JITInputType = 1
 
 	STREAM_CAPTURE_MODE_THREAD_LOCAL StreamCaptureMode = 1
 
@@ -138,11 +134,6 @@ type Library struct {
 	ModuleUnload      func(m Module) Result                                                                          `cu:"cuModuleUnload"`
 	ModuleGetFunction func(f *Function, m Module, name *byte) Result                                                 `cu:"cuModuleGetFunction"`
 	FuncSetAttribute  func(f Function, a FunctionAttribute, value int32) Result                                      `cu:"cuFuncSetAttribute"`
-
-	LinkCreate   func(options uint32, keys *JITOption, values *uintptr, l *LinkState) Result                                                               `cu:"cuLinkCreate_v2"`
-	LinkAddData  func(l LinkState, t JITInputType, data unsafe.Pointer, size uintptr, name *byte, options uint32, keys *JITOption, values *uintptr) Result `cu:"cuLinkAddData_v2"`
-	LinkComplete func(l LinkState, cubin *unsafe.Pointer, size *uintptr) Result                                                                            `cu:"cuLinkComplete"`
-	LinkDestroy  func(l LinkState) Result                                                                                                                  `cu:"cuLinkDestroy"`
 
 	MemAlloc   func(p *Pointer, size uintptr) Result                      `cu:"cuMemAlloc_v2"`
 	MemFree    func(p Pointer) Result                                     `cu:"cuMemFree_v2"`

@@ -36,10 +36,12 @@ type Options struct {
 
 const (
 	// preliminarySize is small enough to be measured at once on any machine and large
-	// enough to mean something; preliminaryGPU is the same for GPUs.
-	preliminarySize = 1024
-	preliminaryGPU  = 2048
-	preliminaryTime = 300 * time.Millisecond
+	// enough to mean something; preliminaryGPU is the same for GPUs. The times are for the
+	// samples: of all CPU lanes together, and of a GPU.
+	preliminarySize    = 1024
+	preliminaryTime    = 300 * time.Millisecond
+	preliminaryGPU     = 2048
+	preliminaryGPUTime = 60 * time.Millisecond
 )
 
 // enter starts engines and returns what came of all that were started until now.
@@ -147,10 +149,9 @@ func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.
 // soon as it is known: verified, but not warmed up, and so in no ratio.
 func preliminary(ctx context.Context, d lab.Deps, o Options, s *event.Stream, lanes []bench.Lane, of func(n int) bench.GEMM) []*bench.Result {
 	results := make([]*bench.Result, len(lanes))
-	stop := bench.Stop{Budget: preliminaryTime / time.Duration(len(lanes)), Cold: true}
-	measure := func(i int, g bench.GEMM) {
+	measure := func(i int, g bench.GEMM, limit time.Duration) {
 		lanes[i].GEMM = g
-		results[i] = d.Runner(s.Quiet(), o.Timeout).Race(ctx, lanes[i:i+1], o.Seed, stop)[0]
+		results[i] = d.Runner(s.Quiet(), o.Timeout).Race(ctx, lanes[i:i+1], o.Seed, bench.Stop{Budget: limit, Cold: true})[0]
 		if results[i] == nil { // no time
 			return
 		}
@@ -160,12 +161,12 @@ func preliminary(ctx context.Context, d lab.Deps, o Options, s *event.Stream, la
 	}
 	for i := range lanes {
 		if lanes[i].Device.Kind != hardware.CPU {
-			measure(i, of(preliminaryGPU))
+			measure(i, of(preliminaryGPU), preliminaryGPUTime)
 		}
 	}
 	for i := range lanes {
 		if lanes[i].Device.Kind == hardware.CPU {
-			measure(i, of(preliminarySize))
+			measure(i, of(preliminarySize), preliminaryTime/time.Duration(len(lanes)))
 		}
 	}
 	return slices.DeleteFunc(results, func(x *bench.Result) bool { return x == nil })

@@ -153,6 +153,32 @@ record
 	}
 }
 
+// A GPU that is there at once has the first figure, of a product on which it is busy, without
+// the half second of a warm-up; the CPU's follows. Neither is a result.
+func TestPreliminary(t *testing.T) {
+	g := &rig{quick: []fake.Device{fake.NewDevice("cpu", hardware.CPU, 1e11), fake.NewDevice("gpu", hardware.GPU, 1e13)}}
+	o := options()
+	o.Preliminary = true
+	var first time.Duration
+	g.before = func() { first = g.clock.Now().Sub(time.Time{}) }
+	r, w, err := g.race(t.Context(), t, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "note: Library gpu 1 fake: 10.0 TFLOP/s, preliminary, at 2048³\nnote: Library cpu 1 fake: 100 GFLOP/s, preliminary, at 1024³\nopened\n"
+	if got := labtest.Lines(w.Events()); !strings.Contains(got, want) {
+		t.Errorf("%s\nlacks\n%s", got, want)
+	}
+	if first == 0 || first > 450*time.Millisecond {
+		t.Errorf("both are known after %v", first)
+	}
+	for _, x := range r.Results {
+		if x.GEMM.M != o.Size {
+			t.Errorf("a result of %d³", x.GEMM.M)
+		}
+	}
+}
+
 // Left to choose, the race takes the largest size that the time allows.
 func TestChoosesTheSize(t *testing.T) {
 	g := &rig{quick: []fake.Device{fake.NewDevice("cpu", hardware.CPU, 1e11)}}

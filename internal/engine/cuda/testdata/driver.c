@@ -14,7 +14,7 @@
 //
 // A fault chooses what goes wrong: the one that the library is built with, or else that of
 // standin_set.
-enum { NONE, NO_DEVICE, HIDDEN, OLD, REFUSES_PTX, ABORTS, OVERWRITES_AFTER, OVERWRITES_BEFORE, SKIPS, HANGS, LAUNCH_FAILS, LAUNCH_ABORTS, LAUNCH_HANGS };
+enum { NONE, NO_DEVICE, HIDDEN, OLD, REFUSES_PTX, ABORTS, OVERWRITES_AFTER, OVERWRITES_BEFORE, SKIPS, HANGS, LAUNCH_FAILS, LAUNCH_ABORTS, LAUNCH_HANGS, REFUSES_TEXT };
 #ifndef FAULT
 #define FAULT NONE
 #endif
@@ -33,19 +33,18 @@ static int cudaVersion = 13000;
 static size_t memory = 256ul << 20;
 
 typedef int CUresult;
-enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_SUCH_DEVICE = 100, UNSUPPORTED_PTX = 222, NOT_FOUND = 500, LAUNCH_FAILED = 719, UNKNOWN = 999 };
+enum { SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NO_SUCH_DEVICE = 100, INVALID_PTX = 218, UNSUPPORTED_PTX = 222, NOT_FOUND = 500, LAUNCH_FAILED = 719, UNKNOWN = 999 };
 
 #define WRONG(...) return (fprintf(stderr, "driver stand-in: %s: ", __func__), fprintf(stderr, __VA_ARGS__), fputc('\n', stderr), UNKNOWN)
 
 // Every object is kept until it is destroyed, with its kind.
-typedef enum { MODULE = 1, FUNCTION, STREAM, EVENT, GRAPH, EXEC, LINK } Kind;
+typedef enum { MODULE = 1, FUNCTION, STREAM, EVENT, GRAPH, EXEC } Kind;
 enum { PARAMS = 24, MANY = 4096 };
 typedef struct { char name[24]; int size; } Param;
 typedef struct Object {
 	Kind kind;
 	int alive;
-	char *text;           // of a module or a link
-	size_t size;
+	char *text;           // of a module
 	int capturing;        // a stream
 	struct Object *graph; // of a stream that captures, or of an executable graph
 	struct timespec time; // of an event
@@ -115,11 +114,11 @@ CUresult cuInit(unsigned flags) {
 }
 CUresult cuDriverGetVersion(int *version) { *version = fault == OLD ? 10020 : cudaVersion; return SUCCESS; }
 CUresult cuGetErrorName(CUresult r, const char **name) {
-	*name = r == OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : r == UNKNOWN ? "CUDA_ERROR_UNKNOWN" : r == UNSUPPORTED_PTX ? "CUDA_ERROR_UNSUPPORTED_PTX_VERSION" : r == LAUNCH_FAILED ? "CUDA_ERROR_LAUNCH_FAILED" : 0;
+	*name = r == OUT_OF_MEMORY ? "CUDA_ERROR_OUT_OF_MEMORY" : r == UNKNOWN ? "CUDA_ERROR_UNKNOWN" : r == UNSUPPORTED_PTX ? "CUDA_ERROR_UNSUPPORTED_PTX_VERSION" : r == INVALID_PTX ? "CUDA_ERROR_INVALID_PTX" : r == LAUNCH_FAILED ? "CUDA_ERROR_LAUNCH_FAILED" : 0;
 	return *name ? SUCCESS : INVALID_VALUE;
 }
 CUresult cuGetErrorString(CUresult r, const char **text) {
-	*text = r == OUT_OF_MEMORY ? "out of memory" : r == UNKNOWN ? "unknown error" : r == UNSUPPORTED_PTX ? "the provided PTX was compiled with an unsupported toolchain." : r == LAUNCH_FAILED ? "unspecified launch failure" : 0;
+	*text = r == OUT_OF_MEMORY ? "out of memory" : r == UNKNOWN ? "unknown error" : r == UNSUPPORTED_PTX ? "the provided PTX was compiled with an unsupported toolchain." : r == INVALID_PTX ? "a PTX JIT compilation failed" : r == LAUNCH_FAILED ? "unspecified launch failure" : 0;
 	return *text ? SUCCESS : INVALID_VALUE;
 }
 CUresult cuDeviceGetCount(int *count) { STARTED; *count = fault == HIDDEN ? 0 : 1; return SUCCESS; }
@@ -195,55 +194,21 @@ static int scratch(uint64_t p) {
 	return 0;
 }
 
-// Modules. What the linker makes is the text behind a mark.
-static const char mark[] = "\177ELF stand-in\n";
-static CUresult version(const char *text) {
-	const char *v = strstr(text, ".version ");
-	if (strncmp(text, "// gemm ", 8) || !v) WRONG("a module without its first line or its version");
-	return fault == REFUSES_PTX ? UNSUPPORTED_PTX : SUCCESS;
-}
-CUresult cuLinkCreate_v2(unsigned count, int *keys, void **values, Object **link) {
+// Modules.
+CUresult cuModuleLoadDataEx(Object **module, const char *text, unsigned count, int *keys, void **values) {
 	CURRENT;
 	if (count != 2 || keys[0] != 5 || keys[1] != 6 || (size_t)values[1] < 1024) WRONG("options");
-	*link = make(LINK);
 	memset(values[0], 0, (size_t)values[1]);
-	return SUCCESS;
-}
-CUresult cuLinkAddData_v2(Object *link, int type, void *data, size_t size, const char *name, unsigned count, int *keys, void **values) {
-	CURRENT;
-	ALIVE(link, LINK);
-	if (type != 1 || count || keys || values || !name || !*name || size < 2 || ((char *)data)[size - 1]) WRONG("type %d, %zu bytes, %u options", type, size, count);
-	CUresult r = version(data);
-	if (r) return r;
-	link->size = sizeof mark - 1 + size;
-	link->text = malloc(link->size);
-	memcpy(link->text, mark, sizeof mark - 1);
-	memcpy(link->text + sizeof mark - 1, data, size);
-	return SUCCESS;
-}
-CUresult cuLinkComplete(Object *link, void **cubin, size_t *size) {
-	CURRENT;
-	ALIVE(link, LINK);
-	if (!link->text) WRONG("nothing was added");
+	const char *v = strstr(text, ".version ");
+	if (strncmp(text, "// gemm ", 8) || !v) WRONG("a module without its first line or its version");
+	if (fault == REFUSES_PTX) return UNSUPPORTED_PTX;
+	if (fault == REFUSES_TEXT) {
+		snprintf(values[0], (size_t)values[1], "ptxas application ptx input, line 7; error : Unknown symbol 'x'");
+		return INVALID_PTX;
+	}
 	compiled++;
-	*cubin = link->text;
-	*size = link->size;
-	return SUCCESS;
-}
-CUresult cuLinkDestroy(Object *link) {
-	CURRENT;
-	ALIVE(link, LINK);
-	if (link->text) memset(link->text, 0, link->size); // what was not copied in time is of no use
-	free(link->text);
-	link->alive = 0;
-	return SUCCESS;
-}
-CUresult cuModuleLoadDataEx(Object **module, const void *image, unsigned count, int *keys, void **values) {
-	CURRENT;
-	if (count || keys || values) WRONG("options");
-	if (strncmp(image, mark, sizeof mark - 1)) return INVALID_VALUE; // a damaged file
 	*module = make(MODULE);
-	(*module)->text = strdup((const char *)image + sizeof mark - 1);
+	(*module)->text = strdup(text);
 	return SUCCESS;
 }
 CUresult cuModuleUnload(Object *module) { CURRENT; ALIVE(module, MODULE); module->alive = 0; return SUCCESS; }
