@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/lab"
 	"github.com/gpuplay/gpuplay/internal/lab/noise"
@@ -45,7 +47,7 @@ measured until then is compared.`, noise.Runs),
 			if err := f.outputFlags.check(); err != nil {
 				return err
 			}
-			o := noise.Options{Settings: lab.Settings{Options: f.options(), Budget: f.budget, Seed: 1}, Engine: f.engine, Device: f.device, Size: int(f.size)}
+			o := noise.Options{Settings: lab.Settings{Options: f.options(), Budget: f.budget, Seed: 1}, Engine: f.engine, Device: cmp.Or(f.device, catalog.DefaultDevice(f.engine)), Size: int(f.size)}
 			return a.run(c.Context(), f.outputFlags, func(ctx context.Context, s *event.Stream) (*record.Run, error) {
 				return noise.Run(ctx, a.deps(), o, s)
 			})
@@ -54,7 +56,7 @@ measured until then is compared.`, noise.Runs),
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.StringVar(&f.engine, "engine", "gocpu", "the engine, as listed by gpuplay engines")
-	fl.StringVar(&f.device, "device", "cpu", "its device: cpu, gpu, or a name such as mps, cuda, cuda:1, openblas")
+	fl.StringVar(&f.device, "device", "", "its device: cpu, gpu, or a name such as mps, cuda, cuda:1, openblas (default: the CPU if the engine has one)")
 	fl.Var(&f.size, "size", "n of an n×n×n product")
 	fl.DurationVar(&f.budget, "time", 4*time.Minute, "how long to measure at most")
 	fl.IntVar(&f.threads, "threads", 0, "CPU threads (default: the engine's own choice)")

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/lab/race"
@@ -63,7 +64,7 @@ classic loop only.`,
 	}
 	fl := c.Flags()
 	fl.StringVar(&f.engine, "engine", "gocpu", "the engine, as listed by gpuplay engines")
-	fl.StringVar(&f.device, "device", "cpu", "its device: cpu, gpu, or a name such as mps, cuda, cuda:1, openblas")
+	fl.StringVar(&f.device, "device", "", "its device: cpu, gpu, or a name such as mps, cuda, cuda:1, openblas (default: the CPU if the engine has one)")
 	f.add(c, record.MatMul, 10*time.Minute)
 	fl.Var(&f.m, "m", "rows of C (default: --size)")
 	fl.Var(&f.n, "n", "columns of C (default: --size)")
@@ -86,7 +87,7 @@ func (f *matmulFlags) gemm(dtype matrix.DType) bench.GEMM {
 }
 
 func (a *app) matmul(ctx context.Context, f matmulFlags, g bench.GEMM) error {
-	o := race.MatmulOptions{Settings: f.settings(), Engine: f.engine, Device: f.device, GEMM: g, Protocol: bench.Protocol(f.protocol)}
+	o := race.MatmulOptions{Settings: f.settings(), Engine: f.engine, Device: cmp.Or(f.device, catalog.DefaultDevice(f.engine)), GEMM: g, Protocol: bench.Protocol(f.protocol)}
 	r, err := a.measure(ctx, f.outputFlags, func(ctx context.Context, s *event.Stream) (*record.Run, error) {
 		return race.Matmul(ctx, a.deps(), o, s)
 	})

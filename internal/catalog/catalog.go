@@ -17,6 +17,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/engine/cuda"
 	"github.com/gpuplay/gpuplay/internal/engine/gocpu"
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
@@ -35,6 +36,8 @@ type Entry struct {
 	compiles bool
 	// quick engines start in well under a second.
 	quick bool
+	// gpus says that it computes on nothing else.
+	gpus bool
 }
 
 // Engines are all there are. A new one is a package and a line here.
@@ -44,8 +47,8 @@ var Engines = []Entry{
 	// have to wait for (driver/others/blas_server.c); 2^20 still bridges the gap
 	// between two products of a sample.
 	{Name: "blas", About: "OpenBLAS, MKL, oneDNN, BLIS or Accelerate, whichever is installed", open: openBLAS, options: blasOptions, env: []string{"OPENBLAS_THREAD_TIMEOUT=20"}},
-	{Name: "cuda", About: "gpuplay's own kernels on NVIDIA GPUs, with nothing but the driver", open: openCUDA, options: cudaOptions, compiles: true, quick: true},
-	{Name: "cublaslt", About: "NVIDIA's cuBLASLt, if it is installed", open: openCuBLASLt, options: cudaOptions},
+	{Name: "cuda", About: "gpuplay's own kernels on NVIDIA GPUs, with nothing but the driver", open: openCUDA, options: cudaOptions, compiles: true, quick: true, gpus: true},
+	{Name: "cublaslt", About: "NVIDIA's cuBLASLt, if it is installed", open: openCuBLASLt, options: cudaOptions, gpus: true},
 	{Name: "torch", About: "PyTorch, if it is installed"},
 	{Name: "tensorflow", About: "TensorFlow, if it is installed"},
 	{Name: "mlx", About: "MLX, if it is installed"},
@@ -55,6 +58,15 @@ var Engines = []Entry{
 // BuiltIn reports whether the engine is a part of this binary, not a framework that
 // needs a Python.
 func (e Entry) BuiltIn() bool { return e.open != nil }
+
+// DefaultDevice returns what Pick takes where nobody has chosen: the CPU, or the GPU of an
+// engine without a CPU.
+func DefaultDevice(engine string) string {
+	if slices.ContainsFunc(Engines, func(e Entry) bool { return e.Name == engine && e.gpus }) {
+		return string(hardware.GPU)
+	}
+	return string(hardware.CPU)
+}
 
 // Quick reports whether the engine starts in well under a second, so that it can be
 // measured before the others are started.

@@ -138,6 +138,14 @@ func TestCardOrderWins(t *testing.T) {
 	}
 }
 
+func TestDefaultDevice(t *testing.T) {
+	for engine, want := range map[string]string{"gocpu": "cpu", "torch": "cpu", "cuda": "gpu", "cublaslt": "gpu", "tosch": "cpu"} {
+		if got := DefaultDevice(engine); got != want {
+			t.Errorf("%s: %s, want %s", engine, got, want)
+		}
+	}
+}
+
 // What NVIDIA's driver compiles is kept in gpuplay's own cache, unless the user chose a folder.
 func TestCodeCache(t *testing.T) {
 	for _, tt := range []struct {
