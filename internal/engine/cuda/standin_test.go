@@ -13,11 +13,16 @@ import (
 	"github.com/gpuplay/gpuplay/internal/ptx"
 )
 
+// libraries is the folder of what is built.
+var libraries string
+
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if library != "" {
-		os.RemoveAll(filepath.Dir(library))
+	var err error
+	if libraries, err = os.MkdirTemp("", "gpuplay-libraries-"); err != nil {
+		panic(err)
 	}
+	code := m.Run()
+	os.RemoveAll(libraries)
 	os.Exit(code)
 }
 
@@ -55,22 +60,25 @@ func standInOf(t testing.TB, f standInFault, version, memory int) string {
 		t.Skip("the stand-in for the driver is written for Linux")
 	}
 	if library == "" {
-		built := enginetest.SharedLibrary(t, "testdata/driver.c", "libcuda.so.1", "-Wall", "-Werror", "-Wl,--no-as-needed", "-lm")
-		dir, err := os.MkdirTemp("", "gpuplay-driver-")
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := os.ReadFile(built)
-		if err != nil {
-			t.Fatal(err)
-		}
-		library = filepath.Join(dir, "libcuda.so.1")
-		if err := os.WriteFile(library, text, 0o700); err != nil {
-			t.Fatal(err)
-		}
+		library = build(t, "driver.c", "libcuda.so.1")
 	}
 	dl.Call(symbol(t, "set"), uintptr(f), uintptr(version), uintptr(memory))
 	return library
+}
+
+// build builds a library that outlives the test.
+func build(t testing.TB, source, name string) string {
+	t.Helper()
+	built := enginetest.SharedLibrary(t, filepath.Join("testdata", source), name, "-Wall", "-Werror", "-Wl,--no-as-needed", "-lm")
+	text, err := os.ReadFile(built)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(libraries, name)
+	if err := os.WriteFile(file, text, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // symbol returns a function of the stand-in's own.
