@@ -9,6 +9,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/lab/cpu"
+	"github.com/gpuplay/gpuplay/internal/lab/rungs"
 	"github.com/gpuplay/gpuplay/internal/record"
 )
 
@@ -33,18 +34,23 @@ type learnFlags struct {
 	outputFlags
 	size    size
 	threads int
+	gpu     bool
 }
 
 func newLearnMatmul(a *app) *cobra.Command {
 	var f learnFlags
 	c := &cobra.Command{
 		Use:   "matmul",
-		Short: "From the textbook's three loops to all cores, step by step",
+		Short: "From the textbook's three loops to all cores or a whole GPU, step by step",
 		Long: `matmul multiplies the same matrices in six ways, each adding one idea to the
 one before, and shows how much faster each is here. It takes about ten seconds at the
-usual size. The code is in internal/learn, the explanation in docs/CPU-GEMM.md.`,
+usual size. The code is in internal/learn, the explanation in docs/CPU-GEMM.md.
+
+With --gpu it does so on an NVIDIA GPU, in up to eight ways, each beside NVIDIA's
+cuBLASLt, if that is installed: internal/ptx and docs/GPU-GEMM.md.`,
 		Example: `  gpuplay learn matmul
-  gpuplay learn matmul --size 512`,
+  gpuplay learn matmul --size 512
+  gpuplay learn matmul --gpu`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkThreads(c.Flags(), f.threads, runtime.NumCPU(), "for one per core"); err != nil {
@@ -53,7 +59,13 @@ usual size. The code is in internal/learn, the explanation in docs/CPU-GEMM.md.`
 			if err := f.outputFlags.check(); err != nil {
 				return err
 			}
+			if f.gpu && c.Flags().Changed("threads") {
+				return usagef("leave --threads out", "--threads is of the CPU's ladder, --gpu of the GPU's")
+			}
 			return a.run(c.Context(), f.outputFlags, func(ctx context.Context, s *event.Stream) (*record.Run, error) {
+				if f.gpu {
+					return rungs.Climb(ctx, a.deps(), rungs.Options{Size: int(f.size)}, s)
+				}
 				return cpu.Climb(ctx, a.deps(), cpu.LadderOptions{Size: int(f.size), Threads: f.threads}, s)
 			})
 		},
@@ -61,6 +73,7 @@ usual size. The code is in internal/learn, the explanation in docs/CPU-GEMM.md.`
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.Var(&f.size, "size", fmt.Sprintf("n of an n×n×n product (default %d, or %d on a slow CPU)", cpu.LadderSize, cpu.LadderSize/2))
+	fl.BoolVar(&f.gpu, "gpu", false, fmt.Sprintf("climb on an NVIDIA GPU (size by default %d)", rungs.Size))
 	fl.IntVar(&f.threads, "threads", 0, "threads of the last rung (default: one per core)")
 	f.outputFlags.add(fl, record.Learn)
 	return c

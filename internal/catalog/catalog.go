@@ -18,6 +18,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/engine/gocpu"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/ptx"
 	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
@@ -119,6 +120,13 @@ func openCuBLASLt(h worker.Hello) (bench.Engine, error) {
 		return nil, err
 	}
 	return cuda.NewLt(o), nil
+}
+
+// CUDA returns the engines for NVIDIA GPUs in this process, not in workers: gpuplay's own
+// with the kernels that are given, and cuBLASLt.
+func (c *Catalog) CUDA(kernels func(ptx.Card, ptx.Problem) ([]ptx.Kernel, error)) (own, library bench.Engine) {
+	o := cuda.Options{Cache: c.Env.Cache, Dirs: c.Env.libraryDirs()}
+	return cuda.NewWith(o, kernels), cuda.NewLt(o)
 }
 
 func cudaOptions(e Environment, _ Options) any {

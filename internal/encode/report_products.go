@@ -157,6 +157,10 @@ func (p *report) ladder(r *record.Run) {
 		top = max(top, v)
 	}
 	s := p.section("Steps")
+	kind := "cpu"
+	if l.GPU != "" {
+		kind = "gpu"
+	}
 	s.head("step", "idea", "#threads", "#speed", "#times the one before")
 	raw := numbers("Samples as numbers", "step", "#sample", "#seconds")
 	for i, rung := range l.Rungs {
@@ -165,7 +169,7 @@ func (p *report) ladder(r *record.Run) {
 			gain = unit.Times(gains[i]) + "×"
 		}
 		row := s.row(rung.Name, rung.Idea, strconv.Itoa(rung.Threads), g.Rate(speeds[i]), gain)
-		row[3].setBar(speeds[i]/top, "cpu")
+		row[3].setBar(speeds[i]/top, kind)
 		for j, v := range rung.Seconds {
 			raw.row(rung.Name, strconv.Itoa(j+1), float(v))
 		}

@@ -329,8 +329,15 @@ func ladderHeadline(r *record.Run) Headline {
 	h.Subject = fmt.Sprintf("matrix multiply %s, step by step", unit.Cube(l.Size, l.Size, l.Size))
 	speeds := RungSpeeds(l)
 	last := len(speeds) - 1
-	for i, x := range l.Rungs {
-		e := Entry{Kind: hardware.CPU, Name: Processor(r, r.Machine.CPU), By: x.Name, Speed: "not measured"}
+	kind, name, here := hardware.CPU, Processor(r, r.Machine.CPU), "this CPU"
+	if l.GPU != "" {
+		kind, name, here = hardware.GPU, l.GPU, "this GPU"
+		for last > 0 && l.Rungs[last].DType != l.Rungs[0].DType { // the rungs of one task
+			last--
+		}
+	}
+	for i, x := range l.Rungs[:last+1] {
+		e := Entry{Kind: kind, Name: name, By: x.Name, Speed: "not measured"}
 		if finite(speeds[i]) {
 			e.Value, e.Speed = speeds[i], bench.Square(1, matrix.Float32).Rate(speeds[i])
 		}
@@ -338,15 +345,15 @@ func ladderHeadline(r *record.Run) Headline {
 	}
 	if r.Interrupted || last < 1 || !finite(speeds[0]) || !finite(speeds[last]) {
 		if finite(speeds[last]) {
-			h.Winner, h.Claim = hardware.CPU, "on this CPU, as far as it got"
+			h.Winner, h.Claim = kind, "on "+here+", as far as it got"
 			h.Figure, h.Unit, _ = strings.Cut(h.Entries[0].Speed, " ")
 		}
 		return h
 	}
-	h.Winner, h.Figure = hardware.CPU, unit.Times(speeds[last]/speeds[0])+"×"
+	h.Winner, h.Figure = kind, unit.Times(speeds[last]/speeds[0])+"×"
 	h.Claim = "as fast, with the same multiplications"
 	h.Detail = "from " + l.Rungs[0].Name + " to " + l.Rungs[last].Name
-	h.Proof = "medians on this CPU"
+	h.Proof = "medians on " + here
 	return h
 }
 

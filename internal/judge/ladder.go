@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/matrix"
@@ -29,9 +30,72 @@ func RungGains(r *record.Run) []float64 {
 	speeds := RungSpeeds(r.Ladder)
 	gains := make([]float64, len(speeds))
 	for i := 1; i < len(gains) && !r.Interrupted; i++ {
-		gains[i] = speeds[i] / speeds[i-1]
+		if r.Ladder.Rungs[i].DType == r.Ladder.Rungs[i-1].DType { // else they are different tasks
+			gains[i] = speeds[i] / speeds[i-1]
+		}
 	}
 	return gains
+}
+
+// RungShare returns a rung's share of cuBLASLt's speed: the median of the ratios of samples
+// that were taken in turns; 0 if it was not measured beside it.
+func RungShare(r record.Rung) float64 {
+	if len(r.Library) == 0 || len(r.Library) != len(r.Seconds) {
+		return 0
+	}
+	ratios := make([]float64, len(r.Seconds))
+	for i, s := range r.Seconds {
+		ratios[i] = r.Library[i] / s
+	}
+	return stats.Median(ratios)
+}
+
+// What a multiprocessor of an NVIDIA GPU can read in a clock, in bytes: 128 from shared
+// memory (CUDA C++ Programming Guide, "Shared Memory", 32 banks of 4 bytes), and 64 from the
+// second level cache (NVIDIA A100 Tensor Core GPU Architecture: 5120 for 80 of them).
+const sharedPerClock, globalPerClock = 128, 64
+
+// RungBound says what bounds a rung on a GPU, by the bytes and multiplications that were
+// counted: what takes the most clocks of a multiprocessor, and how many of those that its
+// arithmetic takes. Empty for a rung on the CPU.
+func RungBound(r record.Rung) string {
+	if r.PerClock == 0 {
+		return ""
+	}
+	memory, shared := r.Global/globalPerClock*r.PerClock, r.Shared/sharedPerClock*r.PerClock
+	switch {
+	case memory > 1 && memory >= shared:
+		return fmt.Sprintf("bound by reads of memory and caches: they take %s times as long as the arithmetic", unit.Digits3(memory))
+	case shared > 1:
+		return fmt.Sprintf("bound by reads of shared memory: they take %s times as long as the arithmetic", unit.Digits3(shared))
+	}
+	return fmt.Sprintf("bound by arithmetic: reads of shared memory take %s of its time, those of memory %s", unit.Percent(shared), unit.Percent(memory))
+}
+
+// gpuLadderSentence says what the rungs of each type bring.
+func gpuLadderSentence(l *record.Ladder, speeds []float64) string {
+	var parts []string
+	for first := 0; first < len(l.Rungs); {
+		last := first
+		for last+1 < len(l.Rungs) && l.Rungs[last+1].DType == l.Rungs[first].DType {
+			last++
+		}
+		from, to, share := l.Rungs[first], l.Rungs[last], RungShare(l.Rungs[last])
+		text := ""
+		if first < last {
+			text = fmt.Sprintf("In %s from %s to %s: %s× as fast", to.DType, from.Name, to.Name, unit.Times(speeds[last]/speeds[first]))
+			if share > 0 {
+				text += fmt.Sprintf(", %s of cuBLASLt", unit.Percent(share))
+			}
+		} else if share > 0 {
+			text = fmt.Sprintf("In %s, %s reaches %s of cuBLASLt", to.DType, to.Name, unit.Percent(share))
+		}
+		if text != "" {
+			parts = append(parts, text+".")
+		}
+		first = last + 1
+	}
+	return strings.Join(parts, " ")
 }
 
 // ladderSentences say what the whole ladder brings.
@@ -43,6 +107,9 @@ func ladderSentences(r *record.Run) []string {
 		text := fmt.Sprintf("From %s to %s: %s× as fast, with the same multiplications.", l.Rungs[0].Name, l.Rungs[last].Name, unit.Times(speeds[last]/speeds[0]))
 		if shares := rungShares(l, speeds); shares != "" {
 			text += " " + shares
+		}
+		if l.GPU != "" {
+			text = gpuLadderSentence(l, speeds)
 		}
 		out = append(out, text)
 	}

@@ -59,6 +59,32 @@ func firstSentences(t *testing.T, runs map[string]*record.Run, want map[string][
 	}
 }
 
+// What bounds a rung follows from what it reads and multiplies, not from its speed.
+func TestRungBound(t *testing.T) {
+	for want, r := range map[string]record.Rung{
+		"": {},
+		"bound by reads of memory and caches: they take 10.0 times": {Global: 5, PerClock: 128},
+		"bound by reads of shared memory: they take 8.00 times":     {Global: 0.25, Shared: 8, PerClock: 128},
+		"bound by arithmetic: reads of shared memory take 50 %":     {Global: 0.1, Shared: 0.5, PerClock: 128},
+	} {
+		if got := RungBound(r); !strings.HasPrefix(got, want) || (got == "") != (want == "") {
+			t.Errorf("%+v: %q, want %q", r, got, want)
+		}
+	}
+}
+
+// A share is the median of ratios of samples in turns; samples that do not pair up have none.
+func TestRungShare(t *testing.T) {
+	r := record.Rung{Seconds: []float64{2, 4, 10}, Library: []float64{1, 1, 5}}
+	if got := RungShare(r); got != 0.5 {
+		t.Error(got)
+	}
+	r.Library = r.Library[:2]
+	if got := RungShare(r); got != 0 {
+		t.Error(got)
+	}
+}
+
 func TestMachineSentences(t *testing.T) {
 	const interrupted = "Interrupted: what was measured until then is shown."
 	firstSentences(t, recordtest.Roofs(), map[string][]string{
@@ -69,6 +95,7 @@ func TestMachineSentences(t *testing.T) {
 	firstSentences(t, recordtest.Ladders(), map[string][]string{
 		"ladder":             {"From naive to threads: 2098× as fast, with the same multiplications. One thread reaches 89 % of the most that it can multiply and add, 16 threads 70 % of theirs."},
 		"ladder.alone":       {"From naive to threads: 179× as fast, with the same multiplications. One thread reaches 89 % of the most that it can multiply and add."},
+		"ladder.gpu":         {"In float32 from coalesced to tiled: 2.0× as fast, 17 % of cuBLASLt."},
 		"ladder.interrupted": {interrupted},
 		"ladder.nothing":     {interrupted},
 	})

@@ -2,10 +2,12 @@ package ptx
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"testing"
 
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
@@ -104,9 +106,6 @@ func compute(k Kernel, p Problem) error {
 // stages are used again.
 func TestKernels(t *testing.T) {
 	shapes := [][3]int{{72, 80, 48}, {130, 133, 35}, {16, 24, 1040}}
-	if testing.Short() {
-		shapes = shapes[:2]
-	}
 	for _, c := range []Card{
 		{CC: 61, SMs: 2, ISA: 60, Shared: 48 << 10},
 		{CC: 75, SMs: 2, ISA: 65, Shared: 64 << 10},
@@ -122,6 +121,12 @@ func TestKernels(t *testing.T) {
 				for _, shape := range shapes {
 					for layout := range 4 {
 						p := Problem{M: shape[0], N: shape[1], K: shape[2], In: s.in, Acc: s.acc, Out: s.out, TransA: layout&1 > 0, TransB: layout&2 > 0}
+						if deep := shape[2] > 1000; deep && (layout > 0 || testing.Short()) {
+							continue // it takes long, and layouts are not about depth
+						}
+						if s.in != matrix.Float16 && layout != 0 && layout != 3 || s.in == matrix.BFloat16 && layout == 0 {
+							continue // the same as of float16, or always repacked
+						}
 						for _, k := range everything(c, p) {
 							if k.ISA != c.ISA { // a kernel of an older card
 								continue
@@ -134,5 +139,24 @@ func TestKernels(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The rungs of the ladder compute right products too.
+func TestLadder(t *testing.T) {
+	c := Card{CC: 90, SMs: 2, ISA: 80, Shared: 227 << 10}
+	p := Problem{M: 72, N: 72, K: 72}
+	for _, r := range Ladder {
+		p.In, p.Acc, p.Out = r.DType, matrix.Float32, r.DType
+		kernels, err := r.Kernels(c, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := compute(kernels[0], p); err != nil {
+			t.Errorf("%s: %v", r.Name, err)
+		}
+	}
+	if _, err := Ladder[len(Ladder)-1].Kernels(Card{CC: 89, ISA: 88, Shared: 99 << 10}, p); !errors.Is(err, fault.Unsupported) {
+		t.Errorf("clusters on 8.9: %v", err)
 	}
 }

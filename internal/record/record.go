@@ -241,7 +241,10 @@ type Bandwidth struct {
 
 // A Ladder is one product computed in better and better ways.
 type Ladder struct {
-	Size  int    `json:"size"` // n of an n×n×n product of float32
+	Size int `json:"size"` // n of an n×n×n product of float32, or of what the rungs say
+	// Of a ladder on a GPU:
+	GPU   string `json:"gpu,omitempty"` // its name; empty: a ladder on the CPU
+	SMs   int    `json:"sms,omitempty"` // its multiprocessors
 	Rungs []Rung `json:"rungs"`
 }
 
@@ -252,6 +255,12 @@ type Rung struct {
 	Threads int       `json:"threads"`
 	Seconds []float64 `json:"seconds"`        // of one product, one value per sample
 	Peak    *float64  `json:"peak,omitempty"` // FLOP/s of as many threads with nothing but multiply-adds; nil: not known
+	// Of a ladder on a GPU:
+	DType    matrix.DType `json:"dtype,omitempty"`     // of the operands; empty: float32
+	Library  []float64    `json:"library,omitempty"`   // seconds of the same product by cuBLASLt, in turns with Seconds
+	Global   float64      `json:"global,omitempty"`    // bytes that multiprocessors ask memory and caches for, for each multiplication, by counting
+	Shared   float64      `json:"shared,omitempty"`    // bytes read from shared memory for each multiplication, by counting
+	PerClock float64      `json:"per_clock,omitempty"` // multiplications that a multiprocessor can make in a clock with the instructions used
 }
 
 // Foreign is what another tool has measured. Nothing is known of how, so that it is

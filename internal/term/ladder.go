@@ -21,7 +21,11 @@ func ladderTable(w io.Writer, r *record.Run, s Style) error {
 		l = &record.Ladder{}
 	}
 	g := bench.Square(l.Size, matrix.Float32)
-	p.title("the ladder of matrix multiply", unit.Cube(g.M, g.N, g.K), "float32", r.Machine.CPU, "every product checked")
+	if l.GPU != "" {
+		p.title("the ladder of matrix multiply", unit.Cube(g.M, g.N, g.K), l.GPU, "every product checked")
+	} else {
+		p.title("the ladder of matrix multiply", unit.Cube(g.M, g.N, g.K), "float32", r.Machine.CPU, "every product checked")
+	}
 	const nameWidth, speedWidth, gainWidth, maxRoom = 12, 14, 9, 40
 	speeds, gains := judge.RungSpeeds(l), judge.RungGains(r)
 	scale := newDoublings(speeds, min(maxRoom, s.Width-2-nameWidth-speedWidth-gainWidth-3))
@@ -41,6 +45,21 @@ func ladderTable(w io.Writer, r *record.Run, s Style) error {
 		}
 		for _, t := range Wrap(p.clean(idea), s.Width-6) {
 			p.line(span{"    " + t, dim})
+		}
+		var facts []string
+		if rung.DType != "" {
+			facts = append(facts, string(rung.DType))
+		}
+		if share := judge.RungShare(rung); share > 0 {
+			facts = append(facts, unit.Percent(share)+" of cuBLASLt")
+		}
+		if bound := judge.RungBound(rung); bound != "" {
+			facts = append(facts, bound)
+		}
+		if len(facts) > 0 {
+			for _, t := range Wrap(p.clean(strings.Join(facts, "; ")), s.Width-6) {
+				p.line(span{"    " + t, usual})
+			}
 		}
 	}
 	p.sentences(judge.Sentences(r))

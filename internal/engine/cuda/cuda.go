@@ -45,6 +45,11 @@ func New(o Options) *Engine {
 	return &Engine{options: o, machine: machine{open: cuda.Open}, kernels: candidates, searchTime: searchTime, searchFLOP: searchFLOP}
 }
 
+// NewWith returns an engine that chooses among other kernels than those of New.
+func NewWith(o Options, kernels func(ptx.Card, ptx.Problem) ([]ptx.Kernel, error)) *Engine {
+	return &Engine{options: o, machine: machine{open: cuda.Open}, kernels: kernels}
+}
+
 // candidates is ptx.Candidates, with the reason where there are none.
 func candidates(c ptx.Card, p ptx.Problem) ([]ptx.Kernel, error) {
 	if _, err := ptx.Select(c, p); err != nil {

@@ -55,7 +55,12 @@ func Ladders() map[string]*record.Run {
 	alone := run(1024, append(slices.Clone(rungs[:3]), record.Rung{Name: "threads", Idea: "every core takes a share of the rows", Threads: 1, Seconds: []float64{0.024}, Peak: ptr(100e9)})...)
 	part, nothing := run(512, rungs[:2]...), run(64)
 	part.Interrupted, nothing.Interrupted = true, true
-	return map[string]*record.Run{"ladder": run(1024, rungs...), "ladder.alone": alone, "ladder.interrupted": part, "ladder.nothing": nothing}
+	gpu := run(4096,
+		record.Rung{Name: "coalesced", Idea: "neighbouring threads read neighbours in memory", Threads: 1, DType: "float32", Seconds: []float64{0.03, 0.029, 0.031}, Library: []float64{0.0027, 0.0026, 0.0027}, Global: 5, PerClock: 128},
+		record.Rung{Name: "tiled", Idea: "tiles in shared memory", Threads: 1, DType: "float32", Seconds: []float64{0.015, 0.015, 0.016}, Library: []float64{0.0027, 0.0026, 0.0027}, Global: 0.25, Shared: 8, PerClock: 128},
+		record.Rung{Name: "warpgroups", Idea: "instructions of four warps, which read shared memory", Threads: 1, DType: "bfloat16", Seconds: []float64{0.0002, 0.00021}, Global: 0.0234, Shared: 0.039, PerClock: 2048})
+	gpu.Ladder.GPU, gpu.Ladder.SMs = "Example GPU 80GB", 132
+	return map[string]*record.Run{"ladder": run(1024, rungs...), "ladder.gpu": gpu, "ladder.alone": alone, "ladder.interrupted": part, "ladder.nothing": nothing}
 }
 
 // Diagnoses are examples of what the doctor finds.

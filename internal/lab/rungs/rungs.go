@@ -1,0 +1,223 @@
+// Package rungs is the laboratory that climbs the ladder of package ptx: one product on a
+// GPU in better and better ways, each beside NVIDIA's cuBLASLt, if it is installed.
+package rungs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/lab"
+	"github.com/gpuplay/gpuplay/internal/learn"
+	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/ptx"
+	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/unit"
+)
+
+const (
+	// Size is the usual n of the n×n×n product: large enough to keep every GPU busy.
+	Size = 4096
+	// Limit is the largest: the first rung of a larger one would take seconds.
+	Limit = 16384
+)
+
+// Options say what Climb measures.
+type Options struct {
+	Size int // n of an n×n×n product; 0: Size
+}
+
+// A climb is the ladder while it is measured.
+type climb struct {
+	own, library bench.Engine
+	device       hardware.Device
+	stream       *event.Stream
+	size         int
+	rung         ptx.Rung // whose kernel own takes
+	card         ptx.Card // as own has found it
+}
+
+// Climb measures the rungs on the first GPU. One that the GPU has no instructions for is
+// left out. Without cuBLASLt, the rungs are measured alone.
+func Climb(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.Run, error) {
+	if o.Size < 0 || o.Size > Limit {
+		return nil, fault.Errorf(fault.Invalid, "size %d: at least 1, and at most %d: the first rung of a larger one would take seconds for a product", o.Size, Limit).
+			With(fault.Run("{} takes any size", "gpuplay", "matmul"))
+	}
+	c := &climb{stream: s, size: o.Size}
+	if c.size == 0 {
+		c.size = Size
+	}
+	c.own, c.library = d.Catalog.CUDA(func(card ptx.Card, p ptx.Problem) ([]ptx.Kernel, error) {
+		c.card = card
+		return c.rung.Kernels(card, p)
+	})
+	found, err := c.own.Devices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(found.Devices) == 0 {
+		return nil, fault.Errorf(fault.Unavailable, "there is no GPU of NVIDIA")
+	}
+	return c.run(ctx, d, found.Devices[0], s)
+}
+
+// run measures on a device.
+func (c *climb) run(ctx context.Context, d lab.Deps, device hardware.Device, s *event.Stream) (*record.Run, error) {
+	c.device = device
+	r := d.Begin(ctx, s, record.Learn)
+	l := record.Ladder{Size: c.size, GPU: c.device.Name}
+	s.Emit("", event.Size{M: c.size, N: c.size, K: c.size})
+	if err := c.measure(ctx, func(rung record.Rung) {
+		l.SMs = c.card.SMs
+		l.Rungs = append(slices.Clone(l.Rungs), rung)
+		now := l
+		r.Ladder = &now
+		lab.Opened(s, r)
+	}); err != nil && ctx.Err() == nil {
+		return nil, err
+	}
+	if r.Ladder == nil {
+		r.Ladder = &l
+	}
+	return d.Finish(ctx, s, r), nil
+}
+
+// measure measures every rung, those of a type beside one task of the library.
+func (c *climb) measure(ctx context.Context, observe func(record.Rung)) (err error) {
+	var (
+		library bench.Task
+		ref     *matrix.Reference
+		of      matrix.DType
+	)
+	end := func() {
+		if library != nil {
+			err = errors.Join(err, library.Close())
+			library = nil
+		}
+	}
+	defer func() { end() }()
+	for _, c.rung = range ptx.Ladder {
+		g := bench.Square(c.size, c.rung.DType)
+		if of != c.rung.DType {
+			end()
+			of = c.rung.DType
+			if ref, err = matrix.NewReference(ctx, matrix.Problem{M: g.M, N: g.N, K: g.K, In: g.In, Seed: learn.Seed}); err != nil {
+				return err
+			}
+			if library, err = c.prepareLibrary(ctx, g); err != nil {
+				return err
+			}
+		}
+		rung, err := c.one(ctx, g, library, ref)
+		if errors.Is(err, fault.Unsupported) {
+			lab.Note(c.stream, fmt.Sprintf("left out: %v", err))
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		observe(rung)
+		lab.Note(c.stream, fmt.Sprintf("%s: %s", rung.Name, g.Rate(g.FLOP()/stats.Median(rung.Seconds))))
+	}
+	return nil
+}
+
+func ignore(bench.Tuning) {}
+
+// prepareLibrary returns cuBLASLt's task, or nil where it cannot be had.
+func (c *climb) prepareLibrary(ctx context.Context, g bench.GEMM) (bench.Task, error) {
+	t, err := c.library.Prepare(ctx, c.device, g, learn.Seed, ignore)
+	if err != nil && ctx.Err() == nil {
+		lab.Note(c.stream, fmt.Sprintf("without cuBLASLt beside it: %v", err))
+		return nil, nil
+	}
+	return t, err
+}
+
+const (
+	// A sample is as many products as take about this long.
+	sampleTime = 20 * time.Millisecond
+	samples    = 9
+)
+
+// one measures a rung: samples in turns with the library's, then the check of its product.
+func (c *climb) one(ctx context.Context, g bench.GEMM, library bench.Task, ref *matrix.Reference) (rung record.Rung, err error) {
+	task, err := c.own.Prepare(ctx, c.device, g, learn.Seed, ignore)
+	if err != nil {
+		return rung, err
+	}
+	defer func() { err = errors.Join(err, task.Close()) }()
+	rung = record.Rung{
+		Name: c.rung.Name, Idea: c.rung.Idea, Threads: 1, DType: c.rung.DType,
+		Global: c.rung.Global, Shared: c.rung.Shared, PerClock: c.rung.PerClock(c.card),
+	}
+	lane := "learn/" + strings.ReplaceAll(rung.Name, " ", "-")
+	times := 0 // in a sample
+	if _, err := c.sample(ctx, task, &times); err != nil {
+		return rung, err
+	}
+	libraryTimes := 0
+	if library != nil {
+		if _, err := c.sample(ctx, library, &libraryTimes); err != nil {
+			return rung, err
+		}
+	}
+	for range samples {
+		if library != nil {
+			s, err := c.sample(ctx, library, &libraryTimes)
+			if err != nil {
+				return rung, err
+			}
+			rung.Library = append(rung.Library, seconds(s))
+		}
+		own, err := c.sample(ctx, task, &times)
+		if err != nil {
+			return rung, err
+		}
+		c.stream.Emit(lane, own)
+		rung.Seconds = append(rung.Seconds, seconds(own))
+	}
+	check, err := ref.CheckProduct(func(x []float64) ([]float64, error) { return task.MulVec(ctx, x) }, g.Acc, g.Out)
+	if err != nil {
+		return rung, err
+	}
+	c.stream.Emit(lane, bench.Checked{Check: check})
+	if !check.Passed {
+		return rung, fault.Errorf(fault.Wrong, "the product of %q is wrong on %s", rung.Name, c.device.Name).
+			With(fault.Advice(fmt.Sprintf("report it, with the GPU's name and what gpuplay doctor says: %s", unit.Cube(g.M, g.N, g.K)))...)
+	}
+	return rung, nil
+}
+
+// sample computes products for about sampleTime. The first call, with times 0, finds out
+// how many that are.
+func (c *climb) sample(ctx context.Context, t bench.Task, times *int) (bench.Sample, error) {
+	if *times == 0 {
+		s, err := t.Run(ctx, 1, 0)
+		if err != nil {
+			return s, err
+		}
+		*times = max(1, min(10000, int(sampleTime.Seconds()/seconds(s))))
+	}
+	start := c.stream.Now()
+	s, err := t.Run(ctx, *times, 0)
+	s.Start, s.End = start, c.stream.Now()
+	return s, err
+}
+
+// seconds is the time of one product, by the GPU's clock where it has one.
+func seconds(s bench.Sample) float64 {
+	if s.Device != nil {
+		return s.Device.Seconds() / float64(s.Iters)
+	}
+	return s.Seconds()
+}
