@@ -11,15 +11,17 @@ import (
 // a few hundredths of a second, or some tenths.
 const most = 6
 
-// A variant is a design with what is known of its speed.
+// A variant is a design with what is known of its speed. The numbers are from an H100, and
+// are only for choosing: a kernel is timed, and what it really takes is what counts.
 type variant struct {
 	design
 	rows, columns, depth int // of a step of one block, or of a cluster
 	// blocks is how many work on a multiprocessor at a time: a fraction for a cluster.
 	blocks float64
-	// rate is the multiplications that a multiprocessor makes in a clock with it, of
-	// products that keep it busy. Rough values suffice.
-	rate  float64
+	// rate is the multiplications that a multiprocessor makes in a clock with it.
+	rate float64
+	// write is the clocks that writing an element of C takes, while nothing is multiplied.
+	write float64
 	split bool
 }
 
@@ -42,103 +44,110 @@ func preferred(c Card, p Problem) []design {
 }
 
 // clocks estimates how long a product takes: as many rounds as the blocks need to
-// compute all tiles, full or not.
+// compute all tiles, full or not, and what is launched before and after.
 func (v variant) clocks(c Card, p Problem) float64 {
-	const launch = 4000 // what each further launch adds
+	const (
+		launch = 5000 // of each further kernel
+		memory = 1500 // bytes that the card reads or writes in a clock
+		ahead  = 4    // steps that pass before the first is computed
+	)
+	launches, workspace := v.launches(c, p)
+	clocks := launch * float64(len(launches)-1)
 	tiles, k := ceil(p.M, v.rows)*ceil(p.N, v.columns), p.K
-	launches, _ := v.launches(c, p)
 	if v.split {
 		share, count := shares(c, p, tiles, v.depth)
 		tiles, k = tiles*count, share
 	}
-	slots := max(1, int(v.blocks*float64(c.SMs)))
-	// A block alone on a multiprocessor runs at its full speed or nearly.
-	perTile := float64(v.rows*v.columns) * float64(ceil(k, v.depth)*v.depth+4*v.depth) / v.rate * v.blocks
-	return float64(ceil(tiles, slots))*perTile + launch*float64(len(launches)-1)
+	clocks += 2 * float64(workspace) / memory // what is repacked, or the sums of shares
+	perTile := float64(v.rows*v.columns) * (float64(ceil(k, v.depth)*v.depth+ahead*v.depth)/v.rate + v.write)
+	if v.blocks < 1 { // all of a cluster's multiprocessors work on its tile
+		perTile *= v.blocks
+	}
+	rounds := ceil(tiles, max(1, int(v.blocks*float64(c.SMs))))
+	together := max(1, min(v.blocks, float64(ceil(tiles, c.SMs))))
+	return clocks + float64(rounds)*together*perTile
 }
 
 // variants lists what there is for the types of a problem.
 func variants(p Problem) []variant {
-	var out []variant
-	add := func(rate, blocks float64, rows, columns, depth int, d, split design) {
-		out = append(out, variant{d, rows, columns, depth, blocks, rate, false})
-		if split != nil {
-			out = append(out, variant{split, rows, columns, depth, blocks, rate, true})
-		}
-	}
-	for _, size := range []struct {
-		rate  float64
-		large bool
-	}{{80, true}, {60, false}} {
-		d := portable{rows: 64, columns: 64, depth: 16, threadRows: 4, threadColumns: 4}
-		if size.large {
-			if p.In == matrix.Float64 {
-				continue // too many registers
-			}
-			d = portable{rows: 128, columns: 128, depth: 16, threadRows: 8, threadColumns: 8}
-		}
-		blocks := 4.0
-		if size.large {
-			blocks = 1
-		}
-		for _, wide := range []bool{true, false} {
-			d.wide = wide
-			split := d
-			split.split = true
-			rate := size.rate
-			if !wide {
-				rate *= 0.9
-			}
-			if size.large {
-				add(rate, blocks, d.rows, d.columns, d.depth, d, nil)
-			} else {
-				add(rate, blocks, d.rows, d.columns, d.depth, d, split)
-			}
-		}
-	}
-	if p.In == matrix.Float32 && p.Acc == matrix.Float32 {
-		small := hopper{rows: 64, columns: 128, stages: 6, cluster: 1, band: 16, threadRows: 4, threadColumns: 8, deepA: 4, unroll: 8, order: 57}
+	out := portables(p)
+	switch {
+	case p.In == matrix.Float64:
+	case p.Acc == matrix.Float32 && p.In == matrix.Float32:
 		large := hopper{rows: 128, columns: 256, stages: 4, cluster: 1, band: 16, threadRows: 16, threadColumns: 8, deepA: 2, unroll: 2, order: 35}
-		split, wide := small, small
-		split.split = true
-		wide.wide = true
-		add(120, 1, 128, 256, 32, large, nil)
-		add(101, 1, 64, 128, 32, wide, nil)
-		add(100, 1, 64, 128, 32, small, split)
+		small := hopper{rows: 64, columns: 128, stages: 6, cluster: 1, band: 16, threadRows: 4, threadColumns: 8, deepA: 4, unroll: 8, order: 57}
+		wide, split := small, small
+		wide.wide, split.split = true, true
+		out = append(out,
+			variant{design: large, rows: 128, columns: 256, depth: 32, blocks: 1, rate: 114},
+			variant{design: wide, rows: 64, columns: 128, depth: 32, blocks: 1, rate: 103},
+			variant{design: small, rows: 64, columns: 128, depth: 32, blocks: 1, rate: 102},
+			variant{design: split, rows: 64, columns: 128, depth: 32, blocks: 1, rate: 102, split: true})
+	default:
+		out = append(out, tensors(p)...)
 	}
-	if p.In != matrix.Float64 {
-		bytes := p.In.Size()
-		rate := map[int]float64{1: 4, 2: 2, 4: 1}[bytes] // of tensor cores
-		for _, h := range []struct {
-			rate float64
-			hopper
-		}{
-			{920, hopper{rows: 128, columns: 256, stages: 4, cluster: 2, band: 8}},
-			{900, hopper{rows: 128, columns: 256, stages: 4, cluster: 1, band: 16}},
-			{750, hopper{rows: 128, columns: 128, stages: 6, cluster: 1, band: 16}},
-			{520, hopper{rows: 128, columns: 64, stages: 8, cluster: 1, band: 16}},
-		} {
-			d, direct := h.hopper, h.hopper
-			direct.direct = true
-			split := direct
-			split.split = true
-			rows := d.rows * d.cluster
-			add(rate*h.rate, 1/float64(d.cluster), rows, d.columns, rowBytes/bytes, d, nil)
-			add(rate*h.rate*0.95, 1/float64(d.cluster), rows, d.columns, rowBytes/bytes, direct, split)
+	return out
+}
+
+func portables(p Problem) []variant {
+	large := portable{rows: 128, columns: 128, depth: 16, threadRows: 8, threadColumns: 8}
+	small := portable{rows: 64, columns: 64, depth: 16, threadRows: 4, threadColumns: 4}
+	var out []variant
+	for _, wide := range []bool{true, false} {
+		large.wide, small.wide = wide, wide
+		split := small
+		split.split = true
+		faster := float64(2 * bit(wide))
+		if p.In != matrix.Float64 { // of which a large tile takes too many registers
+			out = append(out, variant{design: large, rows: 128, columns: 128, depth: 16, blocks: 1, rate: 92 + faster})
 		}
-		for _, m := range []struct {
-			rate, blocks float64
-			mma
-		}{
-			{400, 2, mma{rows: 128, columns: 128, warpRows: 64, warpColumns: 32, stages: 4, async: true}},
-			{280, 4, mma{rows: 64, columns: 64, warpRows: 32, warpColumns: 32, stages: 4, async: true}},
-			{200, 2, mma{rows: 128, columns: 128, warpRows: 64, warpColumns: 32, stages: 2}},
-			{150, 4, mma{rows: 64, columns: 64, warpRows: 32, warpColumns: 32, stages: 2}},
-		} {
-			split := m.mma
-			split.split = true
-			add(rate*m.rate, m.blocks, m.rows, m.columns, stepBytes/bytes, m.mma, split)
-		}
+		out = append(out,
+			variant{design: small, rows: 64, columns: 64, depth: 16, blocks: 4, rate: 70 + faster},
+			variant{design: split, rows: 64, columns: 64, depth: 16, blocks: 4, rate: 70 + faster, split: true})
+	}
+	return out
+}
+
+// tensors lists what uses tensor cores. Their rates are those for 16 bits, and twice or half
+// as many for 8 and 32.
+func tensors(p Problem) []variant {
+	var out []variant
+	size := p.In.Size()
+	scale := 2 / float64(size)
+	for _, h := range []struct {
+		rate float64
+		hopper
+	}{
+		{1790, hopper{rows: 128, columns: 256, stages: 4, cluster: 2, band: 8}},
+		{1800, hopper{rows: 128, columns: 256, stages: 4, cluster: 1, band: 16}},
+		{1550, hopper{rows: 128, columns: 128, stages: 6, cluster: 1, band: 16}},
+		{1040, hopper{rows: 128, columns: 64, stages: 8, cluster: 1, band: 16}},
+	} {
+		v := variant{design: h.hopper, rows: h.rows * h.cluster, columns: h.columns, depth: rowBytes / size,
+			blocks: 1 / float64(h.cluster), rate: scale * h.rate, write: 0.05}
+		direct := h.hopper
+		direct.direct = true
+		split := direct
+		split.split = true
+		d, s := v, v
+		d.design, s.design, s.split = direct, split, true
+		d.write, s.write = 0.35, 0.35
+		out = append(out, v, d, s)
+	}
+	for _, m := range []struct {
+		rate, blocks float64
+		mma
+	}{
+		{600, 2, mma{rows: 128, columns: 128, warpRows: 64, warpColumns: 32, stages: 4, async: true}},
+		{570, 4, mma{rows: 64, columns: 64, warpRows: 32, warpColumns: 32, stages: 4, async: true}},
+		{400, 2, mma{rows: 128, columns: 128, warpRows: 64, warpColumns: 32, stages: 2}},
+		{300, 4, mma{rows: 64, columns: 64, warpRows: 32, warpColumns: 32, stages: 2}},
+	} {
+		v := variant{design: m.mma, rows: m.rows, columns: m.columns, depth: stepBytes / size, blocks: m.blocks, rate: scale * m.rate, write: 0.05}
+		s, split := v, m.mma
+		split.split = true
+		s.design, s.split = split, true
+		out = append(out, v, s)
 	}
 	return out
 }

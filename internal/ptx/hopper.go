@@ -56,7 +56,11 @@ func (d hopper) fma() bool { return d.threadRows > 0 }
 
 func (d hopper) name() string {
 	if d.fma() {
-		return fmt.Sprintf("fma %dx%d s%d", d.rows, d.columns, d.stages) + splitName(d.split)
+		name := fmt.Sprintf("fma %dx%d s%d", d.rows, d.columns, d.stages)
+		if d.wide {
+			name += " wide"
+		}
+		return name + splitName(d.split)
 	}
 	name := fmt.Sprintf("wgmma %dx%d s%d", d.rows, d.columns, d.stages)
 	if d.cluster > 1 {
