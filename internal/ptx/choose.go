@@ -73,6 +73,16 @@ func variants(p Problem) []variant {
 	out := portables(p)
 	switch {
 	case p.In == matrix.Float64:
+		for _, m := range []mma{
+			{rows: 128, columns: 128, warpRows: 64, warpColumns: 32, stages: 4, async: true},
+			{rows: 64, columns: 64, warpRows: 32, warpColumns: 32, stages: 4, async: true},
+		} {
+			v := variant{design: m, rows: m.rows, columns: m.columns, depth: stepBytes / 8, blocks: 128 / float64(m.rows), rate: 90 + float64(m.rows)/8, write: 0.1}
+			s := v
+			m.split = true
+			s.design, s.split = m, true
+			out = append(out, v, s)
+		}
 	case p.Acc == matrix.Float32 && p.In == matrix.Float32:
 		large := hopper{rows: 128, columns: 256, stages: 4, cluster: 1, band: 16, threadRows: 16, threadColumns: 8, deepA: 2, unroll: 2, order: 35}
 		small := hopper{rows: 64, columns: 128, stages: 6, cluster: 1, band: 16, threadRows: 4, threadColumns: 8, deepA: 4, unroll: 8, order: 57}

@@ -40,14 +40,17 @@ func (d mma) name() string {
 }
 
 func (d mma) needs(c Card, p Problem) (string, int) {
-	if d.async {
-		return "sm_80", 70
+	switch {
+	case !d.async:
+		return "sm_75", 65
+	case p.In == matrix.Float64 && c.CC == 90: // which has a 16×8 of float64
+		return "sm_90", 78
 	}
-	return "sm_75", 65
+	return "sm_80", 70
 }
 
 func (d mma) fits(c Card, p Problem) bool {
-	if p.In == matrix.Float64 || p.In == matrix.Float32 && p.Acc != matrix.TF32 || d.shared() > c.Shared {
+	if p.In == matrix.Float32 && p.Acc != matrix.TF32 || d.shared() > c.Shared {
 		return false
 	}
 	if d.async {
@@ -106,9 +109,12 @@ func (s side) bytes() int { return s.span * stepBytes }
 // reads at once lie in different banks. Two rows of 64 bytes share the 128 bytes of the
 // banks.
 func (s side) swizzle(t *text, to, row, column string) {
-	if s.deep {
+	switch {
+	case s.size == 8: // which is read 4 rows of 32 bytes at once
+		t.line("\tbfe.u32 swizzled, %s, 1, 1;\n\tshl.b32 swizzled, swizzled, 1;", row)
+	case s.deep:
 		t.line("\tbfe.u32 swizzled, %s, 1, 2;", row)
-	} else {
+	default:
 		t.line("\tand.b32 swizzled, %s, 7;", row)
 	}
 	t.line("\txor.b32 swizzled, swizzled, %[3]s;\n\tshl.b32 swizzled, swizzled, 4;\n\tmad.lo.u32 %[1]s, %[2]s, %[4]d, swizzled;", to, row, column, 16*s.chunks())
@@ -117,6 +123,10 @@ func (s side) swizzle(t *text, to, row, column string) {
 func (d mma) module(t *text, c Card, p Problem) {
 	depth := d.depth(p)
 	sides := d.sides(p)
+	fragment, zero := "b32", "0" // of integers and floats alike
+	if p.In == matrix.Float64 {
+		fragment, zero = "f64", "0d0000000000000000"
+	}
 	t.line(".extern .shared .align 128 .b8 stages[];")
 	t.begin(entry{name: "gemm", threads: d.threads(), blocks: 1,
 		params: append([]string{".u64 pA", ".u64 pB", ".u64 pC", ".u32 pM", ".u32 pN", ".u32 pK", ".u32 pPitchA", ".u32 pPitchB"}, splitParams(d.split)...)})
@@ -125,13 +135,13 @@ func (d mma) module(t *text, c Card, p Problem) {
 	t.line(`	.reg .u32 tile, thread, warp, lane, stagesAt, scratch, other, swizzled, k, kCopy, kEnd, fill, read, bytes;
 	.reg .pred inside, more;
 	.reg .%s sum<%d>;
-	.reg .b32 aNow<%d>, bNow<%d>;
+	.reg .%s aNow<%d>, bNow<%d>;
 	mov.u32 tile, %%ctaid.x;
 	mov.u32 thread, %%tid.x;
 	shr.u32 warp, thread, 5;
 	and.b32 lane, thread, 31;
-	mov.u32 stagesAt, stages;`, accumulator(p), d.warpRows*d.warpColumns/32, d.warpRows/16*4, d.warpColumns/8*2)
-	t.share(d.split, d.rows, d.columns, 4)
+	mov.u32 stagesAt, stages;`, accumulator(p), d.warpRows*d.warpColumns/32, fragment, d.warpRows/16*4, d.warpColumns/8*2)
+	t.share(d.split, d.rows, d.columns, sums(p).Size())
 	t.count(d.rows, d.columns, 8)
 	t.locate(d.rows, d.columns, 8)
 	for _, s := range sides {
@@ -139,7 +149,7 @@ func (d mma) module(t *text, c Card, p Problem) {
 	}
 	d.prepareRead(t, sides)
 	for i := range d.warpRows * d.warpColumns / 32 {
-		t.line("\tmov.b32 sum%d, 0;", i)
+		t.line("\tmov.%s sum%d, %s;", fragment, i, zero)
 	}
 
 	t.line("\tmov.u32 kCopy, kStart;\n\tmov.u32 k, kStart;\n\tmov.u32 fill, 0;\n\tmov.u32 read, 0;")
@@ -183,7 +193,7 @@ func (d mma) module(t *text, c Card, p Problem) {
 		}
 		for i := range d.warpRows / 16 {
 			for j := range d.warpColumns / 8 {
-				d.multiply(t, p, (i*d.warpColumns/8+j)*4, 4*i, 2*j)
+				d.multiply(t, c, p, (i*d.warpColumns/8+j)*4, i, j)
 			}
 		}
 	}
@@ -303,6 +313,16 @@ func (d mma) prepareRead(t *text, sides [2]side) {
 		if s.name == "a" {
 			warpStart, spanHalf, kHalf = "warpRow", "low", "high"
 		}
+		if s.size == 8 {
+			// No ldmatrix: a lane reads the number of row lane/4 and k lane%4 itself.
+			for k := range 2 {
+				to := fmt.Sprintf("%sRead%d", s.name, k)
+				t.line("\t.reg .u32 %s;\n\tshr.u32 other, lane, 2;\n\tadd.u32 other, other, %s;\n\tbfe.u32 across, lane, 1, 1;\n\tadd.u32 across, across, %d;", to, warpStart, 2*k)
+				s.swizzle(t, to, "other", "across")
+				t.line("\tand.b32 scratch, lane, 1;\n\tmad.lo.u32 %[1]s, scratch, 8, %[1]s;\n\tadd.u32 %[1]s, %[1]s, stagesAt;\n\tadd.u32 %[1]s, %[1]s, %[2]d;", to, s.at)
+			}
+			continue
+		}
 		t.line("\tbfe.u32 low, lane, 3, 1;\n\tshr.u32 high, lane, 4;\n\tand.b32 scratch, lane, 7;")
 		for k := range 2 {
 			t.line("\t.reg .u32 %[1]sRead%[2]d;", s.name, k)
@@ -324,6 +344,12 @@ func (d mma) prepareRead(t *text, sides [2]side) {
 func (d mma) fragment(t *text, s side, k, i int) {
 	transposed := ""
 	t.line("\tmad.lo.u32 scratch, read, %d, %sRead%d;", s.bytes(), s.name, k)
+	if s.size == 8 {
+		for half := range 2 {
+			t.line("\tld.shared.f64 %sNow%d, [scratch+%d];", s.name, 2*i+half, (2*i+half)*8*stepBytes)
+		}
+		return
+	}
 	offset := i * 16 * stepBytes // 16 rows are a multiple of the 8 after which the swizzle repeats
 	if !s.deep {
 		transposed = ".trans"
@@ -335,14 +361,22 @@ func (d mma) fragment(t *text, s side, k, i int) {
 	t.line("\tldmatrix.sync.aligned.m8n8.x4%s.shared.b16 {%s}, [scratch+%d];", transposed, list(s.name+"Now", 4*i, 4), offset)
 }
 
-// multiply adds the product of two fragments to sums: 16×8, over 32 bytes of k.
-func (d mma) multiply(t *text, p Problem, sum, a, b int) {
+// multiply adds the product of the i-th rows of A and the j-th columns of B to sums: 16×8,
+// over 32 bytes of k.
+func (d mma) multiply(t *text, c Card, p Problem, sum, i, j int) {
 	sums := list("sum", sum, 4)
+	half := func(q int) string { return list("sum", sum+2*q, 2) } // of 8 rows
+	a, b := 4*i, 2*j
 	switch {
+	case p.In == matrix.Float64 && c.CC == 90:
+		t.line("\tmma.sync.aligned.m16n8k4.row.col.f64.f64.f64.f64 {%s}, {%s}, {bNow%d}, {%s};", sums, list("aNow", 2*i, 2), j, sums)
+	case p.In == matrix.Float64:
+		for q := range 2 {
+			t.line("\tmma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%s}, {aNow%d}, {bNow%d}, {%s};", half(q), 2*i+q, j, half(q))
+		}
 	case !d.async && p.In == matrix.Int8: // 7.5 has an 8×8 of 16 bytes
 		for q := range 4 {
-			half := list("sum", sum+q%2*2, 2)
-			t.line("\tmma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%s}, {aNow%d}, {bNow%d}, {%s};", half, a+q, b+q/2, half)
+			t.line("\tmma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%s}, {aNow%d}, {bNow%d}, {%s};", half(q%2), a+q, b+q/2, half(q%2))
 		}
 	case !d.async: // and a 16×8 of 16 bytes
 		for q := range 2 {

@@ -105,8 +105,11 @@ func (d hopper) multiplyWGMMA(t *text, p Problem) {
 
 // accumulator is the type of a register of C.
 func accumulator(p Problem) string {
-	if p.In == matrix.Int8 {
+	switch p.In {
+	case matrix.Int8:
 		return "s32"
+	case matrix.Float64:
+		return "f64"
 	}
 	return "f32"
 }
