@@ -409,6 +409,23 @@ func TestGrowth(t *testing.T) {
 	}
 }
 
+// With a thousand samples a second everything is still counted, and frames keep their pace. How
+// many are late depends on the machine, which draws without a GPU here: that is only logged.
+func TestThousandEvents(t *testing.T) {
+	sc := withGPU(1500)
+	sc.fast = true
+	w := newSite(t, sc)
+	p := open(t, w, wide, high)
+	p.do(chromedp.Evaluate[chromedp.Void](`window.__late = [0, 0]; { let last = 0; const f = t => { if (last && `+mode+` === 'live') { __late[1]++; if (t - last > 34) __late[0]++; } last = t; requestAnimationFrame(f); }; requestAnimationFrame(f); }`), chromedp.Evaluate[chromedp.Void](clickRaceGo))
+	p.wait(mode + ` === 'live'`)
+	p.wait(mode + ` === 'done'`)
+	if got := eval[string](p, `document.querySelector('#race').dataset.received`); got != fmt.Sprint(w.fly) {
+		t.Errorf("the page got %s products of %d", got, w.fly)
+	}
+	late := eval[[]int](p, `__late`)
+	t.Logf("%d of %d frames took longer than two", late[0], late[1])
+}
+
 // This browser joins as a lane of its own, named as such; a software adapter says so.
 func TestWebGPU(t *testing.T) {
 	w := newSite(t, withGPU(4))

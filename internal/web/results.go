@@ -229,7 +229,8 @@ func (s *Server) getResult(w http.ResponseWriter, r *http.Request) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", f.content)
-	if format != "svg" || r.FormValue("save") != "" { // a card is shown; a report is a page with styles of its own, which this policy forbids
+	// A card is shown; a report is a page with styles of its own, and must not be one of this origin.
+	if format != "svg" || r.FormValue("save") != "" {
 		h.Set("Content-Disposition", `attachment; filename="gpuplay-`+run.Created.Format("20060102-150405")+f.ending+`"`)
 	}
 	w.Write(text.Bytes()) //nolint:errcheck // nobody is left to tell

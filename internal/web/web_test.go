@@ -229,7 +229,7 @@ func TestRuns(t *testing.T) {
 		t.Fatalf("status %d: %s", w.Code, w.Body)
 	}
 	if other, w := begin(); w.Code != 409 || other != id {
-		t.Errorf("a second run: status %d: %s", w.Code, w.Body)
+		t.Fatalf("a second run: status %d: %s", w.Code, w.Body)
 	}
 	if w := do(s, request("GET", "/api/v1/runs/"+id, "", nil)); w.Code != 200 || !strings.Contains(w.Body.String(), `"kind":"hold"`) {
 		t.Errorf("status %d: %s", w.Code, w.Body)

@@ -151,9 +151,9 @@ export class LaneView {
     if (landed === this.painted) return;
     const x = this.pile.getContext('2d'), hue = rgb(color(token)), paper = rgb(color('surface')), gap = g.cell >= 6 ? 1.2 : g.cell >= 4 ? .8 : .4;
     x.setTransform(c.ratio, 0, 0, c.ratio, 0, 0);
-    this.middle = 1 / (this.lane.speed() / this.lane.flop);
+    const middle = this.lane.flop / this.lane.roughly();
     for (let i = Math.ceil(this.painted / g.unit) * g.unit; i < landed; i += g.unit) {
-      const slow = this.lane.seconds.at(line.sampleOf(i)) / this.middle, f = clamp(1 - 3 * (slow - 1), .4, 1) * .94, [cx, cy] = this.place(i, g);
+      const slow = this.lane.seconds.at(line.sampleOf(i)) / middle, f = clamp(1 - 3 * (slow - 1), .4, 1) * .94, [cx, cy] = this.place(i, g);
       x.fillStyle = `rgb(${hue.map((a, k) => Math.round(paper[k] + (a - paper[k]) * f))})`;
       x.fillRect(cx, cy, g.cell - gap, g.cell - gap);
     }
