@@ -3,7 +3,6 @@ package e2e
 import (
 	"flag"
 	"fmt"
-	"os"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -28,11 +27,5 @@ func TestPicture(t *testing.T) {
 		p.wait(mode + ` === 'done'`)
 	}
 	p.wait(`document.getAnimations().length === 0`)
-	b, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(*picture, b, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	saveShot(t, p, *picture)
 }

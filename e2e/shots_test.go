@@ -23,13 +23,7 @@ func TestShots(t *testing.T) {
 			p := open(t, w, width, 900)
 			p.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf("gpuplay.setTheme(%q)", theme)))
 			save := func(name string) {
-				b, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(filepath.Join(*shots, fmt.Sprintf("%s-%d-%s.png", name, width, theme)), b, 0o644); err != nil {
-					t.Fatal(err)
-				}
+				saveShot(t, p, filepath.Join(*shots, fmt.Sprintf("%s-%d-%s.png", name, width, theme)))
 			}
 			save("race-idle")
 			p.do(chromedp.Click("#race-go"))
@@ -58,5 +52,16 @@ func TestShots(t *testing.T) {
 				t.Error(wrong)
 			}
 		}
+	}
+}
+
+func saveShot(t *testing.T, p *tab, file string) {
+	t.Helper()
+	b, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, b, 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
