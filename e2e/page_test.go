@@ -201,6 +201,9 @@ func TestNoRatio(t *testing.T) {
 			if ratio := strings.Contains(says, "×") && !strings.Contains(says, "proven"); ratio != (name == "a GPU, proven") {
 				t.Errorf("the page says %q", says)
 			}
+			if speed := eval[string](p, gpuLane+`.dataset.speed ?? ''`); (speed != "") != (name != "failed check" && name != "no GPU") {
+				t.Errorf("the GPU lane has the figure %q", speed)
+			}
 			if name == "no GPU" && !strings.Contains(eval[string](p, gpuLane+`.innerText`), "CPU-only build") {
 				t.Error("the lane of the GPU does not say why there is none")
 			}

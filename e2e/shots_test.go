@@ -17,11 +17,16 @@ func TestShots(t *testing.T) {
 	if *shots == "" {
 		t.Skip("no folder for pictures")
 	}
+	for name, sc := range map[string]scene{"wrong": wrong(4), "software": software(4), "no-gpu": noGPU(4)} {
+		_, p := raced(t, sc)
+		saveShot(t, p, filepath.Join(*shots, "state-"+name+".png"))
+	}
 	for _, theme := range []string{"light", "dark"} {
 		for _, width := range []int{1440, 390} {
 			w := newSite(t, manyLanes(24))
 			p := open(t, w, width, 900)
 			p.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf("gpuplay.setTheme(%q)", theme)))
+			p.wait(`document.getAnimations().length === 0`)
 			save := func(name string) {
 				saveShot(t, p, filepath.Join(*shots, fmt.Sprintf("%s-%d-%s.png", name, width, theme)))
 			}

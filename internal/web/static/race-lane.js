@@ -1,6 +1,6 @@
 // One lane as it is seen: every card is a product that completed, flies at constant speed to its own cell of
 // the pile, and stays there. All lanes have the same cell, so that the piles are bars to scale.
-import { $, canvas, clamp, color, h, isDark, motion, onTheme, rate, rgb, rng } from './util.js';
+import { $, canvas, chip, clamp, color, h, isDark, motion, onTheme, rate, rgb, rng } from './util.js';
 
 const FLIGHT = 700; // ms
 const FRAME = 1000 / 60; // ms; what completes within one flies as one card
@@ -107,7 +107,9 @@ export class LaneView {
     x.globalAlpha = 1;
     if (line) {
       this.paint(line, landed, g, token);
+      x.globalAlpha = lane.doubt ? .3 : 1;
       x.drawImage(this.pile, 0, 0, w, height);
+      x.globalAlpha = 1;
       if (stage.mode === 'done' && g.unit === 1) { // the product that was not finished yet
         const part = line.part(t);
         if (part > .02) {
@@ -193,15 +195,17 @@ export class LaneView {
   numbers(most) {
     const { stage, lane } = this;
     const t = lane ? stage.time(lane) : 0, line = lane ? stage.timeline(lane) : null;
-    const samples = line ? line.end.upper(stage.mode === 'done' ? Infinity : t) : 0, speed = lane ? lane.speed(samples) : NaN, done = line ? line.count(t) : 0;
+    const samples = line ? line.end.upper(stage.mode === 'done' ? Infinity : t) : 0, speed = lane && !lane.doubt ? lane.speed(samples) : NaN, done = line ? line.count(t) : 0;
     const [number, unit] = rate(speed, lane?.op || 'FLOP');
     $('.rate', this.element).classList.toggle('none', !(speed > 0));
     this.number.textContent = number;
     this.unit.textContent = unit;
-    this.element.dataset.speed = speed > 0 ? speed : '';
+    this.element.dataset.speed = speed > 0 ? speed : ''; // for tests
     this.bar.style.setProperty('--v', speed > 0 ? speed / most : 0);
     if (!lane) return;
     const seconds = stage.mode === 'live' ? line.end.values(samples).reduce((sum, end, i) => sum + end - line.start.at(i), 0) / 1000 : Math.min(t, line.end.last()) / 1000;
-    this.count.textContent = lane.error ? lane.error.message : lane.wrong ? 'the result is wrong' : done || samples ? `${done.toLocaleString('en')} products in ${seconds < 10 ? seconds.toFixed(2) : seconds.toFixed(1)} s` : lane.phase || 'no product yet';
+    this.count.textContent = done || samples ? `${done.toLocaleString('en')} ${done === 1 ? 'product' : 'products'} in ${seconds < 10 ? seconds.toFixed(2) : seconds.toFixed(1)} s` : lane.phase || 'no product yet';
+    const tags = [lane.doubt && ['bad', lane.doubt], lane.kind === 'software-gpu' && ['soft', 'software GPU']].filter(Boolean), key = tags.join();
+    if (this.tagged !== key) { this.tagged = key; this.tag.replaceChildren(...tags.map(t => chip(...t))); }
   }
 }

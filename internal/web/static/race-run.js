@@ -82,6 +82,12 @@ export class Lane {
     if (!(this.seconds.length < 1.1 * this.rough?.samples)) this.rough = { samples: this.seconds.length, speed: this.speed() };
     return this.rough.speed;
   }
+  /** Why there is no figure to quote; empty where there is one, or none yet. */
+  get doubt() {
+    if (this.error) return this.error.message;
+    if (this.wrong) return 'the result is wrong';
+    return this.verified === false && this.seconds.length ? 'not verified' : '';
+  }
   describe({ device, gemm, facts }) {
     this.kind = device.kind;
     this.place = device.name;

@@ -35,7 +35,7 @@ async function findings(client, into) {
 export function race(section, client) {
   const chosen = settings('race', { size: 0, dtype: 'float32', seconds: 10, run: '' });
   const browser = new Browser();
-  let run = null, view = null, replayed = 0, began = 0, slow = 1, result = null, failure = null, window_ = 0, ending = false;
+  let run = null, view = null, replayed = 0, began = 0, slow = 1, paced = false, result = null, failure = null, window_ = 0, ending = false;
 
   const stage = {
     mode: 'idle', top: 1, slow: 1,
@@ -58,7 +58,7 @@ export function race(section, client) {
 
   const size = choice(sizes, chosen.get().size, n => { chosen.set({ size: n }); idle(); }, 'Size');
   const dtype = h('select', { 'aria-label': 'Type of the numbers', onchange: e => { chosen.set({ dtype: e.target.value }); idle(); } }, dtypes.map(d => h('option', { value: d, selected: d === chosen.get().dtype }, d)));
-  const pace = choice([[1, 'true speed'], [10, '10× slower']], 1, x => { slow = x; }, 'Pace of the replay');
+  const pace = choice([[1, 'true speed'], [10, '10× slower']], 1, x => { slow = x; paced = true; }, 'Pace of the replay');
   const stored = h('select', { 'aria-label': 'A race that is kept', onchange: e => { if (e.target.value) load(e.target.value); } });
   const doctor = h('div');
 
@@ -98,7 +98,7 @@ export function race(section, client) {
       moreLanes.append(v.element);
     }
     more.hidden = !rest.length;
-    moreTitle.textContent = `${rest.length} more ${rest.length === 1 ? 'lane' : 'lanes'}: ` + rest.map(l => l.speed() > 0 ? `${l.name} ${rate(l.speed(), l.op).join(' ')}` : l.name).join(' · ');
+    moreTitle.textContent = `${rest.length} more ${rest.length === 1 ? 'lane' : 'lanes'}: ` + rest.map(l => l.doubt ? `${l.name} ${l.doubt}` : l.speed() > 0 ? `${l.name} ${rate(l.speed(), l.op).join(' ')}` : l.name).join(' · ');
   }
 
   const shownLanes = () => [main.cpu, main.gpu, ...folded.values()].filter(v => v.lane);
@@ -139,7 +139,7 @@ export function race(section, client) {
       case 'done': {
         const hd = view.headline;
         if (hd.Ratio) say([h('b', { class: hd.Winner === 'cpu' ? 'is-cpu' : '' }, hd.Figure), ' ' + hd.Claim], `${first(hd.Subject)}: ${hd.Detail}.`, chip(trustChip[hd.Trust], hd.Proof), chip('', 'measured'));
-        else if (hd.Figure === 'No ratio' || hd.Figure === 'No result') say(`${hd.Figure}: ${hd.Claim}`, `${first(hd.Subject)}.`, chip(trustChip[hd.Trust], hd.Proof), run.of('software-gpu').length > 0 && chip('soft', 'software GPU'));
+        else if (hd.Figure === 'No ratio' || hd.Figure === 'No result') say(`${hd.Figure}: ${hd.Claim.split(': ')[0]}`, `${hd.Claim.split(': ').slice(1).map(c => first(c) + '. ').join('')}${first(hd.Subject)}.`, chip(trustChip[hd.Trust], hd.Proof), run.of('software-gpu').length > 0 && chip('soft', 'software GPU'));
         else say([h('b', { class: 'is-' + hd.Winner }, `${hd.Figure} ${hd.Unit}`.trim()), ' ' + hd.Claim.split('; ')[0]], `${hd.Claim.split('; ').slice(1).map(c => first(c) + '. ').join('')}${first(hd.Subject)}: ${hd.Detail}.`, chip(trustChip[hd.Trust], hd.Proof), chip('', 'measured'), run.of('software-gpu').length > 0 && chip('soft', 'software GPU'));
         return;
       }
@@ -153,7 +153,7 @@ export function race(section, client) {
   function rows() {
     table.fill((run?.lanes ?? []).filter(l => l.gemm).map(l => {
       const list = [...l.seconds.values()].sort(), spread = list.length > 3 ? (list[Math.floor(list.length * .75)] - list[Math.floor(list.length * .25)]) / median(list) : NaN;
-      return [l.name, l.place, `${l.gemm.n}`, l.gemm.in, `${list.length}`, l.own.cum.last().toLocaleString('en'), rate(l.speed(), l.op).join(' '), Number.isFinite(spread) ? `${num(spread * 100, 2)} % between quartiles` : '–', l.error ? l.error.message : l.verified ? 'verified' : l.verified === false || l.wrong ? 'not verified' : '–'];
+      return [l.name, l.place, `${l.gemm.n}`, l.gemm.in, `${list.length}`, l.own.cum.last().toLocaleString('en'), l.doubt ? '–' : rate(l.speed(), l.op).join(' '), Number.isFinite(spread) ? `${num(spread * 100, 2)} % between quartiles` : '–', l.error ? l.error.message : l.verified ? 'verified' : l.verified === false || l.wrong ? 'not verified' : '–'];
     }));
   }
 
@@ -164,7 +164,7 @@ export function race(section, client) {
     if (key !== said) { said = key; headline(); }
     if (now - counted > 90 || !frames.on) {
       counted = now;
-      const most = Math.max(1e-9, ...shownLanes().map(v => v.lane.speed() || 0), browser.speed || 0);
+      const most = Math.max(1e-9, ...shownLanes().map(v => v.lane.doubt ? 0 : v.lane.speed() || 0), browser.speed || 0);
       for (const v of shownLanes()) v.numbers(most);
       browser.bar(most);
     }
@@ -221,6 +221,7 @@ export function race(section, client) {
     failure = null;
     arrange();
     window_ = run.common([main.cpu, main.gpu].filter(x => x.lane && x.lane.own.end.length).map(x => x.lane));
+    if (!paced) pace.set(slow = window_ < 1500 ? 10 : 1); // what is over in a second cannot be seen
     enter('done');
     rows();
     spoken.textContent = big.textContent;
