@@ -1,6 +1,6 @@
 // Chapter Talk: the lanes of one language model, each token at the time at which it was made. What a model
 // writes is text.
-import { bytes, canvas, chip, color, h, loop, median, num, play } from './util.js';
+import { bytes, canvas, chip, color, dataTable, h, loop, median, num, play } from './util.js';
 import { settings } from './client.js';
 
 class Side {
@@ -34,10 +34,11 @@ export async function talk(section, client) {
   const model = h('select', { 'aria-label': 'Language model' }, talkers.map(t => h('option', { value: t.id }, `${t.name}${t.quantization ? ', ' + t.quantization : ''}, ${bytes(t.bytes)}`)));
   const prompt = h('input', { type: 'text', 'aria-label': 'What the model is asked', maxlength: 1000, value: chosen.get().prompt, onchange: e => chosen.set({ prompt: e.target.value }) });
   const go = h('button', { class: 'go', type: 'button', id: 'talk-go' }, play(), h('span', {}, 'Ask both')), again = h('button', { type: 'button', hidden: true }, 'Replay together');
+  const table = dataTable('Data of the answers', ['token', 'CPU, ms', 'GPU, ms', 'text'], []);
   const same = chip('ok', 'same tokens in both'), badge = h('span', { class: 'badge' }), says = h('p', { class: 'says', role: 'status' });
   same.hidden = true;
   section.append(h('div', { class: 'head' }, h('h2', {}, 'Let it talk'), h('p', {}, 'One model, the same weights, the same words: only the pace differs.')),
-    h('div', { class: 'panel' }, h('div', { class: 'prompt' }, prompt, model, same, badge, h('span', { class: 'sp acts' }, again, go)), says, h('div', { class: 'talk' }, cpu.element, gpu.element)));
+    h('div', { class: 'panel' }, h('div', { class: 'prompt' }, prompt, model, same, badge, h('span', { class: 'sp acts' }, again, go)), says, h('div', { class: 'talk' }, cpu.element, gpu.element)), h('div', { class: 'foot' }, chip('', 'measured'), h('span', {}, 'The lines are tokens, on one clock.'), table));
   if (!talkers.length) {
     go.disabled = prompt.disabled = true;
     model.hidden = true;
@@ -68,6 +69,7 @@ export async function talk(section, client) {
       side.element.className = `c-${side.token} ` + (mode === 'idle' ? 'idle' : mode === 'done' || count === side.pieces.length && side.over ? 'done' : '');
       side.canvas.paint();
     }
+    if (mode === 'done') table.fill(Array.from({ length: Math.max(...sides.map(s => s.pieces.length)) }, (_, i) => [String(i + 1), ...sides.map(s => s.pieces[i] ? num(s.pieces[i].at, 4) : '–'), (cpu.pieces[i] ?? gpu.pieces[i]).text]));
     badge.className = 'badge ' + (mode === 'live' ? 'live' : mode === 'replay' ? 'replay' : '');
     badge.textContent = mode === 'live' ? '● LIVE' : mode === 'replay' ? '↻ REPLAY' : '';
     go.lastChild.textContent = mode === 'live' ? 'Stop' : 'Ask both';
