@@ -186,7 +186,7 @@ func TestNoRatio(t *testing.T) {
 	}{
 		"failed check":  {wrong(4), []string{"No ratio", "tf32"}},
 		"another type":  {otherType(4), []string{"No ratio", "differ"}},
-		"software GPU":  {software(4), []string{"software"}},
+		"software GPU":  {software(4), []string{"enters no comparison"}},
 		"no GPU":        {noGPU(4), []string{"No GPU was found"}},
 		"a GPU, proven": {withGPU(4), []string{"× as fast"}},
 	} {

@@ -42,6 +42,7 @@ func TestShots(t *testing.T) {
 				if eval[bool](p, fmt.Sprintf(`document.getElementById(%q).hidden`, id)) {
 					continue
 				}
+				p.wait(`!gpuplay.client.current`) // one thing is measured at a time
 				if id == "why" && eval[bool](p, `document.querySelector('#why-go') !== null`) {
 					p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('#why-go').click()`))
 					p.wait(`document.querySelector('#why').dataset.mode === 'done'`)

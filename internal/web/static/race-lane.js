@@ -205,7 +205,6 @@ export class LaneView {
     if (!lane) return;
     const seconds = stage.mode === 'live' ? line.end.values(samples).reduce((sum, end, i) => sum + end - line.start.at(i), 0) / 1000 : Math.min(t, line.end.last()) / 1000;
     this.count.textContent = done || samples ? `${done.toLocaleString('en')} ${done === 1 ? 'product' : 'products'} in ${seconds < 10 ? seconds.toFixed(2) : seconds.toFixed(1)} s` : lane.phase || 'no product yet';
-    const tags = [lane.doubt && ['bad', lane.doubt], lane.kind === 'software-gpu' && ['soft', 'software GPU']].filter(Boolean), key = tags.join();
-    if (this.tagged !== key) { this.tagged = key; this.tag.replaceChildren(...tags.map(t => chip(...t))); }
+    if (this.tagged !== lane.doubt) { this.tagged = lane.doubt; this.tag.replaceChildren(...(lane.doubt ? [chip('bad', lane.doubt)] : [])); }
   }
 }

@@ -140,7 +140,7 @@ export function race(section, client) {
         const hd = view.headline;
         if (hd.Ratio) say([h('b', { class: hd.Winner === 'cpu' ? 'is-cpu' : '' }, hd.Figure), ' ' + hd.Claim], `${first(hd.Subject)}: ${hd.Detail}.`, chip(trustChip[hd.Trust], hd.Proof), chip('', 'measured'));
         else if (hd.Figure === 'No ratio' || hd.Figure === 'No result') say(`${hd.Figure}: ${hd.Claim.split(': ')[0]}`, `${hd.Claim.split(': ').slice(1).map(c => first(c) + '. ').join('')}${first(hd.Subject)}.`, chip(trustChip[hd.Trust], hd.Proof), run.of('software-gpu').length > 0 && chip('soft', 'software GPU'));
-        else say([h('b', { class: 'is-' + hd.Winner }, `${hd.Figure} ${hd.Unit}`.trim()), ' ' + hd.Claim.split('; ')[0]], `${hd.Claim.split('; ').slice(1).map(c => first(c) + '. ').join('')}${first(hd.Subject)}: ${hd.Detail}.`, chip(trustChip[hd.Trust], hd.Proof), chip('', 'measured'), run.of('software-gpu').length > 0 && chip('soft', 'software GPU'));
+        else say([h('b', { class: 'is-' + hd.Winner }, `${hd.Figure} ${hd.Unit}`.trim()), ' ' + hd.Claim.split('; ')[0]], `${hd.Claim.split('; ').slice(1).map(c => first(c) + '. ').join('')}${run.of('software-gpu').length ? 'A software GPU runs on the CPU: its figure enters no comparison. ' : ''}${first(hd.Subject)}: ${hd.Detail}.`, chip(trustChip[hd.Trust], hd.Proof), chip('', 'measured'), run.of('software-gpu').length > 0 && chip('soft', 'software GPU'));
         return;
       }
       default: {
@@ -172,6 +172,7 @@ export function race(section, client) {
     badge.textContent = stage.mode === 'live' ? (stuck ? `NO EVENTS FOR ${(silent / 1000).toFixed(1)} s` : '● LIVE') : stage.mode === 'replay' ? '↻ REPLAY' + (slow > 1 ? `, ${slow}× SLOWER` : '') : stage.mode === 'done' ? 'RECORDED' + (result?.created ? ' ' + result.created.slice(0, 10) : '') + (result?.machine?.id && client.machine.id && result.machine.id !== client.machine.id ? ', ANOTHER MACHINE' : '') : '';
     goText.textContent = stage.mode === 'live' || stage.mode === 'replay' ? 'Stop' : stage.mode === 'done' ? 'Race again' : 'Race';
     go.disabled = Boolean(client.current) && client.current.kind !== 'race';
+    go.title = go.disabled ? `Chapter ${client.current.kind} computes: one thing is measured at a time` : '';
     again.hidden = stage.mode !== 'done' || window_ <= 0;
     again.textContent = shownLanes().length > 1 ? 'Replay together' : 'Replay';
     section.dataset.mode = stage.mode;
