@@ -16,6 +16,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/host"
+	"github.com/gpuplay/gpuplay/internal/lab"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/record"
@@ -247,7 +248,7 @@ func newSite(t *testing.T, sc scene) *site {
 		Activities: []web.Activity{
 			{Kind: "race", Job: func([]byte) (web.Job, error) { return web.Job{Measure: w.race}, nil }},
 			{Kind: "sweep", Job: func([]byte) (web.Job, error) { return web.Job{Measure: w.sweep}, nil }},
-			web.Touch(), web.Train(), // these two are real
+			web.Touch(lab.Deps{}), web.Train(lab.Deps{}), // these two are real
 			{Kind: "llm", Get: talkers, Job: func([]byte) (web.Job, error) { return web.Job{Measure: w.talk}, nil }},
 		},
 		Measure: func(ctx context.Context, m web.Measurement, watch func(event.Event)) (*record.Run, string, error) {

@@ -76,17 +76,25 @@ func NewTrainer[T Real](pool *gemm.Pool, d *Data, s Settings) (*Trainer[T], erro
 }
 
 // Step makes one step and returns the loss of its batch before the step.
-func (t *Trainer[T]) Step(ctx context.Context) (float64, error) {
+func (t *Trainer[T]) Step(ctx context.Context) (float64, error) { return t.StepOn(ctx, t.Rows()) }
+
+// Rows returns the rows of the next step. They are valid until the one after it.
+func (t *Trainer[T]) Rows() []int {
 	if t.next+t.batch > len(t.order) { // the rest of the rows is left out of this epoch
 		t.random.Shuffle(len(t.order), func(i, j int) { t.order[i], t.order[j] = t.order[j], t.order[i] })
 		t.next = 0
 	}
+	t.next += t.batch
+	return t.order[t.next-t.batch : t.next]
+}
+
+// StepOn makes a step with the rows that Rows has returned.
+func (t *Trainer[T]) StepOn(ctx context.Context, rows []int) (float64, error) {
 	in := t.Network.Shape.Inputs
-	for i, row := range t.order[t.next : t.next+t.batch] {
+	for i, row := range rows {
 		copy(t.bx[i*in:(i+1)*in], t.x[row*in:])
 		t.by[i] = t.y[row]
 	}
-	t.next += t.batch
 	loss, err := t.Network.Loss(ctx, t.loss, t.bx, t.by, t.grad)
 	if err != nil {
 		return 0, err

@@ -37,8 +37,14 @@ func parts(name string) []string {
 			return []string{"worker.py", f.Name + ".py", "language.py", name + ".py"}
 		}
 	}
+	if name == Network {
+		return []string{"worker.py", "torch.py", Network + ".py"}
+	}
 	return []string{"worker.py", name + ".py"}
 }
+
+// Network is the name of the worker that trains small networks in PyTorch.
+const Network = "torch_network"
 
 // Worker returns the arguments, its own name first, that make an interpreter in a mode a
 // worker of that name, a framework's or that of a runtime of language models, and the

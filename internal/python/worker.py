@@ -52,6 +52,9 @@ OPERATIONS = {
     "tune": ("train", "valid?", "adapter", "resume", "from", "batch", "layers", "rank", "scale", "dropout", "lr", "dora", "seed",
              "max_length", "save_every", "eval_every", "state"),
     "train": ("iters",),
+    "network": ("device", "inputs", "hidden", "outputs", "activation", "loss", "optimizer", "rate", "dtype", "x", "y", "weights", "u?", "v?"),
+    "steps": ("rows", "batch", "rate"),
+    "losses": ("a", "b", "step", "n"),
     "close": ("task?",),
     "stop": ("request",),
 }

@@ -4,19 +4,37 @@ import (
 	"context"
 
 	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/lab"
 	"github.com/gpuplay/gpuplay/internal/lab/playground"
 	"github.com/gpuplay/gpuplay/internal/network"
+	"github.com/gpuplay/gpuplay/internal/python"
 	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
+// torchNetwork returns what makes the parent's end of a worker for networks in PyTorch. Their
+// products are so small that a second thread only costs time.
+func torchNetwork(deps lab.Deps) func(context.Context) (*worker.Client, error) {
+	if deps.Catalog == nil {
+		return nil
+	}
+	return func(ctx context.Context) (*worker.Client, error) {
+		found, err := deps.Catalog.Interpreter(ctx, "torch", "")
+		if err != nil {
+			return nil, err
+		}
+		return deps.Catalog.Language(python.Network, found)(ctx, 1)
+	}
+}
+
 // Touch is the activity of chapter Touch: the loss of a small network over a plane.
-func Touch() Activity {
+func Touch(deps lab.Deps) Activity {
 	return Activity{Kind: "touch", Job: func(text []byte) (Job, error) {
 		in := playground.SurfaceOptions{Points: playground.Points{Set: "moons"}, Directions: network.Minima, Seed: 3}
 		if err := Decode(text, &in); err != nil {
 			return Job{}, err
 		}
-		s, err := playground.NewSurface(in)
+		s, err := playground.NewSurface(in, torchNetwork(deps))
 		if err != nil {
 			return Job{}, err
 		}
@@ -28,8 +46,8 @@ func Touch() Activity {
 
 // Train is the activity of chapter Train. It keeps the last training, so that it can go on
 // and be exported.
-func Train() Activity {
-	var keeper playground.Keeper
+func Train(deps lab.Deps) Activity {
+	keeper := playground.Keeper{Torch: torchNetwork(deps)}
 	return Activity{
 		Kind: "train",
 		Get:  func(context.Context) (any, error) { return keeper.Export() },

@@ -48,6 +48,11 @@ var (
 	Tune     = Operation[train.Settings, None, train.Plan]{operation{name: "tune", doing: "preparing", less: smallerTraining}}
 	Train    = Operation[TrainArgs, train.Step, train.Trained]{operation{"train", event.TypeStep, "training", smallerTraining}}
 
+	// Small networks. A worker holds at most one.
+	Network = Operation[NetworkArgs, None, Networked]{operation{name: "network", doing: "preparing"}}
+	Steps   = Operation[StepsArgs, None, Stepped]{operation{name: "steps", doing: "training"}}
+	Losses  = Operation[LossesArgs, None, Mapped]{operation{name: "losses", doing: "computing"}}
+
 	// release frees the product or the model.
 	release = Operation[TaskArgs, None, None]{operation{name: "close", doing: "closing"}}
 	// stop asks a worker to end the request that it is answering with what it has. It
@@ -57,7 +62,7 @@ var (
 
 var operations = []interface {
 	signature() (name string, arguments []string)
-}{hello, prepare, run, mulvec, Rows, Load, Generate, Tune, Train, release, stop}
+}{hello, prepare, run, mulvec, Rows, Load, Generate, Tune, Train, Network, Steps, Losses, release, stop}
 
 var (
 	smallerSize     = fault.Remedies{fault.Change("size", "a smaller {}")}

@@ -48,7 +48,7 @@ func floats(b []byte) []float32 {
 // Every tile is told once, after the plane; neighbours agree on their edge, and the losses are
 // those of the network.
 func TestSurface(t *testing.T) {
-	s, err := NewSurface(SurfaceOptions{Points: Points{Set: "moons"}, Directions: network.Minima, Seed: 22})
+	s, err := NewSurface(SurfaceOptions{Points: Points{Set: "moons"}, Directions: network.Minima, Seed: 22}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestSurface(t *testing.T) {
 }
 
 func TestSurfaceIsCanceled(t *testing.T) {
-	s, err := NewSurface(SurfaceOptions{Points: Points{Set: "moons"}, Directions: network.Random, Seed: 1})
+	s, err := NewSurface(SurfaceOptions{Points: Points{Set: "moons"}, Directions: network.Random, Seed: 1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +244,7 @@ func TestRefused(t *testing.T) {
 		`unknown directions "up"`:                          {Points: Points{Set: "moons"}, Directions: "up"},
 		`data set "plane": one with two classes is needed`: {Points: Points{Set: "plane"}, Directions: network.Minima},
 	} {
-		if _, err := NewSurface(o); err == nil || err.Error() != want {
+		if _, err := NewSurface(o, nil); err == nil || err.Error() != want {
 			t.Errorf("%v, want %s", err, want)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/network"
+	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
 // The map: tiles of 16 by 16 cells, whose corners are the points that are computed.
@@ -19,13 +20,22 @@ const (
 	columns, rows = 12, 10
 	cells         = 16
 	reach         = 2.15 // the coordinate of the right edge
+	step          = 2 * reach / (columns * cells)
 )
+
+// corner returns the first point of a tile.
+func corner(tile int) (a, b float64) {
+	return -reach + float64(tile%columns*cells)*step, reach*rows/columns - float64(tile/columns*cells)*step
+}
 
 // SurfaceOptions say which surface to compute.
 type SurfaceOptions struct {
 	Points
 	Directions network.Directions `json:"directions"`
 	Seed       uint64             `json:"seed"`
+	// Torch has PyTorch compute the same map afterwards: on its GPU if it has one, else on the
+	// CPU.
+	Torch bool `json:"torch,omitempty"`
 }
 
 // surfaceShape is the network whose loss is mapped.
@@ -36,12 +46,14 @@ const surfacePoints = 96
 
 // A Surface is a map to be computed.
 type Surface struct {
-	o    SurfaceOptions
-	data *network.Data
+	o     SurfaceOptions
+	data  *network.Data
+	torch func(context.Context) (*worker.Client, error)
 }
 
-// NewSurface checks options.
-func NewSurface(o SurfaceOptions) (*Surface, error) {
+// NewSurface checks options. torch makes the parent's end of a worker for networks in PyTorch;
+// nil: there is none.
+func NewSurface(o SurfaceOptions, torch func(context.Context) (*worker.Client, error)) (*Surface, error) {
 	o.Rows = surfacePoints
 	d, err := o.read()
 	switch {
@@ -52,7 +64,7 @@ func NewSurface(o SurfaceOptions) (*Surface, error) {
 	case !slices.Contains(network.AllDirections, o.Directions):
 		return nil, fault.Errorf(fault.Invalid, "unknown directions %q", string(o.Directions))
 	}
-	return &Surface{o, d}, nil
+	return &Surface{o, d, torch}, nil
 }
 
 // Run finds the plane and computes its tiles, from the middle to the edge, on every core:
@@ -76,7 +88,7 @@ func (s *Surface) Run(ctx context.Context, sink event.Sink) error {
 	threads := runtime.GOMAXPROCS(0)
 	p := Plane{
 		Drawn: drawn(surfaceShape, s.data), Directions: s.o.Directions, Center: plane.Center, U: plane.U, V: plane.V, Scale: plane.Scale, Marks: plane.Marks,
-		Columns: columns, Rows: rows, Points: cells + 1, Left: -reach, Top: reach * rows / columns, Step: 2 * reach / (columns * cells),
+		Columns: columns, Rows: rows, Points: cells + 1, Left: -reach, Top: reach * rows / columns, Step: step,
 		Products: surface.Products(), Threads: threads, Found: found.Nanoseconds(), At: [2]float64{0.1, -0.6},
 	}
 	if p.LossAt, p.GradientAt, err = surface.At(ctx, p.At); err != nil {
@@ -97,6 +109,50 @@ func (s *Surface) Run(ctx context.Context, sink event.Sink) error {
 		return err
 	}
 	sink.Emit(Lane, event.Phase{Phase: "finished"})
+	if s.o.Torch {
+		return s.again(ctx, sink, plane)
+	}
+	return nil
+}
+
+// again has PyTorch compute the tiles, each as one batch of products for each layer.
+func (s *Surface) again(ctx context.Context, sink event.Sink, plane *network.Plane) error {
+	p, d, err := connect(ctx, s.torch)
+	if err != nil {
+		return err
+	}
+	defer p.link.Close()
+	sink.Emit(p.lane, p.about)
+	sink.Emit(p.lane, event.Phase{Phase: "preparing"})
+	scaled := func(d []float64) []float64 {
+		x := slices.Clone(d)
+		for i := range x {
+			x[i] *= plane.Scale
+		}
+		return x
+	}
+	args := description(d, surfaceShape, s.data)
+	args.Weights, args.U, args.V = plane.Center, scaled(plane.U), scaled(plane.V)
+	if _, _, err := worker.Do(ctx, p.link, worker.Network, args, nil, 0); err != nil {
+		return err
+	}
+	tile := func(i int) (worker.Mapped, error) {
+		a, b := corner(i)
+		got, _, err := worker.Do(ctx, p.link, worker.Losses, worker.LossesArgs{A: a, B: b, Step: step, N: cells + 1}, nil, 0)
+		return got, err
+	}
+	if _, err := tile(0); err != nil { // the first one loads the kernels
+		return err
+	}
+	sink.Emit(p.lane, event.Phase{Phase: "measuring"})
+	for _, i := range outwards() {
+		got, err := tile(i)
+		if err != nil {
+			return err
+		}
+		sink.Emit(p.lane, Tile{i, bytesOf(got.Losses), got.Wall.Nanoseconds()})
+	}
+	sink.Emit(p.lane, event.Phase{Phase: "finished"})
 	return nil
 }
 
@@ -147,10 +203,9 @@ func (s *Surface) paint(ctx context.Context, sink event.Sink, plane *network.Pla
 					if i >= len(order) {
 						return nil
 					}
-					const step = 2 * reach / (columns * cells)
-					x, y := order[i]%columns, order[i]/columns
+					a, b := corner(order[i])
 					begun := time.Now()
-					losses, err := surface.Losses(ctx, -reach+float64(x*cells)*step, reach*rows/columns-float64(y*cells)*step, step, cells+1)
+					losses, err := surface.Losses(ctx, a, b, step, cells+1)
 					if err != nil {
 						return err
 					}

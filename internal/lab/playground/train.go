@@ -14,6 +14,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/gemm"
 	"github.com/gpuplay/gpuplay/internal/network"
+	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
 // Limits of a training.
@@ -35,6 +36,9 @@ type TrainOptions struct {
 	Points
 	network.Settings
 	DType string `json:"dtype,omitempty"` // float32, which is the usual one, or float64
+	// Torch has PyTorch make the same steps, in turns: on its GPU if it has one, else on one
+	// thread of the CPU.
+	Torch bool `json:"torch,omitempty"`
 	// Steps is how many steps to make; 0: until it is stopped.
 	Steps int `json:"steps,omitempty"`
 	// Pace is how many steps a second are made at most, so that one can follow them; 0: as
@@ -70,9 +74,11 @@ type Training struct {
 	pace int
 }
 
-// A Keeper keeps the last training, so that it can go on and be exported. Its zero value keeps
-// none.
+// A Keeper keeps the last training, so that it can go on and be exported.
 type Keeper struct {
+	// Torch makes the parent's end of a worker for networks in PyTorch; nil: there is none.
+	Torch func(ctx context.Context) (*worker.Client, error)
+
 	mu   sync.Mutex
 	last *state
 }
@@ -85,6 +91,14 @@ type state struct {
 	learner learner
 	busy    time.Duration // spent on steps
 	pool    *gemm.Pool
+	peer    *peer // PyTorch with the same network; nil: it does not take part
+}
+
+func (s *state) close() {
+	s.pool.Close()
+	if s.peer != nil {
+		s.peer.link.Close()
+	}
 }
 
 // New checks options.
@@ -141,10 +155,10 @@ type Started struct {
 // Learned tells how far a training is.
 type Learned struct {
 	Steps   int     `json:"steps"`
-	Loss    float64 `json:"loss"`    // over all points; -1 when it is no number
-	Right   float64 `json:"right"`   // share of the points whose class is right
-	Busy    int64   `json:"busy_ns"` // time that all steps took
-	Weights []byte  `json:"weights"` // float32
+	Loss    float64 `json:"loss"`              // over all points; -1 when it is no number
+	Right   float64 `json:"right"`             // share of the points whose class is right
+	Busy    int64   `json:"busy_ns"`           // time that all steps took
+	Weights []byte  `json:"weights,omitempty"` // float32; of this program's own engine
 	// Diverged says that the loss is no number: the training ends.
 	Diverged bool `json:"diverged,omitempty"`
 }
@@ -156,7 +170,7 @@ func (Learned) EventType() event.Type { return TypeLearned }
 func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 	k := t.keeper
 	k.mu.Lock()
-	s, err := k.take(t)
+	s, err := k.take(ctx, t)
 	k.mu.Unlock()
 	if err != nil {
 		return err
@@ -169,6 +183,9 @@ func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 	sink.Emit("", Started{s.drawn, began, checked(worst, s.learner.limit()), t.options.Continue && began > 0})
 	sink.Emit(Lane, event.Lane{Name: "this program, CPU", Engine: "gocpu", Device: "CPU"})
 	sink.Emit(Lane, event.Phase{Phase: "measuring"})
+	if s.peer != nil {
+		sink.Emit(s.peer.lane, s.peer.about)
+	}
 	every := slice
 	if s.drawn.Weights > large {
 		every = largeSlice
@@ -186,17 +203,27 @@ func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 		if t.options.Steps > 0 {
 			most = min(most, began+t.options.Steps-s.learner.made())
 		}
+		if s.peer != nil { // whose turn is not to take longer than one can wait
+			most = min(most, s.peer.within(100*time.Millisecond))
+		}
 		if t.options.Look {
 			most = 0
 		}
 		k.mu.Lock()
 		// A slice is finished and told even if ctx ends in it: what is told is what was made.
-		learned, err := s.steps(context.WithoutCancel(ctx), rate, most, every*4/5)
+		learned, rows, err := s.steps(context.WithoutCancel(ctx), rate, most, every*4/5)
 		k.mu.Unlock()
 		if err != nil {
 			return err
 		}
 		sink.Emit(Lane, learned)
+		if s.peer != nil && len(rows) > 0 { // its turn, with the same rows
+			learned, err := s.peer.steps(ctx, rate, rows, min(s.options.Batch, s.data.Rows()))
+			if err != nil {
+				return err
+			}
+			sink.Emit(s.peer.lane, learned)
+		}
 		if learned.Diverged || t.options.Look || t.options.Steps > 0 && s.learner.made() >= began+t.options.Steps {
 			break
 		}
@@ -212,8 +239,8 @@ func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 }
 
 // take returns the training that t continues, or a new one in its place.
-func (k *Keeper) take(t *Training) (*state, error) {
-	if t.options.Continue && k.last != nil && k.last.options.same(t.options) {
+func (k *Keeper) take(ctx context.Context, t *Training) (*state, error) {
+	if t.options.Continue && k.last != nil && k.last.options.same(t.options) && (k.last.peer != nil) == t.options.Torch {
 		k.last.options.Rate = t.options.Rate
 		return k.last, nil
 	}
@@ -231,39 +258,50 @@ func (k *Keeper) take(t *Training) (*state, error) {
 		pool.Close()
 		return nil, err
 	}
+	if t.options.Torch && !t.options.Look {
+		if s.peer, err = k.dial(ctx, t, s); err != nil {
+			pool.Close()
+			return nil, err
+		}
+	}
 	if k.last != nil {
-		k.last.pool.Close()
+		k.last.close()
 	}
 	k.last = s
 	return s, nil
 }
 
-// steps makes up to most steps in up to that time, and then looks at what was learned.
-func (s *state) steps(ctx context.Context, rate float64, most int, within time.Duration) (Learned, error) {
+// steps makes up to most steps in up to that time, and then looks at what was learned. rows are
+// those of all steps, for a peer to make the same.
+func (s *state) steps(ctx context.Context, rate float64, most int, within time.Duration) (l Learned, rows []int, err error) {
 	s.learner.setRate(rate)
 	begun, made := time.Now(), 0
 	for ; made < most; made++ {
 		if made%16 == 0 && time.Since(begun) > within {
 			break
 		}
-		if _, err := s.learner.step(ctx); err != nil {
-			return Learned{}, err
+		some := s.learner.rows()
+		if err := s.learner.step(ctx, some); err != nil {
+			return l, nil, err
+		}
+		if s.peer != nil {
+			rows = append(rows, some...)
 		}
 	}
 	took := time.Since(begun)
 	s.busy += took
 	loss, share, err := s.learner.evaluate(ctx)
 	if err != nil {
-		return Learned{}, err
+		return l, nil, err
 	}
-	l := Learned{
+	l = Learned{
 		Steps: s.learner.made(), Loss: loss, Right: share, Busy: s.busy.Nanoseconds(),
-		Weights: bytesOf(s.learner.weights()),
+		Weights: single(s.learner.weights()),
 	}
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
 		l.Loss, l.Diverged = -1, true
 	}
-	return l, nil
+	return l, rows, nil
 }
 
 // An Export is what can be taken from a training.
@@ -299,13 +337,14 @@ func (k *Keeper) Export() (*Export, error) {
 
 // A learner is a network.Trainer of one of the types.
 type learner interface {
-	step(ctx context.Context) (float64, error)
+	rows() []int
+	step(ctx context.Context, rows []int) error
 	evaluate(ctx context.Context) (loss, share float64, err error)
 	check(ctx context.Context) (worst float64, err error)
 	limit() float64
 	setRate(rate float64)
 	made() int
-	weights() []float32
+	weights() []float64
 	write(w io.Writer) error
 }
 
@@ -316,7 +355,7 @@ func newLearner[T network.Real](pool *gemm.Pool, t *Training) (learner, error) {
 	return typed[T]{trainer}, err
 }
 
-func (l typed[T]) step(ctx context.Context) (float64, error)              { return l.t.Step(ctx) }
+func (l typed[T]) rows() []int                                            { return l.t.Rows() }
 func (l typed[T]) evaluate(ctx context.Context) (float64, float64, error) { return l.t.Evaluate(ctx) }
 func (l typed[T]) check(ctx context.Context) (float64, error)             { return l.t.Check(ctx) }
 func (l typed[T]) limit() float64                                         { return network.Tolerance[T]() }
@@ -324,10 +363,15 @@ func (l typed[T]) setRate(rate float64)                                   { l.t.
 func (l typed[T]) made() int                                              { return l.t.Steps }
 func (l typed[T]) write(w io.Writer) error                                { return l.t.Network.WriteSafetensors(w) }
 
-func (l typed[T]) weights() []float32 {
-	w := make([]float32, len(l.t.Network.Weights))
+func (l typed[T]) step(ctx context.Context, rows []int) error {
+	_, err := l.t.StepOn(ctx, rows)
+	return err
+}
+
+func (l typed[T]) weights() []float64 {
+	w := make([]float64, len(l.t.Network.Weights))
 	for i, x := range l.t.Network.Weights {
-		w[i] = float32(x)
+		w[i] = float64(x)
 	}
 	return w
 }

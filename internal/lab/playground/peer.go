@@ -1,0 +1,107 @@
+package playground
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/network"
+	"github.com/gpuplay/gpuplay/internal/worker"
+)
+
+// A peer is PyTorch with the same network, which makes the same steps when it is its turn.
+type peer struct {
+	link  *worker.Link
+	lane  string
+	about event.Lane
+	made  int // steps
+	busy  time.Duration
+}
+
+// connect starts PyTorch and chooses its device: its first GPU, else the CPU.
+func connect(ctx context.Context, client func(context.Context) (*worker.Client, error)) (*peer, hardware.Device, error) {
+	if client == nil {
+		return nil, hardware.Device{}, fault.Errorf(fault.Unavailable, "there is no PyTorch here")
+	}
+	c, err := client(ctx)
+	if err != nil {
+		return nil, hardware.Device{}, err
+	}
+	link, err := c.Dial(ctx)
+	if err != nil {
+		return nil, hardware.Device{}, err
+	}
+	d, err := hardware.Pick(link.Inventory(), "torch", "gpu")
+	if err != nil {
+		d, err = hardware.Pick(link.Inventory(), "torch", "cpu")
+	}
+	if err != nil {
+		link.Close()
+		return nil, d, err
+	}
+	return &peer{link: link, lane: "torch/" + d.ID, about: event.Lane{Name: d.Library + " " + d.Version + ", " + d.ID, Engine: "torch", Device: d.Name, Card: d.Card}}, d, nil
+}
+
+// description is a network as a worker is told of it.
+func description(d hardware.Device, s network.Shape, data *network.Data) worker.NetworkArgs {
+	kind, _ := data.Loss()
+	return worker.NetworkArgs{
+		Device: d.ID, Inputs: s.Inputs, Hidden: slices.Concat([]int{}, s.Hidden), Outputs: s.Outputs, Activation: string(s.Activation),
+		Loss: string(kind), Optimizer: string(network.SGD), Rate: 1, DType: "float32", X: data.X, Y: data.Y,
+	}
+}
+
+// sameLoss is how far apart two engines' losses of the same network may be, as a part of it.
+const sameLoss = 1e-4
+
+// dial has PyTorch make the network of a training that has made no step yet.
+func (k *Keeper) dial(ctx context.Context, t *Training, s *state) (*peer, error) {
+	p, d, err := connect(ctx, k.Torch)
+	if err != nil {
+		return nil, err
+	}
+	args := description(d, t.options.Shape(t.data), t.data)
+	args.Optimizer, args.Rate, args.DType, args.Weights = string(t.options.Optimizer), t.options.Rate, cmp.Or(t.options.DType, "float32"), s.learner.weights()
+	got, _, err := worker.Do(ctx, p.link, worker.Network, args, nil, 0)
+	want, _, ours := s.learner.evaluate(ctx)
+	switch {
+	case err != nil:
+	case ours != nil:
+		err = ours
+	case got.Loss == nil || !(math.Abs(*got.Loss-want) <= sameLoss*max(1, want)):
+		err = fault.Errorf(fault.Wrong, "PyTorch's loss of the same network is not %.6g", want)
+	default:
+		return p, nil
+	}
+	p.link.Close()
+	return nil, err
+}
+
+// within returns how many steps fit into a time, by the steps so far.
+func (p *peer) within(d time.Duration) int {
+	if p.made == 0 {
+		return 4 // the first ones take long
+	}
+	return max(1, int(float64(p.made)*d.Seconds()/p.busy.Seconds()))
+}
+
+// steps makes steps with those rows.
+func (p *peer) steps(ctx context.Context, rate float64, rows []int, batch int) (Learned, error) {
+	// A context that ends meanwhile would cost the worker, and with it the training.
+	got, _, err := worker.Do(context.WithoutCancel(ctx), p.link, worker.Steps, worker.StepsArgs{Rows: rows, Batch: batch, Rate: rate}, nil, 0)
+	if err != nil {
+		return Learned{}, err
+	}
+	p.made += len(rows) / batch
+	p.busy += got.Wall
+	l := Learned{Steps: p.made, Loss: -1, Busy: p.busy.Nanoseconds(), Diverged: got.Loss == nil}
+	if got.Loss != nil {
+		l.Loss = *got.Loss
+	}
+	return l, nil
+}

@@ -1,0 +1,94 @@
+package playground
+
+import (
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
+	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/network"
+	"github.com/gpuplay/gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/worker"
+)
+
+// torch returns what makes workers of a real PyTorch.
+func torch(t *testing.T) func(context.Context) (*worker.Client, error) {
+	path, err := filepath.Abs("../../../.venv-torch/bin/python")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		enginetest.Require(t, "torch", "no PyTorch in .venv-torch")
+	}
+	return func(context.Context) (*worker.Client, error) {
+		args, source, err := python.Worker(path, python.Isolated, python.Network)
+		return &worker.Client{Engine: python.Network, Path: path, Args: args, Source: source, Env: os.Environ(), Hello: worker.Hello{Threads: 1}}, err
+	}
+}
+
+// of returns the payloads of a lane of PyTorch.
+func of[T any](list []event.Event) (data []T) {
+	for _, e := range list {
+		if d, ok := e.Data.(T); ok && e.Lane != Lane && e.Lane != "" {
+			data = append(data, d)
+		}
+	}
+	return data
+}
+
+// PyTorch makes the same steps with the same rows: its losses are ours, also when a training
+// goes on and the learning rate changes.
+func TestPeer(t *testing.T) {
+	k := Keeper{Torch: torch(t)}
+	defer func() { k.last.close() }()
+	for i, o := range []TrainOptions{options, options} {
+		o.Torch, o.Continue, o.Steps, o.DType = true, i == 1, 20, "float64"
+		o.Rate *= float64(i + 1)
+		list := train(t, &k, o)
+		var ours []Learned
+		for _, e := range list {
+			if l, ok := e.Data.(Learned); ok && e.Lane == Lane {
+				ours = append(ours, l)
+			}
+		}
+		theirs := of[Learned](list)
+		if len(theirs) == 0 || len(theirs) != len(ours) {
+			t.Fatalf("%d and %d turns", len(ours), len(theirs))
+		}
+		for i, l := range theirs {
+			if l.Steps != ours[i].Steps || l.Busy <= 0 || math.Abs(l.Loss-ours[i].Loss) > 1e-9 {
+				t.Errorf("after %d and %d steps losses of %v and %v", ours[i].Steps, l.Steps, ours[i].Loss, l.Loss)
+			}
+		}
+		if last := theirs[len(theirs)-1]; last.Steps != 20*(i+1) {
+			t.Errorf("%d steps", last.Steps)
+		}
+	}
+}
+
+// PyTorch computes the same map.
+func TestSurfaceInTorch(t *testing.T) {
+	s, err := NewSurface(SurfaceOptions{Points: Points{Set: "moons"}, Directions: network.Minima, Seed: 22, Torch: true}, torch(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := told(t, func(sink event.Sink) error { return s.Run(t.Context(), sink) })
+	ours := map[int][]float32{}
+	for _, tile := range payloads[Tile](list)[:columns*rows] {
+		ours[tile.Index] = floats(tile.Losses)
+	}
+	theirs := of[Tile](list)
+	if len(theirs) != columns*rows {
+		t.Fatalf("%d tiles", len(theirs))
+	}
+	for _, tile := range theirs {
+		for i, l := range floats(tile.Losses) {
+			if want := ours[tile.Index][i]; math.Abs(float64(l-want)) > 1e-4*float64(want) {
+				t.Fatalf("tile %d: %v at %d, ours is %v", tile.Index, l, i, want)
+			}
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package worker
+
+import "time"
+
+// NetworkArgs describe a small network, as package network has it, with its data.
+type NetworkArgs struct {
+	Device     string    `json:"device"`
+	Inputs     int       `json:"inputs"`
+	Hidden     []int     `json:"hidden"`
+	Outputs    int       `json:"outputs"`
+	Activation string    `json:"activation"`
+	Loss       string    `json:"loss"`
+	Optimizer  string    `json:"optimizer"`
+	Rate       float64   `json:"rate"`
+	DType      string    `json:"dtype"` // float32 or float64
+	X          []float64 `json:"x"`     // rows × inputs
+	Y          []float64 `json:"y"`     // the class or the value of each row
+	Weights    []float64 `json:"weights"`
+	// U and V are directions from the weights, for LossesArgs.
+	U []float64 `json:"u,omitempty"`
+	V []float64 `json:"v,omitempty"`
+}
+
+// Networked is the answer to NetworkArgs.
+type Networked struct {
+	Loss *float64 `json:"loss"` // over all rows; nil when it is no number
+}
+
+// StepsArgs say on which rows steps are made, one after the other.
+type StepsArgs struct {
+	Rows  []int   `json:"rows"`  // those of all steps
+	Batch int     `json:"batch"` // rows of a step
+	Rate  float64 `json:"rate"`
+}
+
+// Stepped is the answer to StepsArgs.
+type Stepped struct {
+	Wall time.Duration `json:"wall_ns"` // of the steps alone
+	Loss *float64      `json:"loss"`    // over all rows, after them
+}
+
+// LossesArgs name n×n points: that of row j and column i is the weights + (a + i·step)·u +
+// (b − j·step)·v.
+type LossesArgs struct {
+	A    float64 `json:"a"`
+	B    float64 `json:"b"`
+	Step float64 `json:"step"`
+	N    int     `json:"n"`
+}
+
+// Mapped is the answer to LossesArgs.
+type Mapped struct {
+	Wall   time.Duration `json:"wall_ns"`
+	Losses []float32     `json:"losses"`
+}
