@@ -103,7 +103,7 @@ func TestTouch(t *testing.T) {
 	// A learning rate that is far too high.
 	p.do(chromedp.Evaluate[chromedp.Void](`(() => { const r = document.querySelector('#touch-eta'); r.value = r.max; r.dispatchEvent(new Event('input')); r.dispatchEvent(new Event('change')); })()`))
 	for range 12 {
-		p.click("#touch .acts button:nth-child(2)")
+		p.click("#touch .side > .acts button:nth-child(2)")
 	}
 	p.wait(`/diverged: lower the learning rate/.test(document.querySelector('#touch .dv').textContent)`)
 	// Another map.

@@ -12,9 +12,9 @@ import (
 	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
-// torchNetwork returns what makes the parent's end of a worker for networks in PyTorch. Their
-// products are so small that a second thread only costs time.
-func torchNetwork(deps lab.Deps) func(context.Context) (*worker.Client, error) {
+// torchNetwork returns what makes the parent's end of a worker for networks in PyTorch, which
+// computes on that many threads of the CPU; 0: its own choice.
+func torchNetwork(deps lab.Deps, threads int) func(context.Context) (*worker.Client, error) {
 	if deps.Catalog == nil {
 		return nil
 	}
@@ -23,7 +23,7 @@ func torchNetwork(deps lab.Deps) func(context.Context) (*worker.Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		return deps.Catalog.Language(python.Network, found)(ctx, 1)
+		return deps.Catalog.Language(python.Network, found)(ctx, threads)
 	}
 }
 
@@ -34,7 +34,7 @@ func Touch(deps lab.Deps) Activity {
 		if err := Decode(text, &in); err != nil {
 			return Job{}, err
 		}
-		s, err := playground.NewSurface(in, torchNetwork(deps))
+		s, err := playground.NewSurface(in, torchNetwork(deps, 0))
 		if err != nil {
 			return Job{}, err
 		}
@@ -47,7 +47,7 @@ func Touch(deps lab.Deps) Activity {
 // Train is the activity of chapter Train. It keeps the last training, so that it can go on
 // and be exported.
 func Train(deps lab.Deps) Activity {
-	keeper := playground.Keeper{Torch: torchNetwork(deps)}
+	keeper := playground.Keeper{Torch: torchNetwork(deps, 1)} // for such small products a second thread only costs time
 	return Activity{
 		Kind: "train",
 		Get:  func(context.Context) (any, error) { return keeper.Export() },

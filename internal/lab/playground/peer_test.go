@@ -50,7 +50,7 @@ func TestPeer(t *testing.T) {
 		list := train(t, &k, o)
 		var ours []Learned
 		for _, e := range list {
-			if l, ok := e.Data.(Learned); ok && e.Lane == Lane {
+			if l, ok := e.Data.(Learned); ok && e.Lane == Lane && l.Steps > 0 {
 				ours = append(ours, l)
 			}
 		}

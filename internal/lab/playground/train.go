@@ -170,7 +170,7 @@ func (Learned) EventType() event.Type { return TypeLearned }
 func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 	k := t.keeper
 	k.mu.Lock()
-	s, err := k.take(ctx, t)
+	s, err := k.take(t)
 	k.mu.Unlock()
 	if err != nil {
 		return err
@@ -182,10 +182,24 @@ func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 	began := s.learner.made()
 	sink.Emit("", Started{s.drawn, began, checked(worst, s.learner.limit()), t.options.Continue && began > 0})
 	sink.Emit(Lane, event.Lane{Name: "this program, CPU", Engine: "gocpu", Device: "CPU"})
-	sink.Emit(Lane, event.Phase{Phase: "measuring"})
-	if s.peer != nil {
+	if t.options.Torch && !t.options.Look {
+		if s.peer == nil { // PyTorch takes seconds to start: the network is shown meanwhile
+			learned, _, err := s.steps(ctx, t.options.Rate, 0, 0)
+			if err != nil {
+				return err
+			}
+			sink.Emit(Lane, learned)
+			peer, err := k.dial(ctx, t, s)
+			if err != nil {
+				return err
+			}
+			k.mu.Lock()
+			s.peer = peer
+			k.mu.Unlock()
+		}
 		sink.Emit(s.peer.lane, s.peer.about)
 	}
+	sink.Emit(Lane, event.Phase{Phase: "measuring"})
 	every := slice
 	if s.drawn.Weights > large {
 		every = largeSlice
@@ -239,7 +253,7 @@ func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 }
 
 // take returns the training that t continues, or a new one in its place.
-func (k *Keeper) take(ctx context.Context, t *Training) (*state, error) {
+func (k *Keeper) take(t *Training) (*state, error) {
 	if t.options.Continue && k.last != nil && k.last.options.same(t.options) && (k.last.peer != nil) == t.options.Torch {
 		k.last.options.Rate = t.options.Rate
 		return k.last, nil
@@ -257,12 +271,6 @@ func (k *Keeper) take(ctx context.Context, t *Training) (*state, error) {
 	if err != nil {
 		pool.Close()
 		return nil, err
-	}
-	if t.options.Torch && !t.options.Look {
-		if s.peer, err = k.dial(ctx, t, s); err != nil {
-			pool.Close()
-			return nil, err
-		}
 	}
 	if k.last != nil {
 		k.last.close()

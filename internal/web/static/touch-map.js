@@ -65,13 +65,13 @@ export class LossMap {
     this.context.putImageData(image, index % this.columns * PIXELS, Math.floor(index / this.columns) * PIXELS);
   }
 
-  /** Draws what is known into a box; other tiles in the two colours. */
-  draw(context, width, height, empty, line) {
+  /** Draws what is known, or some of it, into a box; other tiles in the two colours. */
+  draw(context, width, height, empty, line, known = this.known) {
     context.drawImage(this.picture, 0, 0, width, height);
     const w = width / this.columns, h = height / this.rows;
     context.lineWidth = 1;
     for (let i = 0; i < this.tiles; i++) {
-      if (this.known.has(i)) continue;
+      if (known.has(i)) continue;
       const x = i % this.columns * w, y = Math.floor(i / this.columns) * h;
       context.fillStyle = empty;
       context.fillRect(x - .5, y - .5, w + 1, h + 1);

@@ -9,6 +9,7 @@ import { LossMap } from './touch-map.js';
 const SEA = '#0b1130', SEA_LINE = '#1b2452', NIGHT = '#060922';
 const EDGE = 6; // network.Edge: a ball that is farther away has diverged
 const MOST = 200; // steps
+const OWN = 'gocpu/cpu'; // the lane of this program's engine
 const PACE = 70; // ms a step: slow enough to follow
 
 /** Each rule with its mark, its colour on the map, its line, and its formula. */
@@ -53,8 +54,10 @@ export function touch(section, client) {
   let start = [clamp(a, -2, 2), clamp(b, -1.7, 1.7)];
 
   // What was computed: by the server the map, here the loss of a point.
-  let plane = null, map = null, net, data, weights, gradient, spent = 0, painted = false, asked = false;
+  let plane = null, map = null, net, data, weights, gradient, painted = false, asked = false;
   const waiting = []; // tiles that are told, until the clock shows their time
+  // Who paints: this program, and PyTorch if it was asked to. at are the times of the tiles, in ms since the first began.
+  let painters = {}, torch = false, replayed = null;
   const place = (x, y) => {
     for (let i = 0; i < weights.length; i++) weights[i] = plane.center[i] + plane.scale * (x * plane.u[i] + y * plane.v[i]);
     return weights;
@@ -98,24 +101,29 @@ export function touch(section, client) {
 
   // --- the elements
   const mapCanvas = h('canvas', { tabindex: '0', role: 'application', 'aria-label': 'Loss map. Arrow keys move the ball, Enter makes one step, space starts and pauses.' });
-  const thumbCanvas = h('canvas', { role: 'img', 'aria-label': 'Tiles that the CPU has computed' });
+  const figures = ['cpu', 'torch'].map(id => {
+    const name = h('span', {}, 'CPU'), told = h('p'), element = h('canvas', { role: 'img', 'aria-label': `Tiles that ${id === 'cpu' ? 'this program' : 'PyTorch'} has computed` });
+    return { id, name, told, element, figure: h('figure', { class: 'c-cpu', hidden: id === 'torch' }, element, h('div', {}, h('figcaption', {}, h('i', { class: 'mark' }), name), told)) };
+  });
+  const torchButton = h('button', { type: 'button', onclick: () => { torch = true; request(); } }, 'And PyTorch');
+  const replayButton = h('button', { type: 'button', hidden: true, onclick: () => replay() }, 'Replay both'), badge = h('span', { class: 'badge replay' }), torchNote = h('p', { class: 'note', role: 'status' });
   const profileCanvas = h('canvas', { role: 'img', 'aria-label': 'Loss along the arrow, and where one step lands' });
   const tip = h('div', { class: 'tip' }), diverged = h('div', { class: 'dv', role: 'status' });
-  const painter = h('p'), painterMore = h('p'), formula = h('div', { class: 'eq' }), profileNote = h('span');
+  const formula = h('div', { class: 'eq' }), profileNote = h('span');
   const slider = h('input', { type: 'range', id: 'touch-eta', min: '-2.5', max: '0.48', step: '0.01' });
   const etaOut = h('output', { for: 'touch-eta' });
   const playLabel = h('span', {}, 'Let them roll'), playButton = h('button', { class: 'go', type: 'button' }, play(), playLabel);
   const stepButton = h('button', { type: 'button' }, 'One step'), anew = h('button', { type: 'button', title: 'Another network and another plane' }, 'Another map');
   const lead = h('p'), footer = h('div', { class: 'foot' });
   const table = dataTable('Data of the balls', ['rule', 'steps', 'a', 'b', 'loss', 'ended'], []);
-  const ways = choice(WAYS.map(w => w.slice(0, 2)), directions, chosen => { directions = chosen; remember(); request(); }, 'Directions of the plane');
+  const ways = choice(WAYS.map(w => w.slice(0, 2)), directions, chosen => { directions = chosen; torch = false; remember(); request(); }, 'Directions of the plane');
   const buttons = RULES.map(r => h('button', { type: 'button', 'data-rule': r.id, onclick: () => { rule = r.id; direction = null; remember(); paint(); } }, icon(r), h('span', {}, r.name), h('i'), h('output')));
   section.append(
     h('div', { class: 'head' }, h('h2', {}, 'Touch the gradient'), lead, h('div', { class: 'acts' }, ways)),
     h('div', { class: 'panel touch' },
       h('div', { class: 'map' }, mapCanvas, diverged, tip),
       h('div', { class: 'side' },
-        h('div', { class: 'paint' }, h('figure', { class: 'c-cpu' }, thumbCanvas, h('div', {}, h('figcaption', {}, h('i', { class: 'mark' }), 'CPU'), painter, painterMore))),
+        h('div', { class: 'paint' }, figures.map(f => f.figure), h('div', { class: 'acts' }, torchButton, replayButton, badge), torchNote),
         h('div', {}, formula, h('div', { class: 'lr' }, h('label', { for: 'touch-eta' }, 'learning rate ', h('i', {}, 'η')), slider, etaOut)),
         h('div', { class: 'prof' }, h('h3', {}, 'Loss along the arrow ', profileNote), profileCanvas),
         h('div', { class: 'opts six' }, buttons),
@@ -130,7 +138,7 @@ export function touch(section, client) {
     asked = true;
     tip.textContent = 'The network is trained first, to find the plane.';
     try {
-      await client.start('touch', { directions, seed });
+      await client.start('touch', { directions, seed, torch });
     } catch (e) {
       asked = e.status !== 409; // then it is asked again when what is measured has ended
       tip.textContent = e.status === 409 ? 'The map is computed when what is measured now has ended.' : e.message;
@@ -144,8 +152,13 @@ export function touch(section, client) {
     weights = new Float64Array(d.weights);
     gradient = new Float64Array(d.weights);
     data = { x: Float64Array.from(floats(d.x)), y: Float64Array.from(floats(d.y)), n: floats(d.y).length };
-    waiting.length = spent = 0;
+    waiting.length = 0;
     painted = false;
+    figures[1].figure.hidden = true;
+    torchNote.textContent = '';
+    painters = { cpu: { map, at: [], from: 0 } };
+    replayed = null;
+    badge.textContent = '';
     lead.textContent = `A real network of ${d.weights} weights. Every point of this map is one setting of them; the darker, the less wrong. Six rules start in one place: will they end in one valley?`;
     // What this page computes must be what the engine computes.
     const mine = gradAt(...d.at), far = Math.max(Math.abs(mine[2] - d.loss_at), Math.abs(mine[0] - d.gradient_at[0]), Math.abs(mine[1] - d.gradient_at[1]));
@@ -162,9 +175,9 @@ export function touch(section, client) {
     const now = client.current ? client.clock.shown() : Infinity;
     let changed = false;
     while (waiting.length && waiting[0].at_ns / 1e6 <= now) {
-      const { data: tile } = waiting.shift();
-      map.add(tile.index, floats(tile.losses));
-      spent += tile.took_ns;
+      const { data: tile, at_ns: at, lane } = waiting.shift(), by = painters[lane === OWN ? 'cpu' : 'torch'];
+      by.map.add(tile.index, floats(tile.losses));
+      by.at.push([tile.index, (at - by.from) / 1e6]);
       changed = true;
     }
     if (map.complete && !painted) { // once more, with the relief across the borders of tiles
@@ -173,15 +186,32 @@ export function touch(section, client) {
       changed = true;
     }
     if (changed) paint();
-    if (painted) waiter.stop();
+    if (painted && !client.current && !waiting.length) waiter.stop();
   });
-  let first = 0, latest = 0;
+  /** Both maps again, each tile at its measured time. */
+  function replay() {
+    replayed = performance.now();
+    badge.textContent = 'REPLAY';
+    player.start();
+  }
+  const player = loop(() => {
+    for (const f of figures) f.canvas.paint();
+    if (Object.values(painters).every(by => performance.now() - replayed > by.at.at(-1)[1])) { player.stop(); replayed = null; badge.textContent = ''; }
+  });
   client.on('touch', e => {
     if (e.type === 'plane') begin(e.data);
-    else if (e.type === 'phase' && e.data.phase === 'measuring') first = latest = e.at_ns;
-    else if (e.type === 'tile') { waiting.push(e); latest = e.at_ns; }
+    else if (e.type === 'lane' && e.lane !== OWN) {
+      const gpu = e.lane !== 'torch/cpu';
+      painters.torch = { map: new LossMap(plane), at: [], from: 0 };
+      figures[1].name.textContent = 'PyTorch';
+      figures[1].name.title = e.data.name;
+      figures[1].figure.className = gpu ? 'c-gpu' : 'c-cpu';
+      figures[1].figure.hidden = false;
+      waiter.start();
+    } else if (e.type === 'phase' && e.data.phase === 'measuring') painters[e.lane === OWN ? 'cpu' : 'torch'].from = e.at_ns;
+    else if (e.type === 'tile') waiting.push(e);
     else if (e.type === 'end') {
-      if (e.data.error) tip.textContent = e.data.error.message;
+      if (e.data.error) { tip.textContent = e.data.error.message; torchNote.textContent = torch ? e.data.error.message : ''; torch = false; }
       if (plane && !map.complete && waiting.length + map.known.size < map.tiles && !e.data.error) tip.textContent = 'Stopped before the map was complete.';
     } else if (e.type === 'gap' && e.data.missed) asked = false;
     if ((e.type === 'idle' || e.type === 'link') && seen && !asked && !client.current) request();
@@ -322,13 +352,21 @@ export function touch(section, client) {
   }
 
   const view = canvas(mapCanvas, drawMap), profile = canvas(profileCanvas, drawProfile);
-  const thumb = canvas(thumbCanvas, (c, width, height) => map?.draw(c, width, height, color('sunken'), color('line')));
+  for (const f of figures) {
+    f.canvas = canvas(f.element, (c, width, height) => {
+      const by = painters[f.id], elapsed = performance.now() - replayed;
+      by?.map.draw(c, width, height, color('sunken'), color('line'), replayed ? new Set(by.at.filter(t => t[1] <= elapsed).map(t => t[0])) : by.map.known);
+    });
+  }
 
   function write() {
-    const cores = client.machine?.cores, n = map.known.size, ms = (latest - first) / 1e6;
-    painter.textContent = n < map.tiles ? `${n} of ${map.tiles} tiles` : `${map.tiles} tiles in ${fix(ms / 1000, 2)} s`;
-    painterMore.textContent = n < map.tiles ? '' : `${(map.tiles * plane.points ** 2 * plane.products).toLocaleString('en')} matrix products`;
-    thumbCanvas.title = cores ? `${plane.threads} threads` : '';
+    for (const f of figures) {
+      const by = painters[f.id];
+      if (by) f.told.textContent = by.map.complete ? `${map.tiles} tiles in ${fix(Math.max(...by.at.map(t => t[1])) / 1000, 2)} s` : by.at.length || f.id === 'cpu' ? `${by.at.length} of ${map.tiles} tiles` : 'PyTorch starts';
+    }
+    figures[0].figure.title = `${(map.tiles * plane.points ** 2 * plane.products).toLocaleString('en')} matrix products on ${plane.threads} threads`;
+    torchButton.hidden = Boolean(painters.torch);
+    replayButton.hidden = !painters.torch?.map.complete;
     etaOut.textContent = num(eta, 2);
     slider.setAttribute('aria-valuetext', num(eta, 2));
     playLabel.textContent = running ? 'Pause' : 'Let them roll';
@@ -365,7 +403,7 @@ export function touch(section, client) {
   function paint() {
     if (!plane) return;
     view.paint();
-    thumb.paint();
+    for (const f of figures) f.canvas.paint();
     profile.paint();
     write();
   }
@@ -397,7 +435,7 @@ export function touch(section, client) {
     paint();
   };
   stepButton.onclick = () => { if (map?.complete) { hint = false; step(); paint(); } };
-  anew.onclick = () => { seed = seed % 1000 + 1; remember(); request(); };
+  anew.onclick = () => { torch = false; seed = seed % 1000 + 1; remember(); request(); };
   const setEta = value => { eta = clamp(value, 10 ** -2.5, 10 ** .48); slider.value = Math.log10(eta); roll(); later(); };
   slider.value = Math.log10(eta);
   slider.oninput = () => { eta = 10 ** +slider.value; roll(); later(); };

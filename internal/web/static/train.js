@@ -8,7 +8,7 @@ import { Pictures, drawNetwork, drawPoint } from './train-net.js';
 
 const SETS = ['circle', 'xor', 'gauss', 'spiral', 'moons', 'plane', 'hills', 'draw', 'csv'];
 const MOST_LAYERS = 6, MOST_NEURONS = 16, MOST_DRAWN = 600, MOST_TEXT = 60_000;
-const PACES = [[100, '100 steps a second'], [2000, '2,000 steps a second'], [0, 'full speed']];
+const PACES = [[100, '100 steps/s'], [2000, '2,000 steps/s'], [0, 'full speed']];
 const count = n => Math.round(n).toLocaleString('en');
 
 /** A list to choose from, with its label. */
@@ -24,14 +24,22 @@ function save(name, content, type) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
+const OWN = 'gocpu/cpu'; // the lane of this program's engine
+/** A history with one more place, and with every other one if there are many. */
+function keep(history, now) {
+  if (now.steps && !now.diverged) history.push([now.busy_ns / 1e9, now.steps, now.loss]);
+  return history.length > 600 ? history.filter((_, i) => i % 2 || i === history.length - 1) : history;
+}
+
 export function train(section, client) {
-  const address = settings('train', { data: 'spiral', layers: '8-6', activation: 'tanh', optimizer: 'adam', eta: .02, batch: 32, seed: 1, dtype: 'float32', pace: 2000 });
+  const address = settings('train', { data: 'spiral', layers: '8-6', activation: 'tanh', optimizer: 'adam', eta: .02, batch: 32, seed: 1, dtype: 'float32', pace: 2000, torch: false });
   const o = address.get();
   if (!SETS.includes(o.data)) o.data = 'spiral';
   let layers = String(o.layers).split('-').map(Number).filter(n => n >= 1 && n <= MOST_NEURONS).slice(0, MOST_LAYERS);
   let drawn = [], pasted = '', drawClass = 1;
 
   // What the server has told.
+  let peer = null; // PyTorch, if it takes part: {name, gpu, history, now}
   let started = null, pictures = null, points = null, now = null, history = [], chosen = null, spots = [], seen = false;
   // What is to be started as soon as nothing else runs: 'look', 'run' or 'step'.
   let wanted = null, running = false;
@@ -40,7 +48,7 @@ export function train(section, client) {
     const own = o.data === 'draw' || o.data === 'csv';
     return {
       set: own ? 'csv' : o.data, csv: own ? (o.data === 'draw' ? drawn.map(p => `${p[0].toFixed(4)},${p[1].toFixed(4)},${p[2]}`).join('\n') : pasted) : '',
-      hidden: layers, activation: o.activation, optimizer: o.optimizer, rate: o.eta, batch: o.batch, seed: o.seed, dtype: o.dtype, pace: o.pace, ...more,
+      hidden: layers, activation: o.activation, optimizer: o.optimizer, rate: o.eta, batch: o.batch, seed: o.seed, dtype: o.dtype, pace: o.pace, torch: o.torch, ...more,
     };
   };
   const ready = () => o.data === 'draw' ? new Set(drawn.map(p => p[2])).size === 2 : o.data === 'csv' ? pasted !== '' : true;
@@ -85,17 +93,21 @@ export function train(section, client) {
   client.on('train', e => {
     if (e.type === 'network') {
       const d = e.data;
-      if (!d.continued) history = [];
+      if (!d.continued) { history = []; peer = null; }
       started = d;
       pictures = new Pictures(d);
       points = { x: floats(d.x), y: floats(d.y) };
       if (chosen && !(chosen[1] < (pictures.net.widths[chosen[0]] ?? 0))) chosen = null;
+    } else if (e.type === 'lane' && e.lane !== OWN) {
+      peer = { history: [], now: null, ...(started.continued ? peer : {}), name: e.data.name, gpu: e.lane !== 'torch/cpu' };
+    } else if (e.type === 'learned' && e.lane !== OWN) {
+      peer.now = e.data;
+      peer.history = keep(peer.history, e.data);
     } else if (e.type === 'learned' && pictures) {
       now = e.data;
       if (!now.diverged) {
         pictures.learn(floats(now.weights));
-        if (now.steps) history.push([now.busy_ns / 1e9, now.steps, now.loss]);
-        if (history.length > 600) history = history.filter((_, i) => i % 2 || i === history.length - 1);
+        history = keep(history, now);
       }
       paint();
     } else if (e.type === 'end') {
@@ -124,14 +136,15 @@ export function train(section, client) {
   const paste = h('div', { class: 'paste', hidden: true },
     h('p', {}, 'A line for each point: x, y and a label. Up to ten labels are classes; more numbers than that are values to be learned. Columns beyond ±1 are scaled.'),
     text, h('div', { class: 'acts' }, h('button', { type: 'button', class: 'go', onclick: () => usePasted(text.value) }, 'Use these points'), h('button', { type: 'button', onclick: () => file.click() }, 'Choose a file'), file));
-  const table = dataTable('Data of the training', ['steps', 'seconds', 'loss'], []);
+  const table = dataTable('Data of the training', ['engine', 'steps', 'seconds', 'loss'], []);
+  const torchBox = h('input', { type: 'checkbox', checked: o.torch, onchange: () => { o.torch = torchBox.checked; anew(); } });
   const sizes = h('div', { class: 'sizes', role: 'group', 'aria-label': 'Hidden layers' });
   const exports = h('div', { class: 'acts exports' },
     h('span', {}, 'Take it with you:'),
     h('button', { type: 'button', onclick: () => take(e => save('network.safetensors', Uint8Array.from(atob(e.safetensors), c => c.charCodeAt(0)), 'application/octet-stream')) }, 'Weights'),
     h('button', { type: 'button', onclick: () => take(e => save('network_torch.py', e.torch, 'text/x-python')) }, 'PyTorch'),
     h('button', { type: 'button', onclick: () => take(e => save('network_mlx.py', e.mlx, 'text/x-python')) }, 'MLX'),
-    h('button', { type: 'button', onclick: () => save('training.csv', 'steps,seconds,loss\n' + history.map(([t, n, l]) => `${n},${t},${l}`).join('\n') + '\n', 'text/csv') }, 'The run'));
+    h('button', { type: 'button', onclick: () => save('training.csv', 'engine,steps,seconds,loss\n' + [['gocpu', history], ...(peer ? [['torch', peer.history]] : [])].flatMap(([who, list]) => list.map(([t, n, l]) => `${who},${n},${t},${l}\n`)).join(''), 'text/csv') }, 'The run'));
   const take = async f => { try { f(await client.get('train')); } catch (e) { problem.textContent = e.message; } };
 
   section.append(
@@ -146,6 +159,7 @@ export function train(section, client) {
         h('label', { class: 'pick' }, h('span', {}, 'learning rate η ', etaOut), eta),
         select('batch', [1, 4, 8, 16, 32, 64, 128].map(k => [k, String(k)]), o.batch, k => { o.batch = +k; anew(); }),
         select('type', ['float32', 'float64'].map(k => [k, k]), o.dtype, k => { o.dtype = k; anew(); }),
+        h('label', { class: 'pick tick' }, h('span', {}, 'in turns with'), h('span', {}, torchBox, ' PyTorch')),
         select('watch at', PACES, o.pace, k => { o.pace = +k; remember(); if (running) client.tell({ pace: o.pace }); })),
       problem,
       h('div', { class: 'train' }, h('div', { class: 'net' }, netCanvas), h('div', { class: 'out' }, h('div', { class: 'db' }, answerCanvas))),
@@ -211,6 +225,10 @@ export function train(section, client) {
     if (now?.diverged) {
       big.textContent = 'It diverged: lower the learning rate.';
       small.textContent = `After ${count(now.steps)} steps the loss is no number any more. Reset starts again.`;
+    } else if (now?.steps && peer?.now) {
+      const [own, other] = [now, peer.now].map(n => n.steps / (n.busy_ns / 1e9)), who = peer.gpu ? ['the CPU', 'the GPU'] : ['this program', 'PyTorch'], faster = own >= other;
+      big.textContent = `Here ${who[faster ? 0 : 1]} is ${num(faster ? own / other : other / own, 2)}× as fast.`;
+      small.textContent = `${count(+own.toPrecision(3))} steps a second by this program on one thread of the CPU, ${count(+other.toPrecision(3))} by ${peer.name}, eager. Both make the same steps, in turns: a network of ${started.weights} weights is little work, and most of a step is getting it started.`;
     } else if (now?.steps) {
       const speed = now.steps / (now.busy_ns / 1e9);
       big.textContent = `${count(+speed.toPrecision(3))} steps a second.`;
@@ -221,21 +239,24 @@ export function train(section, client) {
       small.textContent = 'It counts the time that the steps take, not the time that you watch. Press Train.';
     }
     chips.replaceChildren(...started ? [chip(started.check.ok ? 'ok' : 'bad', started.check.ok ? `gradients checked: worst ${power(started.check.worst)}` : 'the gradients are wrong'), chip('', `${started.weights} weights`)] : []);
+    if (running && o.torch && !peer) small.textContent = 'PyTorch starts: that takes seconds.';
     drawPlot();
-    if (table.open) table.fill(history.map(([t, n, l]) => [count(n), t.toPrecision(4), fix(l, 4)]));
+    if (table.open) table.fill([['this program', history], ...(peer ? [['PyTorch', peer.history]] : [])].flatMap(([who, list]) => list.map(([t, n, l]) => [who, count(n), t.toPrecision(4), fix(l, 4)])));
   }
   table.addEventListener('toggle', words);
 
   /** The loss over the time that the steps took. */
   function drawPlot() {
     const width = plot.clientWidth || 700, height = 190, left = 52, right = 20, top = 18, bottom = 30;
-    const end = Math.max(.002, history.at(-1)?.[0] ?? 0), low = Math.min(.1, 10 ** Math.floor(Math.log10(Math.max(1e-4, Math.min(1, ...history.map(p => p[2])))))), high = Math.max(1, ...history.map(p => p[2]));
+    const all = [['cpu', history, 'this program'], ...(peer ? [[peer.gpu ? 'gpu' : 'ink-2', peer.history, 'PyTorch']] : [])], end = Math.max(.002, ...all.map(a => a[1].at(-1)?.[0] ?? 0)), low = Math.min(.1, 10 ** Math.floor(Math.log10(Math.max(1e-4, Math.min(1, ...history.map(p => p[2])))))), high = Math.max(1, ...history.map(p => p[2]));
     const x = t => left + (width - left - right) * t / end, y = l => top + (height - top - bottom) * (Math.log(high) - Math.log(clamp(l, low, high))) / (Math.log(high) - Math.log(low));
     const unit = end < .2 ? [1e3, 'ms'] : [1, 's'], step = [.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 20, 50].find(d => end / d <= 6) ?? 100;
     const label = (at, t, more) => s('text', { ...at, fill: color('ink-3'), 'font-size': 12, ...more }, t), lines = [];
     for (let l = low; l <= high * 1.001; l *= 10) lines.push(s('path', { d: `M${left} ${y(l)}H${width - right}`, stroke: color('grid') }), label({ x: left - 8, y: y(l) + 4 }, String(+l.toPrecision(1)), { 'text-anchor': 'end' }));
     for (let t = 0; t <= end; t += step) lines.push(label({ x: x(t), y: height - 10 }, num(t * unit[0]) + (t + step > end ? ' ' + unit[1] : ''), { 'text-anchor': 'middle' }));
-    const path = history.length > 1 ? [s('path', { d: 'M' + history.map(p => `${x(p[0]).toFixed(1)} ${y(p[2]).toFixed(1)}`).join('L'), fill: 'none', stroke: color('cpu'), 'stroke-width': 2.25, 'stroke-linejoin': 'round' })] : [];
+    const path = all.filter(a => a[1].length > 1).map(([ink, list, name], i) => [
+      s('path', { d: 'M' + list.map(p => `${x(p[0]).toFixed(1)} ${y(p[2]).toFixed(1)}`).join('L'), fill: 'none', stroke: color(ink), 'stroke-width': 2.25, 'stroke-linejoin': 'round', 'stroke-dasharray': i ? '6 4' : null }),
+      peer && label({ x: Math.min(x(list.at(-1)[0]) + 8, width - 64), y: y(list.at(-1)[2]) + (i ? -8 : 4) }, name, { fill: color(ink === 'ink-2' ? ink : ink + '-ink'), 'font-weight': 600 })]).flat().filter(Boolean);
     plot.replaceChildren(s('svg', { viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': 'Loss over the time that the steps took' }, label({ x: 8, y: 12 }, 'loss'), lines, path));
   }
 
