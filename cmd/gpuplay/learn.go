@@ -19,13 +19,13 @@ func newLearn(a *app) *cobra.Command {
 		Use:     "learn",
 		Short:   "See on this machine what makes a product fast, and what is noise",
 		Long:    `learn measures on this machine what it explains.`,
-		Example: "  gpuplay learn matmul\n  gpuplay learn data\n  gpuplay learn noise",
+		Example: "  gpuplay learn matmul\n  gpuplay learn gradient\n  gpuplay learn data\n  gpuplay learn noise",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usagef("for example gpuplay learn matmul", "gpuplay learn needs to know what: matmul, data or noise")
+			return usagef("for example gpuplay learn matmul", "gpuplay learn needs to know what: matmul, gradient, data or noise")
 		},
 	}
-	c.AddCommand(newLearnMatmul(a), newLearnData(a), newLearnNoise(a))
+	c.AddCommand(newLearnMatmul(a), newLearnGradient(a), newLearnData(a), newLearnNoise(a))
 	return c
 }
 

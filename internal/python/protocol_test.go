@@ -39,15 +39,17 @@ func TestOperationsAgree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var python map[string][]string
-	if err := json.Unmarshal(text, &python); err != nil {
+	var theirs map[string][]string
+	if err := json.Unmarshal(text, &theirs); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(want, python); d != "" {
+	if d := cmp.Diff(want, theirs); d != "" {
 		t.Errorf("Go and Python have other operations (-Go +Python):\n%s", d)
 	}
 	both := got[1].([]any)
-	both = append(both, evaluate(t, "transformers", []string{"Worker.operations"})[0].([]any)...)
+	for _, name := range []string{"transformers", Network} {
+		both = append(both, evaluate(t, name, []string{"Worker.operations"})[0].([]any)...)
+	}
 	there := map[string]bool{"hello": true}
 	for _, o := range both {
 		there[o.(string)] = true
