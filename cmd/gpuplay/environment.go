@@ -44,7 +44,7 @@ func readEnvironment() environment {
 		e.engines.Own = filepath.Join(e.data, "python")
 	}
 	if cache, err := os.UserCacheDir(); err == nil {
-		e.engines.Cache = filepath.Join(cache, "gpuplay", "cuda")
+		e.engines.Cache = filepath.Join(cache, "gpuplay", "kernels")
 	}
 	for _, pair := range e.engines.Children {
 		name, value, _ := strings.Cut(pair, "=")

@@ -16,6 +16,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/engine/blas"
 	"github.com/gpuplay/gpuplay/internal/engine/cuda"
 	"github.com/gpuplay/gpuplay/internal/engine/gocpu"
+	"github.com/gpuplay/gpuplay/internal/engine/vulkan"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/ptx"
@@ -50,6 +51,7 @@ var Engines = []Entry{
 	{Name: "blas", About: "OpenBLAS, MKL, oneDNN, BLIS or Accelerate, whichever is installed", open: openBLAS, options: blasOptions, env: []string{"OPENBLAS_THREAD_TIMEOUT=20"}},
 	{Name: "cuda", About: "gpuplay's own kernels on NVIDIA GPUs, with nothing but the driver", open: openCUDA, options: cudaOptions, compiles: true, quick: true, gpus: true},
 	{Name: "cublaslt", About: "NVIDIA's cuBLASLt, if it is installed", open: openCuBLASLt, options: cudaOptions, gpus: true},
+	{Name: "vulkan", About: "gpuplay's own kernels on any GPU that has a driver for Vulkan", open: openVulkan, options: vulkanOptions, quick: true, gpus: true},
 	{Name: "torch", About: "PyTorch, if it is installed"},
 	{Name: "tensorflow", About: "TensorFlow, if it is installed"},
 	{Name: "mlx", About: "MLX, if it is installed"},
@@ -131,6 +133,19 @@ func (c *Catalog) CUDA(kernels func(ptx.Card, ptx.Problem) ([]ptx.Kernel, error)
 
 func cudaOptions(e Environment, _ Options) any {
 	return cuda.Options{Cache: e.Cache, Dirs: e.libraryDirs()}
+}
+
+// openVulkan and vulkanOptions are the same for vulkan.
+func openVulkan(h worker.Hello) (bench.Engine, error) {
+	var o vulkan.Options
+	if err := decode(h.Options, &o); err != nil {
+		return nil, err
+	}
+	return vulkan.New(o), nil
+}
+
+func vulkanOptions(e Environment, _ Options) any {
+	return vulkan.Options{Cache: e.Cache}
 }
 
 // decode reads an engine's options from hello, of which there may be none.

@@ -275,7 +275,7 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// A race takes every GPU, and each CPU library once.
+// A race takes every GPU, each CPU library once, and software in place of a GPU alone.
 func TestRacing(t *testing.T) {
 	c := Contender{Found: hardware.Inventory{Devices: []hardware.Device{
 		{ID: "openblas", Kind: hardware.CPU, API: "openblas"},
@@ -283,6 +283,7 @@ func TestRacing(t *testing.T) {
 		{ID: "mkl", Kind: hardware.CPU, API: "mkl"},
 		{ID: "cuda:GPU-a", Kind: hardware.GPU, API: "cuda"},
 		{ID: "cuda:GPU-b", Kind: hardware.GPU, API: "cuda"},
+		{ID: "llvmpipe", Kind: hardware.SoftwareGPU, API: "vulkan"},
 	}}}
 	var ids []string
 	for _, d := range c.Racing() {
@@ -290,5 +291,8 @@ func TestRacing(t *testing.T) {
 	}
 	if got, want := strings.Join(ids, " "), "openblas mkl cuda:GPU-a cuda:GPU-b"; got != want {
 		t.Errorf("racing %s, want %s", got, want)
+	}
+	if software := (Contender{Found: hardware.Inventory{Devices: c.Found.Devices[5:]}}).Racing(); len(software) != 1 {
+		t.Errorf("a software GPU alone is not shown: %+v", software)
 	}
 }

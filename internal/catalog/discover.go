@@ -184,12 +184,17 @@ func Missing(list []Contender) []record.Missing {
 }
 
 // Racing returns the devices that a race gives a lane: all but further copies of a
-// CPU library, of which the environments on a machine hold many.
+// CPU library, of which the environments on a machine hold many, and software GPUs beside
+// a real one, which Mesa's drivers for Vulkan always bring along.
 func (c Contender) Racing() []hardware.Device {
 	var out []hardware.Device
+	gpu := func(d hardware.Device) bool { return d.Kind == hardware.GPU }
 	for _, d := range c.Found.Devices {
 		copied := func(o hardware.Device) bool { return o.API == d.API && o.Kind == hardware.CPU }
-		if d.Kind != hardware.CPU || !slices.ContainsFunc(out, copied) {
+		switch {
+		case d.Kind == hardware.CPU && slices.ContainsFunc(out, copied):
+		case d.Kind == hardware.SoftwareGPU && slices.ContainsFunc(c.Found.Devices, gpu):
+		default:
 			out = append(out, d)
 		}
 	}

@@ -201,3 +201,9 @@ func worst(g bench.GEMM, want, size float64) float64 {
 	}
 	return (float64(g.K+2)*acc.Unit()+operand)*size + g.Out.Unit()*math.Abs(want) + step
 }
+
+// Verify is what the suite does with a prepared product: for the tests of an engine that
+// chooses between several ways to compute one.
+func Verify(ctx context.Context, task bench.Task, g bench.GEMM, seed uint64) error {
+	return verify(ctx, task, g, seed)
+}
