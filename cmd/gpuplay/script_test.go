@@ -98,6 +98,10 @@ func components(root string) map[string]string {
 	if _, err := os.Stat("/dev/nvidia0"); err == nil {
 		there["nvidia"] = "/dev/nvidia0"
 	}
+	there["vulkan"] = "" // Mesa's driver that runs on the CPU
+	if found, _ := filepath.Glob("/usr/lib/*/libvulkan_lvp.so"); len(found) > 0 {
+		there["vulkan"] = found[0]
+	}
 	there["gguf"] = llmtest.GGUF()
 	for _, name := range []string{"llama.cpp", "llama-bench", "llama.cpp-gpu", "llama.cpp-vulkan"} {
 		there[name] = ""
