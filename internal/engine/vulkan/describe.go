@@ -61,7 +61,7 @@ const (
 
 // describe asks a physical device what it is and can do; nil if it cannot compute here.
 func describe(lib *vk.Library, instance vk.Instance, p vk.PhysicalDevice) *device {
-	d := &device{lib: lib, physical: p, extensions: map[string]bool{}, pipelines: map[key]vk.Pipeline{}}
+	d := &device{lib: lib, physical: p, extensions: map[string]bool{}, pipelines: map[key]vk.Pipeline{}, tasks: map[*task]bool{}}
 	d.version = lib.GetPhysicalDeviceProperties(p).ApiVersion
 	if d.version < vk.API_VERSION_1_1 {
 		return nil

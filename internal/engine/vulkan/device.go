@@ -40,6 +40,7 @@ type device struct {
 	setLayout vk.DescriptorSetLayout
 	layout    vk.PipelineLayout
 	pipelines map[key]vk.Pipeline
+	tasks     map[*task]bool
 	lost      bool // the logical device does no more work
 }
 
@@ -162,6 +163,9 @@ func (d *device) close() {
 		return
 	}
 	d.lib.DeviceWaitIdle(d.handle)
+	for t := range d.tasks {
+		t.free()
+	}
 	for _, p := range d.pipelines {
 		d.lib.DestroyPipeline(d.handle, p)
 	}

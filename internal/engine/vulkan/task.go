@@ -18,7 +18,6 @@ import (
 type task struct {
 	mu       *sync.Mutex // the engine's
 	device   *device
-	owner    vk.Device // of the buffers; another one than the device's after it was lost
 	gemm     bench.GEMM
 	a        [matrix.Sets]*buffer
 	b        *buffer
@@ -29,6 +28,7 @@ type task struct {
 	pipeline vk.Pipeline
 	plan     plan
 	computed bool
+	freed    bool // the device no longer has the matrices
 	closed   bool
 }
 
@@ -46,14 +46,21 @@ func (t *task) poison() uint32 {
 	return noFloat
 }
 
+// newTask returns a task of a device that is open.
+func newTask(mu *sync.Mutex, d *device, g bench.GEMM) *task {
+	t := &task{mu: mu, device: d, gemm: g}
+	d.tasks[t] = true
+	return t
+}
+
 // prepare makes a task. The engine's lock is held.
 func prepare(ctx context.Context, mu *sync.Mutex, d *device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (*task, error) {
-	t := &task{mu: mu, device: d, owner: d.handle, gemm: g}
-	if err := t.fill(ctx, seed); err != nil {
-		t.release()
-		return nil, err
+	t := newTask(mu, d, g)
+	err := t.fill(ctx, seed)
+	if err == nil {
+		err = t.tune(ctx, tell)
 	}
-	if err := t.tune(ctx, tell); err != nil {
+	if err != nil {
 		t.release()
 		return nil, err
 	}
@@ -187,7 +194,7 @@ func (t *task) usable() error {
 	switch {
 	case t.closed:
 		return invalid("the task is closed")
-	case t.device.lost || t.owner != t.device.handle:
+	case t.freed || t.device.lost:
 		return fault.Errorf(fault.Internal, "the driver gave up %s", t.device.about.Name)
 	}
 	return nil
@@ -272,14 +279,18 @@ func (t *task) Close() error {
 }
 
 func (t *task) release() {
-	if t.closed {
-		return
-	}
 	t.closed = true
-	d := t.device
-	if t.owner != d.handle { // which took all of it along
+	t.free()
+}
+
+// free frees what the task has on its device, which may have been lost.
+func (t *task) free() {
+	if t.freed {
 		return
 	}
+	t.freed = true
+	d := t.device
+	delete(d.tasks, t)
 	_ = d.drain(nil)
 	d.lib.DestroyDescriptorPool(d.handle, t.pool)
 	for _, b := range []*buffer{t.a[0], t.a[1], t.b, t.c} {

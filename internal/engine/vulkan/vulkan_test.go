@@ -154,7 +154,7 @@ func with(t *testing.T, d *device, k kernel, g bench.GEMM) (*task, error) {
 	if err := d.open(); err != nil {
 		return nil, err
 	}
-	task := &task{mu: &e.mu, device: d, owner: d.handle, gemm: g}
+	task := newTask(&e.mu, d, g)
 	err := task.fill(t.Context(), 7)
 	if err == nil {
 		err = task.use(t.Context(), k)
