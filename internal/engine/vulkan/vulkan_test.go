@@ -178,6 +178,7 @@ func TestPlan(t *testing.T) {
 		{100, 60 * time.Millisecond, 1, 1},
 		{100, 249 * time.Millisecond, 1, 1},
 		{100, time.Second, 5, 1},
+		{103, time.Second, 5, 1},
 		{7, time.Minute, 7, 1}, // a workgroup is the smallest piece
 	} {
 		p := newPlan(c.blocks, c.takes)
@@ -324,5 +325,47 @@ func TestKernelsFor(t *testing.T) {
 	d.about.Kind = hardware.SoftwareGPU
 	if got := d.kernels(bench.Square(4096, matrix.Float16)); len(got) != 1 || got[0].name != scalars[0].name {
 		t.Errorf("software: %+v", got)
+	}
+}
+
+// What was not computed does not look like the product before, and what was written beside
+// C is noticed.
+func TestUncomputed(t *testing.T) {
+	d := devices(t)[0]
+	for _, dtype := range []matrix.DType{matrix.Float32, matrix.Int8} {
+		task, err := with(t, d, scalars[0], bench.Square(33, dtype))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer task.Close()
+		if err := enginetest.Verify(t.Context(), task, task.gemm, 7); err != nil {
+			t.Fatal(err)
+		}
+		if task.plan.pieces = []piece{{1, 3}}; task.kernel.blocks(task.gemm) != 4 {
+			t.Fatalf("%d blocks", task.kernel.blocks(task.gemm))
+		}
+		ones := slices.Repeat([]float64{1}, 33)
+		before, err := task.MulVec(t.Context(), ones)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := task.Run(t.Context(), 1, 0); err != nil { // of the same set
+			t.Fatal(err)
+		}
+		if after, err := task.MulVec(t.Context(), ones); err != nil || after[0] == before[0] || after[32] != before[32] {
+			t.Errorf("%s: the first block is not computed and looks like before: %v, %v (%v)", dtype, before, after, err)
+		}
+		task.plan = newPlan(4, time.Millisecond)
+		for _, at := range []uint64{0, matrix.GuardBytes - 4, uint64(matrix.GuardBytes+task.sizeC()+3) &^ 3} {
+			if _, err := task.Run(t.Context(), 1, 0); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.once(func(c vk.CommandBuffer) { d.lib.CmdFillBuffer(c, task.c.handle, at, 4, 1) }); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := task.MulVec(t.Context(), make([]float64, 33)); !errors.Is(err, fault.Wrong) || !strings.Contains(err.Error(), "scalar 32×32×8/4×4×1 wrote ") {
+				t.Errorf("%s, byte %d: %v", dtype, at, err)
+			}
+		}
 	}
 }
