@@ -86,6 +86,7 @@ var foreign = map[string][]string{
 	"internal/doctor/gpu.go":               {"docker", "podman"},
 	"internal/doctor/fixes.go":             {"pip", "uv"},
 	"internal/doctor/frameworks.go":        {"docker"},
+	"internal/doctor/vulkan.go":            {"docker"},
 	"internal/engine/blas/system_linux.go": {"apt"},
 }
 
