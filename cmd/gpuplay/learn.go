@@ -17,15 +17,15 @@ import (
 func newLearn(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "learn",
-		Short:   "See on this machine what makes a product fast, and what is noise",
-		Long:    `learn measures on this machine what it explains.`,
-		Example: "  gpuplay learn matmul\n  gpuplay learn gradient\n  gpuplay learn data\n  gpuplay learn noise",
+		Short:   "See what makes a product fast, what training is, what is noise, and what many GPUs do",
+		Long:    `learn measures on this machine what it explains, but gpus, which is modelled.`,
+		Example: "  gpuplay learn matmul\n  gpuplay learn gradient\n  gpuplay learn data\n  gpuplay learn noise\n  gpuplay learn gpus",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usagef("for example gpuplay learn matmul", "gpuplay learn needs to know what: matmul, gradient, data or noise")
+			return usagef("for example gpuplay learn matmul", "gpuplay learn needs to know what: matmul, gradient, data, noise or gpus")
 		},
 	}
-	c.AddCommand(newLearnMatmul(a), newLearnGradient(a), newLearnData(a), newLearnNoise(a))
+	c.AddCommand(newLearnMatmul(a), newLearnGradient(a), newLearnData(a), newLearnNoise(a), newLearnGPUs(a))
 	return c
 }
 

@@ -77,12 +77,6 @@ func (a *app) scalePlan(f scalePlanFlags, formats []string) error {
 	if f.format, err = formatFor(f.format, f.output, formats, formats[0]); err != nil {
 		return err
 	}
-	var to *destination
-	if f.output != "" {
-		if to, err = newDestination("output", f.output); err != nil {
-			return err
-		}
-	}
 	if err := f.options(); err != nil {
 		return err
 	}
@@ -90,7 +84,7 @@ func (a *app) scalePlan(f scalePlanFlags, formats []string) error {
 	if err != nil {
 		return err
 	}
-	write := func(w io.Writer) error {
+	return a.put(f.output, func(w io.Writer) error {
 		switch f.format {
 		case "json":
 			return encode.PlanJSON(w, p)
@@ -98,9 +92,17 @@ func (a *app) scalePlan(f scalePlanFlags, formats []string) error {
 			return encode.PlanMarkdown(w, p)
 		}
 		return term.Plan(w, p, a.env.style(w))
-	}
-	if to == nil {
+	})
+}
+
+// put writes to a file, complete or not at all, or to stdout if it is "".
+func (a *app) put(output string, write func(io.Writer) error) error {
+	if output == "" {
 		return write(a.stdout)
+	}
+	to, err := newDestination("output", output)
+	if err != nil {
+		return err
 	}
 	return to.write(write)
 }

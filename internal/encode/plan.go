@@ -116,3 +116,24 @@ func PlanMarkdown(w io.Writer, p *plan.Plan) error {
 	_, err := io.WriteString(w, b.String())
 	return err
 }
+
+// LessonsSchema names the version of the JSON form of what GPUs hold and send, which
+// docs/learn-gpus.schema.json describes.
+const LessonsSchema = "gpuplay/learn-gpus/v1"
+
+// LessonsJSON writes what GPUs hold and send as one indented object.
+func LessonsJSON(w io.Writer, l *plan.Lessons) error {
+	return Indented(w, struct {
+		Schema     string        `json:"schema"`
+		Basis      string        `json:"basis"` // always "modelled"
+		Model      string        `json:"model"`
+		Parameters int64         `json:"parameters"`
+		GPU        string        `json:"gpu"`
+		Card       float64       `json:"card"` // bytes
+		GPUs       int           `json:"gpus"`
+		Sequences  int           `json:"sequences"`
+		Seq        int           `json:"seq"`
+		Lessons    []plan.Lesson `json:"lessons"`
+		Sentences  []string      `json:"sentences"`
+	}{LessonsSchema, "modelled", l.Model, l.Shape.Params(), l.GPU.Title, l.GPU.Memory.Value, l.GPUs, l.Sequences, l.Shape.Seq, l.List, l.Sentences()})
+}

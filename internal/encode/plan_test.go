@@ -57,3 +57,33 @@ func TestPlan(t *testing.T) {
 		golden.Compare(t, "plan."+name+".md", b.Bytes())
 	}
 }
+
+func TestLessons(t *testing.T) {
+	schema := compile(t, "learn-gpus.schema.json")
+	g, err := plan.LookupGPU("h100")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range scaling.Models() {
+		for _, gpus := range []int{2, 4, 8} {
+			l, err := plan.Learn(m.Name, m.Shape, g, gpus)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			if err := LessonsJSON(&b, l); err != nil {
+				t.Fatal(err)
+			}
+			document, err := jsonschema.UnmarshalJSON(bytes.NewReader(b.Bytes()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := schema.Validate(document); err != nil {
+				t.Errorf("%s on %d: %v", m.Name, gpus, err)
+			}
+			if m.Name == "gpt2-xl" && gpus == 4 {
+				golden.Compare(t, "lessons.json", b.Bytes())
+			}
+		}
+	}
+}

@@ -66,6 +66,28 @@ func TestPublishedTable(t *testing.T) {
 	}
 }
 
+// What the README and docs/SCALING.md say in sentences is what the model says.
+func TestPublishedSentences(t *testing.T) {
+	a := Missed()
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(strings.Fields(string(readme)), " ")
+	if want := fmt.Sprintf("misses %d published training steps: by %s at the median and %s at worst", a.Steps, unit.Percent(a.Median), unit.Percent(a.Worst)); !strings.Contains(text, want) {
+		t.Errorf("README.md does not say %q", want)
+	}
+	o := options(t, "llama3-8b", 64, "h100")
+	o.Tokens = 15e12
+	p, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if times := 1.46e6 / (p.Days(p.Best[0]) * 24 * 64); times < 3.5 || times > 4.5 {
+		t.Errorf("Llama 3.1 8B took %.1f times what a plan says, about four in docs/SCALING.md", times)
+	}
+}
+
 // What was published is what is in the table: figures that follow from the sources by hand.
 func TestPublishedSteps(t *testing.T) {
 	want := map[string]float64{ // seconds of a step

@@ -3,7 +3,6 @@ package term
 import (
 	"fmt"
 	"io"
-	"math"
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/plan"
@@ -77,32 +76,16 @@ func left(n int) string {
 	return fmt.Sprintf(" %d more are in the JSON form.", n)
 }
 
-// holdings draws bars of what GPUs hold, to the scale of a card of that size; those that are
-// too large end in an arrow.
+// holdings draws bars of what GPUs hold, to the scale of a card of that size.
 func (p *page) holdings(names []string, holds []scaling.Memory, card float64) {
 	width := 0
 	for _, n := range names {
 		width = max(width, len(p.clean(n)))
 	}
 	const figure = 9
-	room := max(6, min(60, p.Width-2-width-2-figure))
+	b := memoryBars{room: max(6, min(60, p.Width-2-width-2-figure)), card: card, scale: card}
 	for i, m := range holds {
-		bar, used := strings.Builder{}, 0
-		sum := 0.0
-		for _, part := range []struct {
-			letter string
-			bytes  float64
-		}{{"W", m.Weights}, {"G", m.Gradients}, {"O", m.Optimizer}, {"A", m.Activations}, {"B", m.Buffers}} {
-			sum += part.bytes
-			end := min(room, int(math.Round(sum/card*float64(room))))
-			bar.WriteString(strings.Repeat(part.letter, max(0, end-used)))
-			used = max(used, end)
-		}
-		rest := strings.Repeat("·", room-used)
-		look := usual
-		if m.Total() > card {
-			look = red
-		}
-		p.line(span{"  " + pad(p.clean(names[i]), width) + "  ", usual}, span{bar.String(), look}, span{rest, dim}, span{right(unit.Bytes(m.Total()), figure), usual})
+		bar, look := b.of(m)
+		p.line(span{"  " + pad(p.clean(names[i]), width) + "  ", usual}, span{bar, look}, span{right(unit.Bytes(m.Total()), figure), usual})
 	}
 }

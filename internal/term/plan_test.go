@@ -54,21 +54,23 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// Bars are to scale: a part that is a quarter of the card takes a quarter of the bar.
-func TestHoldings(t *testing.T) {
+// Bars are to scale: a part that is a quarter of the card takes a quarter of it, and the
+// card's end is marked.
+func TestMemoryBars(t *testing.T) {
 	for _, tt := range []struct {
-		m    scaling.Memory
-		want string
+		m     scaling.Memory
+		scale float64
+		want  string
 	}{
-		{scaling.Memory{Weights: 25, Gradients: 25, Optimizer: 25, Activations: 12.5, Buffers: 12.5}, "WWWWWWWWWWWWWWWGGGGGGGGGGGGGGGOOOOOOOOOOOOOOOAAAAAAAABBBBBBB"},
-		{scaling.Memory{Weights: 50}, strings.Repeat("W", 30) + strings.Repeat("·", 30)},
-		{scaling.Memory{Weights: 50, Activations: 1000}, strings.Repeat("W", 30) + strings.Repeat("A", 30)},
-		{scaling.Memory{}, strings.Repeat("·", 60)},
+		{scaling.Memory{Weights: 25, Gradients: 25, Optimizer: 25, Activations: 10, Buffers: 10}, 100, "WWWWWGGGGGOOOOOAABB|"},
+		{scaling.Memory{Weights: 50}, 100, "WWWWWWWWWW·········|"},
+		{scaling.Memory{Weights: 50}, 200, "WWWWW····|          "},
+		{scaling.Memory{Weights: 50, Activations: 100}, 200, "WWWWWAAAA|AAAAA     "},
+		{scaling.Memory{Weights: 50, Activations: 150}, 200, "WWWWWAAAA|AAAAAAAAAA"},
+		{scaling.Memory{}, 100, "···················|"},
 	} {
-		p := &page{Style: Style{Width: 100, Unicode: true}}
-		p.holdings([]string{"x"}, []scaling.Memory{tt.m}, 100)
-		if got := strings.Fields(p.text.String())[1]; got != tt.want {
-			t.Errorf("%+v: %q", tt.m, got)
+		if got, _ := (memoryBars{room: 20, card: 100, scale: tt.scale}).of(tt.m); got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.m, got, tt.want)
 		}
 	}
 }

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gpuplay/gpuplay/internal/encode"
+	"github.com/gpuplay/gpuplay/internal/plan"
+	"github.com/gpuplay/gpuplay/internal/term"
+)
+
+// learnGPUsFlags are learn gpus'.
+type learnGPUsFlags struct {
+	model string
+	gpu   string
+	gpus  int
+	seq   size
+
+	format string
+	output string
+}
+
+func newLearnGPUs(a *app) *cobra.Command {
+	f := learnGPUsFlags{model: "llama3-8b", gpu: "h100", gpus: plan.Node}
+	formats := []string{"table", "json"}
+	c := &cobra.Command{
+		Use:   "gpus",
+		Short: "What each of several GPUs holds and sends, for each way to divide a model",
+		Long: `gpus draws what each GPU of a node holds when a model is trained on several of them, to
+scale with the card, and says what it sends: data parallelism, ZeRO and FSDP, tensor
+parallelism and a pipeline, each alone. Another model, another number of GPUs or another
+card shows what helps when. Nothing is measured: it is the model of gpuplay scale plan.`,
+		Example: `  gpuplay learn gpus
+  gpuplay learn gpus --gpus 2
+  gpuplay learn gpus --model gpt2-xl --gpus 4 --gpu a100`,
+		Args: noArgs,
+		RunE: func(*cobra.Command, []string) error { return a.learnGPUs(f, formats) },
+	}
+	fl := c.Flags()
+	fl.SortFlags = false
+	fl.StringVar(&f.model, "model", f.model, "what to train: a name, a GGUF file, a config.json or its folder")
+	fl.IntVar(&f.gpus, "gpus", f.gpus, "how many GPUs, from 2 to 8")
+	fl.StringVar(&f.gpu, "gpu", f.gpu, alternatives(plan.GPUs()))
+	fl.Var(&f.seq, "seq", "tokens of one sequence (default: the model's own, 8192 at most)")
+	fl.StringVarP(&f.format, "format", "f", "", alternatives(formats)+" (default: by --output's ending, else table)")
+	fl.StringVarP(&f.output, "output", "o", "", "write the result to this file, complete or not at all; - is stdout")
+	must(fl.SetAnnotation("format", valuesOf, formats))
+	must(fl.SetAnnotation("gpu", valuesOf, plan.GPUs()))
+	must(fl.SetAnnotation("model", valuesOf, modelNames()))
+	return c
+}
+
+// learnGPUs shows what each GPU holds and sends.
+func (a *app) learnGPUs(f learnGPUsFlags, formats []string) error {
+	format, err := formatFor(f.format, f.output, formats, formats[0])
+	if err != nil {
+		return err
+	}
+	shape, _, err := shapeOf(f.model)
+	if err != nil {
+		return err
+	}
+	if f.seq > 0 {
+		shape.Seq = int(f.seq)
+	}
+	gpu, err := plan.LookupGPU(f.gpu)
+	if err != nil {
+		return err
+	}
+	l, err := plan.Learn(f.model, shape, gpu, f.gpus)
+	if err != nil {
+		return err
+	}
+	return a.put(f.output, func(w io.Writer) error {
+		if format == "json" {
+			return encode.LessonsJSON(w, l)
+		}
+		return term.Lessons(w, l, a.env.style(w))
+	})
+}
