@@ -3,6 +3,9 @@ package encode
 import (
 	"fmt"
 	"io"
+	"math"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/plain"
@@ -67,11 +70,31 @@ type planLayout struct {
 }
 
 func layoutOf(p *plan.Plan, l plan.Layout, why string) planLayout {
-	return planLayout{
+	x := planLayout{
 		Name: l.Name(), Data: l.Data, Tensor: l.Tensor, Pipeline: l.Pipeline, Zero: l.Zero, SequenceParallel: l.Sequence, Chunks: l.Chunks,
 		Microbatch: l.Microbatch, Microbatches: l.Microbatches, Recompute: l.Again(), Memory: l.Memory, Needs: l.Needs(), Fits: l.Fits(p.GPU),
 		Seconds: l.Seconds, Unhidden: l.Unhidden, Time: l.Time, Rate: p.Rate(l), MFU: p.MFU(l), Days: p.Days(l), Cost: p.Cost(l), Why: why,
 	}
+	roundMemory(&x.Memory)
+	t := &x.Time
+	round(&x.Needs, &x.Seconds, &x.Unhidden, &x.Rate, &x.MFU, &x.Days, &x.Cost,
+		&t.Products, &t.Attention, &t.Streaming, &t.Recompute, &t.Tensor, &t.Pipeline, &t.Data, &t.Optimizer)
+	return x
+}
+
+// round leaves six digits of modelled figures: more would say nothing, and differ between
+// processors, some of which multiply and add in one step.
+func round(figures ...*float64) {
+	for _, f := range figures {
+		*f, _ = strconv.ParseFloat(strconv.FormatFloat(*f, 'g', 6, 64), 64)
+		if math.Abs(*f) < 1e-12 { // the rest of a difference
+			*f = 0
+		}
+	}
+}
+
+func roundMemory(m *scaling.Memory) {
+	round(&m.Weights, &m.Gradients, &m.Optimizer, &m.Activations, &m.Buffers)
 }
 
 // PlanJSON writes a plan as one indented object.
@@ -81,6 +104,7 @@ func PlanJSON(w io.Writer, p *plan.Plan) error {
 		Network: p.Network.Title, BatchTokens: p.BatchTokens, Sequences: p.Sequences, Tokens: p.Tokens, Price: p.Price,
 		Assumptions: p.Assumptions(), Accuracy: plan.Missed(), Layouts: p.Layouts, Launch: p.Launch(), Sentences: p.Sentences(),
 	}
+	round(&d.Accuracy.Median, &d.Accuracy.Worst, &d.Accuracy.MemoryMedian, &d.Accuracy.MemoryWorst)
 	for _, l := range p.Best {
 		d.Best = append(d.Best, layoutOf(p, l, ""))
 	}
@@ -109,6 +133,10 @@ func PlanMarkdown(w io.Writer, p *plan.Plan) error {
 		row(o.Layout, o.Why)
 	}
 	sentences(&b, p.Sentences())
+	b.WriteString("\n| basis | value | is | source |\n|---|--:|---|---|\n")
+	for _, f := range p.Assumptions() {
+		fmt.Fprintf(&b, "| %s | %g | %s | %s |\n", cell(f.Name), f.Value, f.Origin, cell(f.Source))
+	}
 	l := p.Launch()
 	for _, block := range []string{l.Torchrun, l.Slurm, l.Kubernetes} {
 		fmt.Fprintf(&b, "\n```\n%s```\n", plain.Text(block))
@@ -123,6 +151,15 @@ const LessonsSchema = "gpuplay/learn-gpus/v1"
 
 // LessonsJSON writes what GPUs hold and send as one indented object.
 func LessonsJSON(w io.Writer, l *plan.Lessons) error {
+	lessons := slices.Clone(l.List)
+	for i := range lessons {
+		x := &lessons[i]
+		x.Holds = slices.Clone(x.Holds)
+		for j := range x.Holds {
+			roundMemory(&x.Holds[j])
+		}
+		round(&x.Sends, &x.Step, &x.Faster)
+	}
 	return Indented(w, struct {
 		Schema     string        `json:"schema"`
 		Basis      string        `json:"basis"` // always "modelled"
@@ -135,5 +172,5 @@ func LessonsJSON(w io.Writer, l *plan.Lessons) error {
 		Seq        int           `json:"seq"`
 		Lessons    []plan.Lesson `json:"lessons"`
 		Sentences  []string      `json:"sentences"`
-	}{LessonsSchema, "modelled", l.Model, l.Shape.Params(), l.GPU.Title, l.GPU.Memory.Value, l.GPUs, l.Sequences, l.Shape.Seq, l.List, l.Sentences()})
+	}{LessonsSchema, "modelled", l.Model, l.Shape.Params(), l.GPU.Title, l.GPU.Memory.Value, l.GPUs, l.Sequences, l.Shape.Seq, lessons, l.Sentences()})
 }

@@ -109,8 +109,9 @@ func (p *Plan) Sentences() []string {
 		sentences = append(sentences, fmt.Sprintf("If no communication of data parallelism were hidden behind computing, a step would take %s.", seconds(best.Unhidden)))
 	}
 	var given []string
-	for _, f := range p.Assumptions()[3:] {
-		if f.Origin != Specified && f.Value <= 1 && f.Value > 0.01 {
+	for _, f := range p.Assumptions() {
+		share := f.Origin != Specified && f.Value <= 1 && f.Value > 0.01 // the others are times
+		if share && (p.Nodes > 1 || f.Figure != networkShare) {
 			name, _, _ := strings.Cut(f.Name, ", ")
 			given = append(given, fmt.Sprintf("%s %s (%s)", name, unit.Percent(f.Value), f.Origin))
 		}
