@@ -48,10 +48,10 @@ const (
 	records  = "gpuplay's records of an H200, docs/RESULTS.md, bfloat16 8192³"
 	simumax  = "github.com/MooreThreads/SimuMax at 4dcaae5"
 	flash3   = "abstract of FlashAttention-3, arXiv:2407.08608: what FlashAttention-2 reaches on an H100"
-	sheetA   = "NVIDIA A100 data sheet"
-	sheetH   = "NVIDIA H100 data sheet, SXM"
-	sheetH2  = "NVIDIA H200 data sheet, SXM"
-	sheetB   = "NVIDIA DGX B200 data sheet, an eighth of it"
+	sheetA   = "NVIDIA A100 data sheet, SXM with 80 GB (nvidia.com/en-us/data-center/a100)"
+	sheetH   = "NVIDIA H100 data sheet, SXM (nvidia.com/en-us/data-center/h100)"
+	sheetH2  = "NVIDIA H200 data sheet, SXM (nvidia.com/en-us/data-center/h200)"
+	sheetB   = "NVIDIA DGX B200 data sheet, an eighth of it (nvidia.com/en-us/data-center/dgx-b200)"
 	streamed = "as that of an A100"
 )
 
