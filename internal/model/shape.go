@@ -77,6 +77,11 @@ func configShape(path string) (scaling.Shape, error) {
 	if err != nil {
 		return scaling.Shape{}, invalid(nil, "%s cannot be read: %v", path, cause(err))
 	}
+	return parseShape(path, text)
+}
+
+// parseShape is configShape of a text; path is what errors call it.
+func parseShape(path string, text []byte) (scaling.Shape, error) {
 	var outer struct {
 		shapeConfig
 		Text *shapeConfig `json:"text_config"` // of models that also see

@@ -93,3 +93,16 @@ func TestReadShapeGGUF(t *testing.T) {
 		t.Errorf("a mixture of experts: %v", err)
 	}
 }
+
+func FuzzShape(f *testing.F) {
+	for _, tt := range shapeConfigs {
+		f.Add([]byte(tt.text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := parseShape("config.json", text)
+		if err != nil && s != (scaling.Shape{}) {
+			t.Errorf("%+v and %v", s, err)
+		}
+		s.Check()
+	})
+}

@@ -35,7 +35,7 @@ type Lessons struct {
 // Learn returns the lessons of a model on one node. Each step has one sequence for each GPU,
 // so that every way computes the same.
 func Learn(model string, s scaling.Shape, g GPU, gpus int) (*Lessons, error) {
-	if err := s.Check(); err != nil {
+	if err := sensible(s); err != nil {
 		return nil, err
 	}
 	if gpus < 2 || gpus > Node {

@@ -117,9 +117,25 @@ const (
 	mostTokens = 1 << 30 // of a step
 )
 
+// sensible refuses shapes that no model has, with whose parameters one could not calculate.
+func sensible(s scaling.Shape) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	for _, x := range []struct {
+		name        string
+		value, most int
+	}{{"layers", s.Layers, 1 << 12}, {"width", s.Width, 1 << 18}, {"width of the MLP", s.MLP(), 1 << 20}} {
+		if x.value > x.most {
+			return fault.Errorf(fault.Invalid, "%s %d: at most %d is possible", x.name, x.value, x.most)
+		}
+	}
+	return nil
+}
+
 // check refuses what cannot be planned, and sets what was left out.
 func check(o *Options) error {
-	if err := o.Shape.Check(); err != nil {
+	if err := sensible(o.Shape); err != nil {
 		return err
 	}
 	switch {

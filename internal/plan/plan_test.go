@@ -197,6 +197,8 @@ func TestRefused(t *testing.T) {
 		"sequences":        {func(o *Options) { o.BatchTokens, o.Tensor, o.Pipeline = 3*8192, 1, 1 }, "shares out equally", fault.Invalid},
 		"too large":        {func(o *Options) { o.Shape, o.GPUs = named("llama3-405b"), 8 }, "fits in no way", fault.OutOfMemory},
 		"no transformer":   {func(o *Options) { o.Shape.Heads = 7 }, "not divisible by 7 heads", fault.Invalid},
+		"an MLP too wide":  {func(o *Options) { o.Shape.Hidden = 1 << 62 }, "width of the MLP", fault.Invalid},
+		"too many blocks":  {func(o *Options) { o.Shape.Layers = 1 << 20 }, "at most 4096", fault.Invalid},
 		"less than nobody": {func(o *Options) { o.Price = -1 }, "less than 0", fault.Invalid},
 	} {
 		o := options(t, "llama3-8b", 64, "h100")
@@ -252,7 +254,7 @@ func FuzzNew(f *testing.F) {
 			return
 		}
 		for _, l := range p.Best {
-			if x := p.MFU(l); !(x >= 0 && x < 1) || !(l.Seconds > 0) || !(p.Cost(l) > 0) {
+			if x := p.MFU(l); !(x >= 0 && x < 1) || !(l.Seconds > 0) || !(p.Cost(l) > 0) || !(l.Memory.Total() > 0) {
 				t.Errorf("%s: %v s, MFU %v", l.Name(), l.Seconds, x)
 			}
 		}
