@@ -45,14 +45,12 @@ type GPU struct {
 }
 
 const (
-	records  = "gpuplay's records of an H200, docs/RESULTS.md, bfloat16 8192³"
-	simumax  = "github.com/MooreThreads/SimuMax at 4dcaae5"
-	flash3   = "abstract of FlashAttention-3, arXiv:2407.08608: what FlashAttention-2 reaches on an H100"
-	sheetA   = "NVIDIA A100 data sheet, SXM with 80 GB (nvidia.com/en-us/data-center/a100)"
-	sheetH   = "NVIDIA H100 data sheet, SXM (nvidia.com/en-us/data-center/h100)"
-	sheetH2  = "NVIDIA H200 data sheet, SXM (nvidia.com/en-us/data-center/h200)"
-	sheetB   = "NVIDIA DGX B200 data sheet, an eighth of it (nvidia.com/en-us/data-center/dgx-b200)"
-	streamed = "as that of an A100"
+	onH200  = "an H200 with PyTorch 2.11 and driver 580, normally distributed bfloat16, internal/plan/testdata/h200.json"
+	simumax = "github.com/MooreThreads/SimuMax at 4dcaae5"
+	sheetA  = "NVIDIA A100 data sheet, SXM with 80 GB (nvidia.com/en-us/data-center/a100)"
+	sheetH  = "NVIDIA H100 data sheet, SXM (nvidia.com/en-us/data-center/h100)"
+	sheetH2 = "NVIDIA H200 data sheet, SXM (nvidia.com/en-us/data-center/h200)"
+	sheetB  = "NVIDIA DGX B200 data sheet, an eighth of it (nvidia.com/en-us/data-center/dgx-b200)"
 )
 
 // gpus are those that plans can be made for.
@@ -62,14 +60,16 @@ func gpus() []GPU {
 		return Figure{flops, Specified, source}
 	}
 	hopper := GPU{
-		Products:  Figure{0.80, Measured, records},
-		Attention: Figure{0.35, Measured, flash3},
-		Streaming: Figure{0.91, Assumed, streamed},
+		Products:  Figure{0.67, Measured, onH200},
+		Attention: Figure{0.44, Measured, onH200 + ": forward and backward pass, the median over sequences of 2048, 4096 and 8192"},
+		Streaming: Figure{0.83, Measured, onH200 + ": the median of a copy, a sum, SiLU and RMSNorm"},
 	}
 	h100, h200 := hopper, hopper
 	h100.Name, h100.Title, h100.Peak = "h100", "NVIDIA H100 SXM", peak("NVIDIA H100")
 	h100.Memory, h100.Bandwidth, h100.NVLink = Figure{80e9, Specified, sheetH}, Figure{3.35e12, Specified, sheetH}, Figure{450e9, Specified, sheetH}
-	h100.Products.Source += "; an H100 has the same arithmetic"
+	for _, f := range []*Figure{&h100.Products, &h100.Attention, &h100.Streaming} {
+		f.Source += "; an H100 has the same arithmetic"
+	}
 	h200.Name, h200.Title, h200.Peak = "h200", "NVIDIA H200 SXM", peak("NVIDIA H200")
 	h200.Memory, h200.Bandwidth, h200.NVLink = Figure{141e9, Specified, sheetH2}, Figure{4.8e12, Specified, sheetH2}, Figure{450e9, Specified, sheetH2}
 	return []GPU{
@@ -118,13 +118,12 @@ var (
 	networkShare  = Figure{0.80, Assumed, "less than what a message between two nodes reaches"}
 	networkAlpha  = Figure{14e-6, Measured, "NCCL's src/graph/tuning.cc: its own estimate for each step of a ring over the network"}
 	productSizes  = []float64{1024, 2048, 4096, 8192} // n of n³
-	productShares = []float64{0.14, 0.72, 0.79, 0.80} // of the peak, in gpuplay's records of an H200 (docs/RESULTS.md)
+	productShares = []float64{0.13, 0.70, 0.67, 0.67} // of the peak, on an H200 (testdata/h200.json)
 )
 
 // productShare returns the share of the peak that a product of that many multiplications
-// reaches: the curve of gpuplay's records of an H200, between whose points it is
-// interpolated over the logarithm of the size, scaled to what large products reach on this
-// GPU.
+// reaches: the curve of an H200, between whose points it is interpolated over the logarithm
+// of the size, scaled to what large products reach on this GPU.
 func (g GPU) productShare(multiplications float64) float64 {
 	n, last := math.Cbrt(multiplications), len(productSizes)-1
 	share := productShares[last]

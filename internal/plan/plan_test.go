@@ -126,7 +126,7 @@ func TestSeconds(t *testing.T) {
 	s := scaling.Shape{Layers: 16, Width: 8192, Heads: 64, Vocab: 64, Seq: 8192}
 	one := c.layout(s, scaling.Split{Data: 1, Tensor: 1, Pipeline: 1, Microbatch: 1, Microbatches: 4, Recompute: scaling.RecomputeAttention}, 1, true)
 	flops := 6 * 16 * 12 * 8192 * 8192 * 4 * 8192.0
-	if want := flops / (989.4e12 * 0.80); math.Abs(one.Time.Products/want-1) > 0.01 {
+	if want := flops / (989.4e12 * g.Products.Value); math.Abs(one.Time.Products/want-1) > 0.01 {
 		t.Errorf("products take %v s, want %v", one.Time.Products, want)
 	}
 	eight := c.layout(s, scaling.Split{Data: 1, Tensor: 1, Pipeline: 8, Microbatch: 1, Microbatches: 4, Recompute: scaling.RecomputeAttention}, 1, true)
@@ -144,37 +144,61 @@ func TestSeconds(t *testing.T) {
 	}
 }
 
-// The shares of the peak are those of the records that they are said to be from.
-func TestProductShares(t *testing.T) {
+// A sharesRow is what testdata/shares.py measured.
+type sharesRow struct {
+	Kind    string    `json:"kind"`
+	What    string    `json:"what"`
+	Seconds []float64 `json:"seconds"` // one value per sample
+	FLOPs   float64   `json:"flops"`
+	Bytes   float64   `json:"bytes"`
+}
+
+func sharesRecord(t *testing.T) []sharesRow {
+	t.Helper()
+	text, err := os.ReadFile("testdata/h200.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var run struct {
+		Rows []sharesRow `json:"rows"`
+	}
+	if err := json.Unmarshal(text, &run); err != nil {
+		t.Fatal(err)
+	}
+	return run.Rows
+}
+
+// The shares of the peak and of the bandwidth are those of the record that they are said to
+// be from, which testdata/shares.py measured.
+func TestMeasuredShares(t *testing.T) {
 	g, _ := LookupGPU("h200")
+	shares := map[string]float64{}
+	var attention, streaming []float64
+	for _, r := range sharesRecord(t) {
+		seconds := stats.Median(r.Seconds)
+		flops, bandwidth := r.FLOPs/seconds/g.Peak.Value, r.Bytes/seconds/g.Bandwidth.Value
+		shares[r.What] = flops
+		switch {
+		case strings.HasPrefix(r.What, "forward and backward heads 32"):
+			attention = append(attention, flops)
+		case r.Kind == "stream" && !strings.Contains(r.What, "4096"): // which a cache holds
+			streaming = append(streaming, bandwidth)
+		}
+	}
+	near := func(what string, used, measured float64) {
+		if math.Abs(used-measured) > 0.006 {
+			t.Errorf("%s: %.2f is used, %.3f was measured", what, used, measured)
+		}
+	}
 	for i, n := range productSizes {
-		text, err := os.ReadFile(fmt.Sprintf("../reference/records/nvidia-h200-bfloat16-%.0f.json", n))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var run struct {
-			Results []struct {
-				Samples []struct {
-					Iters  float64 `json:"iters"`
-					WallNS float64 `json:"wall_ns"`
-				} `json:"samples"`
-			} `json:"results"`
-		}
-		if err := json.Unmarshal(text, &run); err != nil {
-			t.Fatal(err)
-		}
-		var speeds []float64
-		for _, x := range run.Results[0].Samples {
-			speeds = append(speeds, 2*n*n*n*x.Iters/(x.WallNS/1e9))
-		}
-		if share := stats.Median(speeds) / g.Peak.Value; math.Abs(share-productShares[i]) > 0.006 {
-			t.Errorf("%.0f³: %.3f of the peak, and %.2f is used", n, share, productShares[i])
-		}
+		near(fmt.Sprintf("%.0f³", n), productShares[i], shares[fmt.Sprintf("%.0fx%[1]vx%[1]v", n)])
 		if got := g.productShare(n * n * n); math.Abs(got-productShares[i]) > 1e-9 {
 			t.Errorf("%.0f³: %v", n, got)
 		}
 	}
-	if a, b := g.productShare(1e6), g.productShare(1e15); a <= 0 || a >= productShares[0] || b != 0.80 {
+	near("attention", g.Attention.Value, stats.Median(attention))
+	near("streaming", g.Streaming.Value, stats.Median(streaming))
+	if a, b := g.productShare(1e6), g.productShare(1e15); a <= 0 || a >= productShares[0] || b != g.Products.Value {
 		t.Errorf("small ones reach %v, large ones %v", a, b)
 	}
 }
