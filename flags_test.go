@@ -16,7 +16,7 @@ import (
 
 // define are the methods of pflag that define a flag, its name being the second
 // argument.
-var define = regexp.MustCompile(`^(String|Int|Bool|Duration|Float64|Uint64|StringSlice|StringArray)?VarP?$`)
+var define = regexp.MustCompile(`^(String|Int|Bool|Duration|Float64|Uint64|IntSlice|StringSlice|StringArray)?VarP?$`)
 
 // sources calls each with every Go file below a folder that is no test, parsed.
 func sources(t *testing.T, folder string, each func(path string, file *ast.File, set *token.FileSet)) {
@@ -88,6 +88,7 @@ var foreign = map[string][]string{
 	"internal/doctor/frameworks.go":        {"docker"},
 	"internal/doctor/vulkan.go":            {"docker"},
 	"internal/engine/blas/system_linux.go": {"apt"},
+	"internal/lab/scale/world.go":          {"torchrun"},
 }
 
 // How a parameter is written is known to the command line alone: a page has fields.

@@ -31,6 +31,7 @@ var writers = map[record.Kind]map[string]Writer{
 	record.CPUs:     {"json": JSON, "csv": cpuCSV, "html": HTML},
 	record.Learn:    {"json": JSON, "html": HTML, "benchfmt": Benchfmt},
 	record.Inputs:   {"json": JSON, "jsonl": JSONL, "csv": productsCSV, "md": productsMarkdown, "html": HTML, "benchfmt": Benchfmt},
+	record.Scale:    {"json": JSON, "csv": scalingCSV, "md": scalingMarkdown, "svg": scalingSVG, "html": HTML},
 	record.Doctor:   {"json": JSON, "html": HTML},
 	record.Imported: {"json": JSON, "csv": foreignCSV, "md": foreignMarkdown, "html": HTML, "benchfmt": Benchfmt},
 }

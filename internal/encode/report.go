@@ -155,6 +155,8 @@ func newReport(r *record.Run, words fault.Wording) *report {
 	case record.Learn:
 		p.ladder(r)
 		p.noise(r)
+	case record.Scale:
+		p.scaling(r)
 	case record.Doctor:
 		p.checks(r, words)
 	case record.Imported:

@@ -382,6 +382,13 @@ func methodOf(r *record.Run) []string {
 			"Generation and prompts are different workloads: the first is limited by memory bandwidth, the second by arithmetic.",
 			medians,
 		}
+	case record.Scale:
+		return []string{
+			"torchrun starts the ranks. Each strategy trains the same model from the same weights on the same tokens, and its loss and gradients are compared with those of one device.",
+			"A sample is one step of the slowest rank: forward, backward and optimizer. Messages are timed one after the other without waiting for each, as nccl-tests does; their bandwidth is its bus bandwidth.",
+			"What the model predicts is made from the part of each rank, measured on one device with no messages, and from messages between the fewest ranks. It is not fitted to the steps.",
+			medians,
+		}
 	case record.CPUs:
 		return []string{"A peak is the best of several runs of independent multiply-adds in registers; bandwidths and clocks are medians."}
 	case record.Learn:

@@ -27,6 +27,10 @@ func Outcome(r *record.Run, asked bool) bool {
 				return false
 			}
 		}
+	case record.Scale: // a strategy may need more memory than there is
+		return r.Measured() && !slices.ContainsFunc(ScaledOf(r.Scaling), func(x Scaled) bool {
+			return x.Wrong || x.Step != nil && x.Step.Error != nil && x.Step.Error.Code != fault.OutOfMemory
+		})
 	case record.Doctor:
 		return !slices.ContainsFunc(r.Checks, func(c record.Check) bool { return c.Status == record.Failed })
 	}

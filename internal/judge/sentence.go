@@ -38,6 +38,8 @@ func Sentences(r *record.Run) []string {
 		return ladderSentences(r)
 	case record.Inputs:
 		return inputSentences(r)
+	case record.Scale:
+		return scalingSentences(r)
 	case record.Doctor:
 		return doctorSentences(r)
 	case record.Imported:

@@ -48,6 +48,8 @@ func Summary(r *record.Run) (task, figure string) {
 				figure = "peak " + bench.Square(1, matrix.Float32).Rate(flops)
 			}
 		}
+	case r.Scaling != nil:
+		task, figure = scalingSummary(r.Scaling)
 	case r.Ladder != nil:
 		task = unit.Cube(r.Ladder.Size, r.Ladder.Size, r.Ladder.Size) + " float32"
 		if r.Ladder.GPU != "" {
@@ -82,6 +84,8 @@ func Command(r *record.Run) string {
 		return "learn noise"
 	case r.Kind == record.Learn:
 		return "learn matmul"
+	case r.Kind == record.Scale:
+		return "scale run"
 	case r.Kind == record.Imported:
 		return "results import"
 	}

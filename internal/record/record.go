@@ -45,6 +45,7 @@ const (
 	Learn    Kind = "learn"
 	Inputs   Kind = "inputs" // one lane on inputs of every kind
 	Doctor   Kind = "doctor"
+	Scale    Kind = "scale"
 	Imported Kind = "imported" // measured by another tool
 )
 
@@ -83,6 +84,7 @@ type Run struct {
 	Ladder     *Ladder     `json:"ladder,omitempty"`     // learn
 	Checks     []Check     `json:"checks,omitempty"`     // doctor
 	Foreign    *Foreign    `json:"foreign,omitempty"`    // imported
+	Scaling    *Scaling    `json:"scaling,omitempty"`    // scale
 	Noise      *Noise      `json:"noise,omitempty"`      // learn, and doctor where it was asked to look deep
 }
 
@@ -360,6 +362,8 @@ func (r *Run) Measured() bool {
 		return len(r.CPU.Clocks)+len(r.CPU.Peaks)+len(r.CPU.Bandwidths) > 0
 	case r.Ladder != nil:
 		return len(r.Ladder.Rungs) > 0
+	case r.Scaling != nil:
+		return slices.ContainsFunc(r.Scaling.Worlds, func(w World) bool { return len(w.Collectives)+len(w.Shares)+len(w.Steps) > 0 })
 	case r.Noise != nil:
 		return slices.ContainsFunc(r.Noise.Results, sampled)
 	case r.Foreign != nil:

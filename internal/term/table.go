@@ -49,6 +49,7 @@ type row struct {
 	cells   []string     // one per column
 	looks   map[int]look // of single cells, by column
 	bar     float64      // share of the longest; 0: none
+	hatched bool         // the bar is of what was not measured
 	failure string       // in place of the figures
 	notes   []string     // below the table; marks behind the name lead to them
 	best    bool         // in bold
@@ -361,7 +362,7 @@ func (l *layout) row(r row, marks string) {
 		return
 	}
 	if l.bar > 0 {
-		spans = append(spans, span{"  " + l.filled(r.bar), usual})
+		spans = append(spans, span{"  " + l.drawn(r), usual})
 	}
 	for _, i := range l.shown {
 		look := l.columns[i].look
@@ -391,6 +392,18 @@ func (l *layout) filled(share float64) string {
 		text += string([]rune("▏▎▍▌▋▊▉")[rest-1])
 	}
 	return pad(text, l.bar)
+}
+
+// drawn returns the bar of a row.
+func (l *layout) drawn(r row) string {
+	if !r.hatched {
+		return l.filled(r.bar)
+	}
+	mark := "░"
+	if !l.Unicode {
+		mark = ":"
+	}
+	return pad(strings.Repeat(mark, int(math.Round(r.bar*float64(l.bar)))), l.bar)
 }
 
 // failed adds what stands in place of a row's figures: beside the name, or below it

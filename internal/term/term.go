@@ -36,6 +36,8 @@ func Table(w io.Writer, r *record.Run, s Style) error {
 		return ladderTable(w, r, s)
 	case record.Inputs:
 		return inputsTable(w, r, s)
+	case record.Scale:
+		return scalingTable(w, r, s)
 	case record.Doctor:
 		return doctorPage(w, r, s)
 	case record.Imported:

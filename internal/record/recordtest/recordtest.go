@@ -28,7 +28,7 @@ import (
 )
 
 // Kinds are all kinds of runs.
-var Kinds = []record.Kind{record.Race, record.MatMul, record.Sweep, record.LLM, record.Generate, record.Finetune, record.CPUs, record.Learn, record.Inputs, record.Doctor, record.Imported}
+var Kinds = []record.Kind{record.Race, record.MatMul, record.Sweep, record.LLM, record.Generate, record.Finetune, record.CPUs, record.Learn, record.Inputs, record.Scale, record.Doctor, record.Imported}
 
 // Random returns a run of a kind whose fields are made up from the seed: text with
 // whatever a terminal must not get, large and small numbers, much that is absent. JSON
@@ -41,7 +41,7 @@ func Random(kind record.Kind, seed uint64) *record.Run {
 	fill := func(part any) { f.fill(reflect.ValueOf(part).Elem(), "") }
 	f.align(r.Telemetry)
 	r.Results, r.Crossover = nil, false
-	r.Tokens, r.Generation, r.Training, r.CPU, r.Ladder, r.Checks, r.Noise, r.Foreign = nil, nil, nil, nil, nil, nil, nil, nil
+	r.Tokens, r.Generation, r.Training, r.CPU, r.Ladder, r.Checks, r.Noise, r.Scaling, r.Foreign = nil, nil, nil, nil, nil, nil, nil, nil, nil
 	switch kind {
 	case record.Race, record.MatMul, record.Sweep, record.Inputs:
 		r.Results = make([]*bench.Result, f.r.IntN(4))
@@ -74,6 +74,9 @@ func Random(kind record.Kind, seed uint64) *record.Run {
 		}
 		r.Ladder = new(record.Ladder)
 		fill(r.Ladder)
+	case record.Scale:
+		r.Scaling = new(record.Scaling)
+		fill(r.Scaling)
 	case record.Doctor:
 		fill(&r.Checks)
 		if len(r.Checks) == 0 {
@@ -183,6 +186,10 @@ func (f Filler) fill(v reflect.Value, options string) {
 		}
 		v.Set(reflect.MakeSlice(v.Type(), n, n))
 		for i := range n {
+			f.fill(v.Index(i), element)
+		}
+	case reflect.Array:
+		for i := range v.Len() {
 			f.fill(v.Index(i), element)
 		}
 	case reflect.Map:
