@@ -84,6 +84,7 @@ for the model. The variable OPENAI_API_KEY holds the server's key, if it wants o
 	fl.StringVar(&f.Python, "python", "", "Python interpreter or environment for --runtime mlx and torch")
 	fl.DurationVar(&f.Timeout, "timeout", 10*time.Minute, "how long one step may take: loading, one answer")
 	f.outputFlags.add(fl, record.LLM)
+	f.addWatch(fl)
 	return c
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/lab"
 	_ "github.com/gpuplay/gpuplay/internal/limits" // with too little, the program ends at once
+	"github.com/gpuplay/gpuplay/internal/monitor"
 	"github.com/gpuplay/gpuplay/internal/telemetry"
 )
 
@@ -120,9 +121,10 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	env            environment
-	working        chan struct{} // holds one while something works, see work
-	force          bool          // a damaged store is kept aside, and a new one begun
-	kept           kept          // what became of the run that was measured last
+	working        chan struct{}    // holds one while something works, see work
+	force          bool             // a damaged store is kept aside, and a new one begun
+	history        *monitor.History // of what is measured, if somebody watches
+	kept           kept             // what became of the run that was measured last
 }
 
 // catalog returns the engines as the environment has them.

@@ -15,6 +15,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/judge"
+	"github.com/gpuplay/gpuplay/internal/monitor"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/store"
 	"github.com/gpuplay/gpuplay/internal/term"
@@ -30,6 +31,8 @@ type outputFlags struct {
 	keep    bool   // the run is kept in the store
 	noStore bool   // but not this time
 	tag     string // of the run in the store; empty: none
+
+	watch bool // the history of the sensors is shown while something is measured, and below the table
 
 	references []*record.Run // shown beside a race, as term.Style has it
 
@@ -122,6 +125,15 @@ func (a *app) measure(ctx context.Context, f outputFlags, measure measurement, w
 	p := term.NewProgress(a.stderr, live, f.quiet || told, a.env.style(a.stderr))
 	p.Size = func() (columns, lines int) { return window(a.stderr) }
 	p.Answer = f.answer
+	if f.watch {
+		a.history = monitor.NewHistory()
+		s.Subscribe(a.history.Observe)
+		p.Watch = func(columns, lines int) []string {
+			style := a.env.style(a.stderr)
+			style.Width, style.Lines = columns, lines
+			return a.history.Watch(style, s.Now())
+		}
+	}
 	s.Subscribe(p.Observe)
 	for _, w := range watch {
 		s.Subscribe(w)
@@ -217,7 +229,10 @@ func (a *app) write(w io.Writer, r *record.Run, f outputFlags, format string) er
 		if f.all {
 			s.Lines = 0
 		}
-		return term.Table(w, r, s)
+		if err := term.Table(w, r, s); err != nil || a.history == nil {
+			return err
+		}
+		return a.writeHistory(w)
 	}
 	return encode.Write(w, r, format, commandLine{})
 }

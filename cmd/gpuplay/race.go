@@ -60,6 +60,7 @@ given.`,
 	c.Flags().StringSliceVar(&f.engines, "engines", nil, "only these, separated by commas: "+strings.Join(catalog.Names(), ", "))
 	c.Flags().BoolVar(&f.allGPUs, "all-gpus", false, "measure each of several equal GPUs, not only one")
 	f.add(c, record.Race, time.Minute)
+	f.addWatch(c.Flags())
 	c.Flags().BoolVar(&f.noReference, "no-reference", false, "without a GPU: do not show GPUs of other machines")
 	c.Flags().BoolVar(&f.all, "verbose", false, "show every lane, even those that do not fit the screen")
 	return c

@@ -41,7 +41,7 @@ checks every result, and says in a sentence how much faster the GPU is.`,
 	root.AddCommand(
 		race, newMatmul(a), newSweep(a), newCPU(a), newLearn(a), newScale(a),
 		newCompare(a), newLLM(a), newGenerate(a), newFinetune(a), newModels(a), newResults(a),
-		newCard(a), newReport(a), newEngines(a), newSetup(a), newDoctor(a), newWorker(a), newProbe(a),
+		newCard(a), newReport(a), newEngines(a), newSetup(a), newDoctor(a), newMonitor(a), newWorker(a), newProbe(a),
 		newVersion(a), newReference(), newServe(a),
 	)
 	a.completions(root)

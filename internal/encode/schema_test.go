@@ -285,7 +285,7 @@ func eventData(seed uint64) map[event.Type][]event.Data {
 		of(&event.Phase{}), of(&event.Progress{}), of(&event.Note{}), of(&event.Size{}), of(&event.Dropped{}),
 		of(&bench.Tuning{}), of(&bench.Sample{}), of(&bench.Checked{}), of(&bench.Result{}),
 		of(&llm.Loaded{}), of(&llm.Asked{}), of(&llm.Piece{}), of(&llm.Sample{}), of(&llm.Check{}), of(&llm.Result{}),
-		of(&train.Planned{}), of(&train.Step{}), of(&event.Telemetry{}),
+		of(&train.Planned{}), of(&train.Step{}), of(&event.Sensors{}), of(&event.Telemetry{}), of(&event.ProcessList{}),
 		recordtest.Random(recordtest.Kinds[seed%uint64(len(recordtest.Kinds))], seed),
 	} {
 		all[d.EventType()] = append(all[d.EventType()], d)

@@ -30,7 +30,9 @@ const (
 	TypeRound     Type = "round"     // llm.Sample: an answer and a prompt that were timed
 	TypePlan      Type = "plan"      // train.Planned: what a training is about to do
 	TypeStep      Type = "step"      // train.Step: an iteration, a validation or a save
+	TypeSensors   Type = "sensors"   // Sensors: which sensors a source has
 	TypeTelemetry Type = "telemetry" // Telemetry: what sensors say
+	TypeProcesses Type = "processes" // ProcessList: which processes use the GPUs of a source
 	TypeResult    Type = "result"    // bench.Result or llm.Result: all that a lane came to
 	TypeRecord    Type = "record"    // record.Run: the whole run, the last event of every stream
 	TypeDropped   Type = "dropped"   // Dropped: events that a slow reader did not get
@@ -63,9 +65,10 @@ const Schema = "gpuplay/events/v1"
 
 // Begin is the first event of a stream.
 type Begin struct {
-	Schema  string   `json:"schema"` // of the stream: Schema
-	Kind    string   `json:"kind"`   // race, sweep, llm, …: record.Kind
-	Command []string `json:"command"`
+	Schema  string    `json:"schema"` // of the stream: Schema
+	Kind    string    `json:"kind"`   // race, sweep, llm, …: record.Kind; monitor: sensors are read and nothing is measured
+	Command []string  `json:"command"`
+	Created time.Time `json:"created,omitzero"` // when the run began; zero: not known
 }
 
 // Lane announces a lane.

@@ -121,7 +121,7 @@ func (r *ring) push(e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last, r.at = e.Seq, e.At
-	if (e.Type == TypeProgress || e.Type == TypeTelemetry) && r.count >= capacity {
+	if (e.Type == TypeProgress || e.Type == TypeTelemetry || e.Type == TypeProcesses) && r.count >= capacity {
 		return
 	}
 	if r.count == len(r.events) {

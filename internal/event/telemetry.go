@@ -74,5 +74,45 @@ type Telemetry struct {
 	Readings []Reading `json:"readings"`
 }
 
+// Sensors are those that a source has found. They are told of again when the numbers of
+// cards change, because another source has found one.
+type Sensors struct {
+	Source  string        `json:"source"`
+	Sensors []FoundSensor `json:"sensors"`
+}
+
+// A FoundSensor is a sensor with what is known of it from the start.
+type FoundSensor struct {
+	Sensor
+	Max  *float64 `json:"max,omitempty"`  // the most that it can read: the memory there is, the power limit, the highest clock
+	Name string   `json:"name,omitempty"` // of the GPU or the CPU, as its maker writes it
+}
+
+// ProcessList are the processes that use the GPUs of a source at one time. They are listed
+// for those who watch, once a second.
+type ProcessList struct {
+	Source    string    `json:"source"`
+	Processes []Process `json:"processes"`
+}
+
+// A Process uses a GPU. What cannot be known, because it is another user's or outside the
+// container, is absent.
+type Process struct {
+	Card     *int     `json:"card,omitempty"`     // number of the GPU on this machine
+	PID      int      `json:"pid"`                // as the driver numbers processes
+	Name     string   `json:"name,omitempty"`     // its command line, or its name
+	User     string   `json:"user,omitempty"`     //
+	Busy     *float64 `json:"busy,omitempty"`     // percent of the time in which it used the GPU
+	Memory   *float64 `json:"memory,omitempty"`   // bytes of the GPU's memory
+	CPU      *float64 `json:"cpu,omitempty"`      // percent of one CPU
+	Resident *float64 `json:"resident,omitempty"` // bytes of the machine's memory
+}
+
+// EventType says that sensors are told of as such.
+func (Sensors) EventType() Type { return TypeSensors }
+
+// EventType says that processes are told of as such.
+func (ProcessList) EventType() Type { return TypeProcesses }
+
 // EventType says that readings are told of as telemetry.
 func (Telemetry) EventType() Type { return TypeTelemetry }

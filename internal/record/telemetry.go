@@ -28,7 +28,8 @@ type TelemetrySource struct {
 // A TelemetrySeries is what a sensor said over time.
 type TelemetrySeries struct {
 	event.Sensor
-	Values []*float64 `json:"values"` // nil where there was no answer
+	Max    *float64   `json:"max,omitempty"` // the most that the sensor can read: the memory there is, the power limit, the highest clock
+	Values []*float64 `json:"values"`        // nil where there was no answer
 }
 
 // Find returns the source and the series of a quantity of a card, or with nil of the

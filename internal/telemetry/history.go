@@ -85,7 +85,7 @@ func (f *feed) record(cards []hardware.Card) record.TelemetrySource {
 				continue
 			}
 		}
-		series := record.TelemetrySeries{Sensor: x.Sensor, Values: make([]*float64, len(values))}
+		series := record.TelemetrySeries{Sensor: x.Sensor, Max: x.Max, Values: make([]*float64, len(values))}
 		for j, v := range values {
 			if !math.IsNaN(v) {
 				series.Values[j] = rounded(v)

@@ -20,8 +20,16 @@ import (
 // PCIe's throughput is taken from counters, not from nvmlDeviceGetPcieThroughput, which
 // takes 20 ms each time it is called.
 type nvidia struct {
-	lib   *nvml.Library
-	reads []func() (float64, bool) // of each sensor
+	lib     *nvml.Library
+	reads   []func() (float64, bool) // of each sensor
+	devices []watched
+}
+
+// watched is a GPU whose processes are listed.
+type watched struct {
+	device nvml.Device
+	card   *hardware.Card
+	seen   uint64 // the time of the last sample of their use, in microseconds since 1970
 }
 
 // NVML returns the source of NVIDIA's GPUs.
@@ -59,18 +67,34 @@ func (n *nvidia) Open() (Found, error) {
 		if p, r := lib.DeviceGetPciInfo_v3(d); r == nvml.SUCCESS {
 			card.PCI = fmt.Sprintf("%04x:%02x:%02x.0", p.Domain, p.Bus, p.Device)
 		}
-		var limit *float64
-		if mw, r := lib.DeviceGetEnforcedPowerLimit(d); r == nvml.SUCCESS {
-			limit = watts(float64(mw) / 1000)
-		}
+		most := n.most(d)
 		for _, x := range n.sensorsOf(d) {
 			if _, ok := x.read(); ok {
-				found.Sensors = append(found.Sensors, Sensor{Sensor: x.Sensor, GPU: &card, Limit: limit})
+				found.Sensors = append(found.Sensors, Sensor{Sensor: x.Sensor, GPU: &card, Max: most[x.Quantity]})
 				n.reads = append(n.reads, x.read)
 			}
 		}
+		n.devices = append(n.devices, watched{device: d, card: &card})
 	}
+	found.Processes = n.processes
 	return found, nil
+}
+
+// most returns the most that the sensors of a GPU can read, as far as it says that.
+func (n *nvidia) most(d nvml.Device) map[event.Quantity]*float64 {
+	most := map[event.Quantity]*float64{}
+	if mw, r := n.lib.DeviceGetEnforcedPowerLimit(d); r == nvml.SUCCESS {
+		most[event.Power] = positive(float64(mw) / 1000)
+	}
+	if m, r := n.lib.DeviceGetMemoryInfo(d); r == nvml.SUCCESS {
+		most[event.Memory] = positive(float64(m.Total))
+	}
+	for q, of := range map[event.Quantity]nvml.ClockType{event.Clock: nvml.CLOCK_SM, event.MemoryClock: nvml.CLOCK_MEM} {
+		if mhz, r := n.lib.DeviceGetMaxClockInfo(d, of); r == nvml.SUCCESS {
+			most[q] = positive(float64(mhz) * 1e6)
+		}
+	}
+	return most
 }
 
 // readable is a sensor with how it is read.

@@ -41,6 +41,8 @@ type rounds struct {
 	Cards  []hardware.Card
 	Limits map[string]float64  // of power, by the GPU
 	Values map[string][]string // by the sensor
+	Most   map[string]float64  // by the sensor of GPU-a
+	Listed []string            // the processes in the end, and what they use
 }
 
 func threeRounds() any {
@@ -56,8 +58,14 @@ func threeRounds() any {
 		if !slices.Contains(out.Cards, *x.GPU) {
 			out.Cards = append(out.Cards, *x.GPU)
 		}
-		if x.Limit != nil {
-			out.Limits[x.GPU.UUID] = *x.Limit
+		if x.Max != nil && x.Quantity == event.Power {
+			out.Limits[x.GPU.UUID] = *x.Max
+		}
+	}
+	out.Most = map[string]float64{}
+	for _, x := range found.Sensors {
+		if x.Max != nil && x.GPU.UUID == "GPU-a" {
+			out.Most[string(x.Quantity)] = *x.Max
 		}
 	}
 	values := make([]float64, len(found.Sensors))
@@ -66,6 +74,17 @@ func threeRounds() any {
 		for i, x := range found.Sensors {
 			key := x.GPU.UUID + " " + string(x.Quantity)
 			out.Values[key] = append(out.Values[key], fmt.Sprint(values[i]))
+		}
+	}
+	number := func(x *float64) string {
+		if x == nil {
+			return "-"
+		}
+		return fmt.Sprintf("%.4g", *x)
+	}
+	for range 2 { // the second time, there is no sample of their use that is new
+		for _, p := range found.Processes() {
+			out.Listed = append(out.Listed, fmt.Sprintf("%s %d %s %s", p.GPU.UUID, p.PID, number(p.Busy), number(p.Memory)))
 		}
 	}
 	return out
@@ -151,10 +170,17 @@ func TestNVML(t *testing.T) {
 		{Name: "NVIDIA H100 80GB HBM3", UUID: "GPU-b", PCI: "0000:3b:00.0", Vendor: "NVIDIA"},
 	}
 	limits := map[string]float64{"GPU-a": 412.5, "GPU-b": 500}
+	most := map[string]float64{"power": 412.5, "memory": 85520809984, "clock": 1980e6, "memory_clock": 2619e6}
+	listed := []string{"GPU-a 1000 60 1.074e+09", "GPU-a 1001 - 1.074e+09", "GPU-a 1002 - -"} // 1001 computes and draws
+	again := []string{"GPU-a 1000 - 1.074e+09", "GPU-a 1001 - 1.074e+09", "GPU-a 1002 - -"}
+	var many []string
+	for pid := 1000; pid < 1070; pid++ {
+		many = append(many, fmt.Sprintf("GPU-b %d - 1.074e+09", pid))
+	}
 	for name, want := range map[string]rounds{
-		"GOOD":       {Cards: cards, Limits: limits, Values: both(good)},
-		"OLD":        {Cards: cards, Limits: map[string]float64{}, Values: oldBoth},
-		"LOST":       {Cards: cards, Limits: limits, Values: lost},
+		"GOOD":       {Cards: cards, Limits: limits, Values: both(good), Most: most, Listed: slices.Concat(listed, many, again, many)},
+		"OLD":        {Cards: cards, Limits: map[string]float64{}, Values: oldBoth, Most: map[string]float64{"memory": 85520809984}},
+		"LOST":       {Cards: cards, Limits: limits, Values: lost, Most: most, Listed: slices.Concat(many, many)},
 		"NOT_LOADED": {Error: "Driver Not Loaded"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -136,8 +136,8 @@ func (v view) fill(out *measure.Sensed) {
 		out.Throttle = v.throttled()
 	}
 	for _, x := range v.past.sensors {
-		if x.Card != nil && v.card != nil && *x.Card == *v.card && out.PowerLimit == nil {
-			out.PowerLimit = x.Limit
+		if x.Card != nil && v.card != nil && *x.Card == *v.card && x.Quantity == event.Power && out.PowerLimit == nil {
+			out.PowerLimit = x.Max
 		}
 	}
 }

@@ -49,7 +49,7 @@ var onGPU = hardware.Device{Kind: hardware.GPU, PCI: gpu0.PCI}
 func TestSense(t *testing.T) {
 	busy := func(at float64) bool { return at >= 4 && at < 8 }
 	found := Found{Settle: time.Second, Step: 100 * time.Millisecond, Sensors: sensors(event.Utilization, event.Power, event.Energy, event.Memory, event.Clock, event.Temperature, event.Throttle)}
-	found.Sensors[1].Limit = pointer(600.0)
+	found.Sensors[1].Max = pointer(600.0)
 	joules := 1000.0
 	s := filled(12, found, func(at float64, v []float64) {
 		v[0], v[1], v[3], v[4], v[5], v[6] = 0, 70, 1e9, 345e6, 35, 0

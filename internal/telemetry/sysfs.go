@@ -84,18 +84,19 @@ func labelOf(file string) string {
 // that its utilisation is that of the time between two rounds.
 func (s *sysfs) Open() (Found, error) {
 	var found Found
-	var limit *float64
+	most := map[event.Quantity]*float64{}
 	add := func(q event.Quantity, file, scope string, unit float64) {
 		if file == "" {
 			return
 		}
-		found.Sensors = append(found.Sensors, Sensor{Sensor: event.Sensor{Quantity: q, Scope: scope}, GPU: &s.card, Limit: limit})
+		found.Sensors = append(found.Sensors, Sensor{Sensor: event.Sensor{Quantity: q, Scope: scope}, GPU: &s.card, Max: most[q]})
 		s.reads = append(s.reads, func() float64 { return number(file) * unit })
 	}
 	switch s.driver {
 	case "amdgpu":
 		found.Settle, found.Step = time.Second, 100*time.Millisecond
-		limit = watts(number(s.first("hwmon/hwmon*/power1_cap")) * 1e-6)
+		most[event.Power] = positive(number(s.first("hwmon/hwmon*/power1_cap")) * 1e-6)
+		most[event.Memory] = positive(number(s.first("mem_info_vram_total")))
 		power := s.first("hwmon/hwmon*/power1_average", "hwmon/hwmon*/power1_input")
 		add(event.Power, power, cmp.Or(labelOf(power), "GPU"), 1e-6) // "PPT": with the CPU on the same chip, if there is one
 		add(event.Utilization, s.first("gpu_busy_percent"), "", 1)
@@ -117,8 +118,8 @@ func (s *sysfs) Open() (Found, error) {
 	return found, nil
 }
 
-// watts returns a limit of power; nil for what is none.
-func watts(v float64) *float64 {
+// positive returns what a sensor can read at most; nil for what is no such limit.
+func positive(v float64) *float64 {
 	if !(v > 0) { // NaN, too
 		return nil
 	}

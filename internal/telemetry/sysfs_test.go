@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
@@ -48,8 +49,8 @@ func read(t *testing.T, s Source) map[string]string {
 	s.Read(values)
 	said := map[string]string{}
 	for i, x := range found.Sensors {
-		if x.Limit != nil {
-			said["limit"] = fmt.Sprintf("%.6g", *x.Limit)
+		if x.Max != nil && x.Quantity == event.Power {
+			said["limit"] = fmt.Sprintf("%.6g", *x.Max)
 		}
 		said[fmt.Sprintf("%s %s", x.Quantity, x.Scope)] = fmt.Sprintf("%.6g", values[i])
 	}

@@ -30,9 +30,16 @@ func (s *system) Name() string { return "system" }
 // Open finds the CPUs. Their clocks are files of Linux alone, which virtual machines
 // lack. At most eight are read: the CPUs that compute together have the same clock.
 func (s *system) Open() (Found, error) {
+	name := ""
+	if info, err := cpu.Info(); err == nil && len(info) > 0 {
+		name = strings.TrimSpace(info[0].ModelName)
+	}
 	sensors := []Sensor{
-		{Sensor: event.Sensor{Quantity: event.Utilization, Scope: "all CPUs"}},
+		{Sensor: event.Sensor{Quantity: event.Utilization, Scope: "all CPUs"}, Processor: name},
 		{Sensor: event.Sensor{Quantity: event.Memory}},
+	}
+	if m, err := mem.VirtualMemory(); err == nil {
+		sensors[1].Max = positive(float64(m.Total))
 	}
 	if _, there := swapped(nil); there {
 		s.swap = true

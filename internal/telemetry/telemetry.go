@@ -21,9 +21,10 @@ import (
 )
 
 const (
-	interval  = 100 * time.Millisecond // between two rounds of readings
-	openLimit = 20 * time.Second       // for a driver to start: one without persistence mode loads its GPUs' firmware
-	readLimit = 2 * time.Second        // for a round of readings
+	interval        = 100 * time.Millisecond // between two rounds of readings
+	processInterval = time.Second            // between two lists of processes
+	openLimit       = 20 * time.Second       // for a driver to start: one without persistence mode loads its GPUs' firmware
+	readLimit       = 2 * time.Second        // for a round of readings
 )
 
 // A Source is a driver, or the system, with sensors. Its methods are called by one
@@ -45,21 +46,34 @@ type Found struct {
 	Settle time.Duration
 	// Step is how long a counter of energy may stand still while energy is used.
 	Step time.Duration
+	// Processes lists the processes that use the source's GPUs; nil: it cannot.
+	Processes func() []Process
 }
 
 // A Sensor is one that a source can read. Its number of a card is the Sampler's to fill
 // in.
 type Sensor struct {
 	event.Sensor
-	GPU   *hardware.Card // by its UUID or PCI address; nil: not a GPU's
-	Limit *float64       // watts that the GPU may take, when the source was opened; nil: not known
+	GPU *hardware.Card // by its UUID or PCI address; nil: not a GPU's
+	// Max is the most that the sensor can read, such as the memory there is, or the watts
+	// that a GPU may take, when the source was opened; nil: not known.
+	Max       *float64
+	Processor string // the name of the processor that is measured; empty: not known, or none is
+}
+
+// A Process uses a GPU. The Sampler fills in the number of the card.
+type Process struct {
+	event.Process
+	GPU *hardware.Card
 }
 
 // A Sampler reads sources until it is stopped. Its methods may be called from several
 // goroutines. A nil *Sampler reads nothing.
 type Sampler struct {
-	sink event.Sink
-	stop chan struct{}
+	sink     event.Sink
+	every    time.Duration // between two rounds of readings
+	watching bool          // processes are listed, and no history is kept
+	stop     chan struct{}
 
 	mu      sync.Mutex
 	stopped bool
@@ -83,7 +97,17 @@ type feed struct {
 // Start begins to read the sources, ten times a second, on the clock of a sink, which is
 // told of each round. cards are the GPUs of the machine by number; sources may add some.
 func Start(sink event.Sink, cards []hardware.Card, sources ...Source) *Sampler {
-	s := &Sampler{sink: sink, stop: make(chan struct{}), cards: cards}
+	return start(&Sampler{sink: sink, every: interval, cards: cards}, sources)
+}
+
+// Watch is Start for somebody who watches: it reads the sources as often as that, lists
+// processes too, and keeps no history.
+func Watch(sink event.Sink, every time.Duration, cards []hardware.Card, sources ...Source) *Sampler {
+	return start(&Sampler{sink: sink, every: every, watching: true, cards: cards}, sources)
+}
+
+func start(s *Sampler, sources []Source) *Sampler {
+	s.stop = make(chan struct{})
 	for _, src := range sources {
 		s.feeds = append(s.feeds, &feed{source: src, began: -1})
 	}
@@ -129,13 +153,25 @@ func (s *Sampler) follow(f *feed) {
 		return
 	}
 	values := make([]float64, len(found.Sensors))
-	tick := time.NewTicker(interval)
+	list := found.Processes
+	if !s.watching {
+		list = nil
+	}
+	var owners owners
+	var listed time.Duration
+	tick := time.NewTicker(s.every)
 	defer tick.Stop()
 	for {
 		at := s.begin(f, "a round of readings", readLimit)
 		f.source.Read(values)
 		if !s.took(f, at, values) {
 			return
+		}
+		if list != nil && (at-listed >= processInterval || listed == 0) {
+			listed = s.begin(f, "listing processes", readLimit)
+			if !s.tookProcesses(f, owners.describe(list())) {
+				return
+			}
 		}
 		select {
 		case <-tick.C:
@@ -181,8 +217,24 @@ func (s *Sampler) opened(f *feed, found Found, err error) bool {
 				f.found.Sensors[i].Card = hardware.CardOf(deviceOn(x.GPU), s.cards)
 			}
 		}
+		if f.open {
+			s.sink.Emit("", f.sensors(s.cards))
+		}
 	}
 	return true
+}
+
+// sensors returns what the source has found, with the names of cards by number.
+func (f *feed) sensors(cards []hardware.Card) event.Sensors {
+	told := event.Sensors{Source: f.source.Name()}
+	for _, x := range f.found.Sensors {
+		y := event.FoundSensor{Sensor: x.Sensor, Max: x.Max, Name: x.Processor}
+		if x.Card != nil {
+			y.Name = cards[*x.Card].Name
+		}
+		told.Sensors = append(told.Sensors, y)
+	}
+	return told
 }
 
 // deviceOn returns a device by which the number of a card is found.
@@ -199,11 +251,30 @@ func (s *Sampler) took(f *feed, at time.Duration, values []float64) bool {
 		return false
 	}
 	told := event.Telemetry{Source: f.source.Name()}
-	f.past.add(at, values)
+	if !s.watching {
+		f.past.add(at, values)
+	}
 	for i, v := range values {
 		if !math.IsNaN(v) {
 			told.Readings = append(told.Readings, event.Reading{Sensor: f.found.Sensors[i].Sensor, Value: v})
 		}
+	}
+	s.sink.Emit("", told)
+	return true
+}
+
+// tookProcesses tells which processes there are, and reports whether more is wanted.
+func (s *Sampler) tookProcesses(f *feed, list []Process) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.began = -1
+	if f.gone || s.stopped {
+		return false
+	}
+	told := event.ProcessList{Source: f.source.Name()}
+	for _, p := range list {
+		p.Card = hardware.CardOf(deviceOn(p.GPU), s.cards)
+		told.Processes = append(told.Processes, p.Process)
 	}
 	s.sink.Emit("", told)
 	return true

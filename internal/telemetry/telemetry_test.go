@@ -73,9 +73,17 @@ func TestRounds(t *testing.T) {
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("history (-want +got):\n%s", d)
 		}
-		if len(told) != 4 {
+		if len(told) != 5 {
 			t.Fatalf("%d events", len(told))
 		}
+		sensors := event.Sensors{Source: "driver", Sensors: []event.FoundSensor{
+			{Sensor: event.Sensor{Quantity: event.Power, Card: pointer(0), Scope: "board"}, Max: src.found.Sensors[0].Max, Name: gpu0.Name},
+			{Sensor: event.Sensor{Quantity: event.Utilization, CPU: pointer(3)}},
+		}}
+		if d := cmp.Diff(event.Data(sensors), told[0].Data); d != "" {
+			t.Errorf("the sensors (-want +got):\n%s", d)
+		}
+		told = told[1:]
 		second := event.Telemetry{Source: "driver", Readings: []event.Reading{{Sensor: event.Sensor{Quantity: event.Utilization, CPU: pointer(3)}, Value: 50}}}
 		if d := cmp.Diff(event.Data(second), told[1].Data); d != "" || told[1].At != 100*time.Millisecond || told[1].Type != event.TypeTelemetry {
 			t.Errorf("at %s: %s", told[1].At, d)
@@ -163,7 +171,7 @@ func TestNothingAfterStop(t *testing.T) {
 		_, told := run(t, 150*time.Millisecond, nil, src)
 		close(hold)
 		synctest.Wait()
-		if len(told) != 1 {
+		if len(told) != 2 { // its sensors, and one round
 			t.Errorf("%d events", len(told))
 		}
 	})

@@ -22,6 +22,9 @@ type Progress struct {
 	// also with quiet; nothing else is on the screen meanwhile. If it is nil, the
 	// answers of llm are shown among the other lines.
 	Answer *Answer
+	// Watch returns lines to be shown below the others, in at most so many columns and
+	// lines; they may be in colour. nil: there are none.
+	Watch func(columns, lines int) []string
 
 	out   io.Writer
 	live  bool
@@ -186,6 +189,9 @@ func (p *Progress) picture(columns, lines int) []string {
 	for most > lowest && rows(list, columns/2) > lines-1 {
 		most--
 		list = p.view.picture(columns, most)
+	}
+	if p.Watch != nil {
+		list = append(list, p.Watch(columns-1, (lines-1-rows(list, columns/2))/2)...)
 	}
 	return list
 }

@@ -95,25 +95,40 @@ func (v FieldValue) Float() (value float64, ok bool) {
 	return 0, false
 }
 
+// NotAvailable is NVML_VALUE_NOT_AVAILABLE of a value of 64 bits: Windows keeps the memory
+// of processes to itself.
+const NotAvailable = math.MaxUint64
+
 // ProcessInfo is nvmlProcessInfo_t, which versions 2 and 3 of the function fill.
 type ProcessInfo struct {
 	Pid                              uint32
-	UsedGpuMemory                    uint64 // bytes; all bits set where the system keeps that to itself
+	UsedGpuMemory                    uint64 // bytes, or NotAvailable
 	GpuInstanceId, ComputeInstanceId uint32
+}
+
+// ProcessUtilizationSample is nvmlProcessUtilizationSample_t: percent of the GPU's time
+// since the sample before.
+type ProcessUtilizationSample struct {
+	Pid                               uint32
+	TimeStamp                         uint64 // microseconds since 1970
+	SmUtil, MemUtil, EncUtil, DecUtil uint32
 }
 
 // sensors are the functions that read sensors.
 type sensors struct {
-	powerUsage              func(Device, *uint32) Return
-	enforcedPowerLimit      func(Device, *uint32) Return
-	totalEnergyConsumption  func(Device, *uint64) Return
-	clockInfo               func(Device, ClockType, *uint32) Return
-	temperatureV            func(Device, *Temperature) Return
-	temperature             func(Device, int32, *uint32) Return
-	clocksEventReasons      func(Device, *uint64) Return
-	clocksThrottleReasons   func(Device, *uint64) Return
-	fieldValues             func(Device, int32, *FieldValue) Return
-	computeRunningProcesses func(Device, *uint32, *ProcessInfo) Return
+	powerUsage               func(Device, *uint32) Return
+	enforcedPowerLimit       func(Device, *uint32) Return
+	totalEnergyConsumption   func(Device, *uint64) Return
+	clockInfo                func(Device, ClockType, *uint32) Return
+	temperatureV             func(Device, *Temperature) Return
+	temperature              func(Device, int32, *uint32) Return
+	clocksEventReasons       func(Device, *uint64) Return
+	clocksThrottleReasons    func(Device, *uint64) Return
+	fieldValues              func(Device, int32, *FieldValue) Return
+	computeRunningProcesses  func(Device, *uint32, *ProcessInfo) Return
+	graphicsRunningProcesses func(Device, *uint32, *ProcessInfo) Return
+	processUtilization       func(d Device, samples *ProcessUtilizationSample, n *uint32, since uint64) Return
+	maxClockInfo             func(Device, ClockType, *uint32) Return
 }
 
 func (s *sensors) symbols() map[string]any {
@@ -128,6 +143,9 @@ func (s *sensors) symbols() map[string]any {
 		"nvmlDeviceGetCurrentClocksThrottleReasons": &s.clocksThrottleReasons,
 		"nvmlDeviceGetFieldValues":                  &s.fieldValues,
 		"nvmlDeviceGetComputeRunningProcesses_v3":   &s.computeRunningProcesses,
+		"nvmlDeviceGetGraphicsRunningProcesses_v3":  &s.graphicsRunningProcesses,
+		"nvmlDeviceGetProcessUtilization":           &s.processUtilization,
+		"nvmlDeviceGetMaxClockInfo":                 &s.maxClockInfo,
 	}
 }
 
@@ -192,10 +210,37 @@ func (l *Library) DeviceGetFieldValues(d Device, values []FieldValue) Return {
 // on a GPU, and returns how many there are; with ERROR_INSUFFICIENT_SIZE these are more
 // than infos has room for.
 func (l *Library) DeviceGetComputeRunningProcesses_v3(d Device, infos []ProcessInfo) (uint32, Return) {
-	if l.computeRunningProcesses == nil {
+	return running(l.computeRunningProcesses, d, infos)
+}
+
+// DeviceGetGraphicsRunningProcesses_v3 is DeviceGetComputeRunningProcesses_v3 for those
+// that have a graphics context.
+func (l *Library) DeviceGetGraphicsRunningProcesses_v3(d Device, infos []ProcessInfo) (uint32, Return) {
+	return running(l.graphicsRunningProcesses, d, infos)
+}
+
+func running(f func(Device, *uint32, *ProcessInfo) Return, d Device, infos []ProcessInfo) (uint32, Return) {
+	if f == nil {
 		return 0, ERROR_FUNCTION_NOT_FOUND
 	}
 	n := uint32(len(infos))
-	r := l.computeRunningProcesses(d, &n, &infos[0])
+	r := f(d, &n, &infos[0])
 	return n, r
+}
+
+// DeviceGetProcessUtilization fills in how much processes have used a GPU in samples that
+// are later than a time, in microseconds since 1970, and returns how many there are.
+// ERROR_NOT_FOUND says that no process has used it.
+func (l *Library) DeviceGetProcessUtilization(d Device, samples []ProcessUtilizationSample, since uint64) (uint32, Return) {
+	if l.processUtilization == nil {
+		return 0, ERROR_FUNCTION_NOT_FOUND
+	}
+	n := uint32(len(samples))
+	r := l.processUtilization(d, &samples[0], &n, since)
+	return n, r
+}
+
+// DeviceGetMaxClockInfo returns the highest clock in MHz.
+func (l *Library) DeviceGetMaxClockInfo(d Device, of ClockType) (uint32, Return) {
+	return valueOf(l.maxClockInfo, d, of)
 }

@@ -16,7 +16,7 @@
 
 typedef struct device *nvmlDevice_t;
 typedef int nvmlReturn_t;
-enum { SUCCESS = 0, NOT_SUPPORTED = 3, INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15 };
+enum { SUCCESS = 0, NOT_SUPPORTED = 3, NOT_FOUND = 6, INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, GPU_IS_LOST = 15 };
 typedef struct {
   char busIdLegacy[16];
   unsigned int domain, bus, device, pciDeviceId, pciSubSystemId;
@@ -46,6 +46,12 @@ typedef struct {
   unsigned long long usedGpuMemory;
   unsigned int gpuInstanceId, computeInstanceId;
 } nvmlProcessInfo_t;
+
+typedef struct {
+  unsigned int pid;
+  unsigned long long timeStamp;
+  unsigned int smUtil, memUtil, encUtil, decUtil;
+} nvmlProcessUtilizationSample_t;
 
 static int reads; // of power of GPU 0
 
@@ -111,6 +117,30 @@ nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t d, unsigned in
   *n = mig(d) ? 70 : 2;
   if (room < *n) return INSUFFICIENT_SIZE;
   for (unsigned int i = 0; i < *n; i++) infos[i] = (nvmlProcessInfo_t){1000 + i, 1ull << 30, ~0u, ~0u};
+  return state(d);
+}
+// GPU 0 draws, too: one of the processes that compute, and another one.
+nvmlReturn_t nvmlDeviceGetGraphicsRunningProcesses_v3(nvmlDevice_t d, unsigned int *n, nvmlProcessInfo_t *infos) {
+  unsigned int room = *n;
+  *n = mig(d) ? 0 : 2;
+  if (room < *n) return INSUFFICIENT_SIZE;
+  for (unsigned int i = 0; i < *n; i++) infos[i] = (nvmlProcessInfo_t){1001 + i, ~0ull, ~0u, ~0u}; // its memory is not available
+  return state(d);
+}
+// A process in two samples, one with a share that is none, and none that is not later than a
+// time.
+nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t d, nvmlProcessUtilizationSample_t *s, unsigned int *n, unsigned long long since) {
+  if (mig(d)) return NOT_SUPPORTED;
+  if (*n < 3) return INSUFFICIENT_SIZE;
+  if (since >= 4000000000000000ull) return NOT_FOUND;
+  *n = 3;
+  s[0] = (nvmlProcessUtilizationSample_t){1000, 4000000000000000ull, 40, 7, 1, 2};
+  s[1] = (nvmlProcessUtilizationSample_t){1000, 4000000000000001ull, 80, 7, 1, 2};
+  s[2] = (nvmlProcessUtilizationSample_t){1001, 4000000000000001ull, 4294967295u, 7, 1, 2};
+  return state(d);
+}
+nvmlReturn_t nvmlDeviceGetMaxClockInfo(nvmlDevice_t d, int type, unsigned int *mhz) {
+  *mhz = type == 1 ? 1980 : type == 2 ? 2619 : 0;
   return state(d);
 }
 #endif
