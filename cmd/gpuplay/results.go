@@ -15,6 +15,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/encode"
 	"github.com/gpuplay/gpuplay/internal/judge"
+	"github.com/gpuplay/gpuplay/internal/monitor"
 	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/store"
@@ -219,6 +220,7 @@ func newResultsShow(a *app) *cobra.Command {
 		},
 	}
 	f.addShown(c.Flags(), "table", append([]string{"table"}, encode.AllFormats()...))
+	c.Flags().BoolVar(&f.watch, "watch", false, "show the history of the sensors below the table")
 	c.Flags().BoolVar(&f.all, "verbose", false, "show every lane, even those that do not fit the screen")
 	return c
 }
@@ -267,6 +269,12 @@ func (a *app) showResult(f outputFlags, ref string) error {
 	}
 	if have := encode.Formats(r.Kind); f.format != "table" && !slices.Contains(have, f.format) {
 		return usagef("", "--format %s: a run of %s has %s", f.format, judge.Command(r), strings.Join(have, ", "))
+	}
+	if f.watch {
+		a.history = monitor.NewHistory()
+		if err := monitor.OfRecord(r, a.history.Observe); err != nil {
+			return fmt.Errorf("--watch: %w", err)
+		}
 	}
 	if f.to != nil {
 		return f.to.write(func(w io.Writer) error { return a.write(w, r, f, f.format) })

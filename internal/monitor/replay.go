@@ -139,5 +139,33 @@ func OfRecord(r *record.Run, each func(event.Event)) error {
 			each(event.Event{Type: event.TypeNote, Data: event.Note{Text: s.Name + ": " + s.Problem}})
 		}
 	}
+	lanes(r, each)
 	return nil
+}
+
+// lanes tells when the lanes of a record computed.
+func lanes(r *record.Run, each func(event.Event)) {
+	tell := func(lane string, at time.Duration, d event.Data) {
+		each(event.Event{Lane: lane, At: at, Type: d.EventType(), Data: d})
+	}
+	for _, x := range r.Results {
+		tell(x.Lane, 0, event.Lane{Name: x.Label()})
+		for _, s := range x.Samples {
+			tell(x.Lane, s.End, s)
+		}
+		if b := x.Block; b != nil && len(b.Samples) > 0 {
+			tell(x.Lane, b.Samples[0].Start, event.Phase{Phase: string(bench.InBlock)})
+			end := b.Samples[len(b.Samples)-1].End
+			tell(x.Lane, end, event.Phase{Phase: string(bench.Finished)})
+		}
+	}
+	if r.Tokens == nil {
+		return
+	}
+	for _, x := range r.Tokens.Results {
+		tell(x.Lane, 0, event.Lane{Name: x.Name})
+		for _, s := range x.Samples {
+			tell(x.Lane, s.End, s)
+		}
+	}
 }

@@ -28,7 +28,7 @@ func TestScreen(t *testing.T) {
 
 func TestSVG(t *testing.T) {
 	s := New(40, 2)
-	io.WriteString(s, "\x1b[2m$\x1b[m gpuplay <race>\n\n  \x1b[1mGPU ¹\x1b[m  ████  50.4\n  CPU    \x1b[31mfailed: no\x1b[m \x1b[32mok\x1b[m\n")
+	io.WriteString(s, "\x1b[2m$\x1b[m gpuplay <race>\n\n  \x1b[1mGPU ¹\x1b[m  ████  50.4\n  CPU    \x1b[31mfailed: no\x1b[m \x1b[32mok\x1b[m\n   100 ┤\x1b[36m ⣀⣿⡇\x1b[m\n")
 	var b bytes.Buffer
 	if err := s.SVG(&b, `a "race"`); err != nil {
 		t.Fatal(err)

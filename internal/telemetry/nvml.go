@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -22,7 +23,18 @@ import (
 type nvidia struct {
 	lib     *nvml.Library
 	reads   []func() (float64, bool) // of each sensor
+	paces   []int                    // in how many rounds each is read once
+	held    []float64                // what it said then
+	round   int
 	devices []watched
+}
+
+// paces are in how many rounds a quantity is read once; in the others its last value stands.
+// A call takes a third of a millisecond on an H100, and the driver renews few of these values
+// ten times a second: utilisation five times. Those that are not listed are read once a
+// second.
+var paces = map[event.Quantity]int{
+	event.Energy: 1, event.Power: 2, event.Utilization: 2, event.Memory: 2, event.Clock: 2, event.Throttle: 2,
 }
 
 // watched is a GPU whose processes are listed.
@@ -71,7 +83,7 @@ func (n *nvidia) Open() (Found, error) {
 		for _, x := range n.sensorsOf(d) {
 			if _, ok := x.read(); ok {
 				found.Sensors = append(found.Sensors, Sensor{Sensor: x.Sensor, GPU: &card, Max: most[x.Quantity]})
-				n.reads = append(n.reads, x.read)
+				n.reads, n.paces = append(n.reads, x.read), append(n.paces, cmp.Or(paces[x.Quantity], 10))
 			}
 		}
 		n.devices = append(n.devices, watched{device: d, card: &card})
@@ -137,6 +149,9 @@ func (n *nvidia) sensorsOf(d nvml.Device) []readable {
 			return float64(v.Gpu), r == nvml.SUCCESS
 		}},
 		{event.Sensor{Quantity: event.Memory}, func() (float64, bool) {
+			if v, r := lib.DeviceGetMemoryInfo_v2(d); r == nvml.SUCCESS {
+				return float64(v.Used), true
+			}
 			v, r := lib.DeviceGetMemoryInfo(d)
 			return float64(v.Used), r == nvml.SUCCESS
 		}},
@@ -170,11 +185,17 @@ func (n *nvidia) sensorsOf(d nvml.Device) []readable {
 
 func (n *nvidia) Read(values []float64) {
 	for i, read := range n.reads {
+		if n.held != nil && (n.round+i)%n.paces[i] != 0 { // not all of them in the same round
+			values[i] = n.held[i]
+			continue
+		}
 		values[i] = math.NaN()
 		if v, ok := read(); ok {
 			values[i] = v
 		}
 	}
+	n.held = append(n.held[:0], values...)
+	n.round++
 }
 
 // throttling translates NVML's reasons.

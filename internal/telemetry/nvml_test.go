@@ -69,8 +69,11 @@ func threeRounds() any {
 		}
 	}
 	values := make([]float64, len(found.Sensors))
-	for range 3 {
+	for round := range 21 { // each sensor is read once in ten of them at least
 		src.Read(values)
+		if round%10 != 0 {
+			continue
+		}
 		for i, x := range found.Sensors {
 			key := x.GPU.UUID + " " + string(x.Quantity)
 			out.Values[key] = append(out.Values[key], fmt.Sprint(values[i]))
@@ -138,7 +141,7 @@ func TestNVML(t *testing.T) {
 	three := func(v string) []string { return []string{v, v, v} }
 	good := map[string][]string{
 		"GPU-a energy": three("1.23456789012e+08"), "GPU-a power": three("70.123"), "GPU-a utilization": three("0"),
-		"GPU-a memory": three("1.073741824e+09"), "GPU-a clock": three("3.45e+08"), "GPU-a memory_clock": three("2.619e+09"),
+		"GPU-a memory": three("5.36870912e+08"), "GPU-a clock": three("3.45e+08"), "GPU-a memory_clock": three("2.619e+09"),
 		"GPU-a temperature": three("35"), "GPU-a throttle": three("8"), "GPU-a processes": three("2"),
 		"GPU-a pcie_sent": three("4000"), "GPU-a pcie_received": three("7e+09"), "GPU-a nvlink_sent": three("5.12e+12"),
 	}
@@ -159,12 +162,12 @@ func TestNVML(t *testing.T) {
 		"GPU-a clock": three("3.45e+08"), "GPU-a memory_clock": three("2.619e+09"), "GPU-a temperature": three("36"), "GPU-a throttle": three("3"),
 	}
 	oldBoth := both(old)
+	oldBoth["GPU-b memory"] = old["GPU-a memory"]
 	oldBoth["GPU-b temperature"], oldBoth["GPU-b throttle"] = three("36"), three("3")
 	lost := both(good)
 	for k, v := range good {
 		lost[k] = []string{v[0], "NaN", "NaN"}
 	}
-	lost["GPU-a energy"] = []string{"1.23456789012e+08", "1.23456789012e+08", "NaN"} // which is read before power
 	cards := []hardware.Card{
 		{Name: "NVIDIA H100 80GB HBM3", UUID: "GPU-a", PCI: "0000:19:00.0", Vendor: "NVIDIA"},
 		{Name: "NVIDIA H100 80GB HBM3", UUID: "GPU-b", PCI: "0000:3b:00.0", Vendor: "NVIDIA"},
@@ -214,5 +217,21 @@ func TestThrottling(t *testing.T) {
 		if got := strings.Join(throttling(reasons).Words(), ", "); got != want {
 			t.Errorf("%#x: %q, want %q", reasons, got, want)
 		}
+	}
+}
+
+// BenchmarkNVML is what each call costs on this machine.
+func BenchmarkNVML(b *testing.B) {
+	src := &nvidia{}
+	found, err := src.Open()
+	if err != nil || len(found.Sensors) == 0 {
+		b.Skip("nothing here:", err)
+	}
+	for i, x := range found.Sensors {
+		b.Run(x.GPU.PCI+"/"+string(x.Quantity), func(b *testing.B) {
+			for b.Loop() {
+				src.reads[i]()
+			}
+		})
 	}
 }

@@ -95,6 +95,16 @@ func (v FieldValue) Float() (value float64, ok bool) {
 	return 0, false
 }
 
+// Memory_v2 is nvmlMemory_v2_t, in bytes. What the driver keeps for itself is Reserved, and
+// not part of Used, as in nvidia-smi.
+type Memory_v2 struct {
+	Version                     uint32 // Memory2
+	Total, Reserved, Free, Used uint64
+}
+
+// Memory2 is nvmlMemory_v2: the size of the structure, and its version.
+const Memory2 = 40 | 2<<24
+
 // NotAvailable is NVML_VALUE_NOT_AVAILABLE of a value of 64 bits: Windows keeps the memory
 // of processes to itself.
 const NotAvailable = math.MaxUint64
@@ -128,6 +138,7 @@ type sensors struct {
 	computeRunningProcesses  func(Device, *uint32, *ProcessInfo) Return
 	graphicsRunningProcesses func(Device, *uint32, *ProcessInfo) Return
 	processUtilization       func(d Device, samples *ProcessUtilizationSample, n *uint32, since uint64) Return
+	memoryInfo_v2            func(Device, *Memory_v2) Return
 	maxClockInfo             func(Device, ClockType, *uint32) Return
 }
 
@@ -145,6 +156,7 @@ func (s *sensors) symbols() map[string]any {
 		"nvmlDeviceGetComputeRunningProcesses_v3":   &s.computeRunningProcesses,
 		"nvmlDeviceGetGraphicsRunningProcesses_v3":  &s.graphicsRunningProcesses,
 		"nvmlDeviceGetProcessUtilization":           &s.processUtilization,
+		"nvmlDeviceGetMemoryInfo_v2":                &s.memoryInfo_v2,
 		"nvmlDeviceGetMaxClockInfo":                 &s.maxClockInfo,
 	}
 }
@@ -238,6 +250,16 @@ func (l *Library) DeviceGetProcessUtilization(d Device, samples []ProcessUtiliza
 	n := uint32(len(samples))
 	r := l.processUtilization(d, &samples[0], &n, since)
 	return n, r
+}
+
+// DeviceGetMemoryInfo_v2 returns a GPU's own memory, with that of the driver apart.
+func (l *Library) DeviceGetMemoryInfo_v2(d Device) (Memory_v2, Return) {
+	if l.memoryInfo_v2 == nil {
+		return Memory_v2{}, ERROR_FUNCTION_NOT_FOUND
+	}
+	v := Memory_v2{Version: Memory2}
+	r := l.memoryInfo_v2(d, &v)
+	return v, r
 }
 
 // DeviceGetMaxClockInfo returns the highest clock in MHz.

@@ -23,6 +23,7 @@ typedef struct {
   char busId[32];
 } nvmlPciInfo_t;
 typedef struct { unsigned long long total, free, used; } nvmlMemory_t;
+typedef struct { unsigned int version; unsigned long long total, reserved, free, used; } nvmlMemory_v2_t;
 typedef struct { unsigned int gpu, memory; } nvmlUtilization_t;
 typedef struct { unsigned int version; int sensorType; int temperature; } nvmlTemperature_t;
 typedef union {
@@ -117,6 +118,11 @@ nvmlReturn_t nvmlDeviceGetComputeRunningProcesses_v3(nvmlDevice_t d, unsigned in
   *n = mig(d) ? 70 : 2;
   if (room < *n) return INSUFFICIENT_SIZE;
   for (unsigned int i = 0; i < *n; i++) infos[i] = (nvmlProcessInfo_t){1000 + i, 1ull << 30, ~0u, ~0u};
+  return state(d);
+}
+nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t d, nvmlMemory_v2_t *m) {
+  if (m->version != (sizeof *m | 2 << 24)) return 25; // ARGUMENT_VERSION_MISMATCH
+  *m = (nvmlMemory_v2_t){m->version, 85520809984ull, 1ull << 29, 85520809984ull - (1ull << 30), 1ull << 29};
   return state(d);
 }
 // GPU 0 draws, too: one of the processes that compute, and another one.
