@@ -24,7 +24,8 @@ func generationSentences(r *record.Run) []string {
 	if g.First > 0 {
 		text += fmt.Sprintf("; the first token after %s", unit.Seconds(g.First))
 	}
-	return append([]string{text + "."}, Launches(r.Generation)...)
+	list := append([]string{text + "."}, Launches(r.Generation)...)
+	return append(list, perTokens(r, r.Generation.Facts.Device, r.Generation.Sensors, "generated")...)
 }
 
 // Launches say what it costs to launch every kernel from Python, where an answer was also

@@ -179,6 +179,19 @@ func sensedTokens(r *record.Run, lanes ...*llm.Result) []string {
 	return out
 }
 
+// perTokens is the line of a device that generated, or learned, tokens; none where no sensor
+// read anything.
+func perTokens(r *record.Run, d hardware.Device, s *measure.Sensed, did string) []string {
+	efficiency := ""
+	if tokens, ok := perJoule(s, 1); ok {
+		efficiency = unit.Digits3(tokens) + " tokens " + did + " per joule"
+	}
+	if line := sensed(r, d, s, efficiency); line != "" {
+		return []string{line}
+	}
+	return nil
+}
+
 // sustained says of each lane that computed without a break what it did at first and in
 // the long run.
 func sustained(r *record.Run) []string {

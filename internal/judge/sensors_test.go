@@ -11,6 +11,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/train"
 )
 
 // What the sensors said is a line, of what was measured alone.
@@ -105,6 +106,23 @@ func TestWhyThrottled(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 999: "999", 1755: "1,755", -1234567: "-1,234,567", 1e20: "1e+20"} {
 		if got := strings.TrimSpace(thousands(v)); got != want {
 			t.Errorf("%v: %q", v, got)
+		}
+	}
+}
+
+// What a model generates or learns has its energy in tokens per joule.
+func TestTokensPerJoule(t *testing.T) {
+	busy, loss := 98.0, 1.5
+	gpu := llm.Facts{Device: hardware.Device{Kind: hardware.GPU}}
+	sensors := &measure.Sensed{During: &measure.State{Utilization: &busy}, Energy: &measure.Energy{Joules: 1200, Span: 2 * time.Second, Work: 3000, Error: 0.1, Source: "NVML", Scope: "board", Counted: true}}
+	answered := &record.Run{Generation: &record.Generation{Facts: gpu, Answer: llm.Generation{Tokens: 11, TokenTime: time.Second}, Sensors: sensors}}
+	trained := &record.Run{Training: &record.Training{Facts: gpu, Result: train.Result{Steps: []train.Step{{Iteration: 1, Loss: &loss}}}, Sensors: sensors}}
+	for want, got := range map[string][]string{
+		"GPU: 98 % busy, 600 W; 2.50 tokens generated per joule (± 10 %, board by NVML).": generationSentences(answered),
+		"GPU: 98 % busy, 600 W; 2.50 tokens learned per joule (± 10 %, board by NVML).":   trainingSentences(trained),
+	} {
+		if len(got) != 2 || got[1] != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

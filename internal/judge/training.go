@@ -63,7 +63,7 @@ func trainingSentences(r *record.Run) []string {
 	if held := HeldLosses(&t.Result); len(held) > 1 {
 		text += fmt.Sprintf("; on %d rows not trained on %.2f → %.2f", t.Data.Held, held[0], held[len(held)-1])
 	}
-	return []string{text}
+	return append([]string{text}, perTokens(r, t.Facts.Device, t.Sensors, "learned")...)
 }
 
 // trainingNext suggests to ask the model with its new adapter.

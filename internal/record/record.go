@@ -23,6 +23,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/host"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/topology"
 	"github.com/gpuplay/gpuplay/internal/train"
@@ -185,6 +186,9 @@ type Generation struct {
 	// Eager is the same again with every kernel launched from Python, where the answer's
 	// were launched as one CUDA graph for each token; nil where they were not.
 	Eager *llm.Generation `json:"eager,omitempty"`
+	// Sensors are the readings of the device while the answer was generated; nil: none were
+	// taken.
+	Sensors *measure.Sensed `json:"sensors,omitempty"`
 }
 
 // Training is what a model was taught.
@@ -197,6 +201,9 @@ type Training struct {
 	Settings train.Settings `json:"settings"`
 	Iters    int            `json:"iters"` // that were asked for
 	Result   train.Result   `json:"result"`
+	// Sensors are the readings of the device from the first iteration to the last; nil: none
+	// were taken.
+	Sensors *measure.Sensed `json:"sensors,omitempty"`
 }
 
 // CPU is what a CPU can do, measured: the roofs that every result on it is under. All

@@ -22,6 +22,7 @@ type sysfs struct {
 	card   hardware.Card
 	dir    string
 	reads  []func() float64
+	open   clients // the processes that use it
 }
 
 // drivers are those of the kernel whose files are known here.
@@ -37,7 +38,7 @@ func Sysfs(root string, cards []hardware.Card) []Source {
 		link, _ := os.Readlink(filepath.Join(dir, "driver"))
 		for _, d := range drivers {
 			if c.PCI != "" && filepath.Base(link) == d {
-				list = append(list, &sysfs{driver: d, card: c, dir: dir})
+				list = append(list, &sysfs{driver: d, card: c, dir: dir, open: clients{root: root, pci: c.PCI}})
 			}
 		}
 	}
@@ -114,8 +115,61 @@ func (s *sysfs) Open() (Found, error) {
 			found.Sensors = append(found.Sensors, Sensor{Sensor: event.Sensor{Quantity: event.Utilization, Scope: "awake"}, GPU: &s.card})
 			s.reads = append(s.reads, awake(asleep))
 		}
+		if reasons := s.reasons(); len(reasons) > 0 {
+			found.Sensors = append(found.Sensors, Sensor{Sensor: event.Sensor{Quantity: event.Throttle}, GPU: &s.card})
+			s.reads = append(s.reads, func() float64 { return throttledBy(reasons) })
+		}
+	}
+	if len(found.Sensors) > 0 {
+		found.Processes = s.processes
 	}
 	return found, nil
+}
+
+// processes lists the processes that use the GPU.
+func (s *sysfs) processes() []Process {
+	var list []Process
+	for _, p := range s.open.list() {
+		list = append(list, Process{Process: p, GPU: &s.card})
+	}
+	return list
+}
+
+// reasons returns the files in which Intel's drivers say why a clock is held down, with what
+// each stands for: xe_gt_throttle.c, and throttle_reason_* in intel_gt_sysfs_pm.c. PL1, PL2
+// and PL4 are limits of power; RATL and PROCHOT are about heat.
+func (s *sysfs) reasons() map[string]event.Throttling {
+	list := map[string]event.Throttling{}
+	for _, r := range []struct {
+		name string
+		is   event.Throttling
+	}{
+		{"pl1", event.PowerCap}, {"pl2", event.PowerCap}, {"pl4", event.PowerCap}, {"iccmax", event.PowerCap}, {"vr_tdc", event.PowerCap},
+		{"thermal", event.Heat}, {"soc_thermal", event.Heat}, {"mem_thermal", event.Heat}, {"prochot", event.Heat},
+		{"ratl", event.Heat}, {"vr_thermalert", event.Heat}, {"vr_thermal", event.Heat},
+	} {
+		if f := s.first("tile0/gt0/freq0/throttle/reason_"+r.name, "drm/card*/gt/gt0/throttle_reason_"+r.name); f != "" {
+			list[f] = r.is
+		}
+	}
+	return list
+}
+
+// throttledBy returns the reasons whose files hold a 1, as bits; NaN where none can be read.
+func throttledBy(reasons map[string]event.Throttling) float64 {
+	var bits event.Throttling
+	read := false
+	for f, is := range reasons {
+		v := number(f)
+		read = read || !math.IsNaN(v)
+		if v > 0 {
+			bits |= is
+		}
+	}
+	if !read {
+		return math.NaN()
+	}
+	return float64(bits)
 }
 
 // positive returns what a sensor can read at most; nil for what is no such limit.

@@ -82,11 +82,13 @@ func TestSysfs(t *testing.T) {
 			pci + "driver": "->../../../../bus/pci/drivers/xe", pci + "hwmon/hwmon2/energy1_input": "5000000", pci + "hwmon/hwmon2/energy1_label": "pkg",
 			pci + "hwmon/hwmon2/energy2_input": "7000000", pci + "hwmon/hwmon2/energy2_label": "card", pci + "hwmon/hwmon2/temp2_input": "52000", pci + "hwmon/hwmon2/temp2_label": "pkg",
 			pci + "tile0/gt0/freq0/act_freq": "2400", pci + "tile0/gt0/gtidle/idle_residency_ms": "123456",
-		}, map[string]string{"energy card": "7", "clock ": "2.4e+09", "temperature ": "52", "utilization awake": "100"}},
+			pci + "tile0/gt0/freq0/throttle/status": "1", pci + "tile0/gt0/freq0/throttle/reason_pl1": "0", pci + "tile0/gt0/freq0/throttle/reason_thermal": "1", pci + "tile0/gt0/freq0/throttle/reason_ratl": "0",
+		}, map[string]string{"energy card": "7", "clock ": "2.4e+09", "temperature ": "52", "utilization awake": "100", "throttle ": "2"}},
 		"an Arc, i915 (sysfs-driver-intel-i915-hwmon)": {map[string]string{
 			pci + "driver": "->../../../../bus/pci/drivers/i915", pci + "hwmon/hwmon3/energy1_input": "9000000", pci + "drm/card1/gt/gt0/rps_act_freq_mhz": "2050",
 			pci + "drm/card1/gt/gt0/rc6_residency_ms": "77", pci + "drm/card1/power/rc6_residency_ms": "78",
-		}, map[string]string{"energy GPU": "9", "clock ": "2.05e+09", "utilization awake": "100"}},
+			pci + "drm/card1/gt/gt0/throttle_reason_status": "1", pci + "drm/card1/gt/gt0/throttle_reason_pl1": "1", pci + "drm/card1/gt/gt0/throttle_reason_pl2": "1", pci + "drm/card1/gt/gt0/throttle_reason_prochot": "0",
+		}, map[string]string{"energy GPU": "9", "clock ": "2.05e+09", "utilization awake": "100", "throttle ": "1"}},
 		"files that cannot be read (a container), or hold no number": {map[string]string{
 			pci + "driver": "->../../../../bus/pci/drivers/amdgpu", pci + "gpu_busy_percent": "busy", pci + "mem_info_vram_used": "",
 		}, map[string]string{}},

@@ -11,6 +11,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/llm/framework"
 	"github.com/gpuplay/gpuplay/internal/lora"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/record"
 )
 
@@ -62,7 +63,7 @@ func Generate(ctx context.Context, d lab.Deps, o GenerateOptions, s *event.Strea
 	}
 	defer m.Close()
 	r.Cards = m.Cards
-	answer(ctx, s, r, m, o)
+	answer(ctx, s, r, m, o, d.Sensors())
 	return d.Finish(ctx, s, r), nil
 }
 
@@ -72,7 +73,7 @@ const warmTokens = 4
 // answer has a model that is loaded continue the prompt: once as it is asked to, and, where
 // that was with one graph of kernels for each token, once more without. What a GPU does for
 // the first time takes many times as long as the next, so that each is tried before.
-func answer(ctx context.Context, s *event.Stream, r *record.Run, m *lab.Loaded, o GenerateOptions) {
+func answer(ctx context.Context, s *event.Stream, r *record.Run, m *lab.Loaded, o GenerateOptions, sensors measure.Sensors) {
 	prompt := llm.Request{Prompt: o.Prompt, Tokens: o.Tokens, Chat: m.About().Chat && !o.Raw}
 	warm := func(eager bool) {
 		if m.Facts.Device.Kind == hardware.CPU {
@@ -84,8 +85,15 @@ func answer(ctx context.Context, s *event.Stream, r *record.Run, m *lab.Loaded, 
 	}
 	s.Emit(m.Lane, llm.Asked{Prompt: o.Prompt, Chat: prompt.Chat})
 	warm(false)
+	use := measure.Use{Start: s.Now(), Alone: true, Large: true}
 	g, err := m.Generate(ctx, prompt, func(p llm.Piece) { s.Emit(m.Lane, p) })
+	use.End = s.Now()
 	r.Generation = &record.Generation{Model: o.Model.Path, Adapter: o.Adapter, Prompt: o.Prompt, Chat: prompt.Chat, Facts: m.Facts, About: m.About(), Answer: g}
+	if g.Tokens > 1 {
+		use.Windows = []measure.Window{{Start: use.Start, End: use.End}}
+		use.Counted = []measure.Window{{Start: use.Start + g.First, End: use.End, Work: float64(g.Tokens - 1)}}
+		r.Generation.Sensors = sensors.Sense(m.Facts.Device, use)
+	}
 	if g.Graph && err == nil {
 		lab.Opened(s, r)
 		warm(true)

@@ -50,7 +50,7 @@ func TestRuleWarmAnswers(t *testing.T) {
 		s := event.NewStream("r1", nil)
 		d := lab.Deps{Program: record.Program{Version: "1"}}
 		r := d.Begin(t.Context(), s, record.Generate)
-		answer(t.Context(), s, r, &lab.Loaded{Model: m, Facts: m.Facts(), Lane: "fake"}, GenerateOptions{Prompt: "Hei", Tokens: 8})
+		answer(t.Context(), s, r, &lab.Loaded{Model: m, Facts: m.Facts(), Lane: "fake"}, GenerateOptions{Prompt: "Hei", Tokens: 8}, d.Sensors())
 		s.Close()
 		if m.asked != asked {
 			t.Errorf("%s: %d answers, want %d", kind, m.asked, asked)

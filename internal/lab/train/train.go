@@ -16,6 +16,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/lab"
 	"github.com/gpuplay/gpuplay/internal/llm/framework"
 	"github.com/gpuplay/gpuplay/internal/lora"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/train"
@@ -137,6 +138,7 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 	}
 	j := train.Job{Data: rows.Data, Settings: settings, Iters: o.Iters, Prompt: o.Prompt, Tokens: o.Tokens, Floor: train.Floor(host.Total()), Free: d.Free}
 	teach(ctx, s, r, m, o.Model, j)
+	r.Training.Sensors = d.Sensors().Sense(m.Facts.Device, use(r.Training.Result.Steps))
 	return d.Finish(ctx, s, r), nil
 }
 
@@ -171,6 +173,26 @@ func teach(ctx context.Context, s *event.Stream, r *record.Run, m *lab.Loaded, f
 	if err != nil && ctx.Err() == nil {
 		r.Error = fault.From(err)
 	}
+}
+
+// use returns when a device was used for training: from the first iteration that was told to
+// the last, with validating and saving between them.
+func use(steps []train.Step) measure.Use {
+	u := measure.Use{Alone: true, Large: true}
+	var first, last *train.Step
+	for i, s := range steps {
+		if s.Loss != nil {
+			last = &steps[i]
+			if first == nil {
+				first = last
+			}
+		}
+	}
+	if first != last {
+		u.Start, u.End = first.At, last.At
+		u.Windows = []measure.Window{{Start: first.At, End: last.At, Work: float64(last.Tokens - first.Tokens)}}
+	}
+	return u
 }
 
 // rows returns the checked rows and what removes what was written for them.

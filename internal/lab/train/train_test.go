@@ -19,6 +19,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/lab/labtest"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/lora"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/model"
 	"github.com/gpuplay/gpuplay/internal/model/modeltest"
 	"github.com/gpuplay/gpuplay/internal/record"
@@ -258,5 +259,17 @@ func TestSettings(t *testing.T) {
 		if !errors.Is(err, fault.Invalid) || err.Error() != says || len(fault.From(err).Remedies) == 0 {
 			t.Errorf("error %v, want %s", err, says)
 		}
+	}
+}
+
+// The energy of a training is that of the tokens learned between two iterations.
+func TestUse(t *testing.T) {
+	loss := 1.0
+	steps := []train.Step{{Validation: &loss, At: time.Second}, {Iteration: 1, Loss: &loss, Tokens: 100, At: 3 * time.Second}, {Iteration: 2, Loss: &loss, Tokens: 250, At: 8 * time.Second}, {Saved: 2, At: 9 * time.Second}}
+	if u := use(steps); len(u.Windows) != 1 || u.Windows[0] != (measure.Window{Start: 3 * time.Second, End: 8 * time.Second, Work: 150}) {
+		t.Errorf("%+v", u)
+	}
+	if u := use(steps[:2]); u.Windows != nil {
+		t.Errorf("one iteration: %+v", u)
 	}
 }
