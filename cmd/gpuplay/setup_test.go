@@ -60,7 +60,7 @@ func TestSetupMistakes(t *testing.T) {
 		says string
 	}{
 		{"pytorch", exitUsage, "gpuplay: unknown framework \"pytorch\"\n  did you mean torch?"},
-		{"abacus", exitUsage, "there are: torch, tensorflow, mlx, jax, llama.cpp, all"},
+		{"abacus", exitUsage, "there are: torch, tensorflow, mlx, jax, llama.cpp, cublas, all"},
 		{"torch jax", exitUsage, "one framework at a time: torch jax"},
 		{"torch --from-source", exitUsage, "--from-source: only llama.cpp is built from source"},
 		{"--cpu --gpu", exitUsage, "--cpu and --gpu: only one of them"},

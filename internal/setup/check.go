@@ -30,6 +30,12 @@ import mlx.core as mx
 facts = [f"mlx: {importlib.metadata.version('mlx')}", f"default device: {mx.default_device()}"]`,
 	"transformers": `import peft, transformers
 facts = [f"transformers: {transformers.__version__}", f"peft: {peft.__version__}"]`,
+	CuBLAS: `import ctypes, glob, sysconfig
+folder = os.path.join(sysconfig.get_paths()["purelib"], "nvidia", "*")
+files = glob.glob(os.path.join(folder, "lib", "libcublasLt.so.*")) + glob.glob(os.path.join(folder, "bin", "**", "cublasLt64_*.dll"), recursive=True)
+get = ctypes.CDLL(files[0]).cublasLtGetVersion
+get.restype = ctypes.c_size_t
+facts = [f"cuBLASLt: {get() // 10000}.{get() // 100 % 100}.{get() % 100}", files[0]]`,
 	"jax": `import jax
 facts = [f"jax: {jax.__version__}", f"devices: {jax.devices()}"]`,
 }

@@ -38,6 +38,7 @@ var publishers = map[string]string{
 	"tensorflow": "Google",
 	"mlx":        "Apple",
 	"jax":        "Google",
+	CuBLAS:       "NVIDIA",
 	LlamaCpp:     "the Skulk project, which is not llama.cpp's own",
 }
 

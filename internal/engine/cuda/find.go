@@ -31,7 +31,7 @@ var ltPlaces = map[string]struct{ wheel, toolkit []string }{
 
 // findLt loads the first cuBLASLt that works: in the folders of Python environments, then by
 // the system's loader, then in the folders of toolkits.
-func findLt(dirs []string, driver int) (*cublaslt.Library, error) {
+func findLt(dirs []string) (*cublaslt.Library, error) {
 	names, places := ltNames[runtime.GOOS], ltPlaces[runtime.GOOS]
 	var files []string
 	look := func(root string, places []string) {
@@ -60,25 +60,12 @@ func findLt(dirs []string, driver int) (*cublaslt.Library, error) {
 			why = append(why, err.Error())
 		}
 	}
+	setup := fault.Run("{} installs it", "gpuplay", "setup", "cublas")
 	switch {
 	case len(names) == 0:
 		return nil, fault.Errorf(fault.Unavailable, "there is no cuBLASLt for this system")
 	case len(why) > 0:
-		return nil, fault.Errorf(fault.Unavailable, "cuBLASLt cannot be loaded: %s", strings.Join(why, "; ")).With(ltWheel(driver)...)
+		return nil, fault.Errorf(fault.Unavailable, "cuBLASLt cannot be loaded: %s", strings.Join(why, "; ")).With(setup)
 	}
-	return nil, fault.Errorf(fault.Unavailable, "no %s", strings.Join(names, ", ")).With(ltWheel(driver)...)
-}
-
-// ltWheel is how to install the library that a driver of a CUDA version can run, in a folder
-// where it is looked for.
-func ltWheel(driver int) fault.Remedies {
-	const cuda13 = 13000
-	wheel, python, bin := "nvidia-cublas-cu12", "python3", ".venv-cublas/bin/python"
-	if driver >= cuda13 {
-		wheel = "nvidia-cublas"
-	}
-	if runtime.GOOS == "windows" {
-		python, bin = "python", `.venv-cublas\Scripts\python`
-	}
-	return fault.Remedies{fault.Run("first", python, "-m", "venv", ".venv-cublas"), fault.Run("then", bin, "-m", "pip", "install", wheel)}
+	return nil, fault.Errorf(fault.Unavailable, "no %s", strings.Join(names, ", ")).With(setup)
 }

@@ -48,7 +48,7 @@ func (e *Lt) Devices(ctx context.Context) (hardware.Inventory, error) {
 		return hardware.Inventory{}, err
 	}
 	if e.lib == nil && e.missing == nil {
-		e.lib, e.missing = findLt(e.options.Dirs, gpus[0].driver)
+		e.lib, e.missing = findLt(e.options.Dirs)
 	}
 	if e.missing != nil {
 		return hardware.Inventory{}, e.missing
@@ -221,8 +221,7 @@ func ltLimits(g bench.GEMM) string {
 // ltCheck returns the error of a function of the library, with its code.
 func ltCheck(lib *cublaslt.Library, function string, s cublaslt.Status) error {
 	err := lib.Check(function, s)
-	const allocFailed = 3 // CUBLAS_STATUS_ALLOC_FAILED
-	if s == allocFailed {
+	if s == cublaslt.ALLOC_FAILED {
 		return fault.Errorf(fault.OutOfMemory, "%v", err).With(fault.Change("size", "a smaller {}"))
 	}
 	return err

@@ -98,7 +98,7 @@ func TestLtRefuses(t *testing.T) {
 	if n := count(t, "in_use")(); n != 0 {
 		t.Errorf("%d bytes are left", n)
 	}
-	// A broken library is named; without any, the wheel is one that the driver can run.
+	// A broken library is named.
 	broken := filepath.Join(t.TempDir(), "site-packages")
 	folder := filepath.Join(broken, "nvidia", "cublas", "lib")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -108,14 +108,11 @@ func TestLtRefuses(t *testing.T) {
 	if err := os.WriteFile(file, []byte("no library"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for driver, wheel := range map[int]string{12080: "nvidia-cublas-cu12", 13000: "nvidia-cublas"} {
-		_, err := findLt([]string{broken}, driver)
-		if err == nil {
-			t.Skip("this machine has cuBLASLt")
-		}
-		list := fault.From(err).Remedies
-		if !strings.Contains(err.Error(), file) || len(list) != 2 || !slices.Contains(list[1].Command, wheel) {
-			t.Errorf("%v, %v", err, list)
-		}
+	_, err = findLt([]string{broken})
+	if err == nil {
+		t.Skip("this machine has cuBLASLt")
+	}
+	if !strings.Contains(err.Error(), file) || len(fault.From(err).Remedies) == 0 {
+		t.Errorf("%v", err)
 	}
 }

@@ -19,6 +19,7 @@ type Status int32
 // The values of cublasStatus_t that callers tell apart.
 const (
 	SUCCESS       Status = 0
+	ALLOC_FAILED  Status = 3
 	INVALID_VALUE Status = 7
 	NOT_SUPPORTED Status = 15
 )
