@@ -41,7 +41,7 @@ func (t *task) search(ctx context.Context, list []variant, tell func(bench.Tunin
 		return found{}, err
 	}
 	each := tryTime
-	if len(list) == 1 {
+	if len(list) == 1 || !more(0) {
 		each = 0
 	}
 	var f found
@@ -74,7 +74,19 @@ func (t *task) search(ctx context.Context, list []variant, tell func(bench.Tunin
 		return f, failed
 	}
 	t.product, t.seconds = best, least
-	return f, nil
+	return f, t.do(ctx, func() error { return t.clear(best) })
+}
+
+// clear fills a variant's scratch memory with zeros, which others have used. On the GPU's
+// thread.
+func (t *task) clear(v variant) error {
+	if v.workspace == 0 {
+		return nil
+	}
+	if err := t.gpu.check("MemsetD8", t.gpu.lib.MemsetD8(t.work, 0, uintptr(v.workspace))); err != nil {
+		return err
+	}
+	return t.gpu.check("CtxSynchronize", t.gpu.lib.CtxSynchronize()) // the task's stream would not wait
 }
 
 // try prepares a variant, computes one product, which is not timed, and returns the seconds
@@ -83,7 +95,7 @@ func (t *task) search(ctx context.Context, list []variant, tell func(bench.Tunin
 func (t *task) try(ctx context.Context, v variant, each time.Duration) (float64, error) {
 	least := math.Inf(1)
 	err := t.do(ctx, func() error {
-		if err := v.prepare(t.work); err != nil {
+		if err := errors.Join(v.prepare(t.work), t.clear(v)); err != nil {
 			return err
 		}
 		t.product, t.seconds = v, t.gemm.FLOP()/1e13 // as long as nothing is known: at 10 TFLOP/s
@@ -121,8 +133,8 @@ func seconds(s bench.Sample) float64 {
 	return s.Seconds()
 }
 
-// workspace allocates what the variants need at most, and fills it with zeros. Where there
-// is no memory for it, those that need one are left out.
+// workspace allocates what the variants need at most. Where there is no memory for it, those
+// that need some are left out.
 func (t *task) workspace(ctx context.Context, list []variant) ([]variant, error) {
 	most := 0
 	for _, v := range list {
@@ -131,12 +143,7 @@ func (t *task) workspace(ctx context.Context, list []variant) ([]variant, error)
 	if most == 0 {
 		return list, nil
 	}
-	err := t.do(ctx, func() error {
-		if err := t.take(&t.work, most); err != nil {
-			return err
-		}
-		return t.gpu.check("MemsetD8", t.gpu.lib.MemsetD8(t.work, 0, uintptr(most)))
-	})
+	err := t.do(ctx, func() error { return t.take(&t.work, most) })
 	if !errors.Is(err, fault.OutOfMemory) {
 		return list, err
 	}

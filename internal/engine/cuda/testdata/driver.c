@@ -181,13 +181,13 @@ CUresult cuMemGetInfo_v2(size_t *free, size_t *total) { CURRENT; *free = memory 
 CUresult cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t size) { CURRENT; MEMORY_AT(to, size); memcpy((void *)to, from, size); return SUCCESS; }
 CUresult cuMemcpyDtoH_v2(void *to, uint64_t from, size_t size) { CURRENT; MEMORY_AT(from, size); memcpy(to, (void *)from, size); return SUCCESS; }
 CUresult cuMemcpyDtoD_v2(uint64_t to, uint64_t from, size_t size) { CURRENT; MEMORY_AT(to, size); MEMORY_AT(from, size); memcpy((void *)to, (void *)from, size); return SUCCESS; }
-// A block that is filled with zeros is scratch memory: no matrix is.
+// A block that begins to be filled with zeros is scratch memory: no matrix is.
 CUresult cuMemsetD8_v2(uint64_t to, unsigned char value, size_t size) {
 	CURRENT;
 	MEMORY_AT(to, size);
 	memset((void *)to, value, size);
 	for (int i = 0; i < blockCount; i++)
-		if (!value && (uint64_t)blocks[i].at == to && blocks[i].size == size) blocks[i].scratch = 1;
+		if (!value && (uint64_t)blocks[i].at == to) blocks[i].scratch = 1;
 	return SUCCESS;
 }
 static int scratch(uint64_t p) {
