@@ -14,8 +14,8 @@ import (
 	"github.com/gpuplay/gpuplay/internal/ptx"
 )
 
-// oldestDriver is CUDA 11.0, in the driver's way of writing: 1000·major + 10·minor. Its
-// functions are those that every older driver lacks some of.
+// oldestDriver is CUDA 11.0, of 2020, in the driver's way of writing: 1000·major + 10·minor.
+// Older ones may lack functions and compile older PTX.
 const oldestDriver = 11000
 
 // A machine is the driver with its GPUs, which are looked for once.

@@ -25,15 +25,12 @@ type Result int32
 
 // The values of CUresult that callers tell apart.
 const (
-	SUCCESS                         Result = 0
-	ERROR_OUT_OF_MEMORY             Result = 2
-	ERROR_NO_DEVICE                 Result = 100
-	ERROR_NO_BINARY_FOR_GPU         Result = 209
-	ERROR_INVALID_PTX               Result = 218
-	ERROR_UNSUPPORTED_PTX_VERSION   Result = 222
-	ERROR_NOT_FOUND                 Result = 500
-	ERROR_SYSTEM_DRIVER_MISMATCH    Result = 803
-	ERROR_COMPAT_NOT_SUPPORTED_HERE Result = 804 // CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE
+	SUCCESS                       Result = 0
+	ERROR_OUT_OF_MEMORY           Result = 2
+	ERROR_NO_DEVICE               Result = 100
+	ERROR_INVALID_PTX             Result = 218
+	ERROR_UNSUPPORTED_PTX_VERSION Result = 222
+	ERROR_NOT_FOUND               Result = 500
 )
 
 // Handles and enumerations of cuda.h.
@@ -63,8 +60,6 @@ type (
 // Constants of cuda.h.
 const (
 	DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT              DeviceAttribute = 16
-	DEVICE_ATTRIBUTE_INTEGRATED                        DeviceAttribute = 18
-	DEVICE_ATTRIBUTE_PCI_BUS_ID                        DeviceAttribute = 33
 	DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR          DeviceAttribute = 75
 	DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR          DeviceAttribute = 76
 	DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN DeviceAttribute = 97
@@ -125,13 +120,11 @@ type Library struct {
 	DeviceTotalMem     func(bytes *uintptr, d Device) Result                  `cu:"cuDeviceTotalMem_v2"`
 	DeviceGetAttribute func(value *int32, a DeviceAttribute, d Device) Result `cu:"cuDeviceGetAttribute"`
 
-	DevicePrimaryCtxRetain  func(c *Context, d Device) Result `cu:"cuDevicePrimaryCtxRetain"`
-	DevicePrimaryCtxRelease func(d Device) Result             `cu:"cuDevicePrimaryCtxRelease_v2"`
-	CtxSetCurrent           func(c Context) Result            `cu:"cuCtxSetCurrent"`
-	CtxSynchronize          func() Result                     `cu:"cuCtxSynchronize"`
+	DevicePrimaryCtxRetain func(c *Context, d Device) Result `cu:"cuDevicePrimaryCtxRetain"`
+	CtxSetCurrent          func(c Context) Result            `cu:"cuCtxSetCurrent"`
+	CtxSynchronize         func() Result                     `cu:"cuCtxSynchronize"`
 
 	ModuleLoadDataEx  func(m *Module, image unsafe.Pointer, options uint32, keys *JITOption, values *uintptr) Result `cu:"cuModuleLoadDataEx"`
-	ModuleUnload      func(m Module) Result                                                                          `cu:"cuModuleUnload"`
 	ModuleGetFunction func(f *Function, m Module, name *byte) Result                                                 `cu:"cuModuleGetFunction"`
 	FuncSetAttribute  func(f Function, a FunctionAttribute, value int32) Result                                      `cu:"cuFuncSetAttribute"`
 
@@ -144,7 +137,6 @@ type Library struct {
 	MemsetD8   func(to Pointer, value byte, size uintptr) Result          `cu:"cuMemsetD8_v2"`
 
 	StreamCreate       func(s *Stream, flags uint32) Result                 `cu:"cuStreamCreate"`
-	StreamDestroy      func(s Stream) Result                                `cu:"cuStreamDestroy_v2"`
 	StreamSynchronize  func(s Stream) Result                                `cu:"cuStreamSynchronize"`
 	StreamBeginCapture func(s Stream, mode StreamCaptureMode) Result        `cu:"cuStreamBeginCapture_v2"`
 	StreamEndCapture   func(s Stream, g *Graph) Result                      `cu:"cuStreamEndCapture"`

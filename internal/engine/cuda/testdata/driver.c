@@ -140,7 +140,6 @@ CUresult cuDeviceGetAttribute(int *value, int attribute, int device) {
 	WRONG("attribute %d is not known here", attribute);
 }
 CUresult cuDevicePrimaryCtxRetain(void **context, int device) { DEVICE(device); retained++; *context = &retained; return SUCCESS; }
-CUresult cuDevicePrimaryCtxRelease_v2(int device) { DEVICE(device); if (!retained) WRONG("more often than retained"); retained--; return SUCCESS; }
 CUresult cuCtxSetCurrent(void *context) { STARTED; if (context != &retained || !retained) WRONG("%p is no context", context); current = 1; return SUCCESS; }
 CUresult cuCtxSynchronize(void) { CURRENT; return SUCCESS; }
 
@@ -213,7 +212,6 @@ CUresult cuModuleLoadDataEx(Object **module, const char *text, unsigned count, i
 	(*module)->text = strdup(text);
 	return SUCCESS;
 }
-CUresult cuModuleUnload(Object *module) { CURRENT; ALIVE(module, MODULE); module->alive = 0; return SUCCESS; }
 
 // declared reads the parameters of an entry from the text.
 static CUresult declared(Object *f, const char *text) {
@@ -325,7 +323,6 @@ static CUresult product(Object *o) {
 
 // Streams, events, launches and graphs. Everything is done at once.
 CUresult cuStreamCreate(Object **s, unsigned flags) { CURRENT; if (flags != 1) WRONG("flags %u", flags); *s = make(STREAM); return SUCCESS; }
-CUresult cuStreamDestroy_v2(Object *s) { CURRENT; ALIVE(s, STREAM); s->alive = 0; return SUCCESS; }
 CUresult cuStreamSynchronize(Object *s) { CURRENT; ALIVE(s, STREAM); if (s->capturing) WRONG("while it captures"); return SUCCESS; }
 CUresult cuEventCreate(Object **e, unsigned flags) { CURRENT; if (flags) WRONG("flags %u", flags); *e = make(EVENT); return SUCCESS; }
 CUresult cuEventDestroy_v2(Object *e) { CURRENT; ALIVE(e, EVENT); e->alive = 0; return SUCCESS; }
