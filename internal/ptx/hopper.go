@@ -77,7 +77,7 @@ func (d hopper) name() string {
 func (d hopper) needs(Card, Problem) (string, int) { return "sm_90a", 80 }
 
 func (d hopper) fits(c Card, p Problem) bool {
-	if c.CC != 90 || d.shared(p) > c.Shared || d.fma() != (p.Acc == matrix.Float32 && p.In == matrix.Float32) || p.In == matrix.Float64 {
+	if c.CC != 90 || d.shared() > c.Shared || d.fma() != (p.Acc == matrix.Float32 && p.In == matrix.Float32) || p.In == matrix.Float64 {
 		return false
 	}
 	l := d.layout(p)
@@ -116,7 +116,7 @@ func (d hopper) bytesA() int { return d.rows * rowBytes }
 func (d hopper) bytesB() int { return d.columns * rowBytes }
 func (d hopper) ring() int   { return d.stages * (d.bytesA() + d.bytesB()) }
 
-// stagingRow is the part of C that a warp writes with one bulk copy: 16 rows of 128
+// stagingBytes is the part of C that a warp writes with one bulk copy: 16 rows of 128
 // bytes. A warp has two of them.
 const stagingBytes = 16 * rowBytes
 
@@ -132,8 +132,8 @@ func (d hopper) staging() int {
 // every multiplying warp of the cluster. PTX ISA: an mbarrier takes 8 bytes.
 func (d hopper) barriers() int { return d.ring() + d.staging() }
 
-// shared is the size of shared memory, with room to align its beginning.
-func (d hopper) shared(Problem) int { return d.barriers() + 16*d.stages }
+// shared is the size of shared memory.
+func (d hopper) shared() int { return d.barriers() + 16*d.stages }
 
 func (d hopper) module(t *text, c Card, p Problem) {
 	t.line(".extern .shared .align 1024 .b8 ring[];")
@@ -347,7 +347,7 @@ func (d hopper) launches(c Card, p Problem) ([]Launch, int) {
 	case d.fma():
 		b.BoxCols, b.Swizzle = part, 0
 	}
-	product := Launch{Entry: "gemm", Block: [3]int{hopperThreads, 1, 1}, Shared: d.shared(p), Params: []Param{{Kind: Map, Map: &a}, {Kind: Map, Map: &b}}}
+	product := Launch{Entry: "gemm", Block: [3]int{hopperThreads, 1, 1}, Shared: d.shared(), Params: []Param{{Kind: Map, Map: &a}, {Kind: Map, Map: &b}}}
 	if d.staging() > 0 {
 		product.Params = append(product.Params, Param{Kind: Map, Map: &TensorMap{
 			Of: C, DType: p.Out, Rows: p.M, Cols: p.N, BoxRows: 16, BoxCols: rowBytes / p.Out.Size(), Swizzle: rowBytes}})

@@ -14,28 +14,37 @@ type Rung struct {
 	// read them.
 	Global, Shared float64
 
-	tensor bool
+	cores  cores
 	design design
 }
+
+// cores are what multiplies.
+type cores int
+
+const (
+	ordinary        cores = iota
+	warpTensor            // tensor cores, by instructions of a warp
+	warpgroupTensor       // tensor cores, by instructions of four warps
+)
 
 // Ladder is the way from the textbook's loops to the fastest kernel, for square products.
 var Ladder = []Rung{
 	{"naive", "a thread for each element of C; the threads of a warp compute elements of a column", matrix.Float32,
-		sector + sector/32., 0, false, textbook{title: "naive", write: naive}},
+		sector + sector/32., 0, ordinary, textbook{title: "naive", write: naive}},
 	{"coalesced", "the same, but the threads of a warp compute elements of a row, so that they read neighbours in memory", matrix.Float32,
-		4 + sector/32., 0, false, textbook{title: "coalesced", write: coalesced}},
+		4 + sector/32., 0, ordinary, textbook{title: "coalesced", write: coalesced}},
 	{"tiled", "blocks of threads first copy 32×32 tiles of A and B to shared memory, and use each number 32 times", matrix.Float32,
-		2 * 4. / 32, 2 * 4, false, textbook{title: "tiled", write: tiled}},
+		2 * 4. / 32, 2 * 4, ordinary, textbook{title: "tiled", write: tiled}},
 	{"blocked", "a thread keeps 8×8 sums in registers; the next tiles are on their way while these are multiplied", matrix.Float32,
-		traffic(128, 128, 4), traffic(8, 8, 4), false, portable{rows: 128, columns: 128, depth: 16, threadRows: 8, threadColumns: 8, wide: true}},
+		traffic(128, 128, 4), traffic(8, 8, 4), ordinary, portable{rows: 128, columns: 128, depth: 16, threadRows: 8, threadColumns: 8, wide: true}},
 	{"bulk copies", "one warp does nothing but start copies of tiles (TMA); the others multiply, 16×8 sums to a thread", matrix.Float32,
-		traffic(128, 256, 4), traffic(16, 8, 4), false, hopper{rows: 128, columns: 256, stages: 4, cluster: 1, band: 16, threadRows: 16, threadColumns: 8, deepA: 2, unroll: 2, order: 35}},
+		traffic(128, 256, 4), traffic(16, 8, 4), ordinary, hopper{rows: 128, columns: 256, stages: 4, cluster: 1, band: 16, threadRows: 16, threadColumns: 8, deepA: 2, unroll: 2, order: 35}},
 	{"tensor cores", "instructions of a warp that multiply 16×16 by 16×8 numbers of 16 bits (mma.sync), fed by asynchronous copies", matrix.BFloat16,
-		traffic(128, 128, 2), traffic(64, 32, 2), true, mma{rows: 128, columns: 128, warpRows: 64, warpColumns: 32, stages: 4, async: true}},
+		traffic(128, 128, 2), traffic(64, 32, 2), warpTensor, mma{rows: 128, columns: 128, warpRows: 64, warpColumns: 32, stages: 4, async: true}},
 	{"warpgroups", "instructions of four warps (wgmma) that read A and B from shared memory, where bulk copies put them", matrix.BFloat16,
-		traffic(128, 256, 2), traffic(64, 256, 2), true, hopper{rows: 128, columns: 256, stages: 4, cluster: 1, band: 16}},
+		traffic(128, 256, 2), traffic(64, 256, 2), warpgroupTensor, hopper{rows: 128, columns: 256, stages: 4, cluster: 1, band: 16}},
 	{"clusters", "two blocks share their part of B: each copies half of it, to both (multicast)", matrix.BFloat16,
-		traffic(256, 256, 2), traffic(64, 256, 2), true, hopper{rows: 128, columns: 256, stages: 4, cluster: 2, band: 8}},
+		traffic(256, 256, 2), traffic(64, 256, 2), warpgroupTensor, hopper{rows: 128, columns: 256, stages: 4, cluster: 2, band: 8}},
 }
 
 // sector is the bytes that memory transfers at least.
@@ -54,16 +63,16 @@ func traffic(rows, columns, size int) float64 {
 // H100 (989, 1830, 132) with warpgroups.
 func (r Rung) PerClock(c Card) float64 {
 	switch {
-	case !r.tensor && (c.CC == 60 || c.CC >= 70 && c.CC <= 80):
-		return 64
-	case !r.tensor:
-		return 128
-	case c.CC == 90 && r.Name != "tensor cores":
+	case r.cores == warpgroupTensor:
 		return 2048
-	case c.CC == 80 || c.CC >= 90:
+	case r.cores == warpTensor && (c.CC == 80 || c.CC >= 90):
 		return 1024
+	case r.cores == warpTensor:
+		return 512
+	case c.CC == 60 || c.CC >= 70 && c.CC <= 80:
+		return 64
 	}
-	return 512
+	return 128
 }
 
 // Kernels returns the rung's kernel for a square product. The error, fault.Unsupported,
@@ -89,10 +98,11 @@ func (d textbook) fits(_ Card, p Problem) bool {
 	return p.In == matrix.Float32 && p.Acc == matrix.Float32 && !p.TransA && !p.TransB
 }
 
-const side32 = 32
+// square is the side of the square of C that a block of textbook kernels computes.
+const square = 32
 
 func (d textbook) module(t *text, _ Card, _ Problem) {
-	t.begin(entry{name: "gemm", threads: side32 * side32, params: []string{".u64 pA", ".u64 pB", ".u64 pC", ".u32 pM", ".u32 pN", ".u32 pK"}})
+	t.begin(entry{name: "gemm", threads: square * square, params: []string{".u64 pA", ".u64 pB", ".u64 pC", ".u32 pM", ".u32 pN", ".u32 pK"}})
 	t.pointers(map[string]string{"pA": "aBase", "pB": "bBase", "pC": "cBase"})
 	t.words(map[string]string{"pM": "rows", "pN": "columns", "pK": "depth"})
 	t.line(`	.reg .u32 tile, thread, lane, warp, row, column, k;
@@ -104,8 +114,8 @@ func (d textbook) module(t *text, _ Card, _ Problem) {
 	and.b32 lane, thread, 31;
 	shr.u32 warp, thread, 5;
 	mov.f32 sum, 0f00000000;`)
-	t.count(side32, side32, 16)
-	t.locate(side32, side32, 16)
+	t.count(square, square, 16)
+	t.locate(square, square, 16)
 	d.write(t)
 	t.line(`	setp.lt.u32 rowInside, row, rows;
 	setp.lt.and.u32 inside, column, columns, rowInside;
@@ -119,7 +129,7 @@ func (d textbook) module(t *text, _ Card, _ Problem) {
 
 func (d textbook) launches(_ Card, p Problem) ([]Launch, int) {
 	return []Launch{{
-		Entry: "gemm", Grid: [3]int{ceil(p.M, side32) * ceil(p.N, side32), 1, 1}, Block: [3]int{side32 * side32, 1, 1},
+		Entry: "gemm", Grid: [3]int{ceil(p.M, square) * ceil(p.N, square), 1, 1}, Block: [3]int{square * square, 1, 1},
 		Params: []Param{{Kind: A}, {Kind: B}, {Kind: C}, word(p.M), word(p.N), word(p.K)},
 	}}, 0
 }
@@ -222,7 +232,7 @@ STEP:
 	st.shared.f32 [aTo], a;
 	st.shared.f32 [bTo], b;
 	bar.sync 0;`)
-	for k := range side32 {
+	for k := range square {
 		t.line("\tld.shared.f32 a, [aRow+%d];\n\tld.shared.f32 b, [bColumn+%d];\n\tfma.rn.f32 sum, a, b, sum;", 4*k, 128*k)
 	}
 	t.line(`	bar.sync 0;

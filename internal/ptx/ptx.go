@@ -8,6 +8,11 @@
 // compute capability 7.5 on, and those of hopper.go what capability 9.0 has beyond that.
 // Every kernel computes every shape; what it needs an operand to look like, repack.go
 // makes. The PTX ISA manual is NVIDIA's "Parallel Thread Execution ISA", version 8.8.
+//
+// Its tests run the text in an interpreter (interpret_test.go) instead of comparing with
+// the same loops in Go, since what goes wrong in such kernels is in the text: an address,
+// a predicate, a lane's part of a fragment, a barrier. ptxas assembles it in another test.
+// Neither shows how fast a kernel is, nor races that only the timing of a card brings out.
 package ptx
 
 import (

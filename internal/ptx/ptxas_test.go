@@ -43,26 +43,51 @@ var cards = []ptx.Card{
 	{CC: 120, SMs: 170, ISA: 88, Shared: 99 << 10},
 }
 
-// ptxas returns the path of NVIDIA's assembler, which `pip install nvidia-cuda-nvcc-cu12`
-// installs, also without a GPU: of the environment .venv-ptxas, or in the path.
-func ptxas(t *testing.T) string {
+// tool returns the path of one of NVIDIA's tools, which `pip install nvidia-cuda-nvcc-cu12
+// nvidia-cuda-nvdisasm` installs, also without a GPU: of the environment .venv-ptxas, or in
+// the path.
+func tool(t *testing.T, name string) string {
 	t.Helper()
-	found, _ := filepath.Glob("../../.venv-ptxas/lib/python*/site-packages/nvidia/*/bin/ptxas")
-	if len(found) == 0 {
-		path, err := exec.LookPath("ptxas")
-		if err != nil {
-			enginetest.Require(t, "ptxas", "ptxas is not installed: python3 -m venv .venv-ptxas && .venv-ptxas/bin/pip install nvidia-cuda-nvcc-cu12==12.9.86")
-		}
-		return path
+	found, _ := filepath.Glob("../../.venv-ptxas/lib/python*/site-packages/nvidia/*/bin/" + name)
+	if len(found) > 0 {
+		return found[0]
 	}
-	return found[0]
+	path, err := exec.LookPath(name)
+	if err != nil {
+		enginetest.Require(t, "ptxas", name+" is not installed: python3 -m venv .venv-ptxas && .venv-ptxas/bin/pip install --no-deps nvidia-cuda-nvcc-cu12==12.9.86 nvidia-cuda-nvdisasm==13.2.51")
+	}
+	return path
 }
 
-// Every kernel of every generation is valid and keeps its numbers in registers. One in eight
+// instructions are what the machine code of a kernel has to have, by the beginning of its
+// name and the types of its operands and sums: the names that nvdisasm uses.
+func instructions(kernel string, in, acc matrix.DType) []string {
+	family, _, _ := strings.Cut(kernel, " ")
+	switch {
+	case family == "wgmma" && in == matrix.Int8:
+		return []string{"IGMMA", "UTMALDG"}
+	case family == "wgmma":
+		return []string{"HGMMA", "UTMALDG"}
+	case family == "fma":
+		return []string{"FFMA", "LDS.128", "UTMALDG"}
+	case family == "mma" && in == matrix.Int8:
+		return []string{"IMMA", "LDSM"}
+	case family == "mma" && in == matrix.Float64:
+		return []string{"DMMA", "LDGSTS"}
+	case family == "mma":
+		return []string{"HMMA", "LDSM"}
+	case strings.Contains(kernel, "wide") && acc == matrix.Float32:
+		return []string{"FFMA", "LDG.E.128", "LDS.128"}
+	}
+	return nil
+}
+
+// Every kernel of every generation is valid, keeps its numbers in registers, and has the
+// instructions that it is for. One in eight
 // is tried, chosen by a seed that is printed; one in three where GPUPLAY_REQUIRE names ptxas,
 // as in CI.
 func TestAssembles(t *testing.T) {
-	assembler := ptxas(t)
+	assembler, disassembler := tool(t, "ptxas"), tool(t, "nvdisasm")
 	few := 8
 	if slices.Contains(strings.Split(os.Getenv("GPUPLAY_REQUIRE"), ","), "ptxas") {
 		few = 3
@@ -70,7 +95,10 @@ func TestAssembles(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	chance := rand.New(rand.NewPCG(seed, 0))
-	type job struct{ name, text, arch string }
+	type job struct {
+		name, text, arch string
+		want             []string
+	}
 	seen := map[[32]byte]bool{}
 	jobs := make(chan job)
 	var wait sync.WaitGroup
@@ -83,12 +111,24 @@ func TestAssembles(t *testing.T) {
 					t.Error(err)
 					continue
 				}
-				out, err := exec.Command(assembler, "-v", "-arch="+j.arch, file, "-o", os.DevNull).CombinedOutput()
+				out, err := exec.Command(assembler, "-v", "-arch="+j.arch, file, "-o", file+".cubin").CombinedOutput()
 				switch {
 				case err != nil:
 					t.Errorf("%s: %v\n%s", j.name, err, out)
 				case spilled.Match(out) || strings.Contains(string(out), "serializ"): // of wgmma: C7510
 					t.Errorf("%s:\n%s", j.name, out)
+				}
+				if err != nil || j.arch == "sm_50" { // which this disassembler does not know
+					continue
+				}
+				code, err := exec.Command(disassembler, "-c", file+".cubin").Output()
+				if err != nil {
+					t.Errorf("%s: %v", j.name, err)
+				}
+				for _, want := range j.want {
+					if !strings.Contains(string(code), want) {
+						t.Errorf("%s has no %s", j.name, want)
+					}
 				}
 			}
 		})
@@ -105,7 +145,7 @@ func TestAssembles(t *testing.T) {
 						}
 						seen[sum] = true
 						if chance.IntN(few) == 0 {
-							jobs <- job{fmt.Sprintf("%s for %d.%d, %s %s %s", k.Name, c.CC/10, c.CC%10, ty.in, ty.acc, p.Layout()), k.Text, k.Target}
+							jobs <- job{fmt.Sprintf("%s for %d.%d, %s %s %s", k.Name, c.CC/10, c.CC%10, ty.in, ty.acc, p.Layout()), k.Text, k.Target, instructions(k.Name, ty.in, ty.acc)}
 						}
 					}
 				}

@@ -6,7 +6,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
-// A shape is what one matrix instruction of a type is called and computes.
+// An instruction is what one matrix instruction of a type is called and computes.
 type instruction struct {
 	types  string // of D, A and B in the name of the instruction
 	depth  int    // k of an instruction, 32 bytes
