@@ -1,6 +1,7 @@
 package vulkan
 
 import (
+	"cmp"
 	"embed"
 	"encoding/binary"
 	"fmt"
@@ -30,7 +31,7 @@ type kernel struct {
 // key is a shader with all of its specialization constants.
 type key struct {
 	file      string
-	constants [12]uint32
+	constants [13]uint32
 }
 
 // suffixes are the shaders' names of types.
@@ -105,39 +106,33 @@ func components(t matrix.DType) (in, acc uint32, ok bool) {
 }
 
 // subgroupTiles are the sizes of workgroups' blocks and slices, then of subgroups' parts of
-// blocks, and the number of buffers.
-var subgroupTiles = [][6]uint32{{128, 256, 32, 64, 64, 1}, {128, 128, 32, 64, 32, 2}, {128, 128, 64, 64, 64, 1}, {64, 64, 32, 32, 32, 2}}
+// blocks, the number of buffers, and whether slices are read ahead.
+var subgroupTiles = [][7]uint32{{128, 128, 32, 64, 64, 1, 1}, {128, 256, 32, 64, 64, 1, 1}, {128, 128, 32, 64, 64, 1, 0}, {128, 128, 64, 64, 64, 1, 1}, {64, 64, 32, 32, 32, 2, 1}}
 
 // matrices returns a kernel of subgroupTiles for matrix units of a shape.
-func matrices(b [6]uint32, s vk.CooperativeMatrixPropertiesKHR, subgroup uint32) kernel {
-	return kernel{"coop", b[0] / b[3] * (b[1] / b[4]) * subgroup, b[0], b[1], b[2], []uint32{b[3], b[4], b[5], s.MSize, s.NSize, s.KSize},
-		fmt.Sprintf("matrix %d×%d×%d/%d×%d×%d of %d×%d×%d", b[0], b[1], b[2], b[3], b[4], b[5], s.MSize, s.NSize, s.KSize)}
+func matrices(b [7]uint32, s vk.CooperativeMatrixPropertiesKHR, subgroup uint32) kernel {
+	return kernel{"coop", b[0] / b[3] * (b[1] / b[4]) * subgroup, b[0], b[1], b[2], []uint32{b[3], b[4], b[5], s.MSize, s.NSize, s.KSize, b[6]},
+		fmt.Sprintf("matrix %d×%d×%d/%d×%d×%d×%d of %d×%d×%d", b[0], b[1], b[2], b[3], b[4], b[5], b[6], s.MSize, s.NSize, s.KSize)}
 }
 
 // workgroupTiles are the sizes of blocks and slices, and the invocations of a workgroup.
-var workgroupTiles = [][4]uint32{{128, 256, 64, 256}, {128, 256, 32, 256}, {256, 128, 64, 256}, {128, 128, 64, 256}, {128, 128, 64, 128}, {256, 256, 32, 256}, {64, 64, 64, 128}}
+var workgroupTiles = [][4]uint32{{128, 128, 32, 128}, {256, 128, 64, 256}, {128, 256, 64, 256}, {64, 64, 64, 128}}
 
-// matrixKernels are those for matrix units: by VK_NV_cooperative_matrix2, in which matrices
-// belong to workgroups, and by VK_KHR_cooperative_matrix, in which they belong to subgroups.
-func (d *device) matrixKernels(t matrix.DType, subgroups [][6]uint32, workgroups [][4]uint32) []kernel {
+// matrixKernels are those for matrix units: by VK_KHR_cooperative_matrix, in which matrices
+// belong to subgroups, and by VK_NV_cooperative_matrix2, in which they belong to workgroups.
+func (d *device) matrixKernels(t matrix.DType, subgroups [][7]uint32, workgroups [][4]uint32) []kernel {
 	in, acc, ok := components(t)
 	if !ok {
 		return nil
 	}
 	var list []kernel
-	for _, b := range workgroups {
-		bm, bn, bk, invocations := b[0], b[1], b[2], b[3]
-		if slices.ContainsFunc(d.flexible, func(f vk.CooperativeMatrixFlexibleDimensionsPropertiesNV) bool {
-			return f.AType == in && f.BType == in && f.CType == acc && f.ResultType == acc && f.Scope == vk.SCOPE_WORKGROUP_KHR && f.SaturatingAccumulation == 0 &&
-				f.WorkgroupInvocations == invocations && bm%f.MGranularity == 0 && bn%f.NGranularity == 0 && bk%f.KGranularity == 0
-		}) {
-			list = append(list, kernel{"coop2", invocations, bm, bn, bk, nil, fmt.Sprintf("workgroup matrix %d×%d×%d of %d", bm, bn, bk, invocations)})
-		}
-	}
-	for _, s := range d.shapes {
-		if s.AType != in || s.BType != in || s.CType != acc || s.ResultType != acc || s.Scope != vk.SCOPE_SUBGROUP_KHR || s.SaturatingAccumulation != 0 {
-			continue
-		}
+	shapes := slices.DeleteFunc(slices.Clone(d.shapes), func(s vk.CooperativeMatrixPropertiesKHR) bool {
+		return s.AType != in || s.BType != in || s.CType != acc || s.ResultType != acc || s.Scope != vk.SCOPE_SUBGROUP_KHR || s.SaturatingAccumulation != 0
+	})
+	slices.SortStableFunc(shapes, func(a, b vk.CooperativeMatrixPropertiesKHR) int {
+		return cmp.Compare(b.MSize*b.NSize*b.KSize, a.MSize*a.NSize*a.KSize)
+	})
+	for _, s := range shapes[:min(1, len(shapes))] { // the largest: smaller ones are no faster, and each takes time to compile
 		for _, b := range subgroups {
 			k := matrices(b, s, d.subgroup)
 			loads := 8 * k.invocations // elements that a workgroup reads at once
@@ -145,6 +140,15 @@ func (d *device) matrixKernels(t matrix.DType, subgroups [][6]uint32, workgroups
 				k.invocations <= d.limits.MaxComputeWorkGroupInvocations && k.shared(t) <= d.limits.MaxComputeSharedMemorySize {
 				list = append(list, k)
 			}
+		}
+	}
+	for _, b := range workgroups {
+		bm, bn, bk, invocations := b[0], b[1], b[2], b[3]
+		if slices.ContainsFunc(d.flexible, func(f vk.CooperativeMatrixFlexibleDimensionsPropertiesNV) bool {
+			return f.AType == in && f.BType == in && f.CType == acc && f.ResultType == acc && f.Scope == vk.SCOPE_WORKGROUP_KHR && f.SaturatingAccumulation == 0 &&
+				f.WorkgroupInvocations == invocations && bm%f.MGranularity == 0 && bn%f.NGranularity == 0 && bk%f.KGranularity == 0
+		}) {
+			list = append(list, kernel{"coop2", invocations, bm, bn, bk, nil, fmt.Sprintf("workgroup matrix %d×%d×%d of %d", bm, bn, bk, invocations)})
 		}
 	}
 	return list

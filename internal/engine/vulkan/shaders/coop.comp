@@ -1,7 +1,7 @@
 #version 450
 // A kernel for matrix units by VK_KHR_cooperative_matrix. A workgroup computes BM×BN
 // elements of C, a subgroup WM×WN of them as matrices of MM×NN. Slices of A and B that are
-// BK deep are staged in shared memory as they lie in memory; the next slice is read into
+// BK deep are staged in shared memory as they lie in memory; the next slice may be read into
 // registers meanwhile. C is made of whole blocks, K of whole slices.
 //
 // The type of the operands is chosen by F16 or I8.
@@ -22,6 +22,7 @@ layout(constant_id = 8) const uint BUFFERS = 1;
 layout(constant_id = 9) const uint MM = 16;
 layout(constant_id = 10) const uint NN = 16;
 layout(constant_id = 11) const uint KK = 16;
+layout(constant_id = 12) const bool PREFETCH = true; // else registers are saved, and other workgroups hide the wait
 
 #ifdef F16
 #define T float16_t
@@ -98,7 +99,7 @@ void main() {
     uint buf = 0;
     for (uint k0 = 0; k0 < p.K; k0 += BK) {
         const bool more = k0 + BK < p.K;
-        if (more)
+        if (more && PREFETCH)
             fetch(row0, col0, k0 + BK);
         [[unroll]] for (uint k = 0; k < BK; k += KK) {
             coopmat<T, gl_ScopeSubgroup, MM, KK, gl_MatrixUseA> ma[CM];
@@ -124,6 +125,8 @@ void main() {
             buf ^= 1;
         else
             barrier();
+        if (more && !PREFETCH)
+            fetch(row0, col0, k0 + BK);
         if (more)
             stage(buf);
         barrier();
