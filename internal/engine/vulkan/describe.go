@@ -108,7 +108,7 @@ func describe(lib *vk.Library, instance vk.Instance, p vk.PhysicalDevice) *devic
 	add(d.extensions[extensionCoop2], &q.coop2.Header, vk.STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_2_PROPERTIES_NV)
 	lib.GetPhysicalDeviceProperties2(instance, p, &q.properties)
 	d.limits, d.subgroup, d.largest = q.properties.Properties.Limits, q.subgroup.SubgroupSize, q.most.MaxMemoryAllocationSize
-	d.reserved = q.coop2.CooperativeMatrixWorkgroupScopeReservedSharedMemory
+	d.most = q.coop2
 
 	f := &d.features
 	f.chain(d.version, d.extensions)

@@ -24,7 +24,7 @@ type device struct {
 	subgroup   uint32 // invocations in a subgroup
 	shapes     []vk.CooperativeMatrixPropertiesKHR
 	flexible   []vk.CooperativeMatrixFlexibleDimensionsPropertiesNV
-	reserved   uint32 // bytes of shared memory that workgroup matrices take
+	most       vk.PhysicalDeviceCooperativeMatrix2PropertiesNV // of matrices that belong to workgroups
 	family     uint32
 	// timestampBits is how many bits of a timestamp count; 0: the queue has none.
 	timestampBits uint32
@@ -54,7 +54,7 @@ type slot struct {
 // stagingBytes is the size of the memory through which matrices reach the device.
 const stagingBytes = 16 << 20
 
-// pushBytes is what shaders are passed: sizes, and the first block.
+// pushWords is how much shaders are passed: three sizes, and the first block.
 const pushWords = 4
 
 // open makes the logical device, unless there is one that works.

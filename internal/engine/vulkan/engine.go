@@ -13,6 +13,7 @@ package vulkan
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"sync"
 
@@ -180,8 +181,8 @@ func (d *device) check(g bench.GEMM) error {
 		return fault.Errorf(fault.Unsupported, "Vulkan on %s has no code for %s", d.about.Name, what).
 			With(fault.Change("dtype", "{} can be "+d.typeNames()))
 	}
-	if g.M < 1 || g.N < 1 || g.K < 1 {
-		return invalid("%d×%d×%d: each size must be at least 1", g.M, g.N, g.K)
+	if g.M < 1 || g.N < 1 || g.K < 1 || max(g.M, g.N, g.K) > math.MaxInt32 {
+		return invalid("%d×%d×%d: each size must be from 1 to %d", g.M, g.N, g.K, math.MaxInt32)
 	}
 	if !g.Data.Known() {
 		return invalid("no inputs of the kind %q", g.Data)

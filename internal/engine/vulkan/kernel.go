@@ -89,9 +89,12 @@ func (k kernel) shared(t matrix.DType) uint32 {
 		size := uint32(max(4, t.Size())) // of an element there
 		return k.sizes[2] * k.bk * (k.bm + k.bn + 56) * size
 	}
-	rows := max(k.bm*(k.bk*uint32(t.Size())+16)+k.bk*(k.bn*uint32(t.Size())+16), k.bk*(k.bm*uint32(t.Size())+16)+k.bn*(k.bk*uint32(t.Size())+16),
-		k.bm*(k.bk*uint32(t.Size())+16)+k.bn*(k.bk*uint32(t.Size())+16))
-	return k.sizes[2] * rows
+	if k.shader == "coop2" { // the driver takes what it needs
+		return 0
+	}
+	size := uint32(t.Size())
+	side := func(rows uint32) uint32 { return max(rows*(k.bk*size+16), k.bk*(rows*size+16)) } // in either layout
+	return k.sizes[2] * (side(k.bm) + side(k.bn))
 }
 
 // components returns the types of operands and sums of matrix units for a type.
@@ -144,6 +147,9 @@ func (d *device) matrixKernels(t matrix.DType, subgroups [][7]uint32, workgroups
 	}
 	for _, b := range workgroups {
 		bm, bn, bk, invocations := b[0], b[1], b[2], b[3]
+		if invocations > d.most.CooperativeMatrixWorkgroupScopeMaxWorkgroupSize || max(bm, bn, bk) > d.most.CooperativeMatrixFlexibleDimensionsMaxDimension {
+			continue
+		}
 		if slices.ContainsFunc(d.flexible, func(f vk.CooperativeMatrixFlexibleDimensionsPropertiesNV) bool {
 			return f.AType == in && f.BType == in && f.CType == acc && f.ResultType == acc && f.Scope == vk.SCOPE_WORKGROUP_KHR && f.SaturatingAccumulation == 0 &&
 				f.WorkgroupInvocations == invocations && bm%f.MGranularity == 0 && bn%f.NGranularity == 0 && bk%f.KGranularity == 0
@@ -163,7 +169,7 @@ func (k kernel) key(g bench.GEMM) key {
 		return 0
 	}
 	out := key{file: "shaders/" + k.shader + "_" + suffixes[g.In] + ".spv"}
-	constants := append(out.constants[:0], k.invocations, k.bm, k.bn, k.bk, flag(g.TransA), flag(g.TransB))
+	constants := append([]uint32(nil), k.invocations, k.bm, k.bn, k.bk, flag(g.TransA), flag(g.TransB))
 	constants = append(constants, k.sizes...)
 	switch k.shader {
 	case "scalar":
@@ -184,7 +190,7 @@ func (k kernel) key(g bench.GEMM) key {
 	case "coop2":
 		constants = append(constants, flag(k.whole(g)))
 	}
-	_ = constants
+	copy(out.constants[:], constants)
 	return out
 }
 

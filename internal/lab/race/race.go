@@ -145,8 +145,9 @@ func run(ctx context.Context, d lab.Deps, o Options, s *event.Stream, r *record.
 	return d.Finish(ctx, s, r), nil
 }
 
-// preliminary notes a first figure of the engines that are there at once, GPUs first, each as
-// soon as it is known: verified, but not warmed up, and so in no ratio.
+// preliminary notes a first figure of the engines that are there at once, GPUs first and
+// software GPUs not at all, each as soon as it is known: verified, but not warmed up, and so in
+// no ratio.
 func preliminary(ctx context.Context, d lab.Deps, o Options, s *event.Stream, lanes []bench.Lane, of func(n int) bench.GEMM) []*bench.Result {
 	results := make([]*bench.Result, len(lanes))
 	measure := func(i int, g bench.GEMM, limit time.Duration) {
@@ -160,7 +161,7 @@ func preliminary(ctx context.Context, d lab.Deps, o Options, s *event.Stream, la
 		}
 	}
 	for i := range lanes {
-		if lanes[i].Device.Kind != hardware.CPU {
+		if lanes[i].Device.Kind == hardware.GPU {
 			measure(i, of(preliminaryGPU), preliminaryGPUTime)
 		}
 	}
