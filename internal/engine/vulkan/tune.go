@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
@@ -30,7 +31,8 @@ func (t *task) tune(ctx context.Context, tell func(bench.Tuning)) error {
 		return t.use(ctx, list[best])
 	}
 	begin := time.Now()
-	compiled := d.compileAll(list, g)
+	compiled, stop := d.compileAll(list, g)
+	defer stop() // nothing compiles while products are timed
 	var fastest time.Duration
 	var failures []string
 	for i, k := range list {
@@ -69,15 +71,15 @@ func (t *task) tune(ctx context.Context, tell func(bench.Tuning)) error {
 	return t.use(ctx, list[best])
 }
 
-// compileAll compiles kernels on as many threads as there are CPUs, and returns functions
-// that wait for each.
-func (d *device) compileAll(list []kernel, g bench.GEMM) []func() error {
-	wait := make([]func() error, len(list))
+// compileAll compiles kernels on as many threads as there are CPUs. It returns functions that
+// wait for each, and one that waits for those that have begun and gives up the others.
+func (d *device) compileAll(list []kernel, g bench.GEMM) (wait []func() error, stop func()) {
 	free := make(chan bool, runtime.NumCPU())
-	for i, k := range list {
+	var stopped atomic.Bool
+	for _, k := range list {
 		key := k.key(g)
 		if d.pipelines[key] != 0 {
-			wait[i] = func() error { return nil }
+			wait = append(wait, func() error { return nil })
 			continue
 		}
 		var done sync.WaitGroup
@@ -86,18 +88,27 @@ func (d *device) compileAll(list []kernel, g bench.GEMM) []func() error {
 		done.Go(func() {
 			free <- true
 			defer func() { <-free }()
-			p, r = d.compile(key)
+			if !stopped.Load() {
+				p, r = d.compile(key)
+			}
 		})
-		wait[i] = sync.OnceValue(func() error {
+		wait = append(wait, sync.OnceValue(func() error {
 			done.Wait()
 			if r != vk.SUCCESS {
 				return d.failed("vkCreateComputePipelines", r)
 			}
-			d.pipelines[key] = p
+			if p != 0 {
+				d.pipelines[key] = p
+			}
 			return nil
-		})
+		}))
 	}
-	return wait
+	return wait, func() {
+		stopped.Store(true)
+		for _, w := range wait {
+			_ = w() // what failed is not used
+		}
+	}
 }
 
 // use makes a kernel the one that computes, and finds out how long it takes.

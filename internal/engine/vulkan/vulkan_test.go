@@ -369,3 +369,40 @@ func TestUncomputed(t *testing.T) {
 		}
 	}
 }
+
+// Several kernels are tried out once, and the fastest one computes.
+func TestTune(t *testing.T) {
+	e, d := shared(), devices(t)[0]
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	kind, all, kept := d.about.Kind, scalars, d.choices
+	defer func() { d.about.Kind, scalars, d.choices = kind, all, kept }()
+	d.about.Kind, d.choices = hardware.GPU, readChoices(t.TempDir(), "device", "driver")
+	scalars = []kernel{scalar(32, 32, 8, 4, 4, 1), scalar(32, 64, 8, 4, 8, 1)} // quick to compile
+	if err := d.open(); err != nil {
+		t.Fatal(err)
+	}
+	g := bench.Square(64, matrix.Float32)
+	for _, want := range []int{2, 0} { // tried out, then known
+		var told []bench.Tuning
+		task, err := prepare(t.Context(), &e.mu, d, g, 7, func(x bench.Tuning) { told = append(told, x) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(told) != want {
+			t.Errorf("%d kernels tried out, want %d: %+v", len(told), want, told)
+		}
+		for i, x := range told {
+			if x.Done != i+1 || x.Total != 2 || x.Speed <= 0 || x.Best < x.Speed {
+				t.Errorf("tuning %d: %+v", i, x)
+			}
+			if x.Speed == told[len(told)-1].Best && task.kernel.name != x.Variant {
+				t.Errorf("%s computes, %s was the fastest", task.kernel.name, x.Variant)
+			}
+		}
+		if name := d.choices.won[product(g)]; name != task.kernel.name {
+			t.Errorf("%s computes, %s is kept", task.kernel.name, name)
+		}
+		task.release()
+	}
+}
