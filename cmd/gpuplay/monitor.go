@@ -128,6 +128,9 @@ func (a *app) monitor(ctx context.Context, f monitorFlags) error {
 	for _, end := range ends {
 		err = errors.Join(err, end())
 	}
+	if err == nil && ctx.Err() != nil { // what was recorded is complete
+		return &reportedError{exitInterrupted}
+	}
 	if err == nil && f.once && !f.json {
 		_, err = io.WriteString(a.stdout, h.Once(a.env.style(a.stdout)))
 	}

@@ -52,11 +52,9 @@ type model struct {
 	span    int // of spans
 	chosen  int // the device that is marked; -1: none
 	alone   bool
-	// back is how far the right edge is behind the present while it follows that; else the
-	// right edge is held.
-	held  bool
-	until time.Duration
-	shown Frame
+	held    bool // the right edge stays at until
+	until   time.Duration
+	shown   Frame
 }
 
 type tick struct{}
@@ -110,6 +108,9 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	case tea.MouseClickMsg:
 		m.click(msg.Y)
 	case tea.KeyPressMsg:
+		if msg.String() == "ctrl+z" {
+			return m, tea.Suspend
+		}
 		if m.key(msg.String()) {
 			return m, tea.Quit
 		}

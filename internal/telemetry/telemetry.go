@@ -199,6 +199,9 @@ func (s *Sampler) opened(f *feed, found Found, err error) bool {
 		return false
 	case err != nil:
 		f.gone, f.said = true, err.Error()
+		if s.watching {
+			s.sink.Emit("", event.Note{Text: f.source.Name() + ": " + f.said})
+		}
 		return false
 	case len(found.Sensors) == 0:
 		f.gone = true

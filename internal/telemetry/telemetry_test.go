@@ -290,3 +290,43 @@ func BenchmarkRound(b *testing.B) {
 		})
 	}
 }
+
+// Who watches is told why a source cannot be read, and which processes there are once a
+// second; no history is kept.
+func TestWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := event.NewStream("r1", nil)
+		var notes, lists, rounds int
+		s.Subscribe(func(e event.Event) {
+			switch d := e.Data.(type) {
+			case event.Note:
+				if d.Text != "RAPL: permission denied" {
+					t.Errorf("%q", d.Text)
+				}
+				notes++
+			case event.ProcessList:
+				if len(d.Processes) != 1 || d.Processes[0].PID != 1<<30 || *d.Processes[0].Card != 0 {
+					t.Errorf("%+v", d)
+				}
+				lists++
+			case event.Telemetry:
+				rounds++
+			}
+		})
+		card := hardware.Card{UUID: "GPU-a"}
+		src := &scripted{name: "NVML", found: Found{
+			Sensors:   []Sensor{{Sensor: event.Sensor{Quantity: event.Power}, GPU: &card}},
+			Processes: func() []Process { return []Process{{Process: event.Process{PID: 1 << 30}, GPU: &card}} },
+		}, read: func(_ int, values []float64) { values[0] = 1 }}
+		sampler := Watch(s, 200*time.Millisecond, nil, src, &scripted{name: "RAPL", err: errors.New("permission denied")})
+		time.Sleep(3100 * time.Millisecond)
+		sampler.Stop(nil)
+		s.Close()
+		if notes != 1 || lists != 4 || rounds != 16 {
+			t.Errorf("%d notes, %d lists of processes, %d rounds", notes, lists, rounds)
+		}
+		if n := len(sampler.feeds[0].past.at); n != 0 {
+			t.Errorf("%d rounds are kept", n)
+		}
+	})
+}
