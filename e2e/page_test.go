@@ -226,6 +226,20 @@ func TestManyLanes(t *testing.T) {
 	}
 }
 
+// Another choice begins anew: nothing of the result before stays on the screen.
+func TestIdleAgain(t *testing.T) {
+	_, p := raced(t, wrong(4))
+	p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('#race .seg button[data-value="2048"]').click()`))
+	for _, lane := range []string{cpuLane, gpuLane} {
+		if text := eval[string](p, lane+`.querySelector('.who').innerText`); strings.Contains(text, "verified") || strings.Contains(text, "products") || eval[string](p, lane+`.dataset.speed`) != "" {
+			t.Errorf("the lane says %q", text)
+		}
+	}
+	if says := eval[string](p, big+` + `+badge); strings.Contains(says, "ratio") || strings.Contains(says, "RECORDED") {
+		t.Errorf("the page says %q", says)
+	}
+}
+
 // The keyboard alone chooses a size, starts and stops, and one sees where it is.
 func TestKeyboard(t *testing.T) {
 	w := newSite(t, withGPU(40))
@@ -393,7 +407,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// A page that stays open does not grow: after more races it has as many elements as after two.
+// A page that stays open does not grow: after more races it has as many elements, and as many
+// things that are drawn again, as after two.
 func TestGrowth(t *testing.T) {
 	_, p := raced(t, manyLanes(3))
 	again := func() float64 {
@@ -401,7 +416,7 @@ func TestGrowth(t *testing.T) {
 		p.wait(mode + ` === 'live'`)
 		p.wait(mode + ` === 'done'`)
 		p.wait(`document.querySelectorAll('#race .data tbody tr').length === 5`)
-		return eval[float64](p, `document.querySelectorAll('*').length - document.querySelectorAll('option').length`)
+		return eval[float64](p, `document.querySelectorAll('*').length - document.querySelectorAll('option').length + gpuplay.frames.themed`)
 	}
 	two := again()
 	for range 3 {

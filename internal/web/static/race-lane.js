@@ -69,8 +69,14 @@ export class LaneView {
 
   /** Shows a lane; place is the hardware where there is none yet. */
   show(lane, place = '') {
-    if (lane !== this.lane) { this.forget(); this.before = 0; }
+    if (lane !== this.lane) { // nothing of the one before stays
+      this.forget();
+      this.before = this.fresh = 0;
+      this.tagged = this.count.textContent = '';
+      this.tag.replaceChildren();
+    }
     this.lane = lane;
+    if (!lane) this.numbers(1);
     this.element.classList.toggle('off', !lane && this.why.childNodes.length > 0);
     this.where.replaceChildren(lane?.place ?? place, h('br'), lane?.name ?? '');
   }

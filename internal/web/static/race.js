@@ -53,7 +53,14 @@ export function race(section, client) {
   const history = new History(stage);
   const table = dataTable('Data of the race', ['lane', 'device', 'n', 'type', 'samples', 'products', 'speed', 'spread', 'result'], []);
   const main = { cpu: new LaneView(stage, 'cpu'), gpu: new LaneView(stage, 'gpu') };
-  const folded = new Map();
+  // Views are made once and shown other lanes later, so that a page that stays open does not grow.
+  const views = new Map([['cpu', main.cpu], ['gpu', main.gpu]]);
+  const viewOf = (kind, place = '') => {
+    const key = kind + place;
+    if (!views.has(key)) views.set(key, new LaneView(stage, kind, place !== ''));
+    return views.get(key);
+  };
+  let folded = [];
   const noGPU = h('div', {}, h('h3', {}, 'No GPU found'), h('p', {}), h('code', {}, 'gpuplay doctor'), ' says what is missing.');
 
   const size = choice(sizes, chosen.get().size, n => { chosen.set({ size: n }); idle(); }, 'Size');
@@ -77,11 +84,9 @@ export function race(section, client) {
       const list = run ? run.of(kind) : [];
       if (kind === 'gpu' && run) list.push(...run.of('software-gpu'));
       const first = list[0] ?? null;
-      if (first && first.kind !== main[kind].kind) { // a software GPU stands where a GPU would
-        const now = new LaneView(stage, first.kind);
-        main[kind].element.replaceWith(now.element);
-        main[kind] = now;
-      }
+      const now = viewOf(first?.kind ?? kind); // a software GPU stands where a GPU would
+      if (now !== main[kind]) { main[kind].show(null); main[kind].element.replaceWith(now.element); }
+      main[kind] = now;
       main[kind].why.replaceChildren();
       if (kind === 'gpu' && run && !first && stage.mode !== 'live') {
         noGPU.querySelector('p').textContent = view?.run.missing?.filter(m => m.kind === 'gpu').map(m => m.reason)[0] ?? 'No engine reached one.';
@@ -90,18 +95,15 @@ export function race(section, client) {
       main[kind].show(first, kind === 'cpu' ? client.machine.cpu : client.machine.cards[0]?.name);
       rest.push(...list.slice(1));
     }
-    for (const [lane, v] of folded) if (!rest.includes(lane)) { v.element.remove(); folded.delete(lane); }
-    for (const lane of rest) {
-      let v = folded.get(lane);
-      if (!v) folded.set(lane, v = new LaneView(stage, lane.kind, true));
-      v.show(lane);
-      moreLanes.append(v.element);
-    }
+    const before = folded;
+    folded = rest.map((lane, i) => viewOf(lane.kind, ':' + i));
+    for (const v of before) if (!folded.includes(v)) { v.show(null); v.element.remove(); }
+    folded.forEach((v, i) => { v.show(rest[i]); if (moreLanes.children[i] !== v.element) moreLanes.insertBefore(v.element, moreLanes.children[i] ?? null); });
     more.hidden = !rest.length;
     moreTitle.textContent = `${rest.length} more ${rest.length === 1 ? 'lane' : 'lanes'}: ` + rest.map(l => l.doubt ? `${l.name} ${l.doubt}` : l.speed() > 0 ? `${l.name} ${rate(l.speed(), l.op).join(' ')}` : l.name).join(' · ');
   }
 
-  const shownLanes = () => [main.cpu, main.gpu, ...folded.values()].filter(v => v.lane);
+  const shownLanes = () => [main.cpu, main.gpu, ...folded].filter(v => v.lane);
 
   /** How much a pile has to hold, in steps, so that cells keep their size for a while. */
   function capacity() {
@@ -180,7 +182,7 @@ export function race(section, client) {
 
   function draw() {
     capacity();
-    for (const v of [main.cpu, main.gpu, ...folded.values()]) v.canvas.paint();
+    for (const v of [main.cpu, main.gpu, ...folded]) v.canvas.paint();
   }
 
   let historyAt = 0;

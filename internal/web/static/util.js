@@ -119,8 +119,8 @@ export function canvas(element, draw) {
   return c;
 }
 
-/** Counts of drawn frames, for tests. */
-export const frames = { drawn: 0 };
+/** What tests count: frames that were drawn, and what listens for the theme. */
+export const frames = { drawn: 0, get themed() { return themed.size; } };
 
 /** Calls draw(now) for each frame between start() and stop(); twice a second with reduced motion. */
 export function loop(draw) {
