@@ -44,16 +44,16 @@ type finding struct {
 
 // getDoctor examines the machine once for each launch of the server.
 func (s *Server) getDoctor(w http.ResponseWriter, r *http.Request) {
-	list := []finding{}
-	if s.o.Doctor == nil {
-		s.answer(w, http.StatusOK, list, nil)
-		return
-	}
 	s.mu.Lock()
 	busy := s.current
 	s.mu.Unlock()
 	if busy != nil { // it would take time away from what is measured
 		s.answer(w, 0, nil, busyError{busy.ID, busy.Kind})
+		return
+	}
+	list := []finding{}
+	if s.o.Doctor == nil {
+		s.answer(w, http.StatusOK, list, nil)
 		return
 	}
 	run, err := s.doctor()

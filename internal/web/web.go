@@ -27,6 +27,11 @@ import (
 //go:embed static
 var static embed.FS
 
+// openAPI describes the API for programs.
+//
+//go:embed openapi.json
+var openAPI []byte
+
 // Options are a server's.
 type Options struct {
 	Hosts []string // what the Host header of a request may be: "127.0.0.1:8080"; no other is served
@@ -111,6 +116,10 @@ func (s *Server) routes(ctx context.Context) http.Handler {
 	mux.Handle("GET /{file}", page)
 	mux.HandleFunc("POST /api/v1/session", s.postSession)
 	api := func(pattern string, h http.HandlerFunc) { mux.HandleFunc(pattern, s.private(h)) }
+	api("GET /api/v1/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Write(openAPI) //nolint:errcheck // nobody is left to tell
+	})
 	api("GET /api/v1/machine", s.getMachine)
 	api("GET /api/v1/doctor", s.getDoctor)
 	api("GET /api/v1/events", s.getEvents)
