@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -26,6 +27,10 @@ func TestPicture(t *testing.T) {
 		p.do(chromedp.Evaluate[chromedp.Void](`const s = document.querySelector('select[aria-label="A race that is kept"]'); s.selectedIndex = 1; s.dispatchEvent(new Event('change'))`))
 		p.wait(mode + ` === 'done'`)
 	}
-	p.wait(`document.getAnimations().length === 0`)
+	if *chapter == "touch" {
+		p.wait(`gpuplay.client.current !== null`) // it paints as soon as it is seen
+	}
+	p.wait(`!gpuplay.client.current && document.getAnimations().length === 0`)
+	p.do(chromedp.Sleep(time.Second)) // the rest of what was told is shown
 	saveShot(t, p, *picture)
 }
