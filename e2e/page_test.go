@@ -430,7 +430,7 @@ func TestGrowth(t *testing.T) {
 // With a thousand samples a second everything is still counted, and frames keep their pace. How
 // many are late depends on the machine, which draws without a GPU here: that is only logged.
 func TestThousandEvents(t *testing.T) {
-	sc := withGPU(1500)
+	sc := withGPU(800)
 	sc.fast = true
 	w := newSite(t, sc)
 	p := open(t, w, wide, high)

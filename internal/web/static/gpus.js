@@ -1,5 +1,5 @@
 // Chapter Many GPUs: what each card of a training holds and sends, and how long a step takes. Solid is measured,
-// hatched is modelled. It is here once a run of gpuplay scale is kept.
+// hatched is modelled. It is here once such a run is kept.
 import { bytes, chip, choice, color, dataTable, h, isDark, median, num, onTheme, s } from './util.js';
 
 /** How the work is split, in words, and what a card sends in a step: bytes, by the messages that it takes. */
