@@ -85,7 +85,7 @@ func Make(name string, rows int, seed uint64) (*Data, error) {
 			x, y = uniform(-1, 1), uniform(-1, 1)
 			target = (x + y) / 2
 		case "hills":
-			x, y = uniform(-1, 1), uniform(-1, 1)
+			x, y, target = uniform(-1, 1), uniform(-1, 1), 0
 			for _, top := range [][3]float64{{-0.5, 0.5, 1}, {0.5, -0.5, 1}, {0.5, 0.5, -1}, {-0.5, -0.5, -1}} {
 				dx, dy := x-top[0], y-top[1]
 				target += top[2] * math.Exp(-(dx*dx+dy*dy)/0.12)

@@ -183,6 +183,31 @@ func TestDeterministic(t *testing.T) {
 	}
 }
 
+// Points lie in about ±1 and come from the seed; classes are equally many, and values as
+// described.
+func TestSets(t *testing.T) {
+	for _, name := range Sets {
+		d := makeData(t, name, 400)
+		if other, err := Make(name, 400, 4); err != nil || slices.Equal(d.X, other.X) {
+			t.Errorf("%s: the seed changes nothing (%v)", name, err)
+		}
+		sum := 0.0
+		for i, target := range d.Y {
+			x, y := d.X[2*i], d.X[2*i+1]
+			if math.Abs(x) > 1.3 || math.Abs(y) > 1.3 || math.Abs(target) > 1.1 {
+				t.Errorf("%s: %v at %v, %v", name, target, x, y)
+			}
+			if name == "hills" && math.Hypot(x+0.5, y-0.5) < 0.1 && target < 0.8 || name == "plane" && math.Abs(target-(x+y)/2) > 1e-12 || name == "xor" && (target == 1) != (x*y > 0) {
+				t.Errorf("%s: %v at %v, %v", name, target, x, y)
+			}
+			sum += target
+		}
+		if d.Classes == 2 && sum != 200 {
+			t.Errorf("%s: %v of 400 points are of class 1", name, sum)
+		}
+	}
+}
+
 // Each row is used once before any is used again.
 func TestEpochs(t *testing.T) {
 	d := makeData(t, "gauss", 64)

@@ -113,7 +113,7 @@ export function touch(section, client) {
   const slider = h('input', { type: 'range', id: 'touch-eta', min: '-2.5', max: '0.48', step: '0.01' });
   const etaOut = h('output', { for: 'touch-eta' });
   const playLabel = h('span', {}, 'Let them roll'), playButton = h('button', { class: 'go', type: 'button' }, play(), playLabel);
-  const stepButton = h('button', { type: 'button' }, 'One step'), anew = h('button', { type: 'button', title: 'Another network and another plane' }, 'Another map');
+  const stepButton = h('button', { type: 'button' }, 'One step'), anew = h('button', { type: 'button', title: 'Another network and another plane' }, 'New map');
   const lead = h('p'), footer = h('div', { class: 'foot' });
   const table = dataTable('Data of the balls', ['rule', 'steps', 'a', 'b', 'loss', 'ended'], []);
   const ways = choice(WAYS.map(w => w.slice(0, 2)), directions, chosen => { directions = chosen; torch = false; remember(); request(); }, 'Directions of the plane');

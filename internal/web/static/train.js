@@ -137,7 +137,6 @@ export function train(section, client) {
     h('p', {}, 'A line for each point: x, y and a label. Up to ten labels are classes; more numbers than that are values to be learned. Columns beyond ±1 are scaled.'),
     text, h('div', { class: 'acts' }, h('button', { type: 'button', class: 'go', onclick: () => usePasted(text.value) }, 'Use these points'), h('button', { type: 'button', onclick: () => file.click() }, 'Choose a file'), file));
   const table = dataTable('Data of the training', ['engine', 'steps', 'seconds', 'loss'], []);
-  const torchBox = h('input', { type: 'checkbox', checked: o.torch, onchange: () => { o.torch = torchBox.checked; anew(); } });
   const sizes = h('div', { class: 'sizes', role: 'group', 'aria-label': 'Hidden layers' });
   const exports = h('div', { class: 'acts exports' },
     h('span', {}, 'Take it with you:'),
@@ -159,7 +158,7 @@ export function train(section, client) {
         h('label', { class: 'pick' }, h('span', {}, 'learning rate η ', etaOut), eta),
         select('batch', [1, 4, 8, 16, 32, 64, 128].map(k => [k, String(k)]), o.batch, k => { o.batch = +k; anew(); }),
         select('type', ['float32', 'float64'].map(k => [k, k]), o.dtype, k => { o.dtype = k; anew(); }),
-        h('label', { class: 'pick tick' }, h('span', {}, 'in turns with'), h('span', {}, torchBox, ' PyTorch')),
+        select('engines', [[false, 'this program'], [true, 'and PyTorch']], o.torch, k => { o.torch = k === 'true'; anew(); }),
         select('watch at', PACES, o.pace, k => { o.pace = +k; remember(); if (running) client.tell({ pace: o.pace }); })),
       problem,
       h('div', { class: 'train' }, h('div', { class: 'net' }, netCanvas), h('div', { class: 'out' }, h('div', { class: 'db' }, answerCanvas))),
