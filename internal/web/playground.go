@@ -27,6 +27,14 @@ func torchNetwork(deps lab.Deps, threads int) func(context.Context) (*worker.Cli
 	}
 }
 
+// unlessStopped returns an error that is not that of a run which was stopped.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
 // Touch is the activity of chapter Touch: the loss of a small network over a plane.
 func Touch(deps lab.Deps) Activity {
 	return Activity{Kind: "touch", Job: func(text []byte) (Job, error) {
@@ -39,7 +47,7 @@ func Touch(deps lab.Deps) Activity {
 			return Job{}, err
 		}
 		return Job{Measure: func(ctx context.Context, stream *event.Stream) (*record.Run, error) {
-			return nil, s.Run(ctx, stream)
+			return nil, unlessStopped(ctx, s.Run(ctx, stream))
 		}}, nil
 	}}
 }
@@ -61,7 +69,9 @@ func Train(deps lab.Deps) Activity {
 				return Job{}, err
 			}
 			return Job{
-				Measure: func(ctx context.Context, stream *event.Stream) (*record.Run, error) { return nil, t.Run(ctx, stream) },
+				Measure: func(ctx context.Context, stream *event.Stream) (*record.Run, error) {
+					return nil, unlessStopped(ctx, t.Run(ctx, stream))
+				},
 				Tell: func(message []byte) error {
 					var c playground.Change
 					if err := Decode(message, &c); err != nil {
