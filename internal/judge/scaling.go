@@ -242,7 +242,7 @@ func (m *modelled) predict(s scaling.Strategy, p, batch int) (scaling.Prediction
 		if x := &m.alone.Shares[i]; x.Strategy == s && x.Parts == p && x.Failed == "" && len(x.Seconds) > 0 && len(x.Update) > 0 {
 			a := scaling.Alone{Seconds: stats.Median(x.Seconds), Update: stats.Median(x.Update)}
 			if x.Peak != nil && x.UpdatePeak != nil {
-				a.Held, a.Peak, a.UpdatePeak = float64(x.Held.Total()), float64(*x.Peak), float64(*x.UpdatePeak)
+				a.Held, a.Gradients, a.Peak, a.UpdatePeak = float64(x.Held.Total()), float64(x.Held.Gradients), float64(*x.Peak), float64(*x.UpdatePeak)
 			}
 			if x.Kept != nil {
 				a.Kept = float64(*x.Kept)

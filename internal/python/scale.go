@@ -22,14 +22,14 @@ space["serve"](stdin)`
 // stdin, as a JSON string in a line of its own; and the program that each rank runs.
 func Torchrun(interpreter string, m Mode) (args []string, starter, rank string, err error) {
 	var texts []string
-	for _, name := range []string{"torchrun.py", "scale.py"} {
+	for _, name := range []string{"torchrun.py", "scale_model.py", "scale.py"} {
 		text, err := files.ReadFile(name)
 		if err != nil {
 			return nil, "", "", fmt.Errorf("no Python program %s: %w", name, err)
 		}
 		texts = append(texts, string(text))
 	}
-	return slices.Concat([]string{interpreter}, m.flags(), []string{"-u", "-c", torchrunBoot}), texts[0], texts[1], nil
+	return slices.Concat([]string{interpreter}, m.flags(), []string{"-u", "-c", torchrunBoot}), texts[0], texts[1] + "\n\n" + texts[2], nil
 }
 
 // Variables returns what an environment must say for a rank to be started in a mode: a

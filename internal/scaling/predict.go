@@ -4,7 +4,8 @@ package scaling
 type Alone struct {
 	Seconds    float64 // of forward and backward pass; of a pipeline, of one microbatch
 	Update     float64 // seconds of the optimizer
-	Held       float64 // bytes of weights, gradients and moments; this and the next three are 0 where bytes are not counted
+	Held       float64 // bytes of weights, gradients and moments; this and the next four are 0 where bytes are not counted
+	Gradients  float64 // of Held
 	Peak       float64 // bytes during forward and backward pass
 	UpdatePeak float64 // bytes during the update
 	Kept       float64 // bytes that the forward pass of a stage leaves for the backward pass
@@ -74,8 +75,11 @@ func Predict(s Strategy, in Inputs) Prediction {
 		}
 		room = one.Seconds
 		if p.Memory > 0 {
-			p.Memory -= one.Held * (1 - 1/d)
-			p.Memory = max(p.Memory, one.Kept+one.Held/d)
+			// At its fullest, when the backward pass begins, a rank has no gradients yet, all
+			// activations, and one gathered block. Over one rank, all blocks are gathered,
+			// which takes as much as the gradients.
+			block := float64(in.Shape.LayerParams()) * in.Value
+			p.Memory = max(one.Peak-one.Held+(one.Held-one.Gradients)/d+block, one.UpdatePeak/d)
 		}
 	case TP:
 		// Each block's two products that end in sums are followed by one, and so is the
@@ -104,8 +108,14 @@ func (in Inputs) pipeline() Prediction {
 		update = max(update, a.Update)
 		p.Compute = max(p.Compute, float64(m)*a.Seconds+a.Update)
 		if a.Peak > 0 {
-			inFlight := min(m, len(in.Alone)-i)
-			p.Memory = max(p.Memory, a.Peak+float64(inFlight-1)*a.Kept, a.UpdatePeak)
+			// PyTorch keeps what a stage has received and returned of all microbatches until
+			// the next step; the last stage returns logits.
+			inFlight, outputs := min(m, len(in.Alone)-i), in.Shape.Width
+			if i == len(in.Alone)-1 {
+				outputs = in.Shape.Vocab
+			}
+			messages := float64(in.Batch) * float64(in.Shape.Seq) * float64(outputs+in.Shape.Width) * in.Value
+			p.Memory = max(p.Memory, messages+max(a.Peak+float64(inFlight-1)*a.Kept, a.UpdatePeak))
 		}
 	}
 	n := float64(in.Batch) / float64(m) * float64(in.Shape.Seq) * float64(in.Shape.Width) * in.Value

@@ -61,7 +61,7 @@ func TestCurveOver(t *testing.T) {
 func TestPredict(t *testing.T) {
 	s := Shape{Layers: 3, Width: 256, Heads: 4, Vocab: 1024, Seq: 128, Positions: true}
 	l := Link{Alpha: 0, Beta: 1e-9}
-	in := Inputs{Shape: s, Value: 4, Ranks: 4, Batch: 8, Microbatches: 8, Messages: map[Op]Curve{}, Alone: []Alone{{Seconds: 3, Update: 1, Held: 100, Peak: 180, UpdatePeak: 150}}}
+	in := Inputs{Shape: s, Value: 4, Ranks: 4, Batch: 8, Microbatches: 8, Messages: map[Op]Curve{}, Alone: []Alone{{Seconds: 3, Update: 1, Held: 100e6, Gradients: 25e6, Peak: 180e6, UpdatePeak: 150e6}}}
 	for _, op := range Ops {
 		in.Messages[op] = line(op, 4, l)
 	}
@@ -71,10 +71,10 @@ func TestPredict(t *testing.T) {
 		strategy               Strategy
 		compute, comm, sent, m float64
 	}{
-		{DP, 4, 1.5 * n * 1e-9, 1.5 * n, 180},
-		{DDP, 4, 1.5 * n * 1e-9, 1.5 * n, 180},
-		{FSDP, 3.25, 3 * 0.75 * n * 1e-9, 3 * 0.75 * n, 105},
-		{TP, 4, (14*tokens*256*4 + 3*4*tokens) * 1.5e-9, (14*tokens*256*4 + 3*4*tokens) * 1.5, 180},
+		{DP, 4, 1.5 * n * 1e-9, 1.5 * n, 180e6},
+		{DDP, 4, 1.5 * n * 1e-9, 1.5 * n, 180e6},
+		{FSDP, 3.25, 3 * 0.75 * n * 1e-9, 3 * 0.75 * n, 80e6 + 75e6/4 + float64(s.LayerParams())*4},
+		{TP, 4, (14*tokens*256*4 + 3*4*tokens) * 1.5e-9, (14*tokens*256*4 + 3*4*tokens) * 1.5, 180e6},
 	} {
 		p := Predict(x.strategy, in)
 		close(t, string(x.strategy)+": computing", p.Compute, x.compute, 1e-12)
@@ -113,7 +113,10 @@ func TestPredictPipeline(t *testing.T) {
 	close(t, "computing", p.Compute, 8+3.5, 1e-12)
 	close(t, "bubble", p.Bubble, 3, 1e-12)
 	close(t, "hops", p.Exposed, 1.5, 1e-12)
-	close(t, "memory", p.Memory, 100+3*30, 1e-12)
+	messages := 8 * 128. * 256 * 4
+	close(t, "memory", p.Memory, 100+messages*(1+1024./256), 1e-12) // of the last stage, with its logits
+	in.Alone[0].Kept = 1e9
+	close(t, "memory of the first stage", Predict(PP, in).Memory, 100+3e9+2*messages, 1e-12)
 	close(t, "bubble as a share of computing and waiting", p.Bubble/(p.Bubble+8), Bubble(4, 8), 1e-12)
 }
 

@@ -319,8 +319,8 @@ func (x *session) strategies(p int) []scaling.Strategy {
 }
 
 // shares returns over how many ranks parts are measured alone: those of the worlds, and
-// twice and four times as many as the largest, to which the model extends what was measured.
+// twice as many as the largest, to which the model extends what was measured.
 func (x *session) shares() []int {
 	most := x.o.Worlds[len(x.o.Worlds)-1]
-	return append(slices.Clone(x.o.Worlds), 2*most, 4*most)
+	return append(slices.Clone(x.o.Worlds), 2*most)
 }

@@ -280,7 +280,7 @@ func TestSettings(t *testing.T) {
 	for _, p := range one.Shares {
 		sequences[fmt.Sprint(p.Strategy, p.Parts)] = p.Sequences
 	}
-	for name, want := range map[string]int{"dp2": 4, "dp8": 4, "fsdp4": 4, "tp2": 8, "pp2": 1} {
+	for name, want := range map[string]int{"dp2": 4, "dp4": 4, "fsdp4": 4, "tp2": 8, "pp2": 1} {
 		if sequences[name] != want {
 			t.Errorf("%s computes %d sequences, want %d", name, sequences[name], want)
 		}
