@@ -55,9 +55,14 @@ func (a *app) speeds(ctx context.Context) speeds {
 // pastRuns is how many of the latest runs of llm are looked at.
 const pastRuns = 200
 
-// past returns what the runs that are kept say of models on this machine. A store that
-// cannot be read is gpuplay results' business: there is no past then.
+// past returns what the runs that are kept say of models on this machine.
 func (a *app) past(ctx context.Context) []forecast.Past {
+	return forecast.Read(a.latest(ctx, record.LLM, pastRuns), host.Describe(ctx))
+}
+
+// latest returns the latest runs of a kind that were measured on this machine, the last one
+// first. A store that cannot be read is gpuplay results' business: there are none then.
+func (a *app) latest(ctx context.Context, kind record.Kind, most int) (runs []*record.Run) {
 	if _, err := os.Stat(filepath.Join(a.env.data, store.File)); a.env.data == "" || err != nil {
 		return nil
 	}
@@ -66,17 +71,16 @@ func (a *app) past(ctx context.Context) []forecast.Past {
 		return nil
 	}
 	defer s.Close()
-	entries, _, err := s.List(store.Filter{Kind: record.LLM, Limit: pastRuns})
+	entries, _, err := s.List(store.Filter{Kind: kind, Limit: most})
 	if err != nil {
 		return nil
 	}
-	var runs []*record.Run
 	for _, e := range entries {
 		if r, err := s.Run(e); err == nil && e.Origin == "" && ctx.Err() == nil {
 			runs = append(runs, r)
 		}
 	}
-	return forecast.Read(runs, host.Describe(ctx))
+	return runs
 }
 
 // of returns a forecast for the CPU, or the GPU; nil where there is none.

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/gpuplay/gpuplay/internal/encode"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/plan"
+	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/term"
 )
 
@@ -25,17 +29,29 @@ func newLearnGPUs(a *app) *cobra.Command {
 	f := learnGPUsFlags{model: "llama3-8b", gpu: "h100", gpus: plan.Node}
 	formats := []string{"table", "json"}
 	c := &cobra.Command{
-		Use:   "gpus",
+		Use:   "gpus [RUN]",
 		Short: "What each of several GPUs holds and sends, for each way to divide a model",
 		Long: `gpus draws what each GPU of a node holds when a model is trained on several of them, to
 scale with the card, and says what it sends: data parallelism, ZeRO and FSDP, tensor
 parallelism and a pipeline, each alone. Another model, another number of GPUs or another
-card shows what helps when. Nothing is measured: it is the model of gpuplay scale plan.`,
+card shows what helps when. That is modelled, as gpuplay scale plan is. Below it is a
+timeline of one real step for each rank, of a run of gpuplay scale run: the one that is
+named, else the last one that is kept and has a timeline.
+
+` + naming,
 		Example: `  gpuplay learn gpus
   gpuplay learn gpus --gpus 2
+  gpuplay learn gpus last
   gpuplay learn gpus --model gpt2-xl --gpus 4 --gpu a100`,
-		Args: noArgs,
-		RunE: func(*cobra.Command, []string) error { return a.learnGPUs(f, formats) },
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("for example gpuplay learn gpus last", "%s takes one run, not %d", c.CommandPath(), len(args))
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.learnGPUs(c.Context(), f, formats, strings.Join(args, ""))
+		},
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
@@ -51,8 +67,8 @@ card shows what helps when. Nothing is measured: it is the model of gpuplay scal
 	return c
 }
 
-// learnGPUs shows what each GPU holds and sends.
-func (a *app) learnGPUs(f learnGPUsFlags, formats []string) error {
+// learnGPUs shows what each GPU holds and sends, and the timeline of a run.
+func (a *app) learnGPUs(ctx context.Context, f learnGPUsFlags, formats []string, run string) error {
 	format, err := formatFor(f.format, f.output, formats, formats[0])
 	if err != nil {
 		return err
@@ -72,10 +88,36 @@ func (a *app) learnGPUs(f learnGPUsFlags, formats []string) error {
 	if err != nil {
 		return err
 	}
+	r, err := a.timeline(ctx, run)
+	if err != nil {
+		return err
+	}
 	return a.put(f.output, func(w io.Writer) error {
 		if format == "json" {
 			return encode.LessonsJSON(w, l)
 		}
-		return term.Lessons(w, l, a.env.style(w))
+		return term.Lessons(w, l, r, a.env.style(w))
 	})
 }
+
+// timeline returns the run of that name, which must have a timeline; without a name the last
+// one that has, nil where there is none.
+func (a *app) timeline(ctx context.Context, name string) (*record.Run, error) {
+	if name != "" {
+		r, err := a.loadRun(name)
+		if err == nil && !term.HasTimeline(r) {
+			err = fault.Errorf(fault.Invalid, "%s is a run of %s without a timeline", name, r.Kind).With(
+				fault.Run("{} measures one", "gpuplay", "scale", "run"), fault.Run("{} shows of which kind each run is", "gpuplay", "results", "list"))
+		}
+		return r, err
+	}
+	for _, r := range a.latest(ctx, record.Scale, timelineRuns) {
+		if term.HasTimeline(r) {
+			return r, nil
+		}
+	}
+	return nil, nil
+}
+
+// timelineRuns is how many of the latest runs are looked at for a timeline.
+const timelineRuns = 20

@@ -8,13 +8,15 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/plan"
+	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/scaling"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // Lessons writes what each way to divide a model means: what the GPUs hold, as bars to one
-// scale with the card's end marked, what they send, and how long a step takes.
-func Lessons(w io.Writer, l *plan.Lessons, s Style) error {
+// scale with the card's end marked, what they send, and how long a step takes. real is a
+// measured run whose timeline is drawn below; nil: there is none.
+func Lessons(w io.Writer, l *plan.Lessons, real *record.Run, s Style) error {
 	p := &page{Style: s}
 	p.title("many GPUs", l.Model, fmt.Sprintf("%d × %s", l.GPUs, l.GPU.Title), fmt.Sprintf("%s of %d tokens in a step", unit.Plural(l.Sequences, "sequence"), l.Shape.Seq), "modelled, not measured")
 	p.line()
@@ -67,6 +69,12 @@ func Lessons(w io.Writer, l *plan.Lessons, s Style) error {
 		}
 	}
 	p.sentences(l.Sentences())
+	if real != nil {
+		p.timelines(real)
+	} else {
+		p.line()
+		p.paragraph("There is no timeline of a real step: "+fault.Run("{} measures one", "gpuplay", "scale", "run").Words(p.Words), dim)
+	}
 	p.next(&fault.Remedy{Command: []string{"gpuplay", "scale", "plan"}, Text: "more GPUs, several ways together, days and cost"})
 	return p.writeTo(w)
 }

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"charm.land/lipgloss/v2"
 
 	"github.com/gpuplay/gpuplay/internal/golden"
 	"github.com/gpuplay/gpuplay/internal/plan"
+	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/scaling"
 )
 
@@ -31,7 +34,7 @@ func TestLessons(t *testing.T) {
 				file = fmt.Sprintf("lessons.%s.%d.ascii.txt", name, s.Width)
 			}
 			var b bytes.Buffer
-			if err := Lessons(&b, l, s); err != nil {
+			if err := Lessons(&b, l, nil, s); err != nil {
 				t.Fatal(err)
 			}
 			if s.Width == 40 || s.Width == 80 {
@@ -66,4 +69,42 @@ func TestReadmeShowsLessons(t *testing.T) {
 			t.Errorf("README.md shows\n%s", part)
 		}
 	}
+}
+
+// A cell shows what took most of its time.
+func TestTimelineCells(t *testing.T) {
+	busy := func(spans ...[2]float64) record.Busy { return record.Busy{Spans: spans} }
+	for _, tt := range []struct {
+		l    record.Lived
+		want string
+	}{
+		{record.Lived{}, "··········"},
+		{record.Lived{Compute: busy([2]float64{0, 10})}, "CCCCCCCCCC"},
+		{record.Lived{Compute: busy([2]float64{0, 4}), Communicate: busy([2]float64{4, 6})}, "CCCCMM····"},
+		{record.Lived{Compute: busy([2]float64{0, 4}, [2]float64{6, 10}), Communicate: busy([2]float64{2, 7})}, "CCBBMMBCCC"},
+		{record.Lived{Compute: busy([2]float64{0, 0.4}, [2]float64{9.4, 10})}, "·········C"},
+		{record.Lived{Compute: busy([2]float64{-5, 3}, [2]float64{1, 2}), Communicate: busy([2]float64{20, 0})}, "CCC·······"}, // not as it should be
+	} {
+		if got := cells(tt.l, 10, 10); got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.l, got, tt.want)
+		}
+	}
+}
+
+// Of each strategy, the step over the most ranks is drawn.
+func TestTimelines(t *testing.T) {
+	lived := func(n int) []record.Lived {
+		l := record.Lived{Compute: record.Busy{Seconds: 0.04, Spans: [][2]float64{{0, 0.03}, {0.04, 0.05}}}, Communicate: record.Busy{Seconds: 0.02, Spans: [][2]float64{{0.02, 0.04}}}}
+		return slices.Repeat([]record.Lived{l}, n)
+	}
+	r := &record.Run{Kind: record.Scale, Created: time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC), Scaling: &record.Scaling{Model: "small", DType: "bfloat16", Worlds: []record.World{
+		{Ranks: 2, Steps: []record.Trained{{Strategy: scaling.DDP, Timeline: lived(2)}, {Strategy: scaling.TP, Timeline: lived(2)}, {Strategy: scaling.PP}}},
+		{Ranks: 4, Steps: []record.Trained{{Strategy: scaling.DDP, Timeline: lived(4)}}},
+	}}}
+	if !HasTimeline(r) || HasTimeline(&record.Run{}) || HasTimeline(&record.Run{Scaling: &record.Scaling{}}) {
+		t.Error("a run without a timeline has one")
+	}
+	p := &page{Style: Style{Width: 80, Unicode: true}}
+	p.timelines(r)
+	golden.Compare(t, "timelines.txt", p.text.String())
 }
