@@ -94,6 +94,7 @@ PyTorch has to be at the same path on each. --print says what to start where ins
 	fl.IntVar(&f.Batch, "batch", 0, "sequences of a step, with --protocol weak of each rank (default 8)")
 	fl.StringVar(&f.DType, "dtype", "float32", "float32 or bfloat16: of weights, gradients, moments and activations")
 	fl.StringVar(&f.protocol, "protocol", "strong", "strong: the batch is divided over the ranks; weak: it grows with them")
+	must(fl.SetAnnotation("protocol", valuesOf, []string{"strong", "weak"}))
 	fl.StringVar(&f.device, "device", "gpu", "gpu: NVIDIA's GPUs, or CPUs where there are none; cpu: a rehearsal")
 	fl.StringSliceVar(&f.Hosts, "hosts", nil, "machines to train on, as ssh takes them, the first one first: node1,me@node2")
 	fl.IntVar(&f.Port, "master-port", 0, "on which the first of several hosts listens (default: a free one)")
