@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/lab/scale"
+	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/scaling"
 )
@@ -184,6 +185,6 @@ func (a *app) printScale(o scale.Options) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(a.stdout, strings.Join(lines, "\n"))
-	return nil
+	_, err = io.WriteString(a.stdout, plain.Text(strings.Join(lines, "\n"))+"\n") // not wrapped: a shell reads it
+	return err
 }

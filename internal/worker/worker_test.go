@@ -215,6 +215,7 @@ func TestDocument(t *testing.T) {
 		"mulvec": {&TaskArgs{}, nil, &None{}}, "close": {&TaskArgs{}, nil, &None{}}, "stop": {&StopArgs{}, nil, nil},
 		"rows": {&RowsArgs{}, nil, &Checked{}}, "load": {&LoadArgs{}, nil, &llm.About{}}, "generate": {&GenerateArgs{}, &llm.Token{}, &Generated{}},
 		"tune": {&train.Settings{}, nil, &train.Plan{}}, "train": {&TrainArgs{}, &train.Step{}, &train.Trained{}},
+		"network": {&NetworkArgs{}, nil, &Networked{}}, "steps": {&StepsArgs{}, nil, &Stepped{}}, "losses": {&LossesArgs{}, nil, &Mapped{}},
 	}
 	strict := func(line string, text []byte, into any) {
 		d := json.NewDecoder(bytes.NewReader(text))
