@@ -47,7 +47,7 @@ func (v View) title(d *device, at, columns int) string {
 }
 
 // state says what a driver does with a GPU's clocks and how much goes over its links, or
-// shows how busy each CPU is in at most so many columns.
+// shows how busy each CPU is, in at most that number of columns.
 func (v View) state(d *device, columns int) (string, look) {
 	if d.card == nil {
 		text := unit.Plural(len(d.cpus), "CPU")

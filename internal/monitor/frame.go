@@ -203,8 +203,8 @@ func (v View) keys(columns int) string {
 	return text
 }
 
-// A layout is how graphs are arranged: so many beside one another, each of so many columns
-// and lines. With no lines there is room for one line for each device.
+// A layout is how graphs are arranged: how many beside one another, and how many columns and
+// lines each has. With no lines there is room for one line for each device.
 type layout struct {
 	across, columns, lines int
 	axis                   int  // columns of the scale

@@ -13,8 +13,8 @@ import (
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
-// processes returns a table of those that use the GPUs that are shown, in at most so many
-// lines; nothing where there is none.
+// processes returns a table of those that use the GPUs that are shown, in at most
+// `most` lines; nothing where there is none.
 func (v View) processes(h *History, shown []int, columns, most int) []string {
 	var list []event.Process
 	for _, source := range slices.Sorted(maps.Keys(h.processes)) {

@@ -117,7 +117,7 @@ const shortestRun = 10 * time.Second
 // watched are what Watch shows of a device, the most important one first.
 var watched = []event.Quantity{event.Utilization, event.Power, event.Clock, event.Temperature, event.Memory}
 
-// Watch draws the history of a run, all of it, in at most so many lines: a row for each
+// Watch draws the history of a run, all of it, in at most as many lines as s has room for: a row for each
 // quantity of each device, and one for each lane that says when it computed. It returns
 // nothing where nothing was read, or where there is too little room.
 func (h *History) Watch(s term.Style, until time.Duration) []string {

@@ -33,7 +33,7 @@ func CheckGradient[T Real](ctx context.Context, n *Network[T], kind Loss, x, y [
 }
 
 // worstOf compares a gradient with central differences of loss by weights, which loss reads.
-// Of many weights it tries every so many.
+// Of many weights it tries a regular selection.
 func worstOf[T Real](grad []T, weights []float64, loss func() (float64, error)) (worst float64, err error) {
 	largest := 0.0
 	for _, g := range grad {

@@ -23,7 +23,7 @@ func (p *Plan) Launch() Launch {
 	run := fmt.Sprintf("torchrun --standalone --nproc-per-node %d train.py", each)
 	head := ""
 	if p.Nodes > 1 {
-		// Which node serves the rendezvous is said, since torchrun cannot always find out.
+		// The line names the node that serves the rendezvous, since torchrun cannot always find out.
 		l.Torchrun = fmt.Sprintf("# on every node; HEAD is the first one, on all others is_host=0\ntorchrun --nnodes %d --nproc-per-node %d --rdzv-id train --rdzv-backend c10d \\\n  --rdzv-endpoint HEAD:%d --rdzv-conf is_host=1 train.py\n", p.Nodes, each, port)
 		run = fmt.Sprintf("torchrun --nnodes $SLURM_NNODES --nproc-per-node %d \\\n  --rdzv-id $SLURM_JOB_ID --rdzv-backend c10d --rdzv-endpoint $HEAD:%d \\\n  --rdzv-conf is_host=$((SLURM_NODEID==0)) train.py", each, port)
 		head = "export HEAD=$(scontrol show hostnames $SLURM_JOB_NODELIST | head -1)\n"

@@ -1,7 +1,7 @@
 package scaling
 
-// Pipeline returns the seconds of m microbatches through stages that take so many seconds
-// for the forward and the backward pass of one, with hop seconds for each message between
+// Pipeline returns the seconds of m microbatches through stages, each of which takes the given
+// seconds for the forward and the backward pass of one, with hop seconds for each message between
 // two of them: (m + p − 1)·t + 2·(p − 1)·hop for p equal stages, with GPipe and with 1F1B
 // alike. Unequal stages wait for the slowest one.
 func Pipeline(stages []float64, m int, hop float64) float64 {

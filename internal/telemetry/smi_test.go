@@ -38,7 +38,7 @@ func unzipped(t *testing.T, card, name string) io.Reader {
 	return z
 }
 
-// smiRound is what NVML said of card 0 at a time.
+// smiRound is what NVML returned for card 0 at one time.
 type smiRound struct {
 	at     time.Time
 	values map[event.Quantity]float64

@@ -22,7 +22,7 @@ type Progress struct {
 	// also with quiet; nothing else is on the screen meanwhile. If it is nil, the
 	// answers of llm are shown among the other lines.
 	Answer *Answer
-	// Watch returns lines to be shown below the others, in at most so many columns and
+	// Watch returns lines to be shown below the others, in at most that number of columns and
 	// lines; they may be in colour. nil: there are none.
 	Watch func(columns, lines int) []string
 

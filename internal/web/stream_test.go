@@ -175,7 +175,7 @@ func TestRecordIsNotSent(t *testing.T) {
 	}
 }
 
-// A server has only so many open streams.
+// The number of open streams has a limit.
 func TestReaders(t *testing.T) {
 	h := newHub("x")
 	for range maxReaders {

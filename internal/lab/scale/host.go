@@ -162,7 +162,7 @@ type group struct {
 // patience is how long hosts may take to end their ranks.
 const patience = 4 * time.Second
 
-// next returns the next message, or an error when ctx ends or nothing was said for too
+// next returns the next message, or an error when ctx ends or no message came for too
 // long.
 func (g *group) next(ctx context.Context, limit time.Duration) (message, error) {
 	timer := time.NewTimer(limit)
@@ -180,7 +180,7 @@ func (g *group) next(ctx context.Context, limit time.Duration) (message, error) 
 	}
 }
 
-var errSilent = errors.New("nothing was said")
+var errSilent = errors.New("no message came")
 
 // close ends all hosts and their ranks. What they still say is passed to each.
 func (g *group) close(each func(message)) {
