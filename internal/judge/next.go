@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/record"
 )
@@ -27,8 +28,22 @@ func Next(r *record.Run) *fault.Remedy {
 
 // possible reports whether an engine that is missing is worth having: one that is not
 // installed. MLX is made for Apple's GPUs; on a CPU its Linux build has no fast products.
+// Engines that compute on GPUs alone need one that was found.
 func possible(r *record.Run, m record.Missing) bool {
-	return m.API == "" && m.Code == fault.Unavailable && !(m.Engine == "mlx" && r.Machine.OS == "linux")
+	if m.API != "" || m.Code != fault.Unavailable {
+		return false
+	}
+	switch m.Engine {
+	case "mlx":
+		return r.Machine.OS != "linux"
+	case "cuda": // which lacks nothing but the driver
+		return false
+	case "cublaslt":
+		return slices.ContainsFunc(r.Cards, func(c hardware.Card) bool { return c.Vendor == "NVIDIA" })
+	case "vulkan":
+		return len(r.Cards) > 0
+	}
+	return true
 }
 
 // Possible returns the names of the engines that a race could have had, as their makers
@@ -55,6 +70,10 @@ func engineName(engine string) string {
 		return "TensorFlow"
 	case "mlx", "jax":
 		return strings.ToUpper(engine)
+	case "cublaslt":
+		return "cuBLASLt"
+	case "vulkan":
+		return "Vulkan"
 	}
 	return engine
 }

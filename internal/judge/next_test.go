@@ -56,17 +56,24 @@ func TestRaceNext(t *testing.T) {
 	}
 }
 
-// What could be had is named as its makers write it; MLX is made for Apple's GPUs.
+// What could be had is named as its makers write it; MLX is made for Apple's GPUs,
+// and other engines need a GPU that this machine has.
 func TestPossible(t *testing.T) {
 	r := race(result(builtIn, 1e12))
-	for _, engine := range []string{"blas", "torch", "tensorflow", "mlx", "jax"} {
+	for _, engine := range []string{"blas", "cuda", "cublaslt", "vulkan", "torch", "tensorflow", "mlx", "jax"} {
 		r.Missing = append(r.Missing, record.Missing{Engine: engine, Code: fault.Unavailable, Reason: "it is not installed"})
 	}
 	r.Missing = append(r.Missing, record.Missing{Engine: "new", Code: fault.Crashed}, record.Missing{Engine: "blas", API: "mkl", Code: fault.Unavailable})
 	if got, want := strings.Join(Possible(r), " "), "OpenBLAS PyTorch TensorFlow JAX"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	r.Machine.OS = "darwin"
+	for vendor, want := range map[string]string{"NVIDIA": "OpenBLAS cuBLASLt Vulkan PyTorch TensorFlow JAX", "AMD": "OpenBLAS Vulkan PyTorch TensorFlow JAX"} {
+		r.Cards = []hardware.Card{{Vendor: vendor}}
+		if got := strings.Join(Possible(r), " "); got != want {
+			t.Errorf("with a card of %s: %q, want %q", vendor, got, want)
+		}
+	}
+	r.Cards, r.Machine.OS = nil, "darwin"
 	if got, want := strings.Join(Possible(r), " "), "OpenBLAS PyTorch TensorFlow MLX JAX"; got != want {
 		t.Errorf("on a Mac: %q, want %q", got, want)
 	}
