@@ -35,7 +35,7 @@ func TestFaultyDrivers(t *testing.T) {
 		{fault: "ABORTS", says: "GPU has fallen off the bus", short: true},
 		{fault: "HANGS", says: "did not start within"},
 	} {
-		if testing.Short() && !tt.short {
+		if (testing.Short() || !enginetest.Required("cc")) && !tt.short {
 			continue
 		}
 		t.Run(tt.fault, func(t *testing.T) {

@@ -355,7 +355,7 @@ func TestBrokenImport(t *testing.T) {
 // The real packages from PyPI: MLX without its library is mended, in an environment of
 // uv's without pip and in one of venv's, and the framework starts.
 func TestFixesMendForReal(t *testing.T) {
-	if !slices.Contains(strings.Split(os.Getenv("GPUPLAY_REQUIRE"), ","), "network") {
+	if !enginetest.Required("network") {
 		t.Skip("it downloads packages: GPUPLAY_REQUIRE=network runs it")
 	}
 	c, err := net.DialTimeout("tcp", "pypi.org:443", 5*time.Second)

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
 	"github.com/gpuplay/gpuplay/internal/golden"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/llm/llamacpp"
@@ -79,7 +79,7 @@ func TestScripts(t *testing.T) {
 			switch {
 			case !known:
 				return false, fmt.Errorf("unknown condition %q", name)
-			case path == "" && slices.Contains(strings.Split(os.Getenv("GPUPLAY_REQUIRE"), ","), name):
+			case path == "" && enginetest.Required(name):
 				return false, fmt.Errorf("%s is required here and missing", name)
 			}
 			return path != "", nil

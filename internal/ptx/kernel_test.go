@@ -6,11 +6,10 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
-	"slices"
 	"strings"
 	"testing"
 
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
@@ -110,7 +109,7 @@ func compute(k Kernel, p Problem) error {
 // used again. Of each kernel and layout one of these is tried, chosen by a seed that is
 // printed; all of them where GPUPLAY_REQUIRE names ptxas, as in CI.
 func TestKernels(t *testing.T) {
-	all := slices.Contains(strings.Split(os.Getenv("GPUPLAY_REQUIRE"), ","), "ptxas")
+	all := enginetest.Required("ptxas")
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	chance := rand.New(rand.NewPCG(seed, 0))

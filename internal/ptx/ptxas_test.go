@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -89,7 +88,7 @@ func instructions(kernel string, in, acc matrix.DType) []string {
 func TestAssembles(t *testing.T) {
 	assembler, disassembler := tool(t, "ptxas"), tool(t, "nvdisasm")
 	few := 8
-	if slices.Contains(strings.Split(os.Getenv("GPUPLAY_REQUIRE"), ","), "ptxas") {
+	if enginetest.Required("ptxas") {
 		few = 3
 	}
 	seed := rand.Uint64()

@@ -153,8 +153,14 @@ func list(ctx context.Context, e bench.Engine) ([]hardware.Device, error) {
 // component, so that a machine that has it cannot skip the test unseen.
 func Require(t testing.TB, name, why string) {
 	t.Helper()
-	if slices.Contains(strings.Split(os.Getenv("GPUPLAY_REQUIRE"), ","), name) {
+	if Required(name) {
 		t.Fatalf("%s is required here: %s", name, why)
 	}
 	t.Skip(why)
+}
+
+// Required reports whether GPUPLAY_REQUIRE names a component. Tests that take long try all
+// of their cases where it is, as in CI, and elsewhere a few.
+func Required(name string) bool {
+	return slices.Contains(strings.Split(os.Getenv("GPUPLAY_REQUIRE"), ","), name)
 }
