@@ -1,5 +1,5 @@
 // Scaling fills in the tables of docs/SCALING-RUN.md, and draws docs/scaling.svg, from the runs
-// in docs/scaling. With arguments it keeps runs there first, without the readings of
+// in docs/scaling, and of PyTorch's own loop of messages there. With arguments it keeps runs there first, without the readings of
 // sensors, which are most of them, and without what tells one machine from another:
 //
 //	go run ./scripts/scaling [NAME=FILE.json...]
@@ -93,13 +93,19 @@ func write(root string) (text, svg []byte, err error) {
 	}
 	text = table.ReplaceAllFunc(old, func(match []byte) []byte {
 		name := string(table.FindSubmatch(match)[1])
-		r, failed := read(filepath.Join(root, folder, name+".json"))
 		var b bytes.Buffer
 		fmt.Fprintf(&b, "<!-- %s -->\n", name)
-		if failed == nil {
-			failed = encode.Write(&b, r, "md", nil)
+		if name == "loop" {
+			rows, failed := comparison(root)
+			b.Write(rows)
+			err = errors.Join(err, failed)
+		} else {
+			r, failed := read(filepath.Join(root, folder, name+".json"))
+			if failed == nil {
+				failed = encode.Write(&b, r, "md", nil)
+			}
+			err = errors.Join(err, failed)
 		}
-		err = errors.Join(err, failed)
 		return append(bytes.TrimRight(b.Bytes(), "\n"), "\n<!-- end -->"...)
 	})
 	r, failed := read(filepath.Join(root, folder, drawn+".json"))
