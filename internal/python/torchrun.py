@@ -44,8 +44,8 @@ class Commands:
             os._exit(143)
 
 
-def look():
-    """Tells what this host has to train on."""
+def look(wanted):
+    """Tells what this host has to train on, and a port on which it can listen: the wanted one, or any if that is 0."""
     try:
         import torch
         import torch.distributed.run
@@ -55,7 +55,11 @@ def look():
     count = torch.cuda.device_count() if cuda else 0
     mps = getattr(torch.backends, "mps", None)
     with socket.socket() as s:
-        s.bind(("", 0))
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as torchrun does: what has just been closed is free
+        try:
+            s.bind(("", wanted))
+        except OSError as e:
+            return tell("taken", message=e.strerror)
         port = s.getsockname()[1]
     tell(
         "host",
@@ -136,7 +140,7 @@ def serve(stdin):
     commands = Commands(stdin)
     while (request := commands.queue.get()) is not None:
         if request["do"] == "look":
-            look()
+            look(request["port"])
             continue
         commands.folder, commands.running = tempfile.mkdtemp(prefix="gpuplay-scale-"), True
         try:

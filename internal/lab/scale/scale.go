@@ -177,8 +177,12 @@ func (x *session) look(ctx context.Context) error {
 	if err := x.connect(); err != nil {
 		return err
 	}
-	for _, h := range x.group.hosts {
-		if err := h.tell(map[string]string{"do": "look"}); err != nil {
+	for i, h := range x.group.hosts {
+		port := 0
+		if i == 0 && len(x.group.hosts) > 1 { // the one that listens
+			port = x.o.Port
+		}
+		if err := h.tell(map[string]any{"do": "look", "port": port}); err != nil {
 			return x.noAnswer(h)
 		}
 	}
@@ -197,6 +201,8 @@ func (x *session) look(ctx context.Context) error {
 			return x.noAnswer(h)
 		case "missing":
 			return fault.Errorf(fault.Unavailable, "%s cannot use PyTorch: %s", h.title(), said(m)).With(x.found.Obtain("torch")...)
+		case "taken":
+			return fault.Errorf(fault.Unavailable, "%s cannot listen on port %d: %s", h.title(), x.o.Port, said(m)).With(fault.Change("master-port", ""))
 		case "host":
 			if err := decode(m, &x.machines[m.from]); err != nil {
 				return err
