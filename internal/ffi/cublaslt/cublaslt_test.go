@@ -16,12 +16,13 @@ import (
 // includes files of the wheels nvidia-cuda-runtime, nvidia-cuda-crt and nvidia-cuda-cccl.
 func TestConstants(t *testing.T) {
 	var flags []string
-	for _, name := range []string{"cublasLt.h", "library_types.h"} {
+	for _, name := range []string{"cublasLt.h", "library_types.h", "crt/host_defines.h"} { // PyTorch comes with the first two
 		found, _ := filepath.Glob("../../../.venv-*/lib/python3*/site-packages/nvidia/*/include/" + name)
 		if len(found) == 0 {
 			t.Skip("there is no " + name + ": pip install nvidia-cublas nvidia-cuda-runtime nvidia-cuda-crt nvidia-cuda-cccl, in a folder .venv-cublas, has it")
 		}
-		flags = append(flags, "-I", filepath.Dir(found[0]), "-I", filepath.Join(filepath.Dir(found[0]), "cccl"))
+		include := strings.TrimSuffix(found[0], name)
+		flags = append(flags, "-I", include, "-I", filepath.Join(include, "cccl"))
 	}
 	var source, want strings.Builder
 	source.WriteString("#include <cublasLt.h>\n#include <stddef.h>\n#include <stdio.h>\nint main() {\n")
