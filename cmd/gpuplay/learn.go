@@ -17,8 +17,8 @@ import (
 func newLearn(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "learn",
-		Short:   "See what makes a product fast, what training is, what is noise, and what many GPUs do",
-		Long:    `learn measures on this machine what it explains, but gpus, which is modelled.`,
+		Short:   "Learn what makes a product fast, how training works, what is noise, what many GPUs do",
+		Long:    `learn explains with measurements on this machine; only gpus is modelled.`,
 		Example: "  gpuplay learn matmul\n  gpuplay learn gradient\n  gpuplay learn data\n  gpuplay learn noise\n  gpuplay learn gpus",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
@@ -44,10 +44,11 @@ func newLearnMatmul(a *app) *cobra.Command {
 		Short: "From the textbook's three loops to all cores or a whole GPU, step by step",
 		Long: `matmul multiplies the same matrices in six ways, each adding one idea to the
 one before, and shows how much faster each is here. It takes about ten seconds at the
-usual size. The code is in internal/learn, the explanation in docs/CPU-GEMM.md.
+default size. The code is in internal/learn, the explanation in docs/CPU-GEMM.md.
 
 With --gpu it does so on an NVIDIA GPU, in up to eight ways, each beside NVIDIA's
-cuBLASLt, if that is installed: internal/ptx and docs/GPU-GEMM.md.`,
+cuBLASLt if that is installed. The code is in internal/ptx, the explanation in
+docs/GPU-GEMM.md.`,
 		Example: `  gpuplay learn matmul
   gpuplay learn matmul --size 512
   gpuplay learn matmul --gpu`,
@@ -73,7 +74,7 @@ cuBLASLt, if that is installed: internal/ptx and docs/GPU-GEMM.md.`,
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.Var(&f.size, "size", fmt.Sprintf("n of an n×n×n product (default %d, or %d on a slow CPU)", cpu.LadderSize, cpu.LadderSize/2))
-	fl.BoolVar(&f.gpu, "gpu", false, fmt.Sprintf("climb on an NVIDIA GPU (size by default %d)", rungs.Size))
+	fl.BoolVar(&f.gpu, "gpu", false, fmt.Sprintf("run the steps on an NVIDIA GPU (default size %d)", rungs.Size))
 	fl.IntVar(&f.threads, "threads", 0, "threads of the last rung (default: one per core)")
 	f.outputFlags.add(fl, record.Learn)
 	return c

@@ -32,11 +32,11 @@ func newLearnGPUs(a *app) *cobra.Command {
 		Use:   "gpus [RUN]",
 		Short: "What each of several GPUs holds and sends, for each way to divide a model",
 		Long: `gpus draws what each GPU of a node holds when a model is trained on several of them, to
-scale with the card, and says what it sends: data parallelism, ZeRO and FSDP, tensor
-parallelism and a pipeline, each alone. Another model, another number of GPUs or another
-card shows what helps when. That is modelled, as gpuplay scale plan is. Below it is a
-timeline of one real step for each rank, of a run of gpuplay scale run: the one that is
-named, else the last one that is kept and has a timeline.
+the scale of the card's memory, and says what it sends: with data parallelism, ZeRO and
+FSDP, tensor parallelism and a pipeline, each alone. Try another model, number of GPUs or
+card to see what helps when. This part is modelled, like gpuplay scale plan. Below it is
+a timeline of one real step for each rank, from a run of gpuplay scale run: the one that
+is named, or else the last stored one that has a timeline.
 
 ` + naming,
 		Example: `  gpuplay learn gpus
@@ -58,7 +58,7 @@ named, else the last one that is kept and has a timeline.
 	fl.StringVar(&f.model, "model", f.model, "what to train: a name, a GGUF file, a config.json or its folder")
 	fl.IntVar(&f.gpus, "gpus", f.gpus, "how many GPUs, from 2 to 8")
 	fl.StringVar(&f.gpu, "gpu", f.gpu, alternatives(plan.GPUs()))
-	fl.Var(&f.seq, "seq", "tokens of one sequence (default: the model's own, 8192 at most)")
+	fl.Var(&f.seq, "seq", "tokens per sequence (default: the model's own, 8192 at most)")
 	fl.StringVarP(&f.format, "format", "f", "", alternatives(formats)+" (default: by --output's ending, else table)")
 	fl.StringVarP(&f.output, "output", "o", "", "write the result to this file, complete or not at all; - is stdout")
 	must(fl.SetAnnotation("format", valuesOf, formats))

@@ -32,9 +32,9 @@ func newLearnGradient(a *app) *cobra.Command {
 		Use:   "gradient",
 		Short: "Six optimizers on the loss of a small network, from one start",
 		Long: `gradient trains a network of 67 weights three times, lays a plane through the three
-minima, and lets six optimizers go down from one point of it by the network's own
-gradients, which are checked against differences first. It takes a second.
-gpuplay serve shows the same as a map, on which the start can be moved.`,
+minima in weight space, and lets six optimizers descend from one point of this plane by the
+network's own gradients, which are first checked against finite differences. It takes a
+second. gpuplay serve shows the same as a map on which the start can be moved.`,
 		Example: `  gpuplay learn gradient
   gpuplay learn gradient --rate 0.3 --start 0.5,-1`,
 		Args: noArgs,
@@ -56,9 +56,9 @@ gpuplay serve shows the same as a map, on which the start can be moved.`,
 	fl.SortFlags = false
 	fl.Float64Var(&f.rate, "rate", 0.035, "learning rate")
 	fl.IntVar(&f.steps, "steps", 120, "steps of each optimizer")
-	fl.Float64SliceVar(&f.start, "start", []float64{0, -0.6}, "where they start, in the two coordinates of the plane")
+	fl.Float64SliceVar(&f.start, "start", []float64{0, -0.6}, "the `point` of the plane at which they start, as two coordinates")
 	fl.Lookup("start").DefValue = "0,-0.6"
-	fl.Uint64Var(&f.seed, "seed", 22, "of the weights that training starts from")
+	fl.Uint64Var(&f.seed, "seed", 22, "seed of the weights that training starts from")
 	return c
 }
 

@@ -28,7 +28,7 @@ func newLearnNoise(a *app) *cobra.Command {
 	f := noiseFlags{size: noise.Size}
 	c := &cobra.Command{
 		Use:   "noise",
-		Short: "How often would nothing look like a difference on this machine?",
+		Short: "How often do two runs of the same thing look different on this machine?",
 		Long: fmt.Sprintf(`noise measures one lane %d times, each time prepared and warmed up anew, and compares each
 run with the next: nothing changed, so every verdict of faster or slower is false. It shows
 how far samples and runs are apart, how many verdicts are false, and how small a difference

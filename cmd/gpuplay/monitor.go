@@ -42,14 +42,15 @@ func newMonitor(a *app) *cobra.Command {
 	var f monitorFlags
 	c := &cobra.Command{
 		Use:   "monitor",
-		Short: "Watch the GPUs and the CPU: history, power, heat, clocks, processes",
+		Short: "Watch the GPUs and the CPU: history, power, temperature, clocks, processes",
 		Long: `monitor reads the sensors of this machine ten times a second and shows their history: how
 busy each GPU and the CPU are, their memory, power, temperature and clocks, whether a
-driver holds a clock down and why, and which processes use the GPUs.
+driver throttles a clock and why, and which processes use the GPUs. The last 24 hours are
+kept.
 
-Keys: q quits, space pauses, the arrows left and right move through the past, + and -
-zoom, up and down choose a device, enter shows it alone. The mouse does the same: a click
-shows a device alone, the wheel zooms. The last 24 hours can be seen.`,
+Keys: q quits, space pauses, left and right move through the history, + and - zoom, up and
+down choose a device, enter shows it alone. With the mouse, a click shows a device alone,
+and the wheel zooms.`,
 		Example: `  gpuplay monitor
   gpuplay monitor --once                    what the sensors read now
   gpuplay monitor --record night.jsonl      keep the readings, and show them again:
@@ -66,7 +67,7 @@ shows a device alone, the wheel zooms. The last 24 hours can be seen.`,
 	c.Flags().StringVar(&f.prom, "prom", "", "serve the readings to Prometheus on this port of 127.0.0.1")
 	c.Flags().StringVar(&f.record, "record", "", "write all readings to this file: as CSV if it ends in .csv, else as lines of JSON")
 	c.Flags().StringVar(&f.replay, "replay", "", "show what was recorded in a file instead of this machine, or the history of a run: last, a tag, a file")
-	c.Flags().DurationVar(&f.every, "interval", leastEvery, "between two readings of a sensor, at least 100ms")
+	c.Flags().DurationVar(&f.every, "interval", leastEvery, "time between two readings of a sensor, at least 100ms")
 	return c
 }
 

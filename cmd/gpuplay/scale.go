@@ -21,7 +21,7 @@ import (
 func newScale(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:     "scale",
-		Short:   "Train on several GPUs: how much faster, what it costs, and what a model says",
+		Short:   "Train on several GPUs: how much faster it is, measured or modelled",
 		Long:    `scale measures and models training a transformer on several devices.`,
 		Example: "  gpuplay scale run\n  gpuplay scale plan --model llama3-8b --gpus 64",
 		Args:    noArgs,
@@ -50,17 +50,17 @@ func newScaleRun(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Train a transformer on 1, 2, 4, … devices with each strategy, and check it",
-		Long: `run trains a transformer for a few steps: on one device, and then on more with
+		Long: `run trains a transformer for a few steps, first on one device and then on several, with
 data parallelism (dp: one all-reduce; ddp: in buckets), sharding (fsdp), tensor
-parallelism (tp) and a pipeline (pp). The loss and the gradients of each are checked
-against those of the one device. It also measures what messages between the devices cost,
-and says what a model predicts from that, and how far it is off.
+parallelism (tp) and a pipeline (pp). The loss and the gradients of each strategy are
+checked against those of one device. run also measures communication between the devices,
+and shows what a model predicts from one device and from communication, and its error.
 
-torchrun of the PyTorch that is installed starts the ranks, with NCCL on NVIDIA's GPUs.
-Without a GPU it is a rehearsal: processes on the CPU that talk through gloo.
+The torchrun of the installed PyTorch starts the ranks, with NCCL on NVIDIA GPUs. Without
+a GPU, the run is a rehearsal: processes on the CPU that communicate through gloo.
 
 --hosts starts ranks on several machines through ssh, which must work without a password;
-PyTorch has to be at the same path on each. --print says what to start where instead.`,
+PyTorch must be at the same path on each. --print instead prints what to start where.`,
 		Example: `  gpuplay scale run
   gpuplay scale run --strategy ddp,fsdp --world 1,2,4 --model gpt2 --dtype bfloat16
   gpuplay scale run --layers 8 --width 2048 --heads 16 --seq 1024 --protocol weak
@@ -84,25 +84,25 @@ PyTorch has to be at the same path on each. --print says what to start where ins
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
-	fl.StringSliceVar(&f.strategies, "strategy", []string{"all"}, "these: dp, ddp, fsdp, tp, pp; or all that divide the model")
+	fl.StringSliceVar(&f.strategies, "strategy", []string{"all"}, "any of dp, ddp, fsdp, tp, pp; or all that can divide the model")
 	fl.IntSliceVar(&f.Worlds, "world", nil, "numbers of ranks (default: 1, 2, 4, … up to the number of devices)")
 	fl.StringVar(&f.model, "model", "", alternatives(trainable())+" (default: small, or tiny on CPUs)")
-	fl.IntVar(&f.shape.Layers, "layers", 0, "blocks of the model, in place of the named one's; so are the next four")
+	fl.IntVar(&f.shape.Layers, "layers", 0, "blocks; this and --width, --heads, --seq and --vocab change the named model")
 	fl.IntVar(&f.shape.Width, "width", 0, "width of the model")
-	fl.IntVar(&f.shape.Heads, "heads", 0, "heads of attention")
-	fl.IntVar(&f.shape.Seq, "seq", 0, "tokens of a sequence")
-	fl.IntVar(&f.shape.Vocab, "vocab", 0, "tokens of the vocabulary")
-	fl.IntVar(&f.Batch, "batch", 0, "sequences of a step, with --protocol weak of each rank (default 8)")
-	fl.StringVar(&f.DType, "dtype", "float32", "float32 or bfloat16: of weights, gradients, moments and activations")
+	fl.IntVar(&f.shape.Heads, "heads", 0, "attention heads")
+	fl.IntVar(&f.shape.Seq, "seq", 0, "tokens per sequence")
+	fl.IntVar(&f.shape.Vocab, "vocab", 0, "size of the vocabulary")
+	fl.IntVar(&f.Batch, "batch", 0, "sequences per step; with --protocol weak, per rank (default 8)")
+	fl.StringVar(&f.DType, "dtype", "float32", "float32 or bfloat16, for weights, gradients, moments and activations")
 	fl.StringVar(&f.protocol, "protocol", "strong", "strong: the batch is divided over the ranks; weak: it grows with them")
 	must(fl.SetAnnotation("protocol", valuesOf, []string{"strong", "weak"}))
-	fl.StringVar(&f.device, "device", "gpu", "gpu: NVIDIA's GPUs, or CPUs where there are none; cpu: a rehearsal")
-	fl.StringSliceVar(&f.Hosts, "hosts", nil, "machines to train on, as ssh takes them, the first one first: node1,me@node2")
-	fl.IntVar(&f.Port, "master-port", 0, "on which the first of several hosts listens (default: a free one)")
+	fl.StringVar(&f.device, "device", "gpu", "gpu: NVIDIA GPUs, or CPUs if there are none; cpu: a rehearsal")
+	fl.StringSliceVar(&f.Hosts, "hosts", nil, "machines to train on, as named for ssh, such as node1,me@node2; the first one coordinates")
+	fl.IntVar(&f.Port, "master-port", 0, "port on which the first of several hosts listens (default: a free one)")
 	fl.BoolVar(&f.print, "print", false, "print what to start on each host, and start nothing")
 	fl.StringVar(&f.Python, "python", "", "the Python with PyTorch, or its environment's folder")
 	fl.DurationVar(&f.Budget, "time", 2*time.Second, "about how long to time each strategy")
-	fl.DurationVar(&f.Timeout, "timeout", time.Minute, "how long ranks wait for one another, and starting PyTorch may take")
+	fl.DurationVar(&f.Timeout, "timeout", time.Minute, "how long ranks wait for each other, and how long PyTorch may take to start")
 	f.outputFlags.add(fl, record.Scale)
 	return c
 }

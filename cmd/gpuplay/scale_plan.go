@@ -36,15 +36,15 @@ func newScalePlan(a *app) *cobra.Command {
 	formats := append([]string{"table"}, encode.PlanFormats...)
 	c := &cobra.Command{
 		Use:   "plan",
-		Short: "Before renting GPUs: which way to divide a model fits, how fast it is, what it costs",
-		Long: `plan models a training run on many GPUs: every way to divide the data, the blocks and the
-layers of a model over them, what each GPU then holds, and how long a step takes. It shows the
-three fastest that fit, why the others are not chosen, and the lines that start torchrun, Slurm
-and Kubernetes. Nothing is measured: the output names the basis of every figure, and how far the
-same model misses published training runs (docs/SCALING.md).
+		Short: "Model a training before renting GPUs: what fits, how fast it is, what it costs",
+		Long: `plan models a training run on many GPUs: every combination of data, tensor and pipeline
+parallelism, what each GPU then holds, and how long a step takes. It shows the three fastest
+combinations that fit, why the others were not chosen, and the commands that start the training
+with torchrun, Slurm and Kubernetes. Nothing is measured: the output names the basis of every
+figure, and how far the same model misses published training runs (docs/SCALING.md).
 
 The model is one of ` + strings.Join(modelNames(), ", ") + `; a
-GGUF file; or a config.json or the folder around it.`,
+GGUF file; or a config.json or the folder that contains it.`,
 		Example: `  gpuplay scale plan --model llama3-8b --gpus 64
   gpuplay scale plan --model llama3-70b --gpus 512 --gpu h100 --link nvlink,ib --tokens 15T --price 2.50
   gpuplay scale plan --model ./config.json --gpus 8 --gpu a100 --batch-tokens 512k --format json`,
@@ -56,11 +56,11 @@ GGUF file; or a config.json or the folder around it.`,
 	fl.StringVar(&f.Model, "model", "llama3-8b", "what to train: a name, a GGUF file, a config.json or its folder")
 	fl.IntVar(&f.GPUs, "gpus", f.GPUs, fmt.Sprintf("how many GPUs, in nodes of %d", plan.Node))
 	fl.StringVar(&f.gpu, "gpu", f.gpu, alternatives(plan.GPUs()))
-	fl.StringVar(&f.link, "link", f.link, "inside a node and between nodes: nvlink, and "+alternatives(plan.Networks()))
-	fl.Var(&f.batch, "batch-tokens", "tokens of one step over all GPUs (default 4M)")
-	fl.Var(&f.seq, "seq", "tokens of one sequence (default: the model's own, 8192 at most)")
-	fl.Var(&f.tokens, "tokens", "tokens to train on, such as 15T: how many days that takes")
-	fl.Float64Var(&f.Price, "price", 0, "of one GPU for an hour, in any currency: what all tokens cost")
+	fl.StringVar(&f.link, "link", f.link, "links within a node and between nodes: nvlink, and "+alternatives(plan.Networks()))
+	fl.Var(&f.batch, "batch-tokens", "tokens per step, over all GPUs (default 4M)")
+	fl.Var(&f.seq, "seq", "tokens per sequence (default: the model's own, 8192 at most)")
+	fl.Var(&f.tokens, "tokens", "tokens to train on, such as 15T; shows how many days that takes")
+	fl.Float64Var(&f.Price, "price", 0, "price of one GPU-hour, in any currency; shows what all tokens cost")
 	fl.IntVar(&f.Tensor, "tp", 0, "GPUs that divide each block (default: the fastest)")
 	fl.IntVar(&f.Pipeline, "pp", 0, "stages of a pipeline (default: the fastest)")
 	fl.StringVarP(&f.format, "format", "f", "", alternatives(formats)+" (default: by --output's ending, else table)")

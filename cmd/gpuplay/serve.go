@@ -49,13 +49,13 @@ func newServe(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "serve",
 		Short: "Open the playground in the browser",
-		Long: `serve shows the playground as a page on this machine: the race with every product that
-completes, the gradient under your finger, a network that learns, and why the GPU is as
-fast as it is. The page measures what the commands measure.
+		Long: `serve shows the playground as a page in the browser: the race with every product as it
+completes, a loss surface on which optimizers compete, a network that learns, and why and
+from which size on the GPU wins. The page measures the same as the commands do.
 
-The page listens on 127.0.0.1 alone and opens with a token that is part of the printed
-address; whoever has it can have this machine measured, and can read the runs that are
-kept. Ctrl-C ends the server and keeps what was measured.`,
+The server listens only on 127.0.0.1, and the page opens only with the token in the printed
+address. Whoever has the token can start measurements on this machine and read the stored
+runs. Ctrl-C ends the server and keeps what was measured.`,
 		Example: `  gpuplay serve --open
   gpuplay --web
   gpuplay serve --listen 192.168.1.20 --token "$(openssl rand -hex 16)"`,
@@ -64,9 +64,9 @@ kept. Ctrl-C ends the server and keeps what was measured.`,
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.listen, "listen", loopback, "address to listen on; any other than this machine's own needs --token")
+	fl.StringVar(&f.listen, "listen", loopback, "address to listen on; any but a loopback address needs --token")
 	fl.IntVar(&f.port, "port", 0, "port to listen on (default: a free one)")
-	fl.StringVar(&f.token, "token", "", fmt.Sprintf("what opens the page, at least %d characters (default: a random one)", leastToken))
+	fl.StringVar(&f.token, "token", "", fmt.Sprintf("the token that opens the page, at least %d characters (default: a random one)", leastToken))
 	fl.BoolVar(&f.open, "open", false, "open the page in the browser")
 	fl.StringArrayVar(&f.dirs, "model-dir", nil, "another `folder` with language models; may be repeated")
 	fl.BoolVar(&f.noStore, "no-store", false, "do not keep the runs")
