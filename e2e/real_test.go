@@ -24,7 +24,7 @@ func TestPicture(t *testing.T) {
 	p := open(t, &site{address: *address}, wide, high)
 	p.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`gpuplay.setTheme(%q); if (%[2]q !== 'race') document.getElementById(%[2]q).scrollIntoView()`, *theme, *chapter)))
 	if *chapter == "race" {
-		p.do(chromedp.Evaluate[chromedp.Void](`const s = document.querySelector('select[aria-label="A race that is kept"]'); s.selectedIndex = 1; s.dispatchEvent(new Event('change'))`))
+		p.do(chromedp.Evaluate[chromedp.Void](`const s = document.querySelector('select[aria-label="Stored races"]'); s.selectedIndex = 1; s.dispatchEvent(new Event('change'))`))
 		p.wait(mode + ` === 'done'`)
 	}
 	if *chapter == "touch" {

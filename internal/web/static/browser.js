@@ -43,7 +43,7 @@ fn main(@builtin(local_invocation_index) t: u32, @builtin(workgroup_id) g: vec3u
 /** Why WebGPU cannot be used, or that it can. */
 function availability() {
   if (!isSecureContext) return 'WebGPU needs HTTPS';
-  return navigator.gpu ? 'WebGPU: can join' : 'has no WebGPU';
+  return navigator.gpu ? 'WebGPU: can join' : 'No WebGPU';
 }
 
 async function measure(tell) {
@@ -51,7 +51,7 @@ async function measure(tell) {
   const watch = () => { hidden ||= document.hidden; };
   document.addEventListener('visibilitychange', watch);
   const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' });
-  if (!adapter) throw new Error('The browser found no adapter for WebGPU.');
+  if (!adapter) throw new Error('The browser found no WebGPU adapter.');
   const info = adapter.info, software = Boolean(info.isFallbackAdapter) || /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${info.architecture} ${info.device} ${info.description}`);
   const device = await adapter.requestDevice();
   try {
@@ -95,7 +95,7 @@ async function measure(tell) {
       if (lost || hidden) break;
     }
     if (lost) throw new Error(`The browser lost the GPU: ${lost}`);
-    if (hidden) throw new Error('The page was hidden meanwhile, and browsers slow such pages: not measured.');
+    if (hidden) throw new Error('Not measured: the page was hidden meanwhile, and browsers slow down hidden pages.');
     const e = device.createCommandEncoder();
     e.copyBufferToBuffer(c, 0, back, 0, 4 * n * n);
     device.queue.submit([e.finish()]);
@@ -122,7 +122,7 @@ export class Browser {
   onResult = () => {};
   constructor() {
     this.available = availability();
-    this.says = h('p', {}, this.available === 'WebGPU: can join' ? 'WebGPU, checked like the others: 64 elements against float64, samples of at least 200 ms.' : `${this.available}: this browser cannot be a lane.`);
+    this.says = h('p', {}, this.available === 'WebGPU: can join' ? 'WebGPU. 64 elements are checked against float64; each sample lasts at least 200 ms.' : `${this.available}: this browser cannot take part.`);
     this.rate = h('b', { class: 'webrate' });
     this.kind = chip('web', 'browser');
     this.join = h('button', { type: 'button', id: 'web-join', disabled: this.available !== 'WebGPU: can join', onclick: () => this.run() }, 'Join');
@@ -131,13 +131,13 @@ export class Browser {
   }
   async run() {
     this.join.disabled = true;
-    this.says.textContent = 'It compiles and warms up …';
+    this.says.textContent = 'Compiling and warming up …';
     try {
       const r = await measure(speed => { this.rate.textContent = rate(speed).join(' '); });
       this.speed = r.verified ? r.speed : 0;
       this.rate.textContent = r.verified ? rate(r.speed).join(' ') : '';
       this.says.textContent = r.verified
-        ? `${r.name}, float32, ${r.n}³, ${r.samples} samples${r.steady ? '' : ', which still differ'}, 64 elements right (worst ${num(r.worst, 2)}). Another size and another program than the lanes above: no ratio.`
+        ? `${r.name}, float32, ${r.n}³, ${r.samples} samples${r.steady ? '' : ', which still differ'}, 64 elements right (worst ${num(r.worst, 2)}). Its size and its program differ from those of the lanes above, so there is no ratio.`
         : `${r.name}: the result is wrong (worst ${num(r.worst, 2)}), so there is no figure.`;
       this.kind.className = 'chip ' + (r.software ? 'soft' : 'web');
       this.kind.textContent = r.software ? 'software GPU' : 'browser';

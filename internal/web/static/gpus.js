@@ -4,11 +4,11 @@ import { bytes, chip, choice, color, dataTable, h, isDark, median, num, onTheme,
 
 /** How the work is split, in words, and what a card sends in a step: bytes, by the messages that it takes. */
 const ways = {
-  dp: { name: 'Data, at the end', how: 'Each card holds the whole model and a part of the batch. When all have computed, they add up their gradients.', what: 'gradients', send: (held, n) => 2 * (n - 1) / n * held.gradients },
-  ddp: { name: 'Data', how: 'Each card holds the whole model and a part of the batch. While the backward pass goes on, they add up the gradients that are ready.', what: 'gradients', send: (held, n) => 2 * (n - 1) / n * held.gradients },
-  fsdp: { name: 'Sharded', how: 'Each card keeps a part of everything, and fetches the rest of a layer just before it is needed.', what: 'weights, gradients', send: (held, n) => 3 * (n - 1) * held.weights },
-  tp: { name: 'Tensor', how: 'Each matrix is cut into parts. All cards work on the same rows, and add up after each half block.', what: 'activations' },
-  pp: { name: 'Pipeline', how: 'Each card has some of the blocks. The batch goes through in portions; at both ends some cards wait.', what: 'activations' },
+  dp: { name: 'Data, sum at the end', how: 'Each card holds the whole model and a part of the batch. After the backward pass, they sum their gradients.', what: 'gradients', send: (held, n) => 2 * (n - 1) / n * held.gradients },
+  ddp: { name: 'Data', how: 'Each card holds the whole model and a part of the batch. During the backward pass, they sum the gradients that are ready.', what: 'gradients', send: (held, n) => 2 * (n - 1) / n * held.gradients },
+  fsdp: { name: 'Sharded', how: 'Each card keeps a part of all weights, gradients and optimizer state, and fetches the rest of a block just before it is needed.', what: 'weights, gradients', send: (held, n) => 3 * (n - 1) * held.weights },
+  tp: { name: 'Tensor', how: 'Each weight matrix is divided. All cards work on the same sequences, and sum their results after each half of a block.', what: 'activations' },
+  pp: { name: 'Pipeline', how: 'Each card has some of the blocks. The batch passes through in microbatches; at its start and at its end, some cards wait.', what: 'activations' },
 };
 const parts = [['weights', 1], ['gradients', .74], ['optimizer', .5], ['activations', .3]];
 
@@ -76,7 +76,7 @@ export function view(section, scaling, headline) {
   }
   section.replaceChildren(h('div', { class: 'head' }, h('h2', {}, 'Many GPUs'), how, choice(m.list.map(d => [d.strategy, d.way.name]), now.strategy, k => { now = m.list.find(d => d.strategy === k); show(); }, 'How the work is split')),
     h('div', { class: 'panel' }, h('div', { class: 'pad' }, box), facts),
-    h('div', { class: 'foot' }, chip('', 'solid: measured'), chip('modelled', 'hatched: modelled'), scaling.rehearsal && chip('soft', 'a rehearsal: CPUs in the place of GPUs'), h('span', {}, `${scaling.model ? scaling.model + ', ' : ''}${scaling.dtype}, ${world.ranks} × ${world.devices?.[0] ?? 'card'}. Blocks and arrows have one scale of bytes.`), table));
+    h('div', { class: 'foot' }, chip('', 'solid: measured'), chip('modelled', 'hatched: modelled'), scaling.rehearsal && chip('soft', 'a rehearsal: CPUs instead of GPUs'), h('span', {}, `${scaling.model ? scaling.model + ', ' : ''}${scaling.dtype}, ${world.ranks} × ${world.devices?.[0] ?? 'card'}. Blocks and arrows are drawn to the same scale.`), table));
   let width = 0;
   new ResizeObserver(([e]) => {
     if (e.contentRect.width === width) return;

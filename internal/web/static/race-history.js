@@ -7,10 +7,10 @@ const nice = x => { const p = 10 ** Math.floor(Math.log10(x)); for (const m of [
 export class History {
   constructor(stage) {
     this.stage = stage;
-    this.picture = h('canvas', { role: 'img', 'aria-label': 'Load and power over the run, with its phases' });
-    this.title = h('b', {}, 'The card, meanwhile');
-    this.key = h('span', {}, 'area: busy, line: power');
-    this.chip = h('span', { class: 'chip' }, 'measured, 10 a second');
+    this.picture = h('canvas', { role: 'img', 'aria-label': 'Utilisation and power over the run, with its phases' });
+    this.title = h('b', {}, 'Sensors');
+    this.key = h('span', {}, 'area: utilisation, line: power');
+    this.chip = h('span', { class: 'chip' }, 'measured, 10 times a second');
     this.element = h('div', { class: 'hist' }, h('header', {}, this.title, this.key, this.chip), this.picture);
     this.canvas = canvas(this.picture, (x, w, height) => this.draw(x, w, height));
   }
@@ -26,9 +26,9 @@ export class History {
   draw(x, w, height) {
     const { stage } = this, { run } = stage, { card, busy, power } = this.series(), font = color('font');
     const machine = card === null;
-    this.title.textContent = machine ? 'The machine, meanwhile' : `GPU ${card}, meanwhile`;
+    this.title.textContent = machine ? 'Sensors of the machine' : `Sensors of GPU ${card}`;
     this.chip.hidden = !busy && !power;
-    this.key.textContent = !busy && !power ? '' : power ? 'area: busy, line: power' : machine ? 'area: how busy all CPUs are' : 'area: busy';
+    this.key.textContent = !busy && !power ? '' : power ? 'area: utilisation, line: power' : machine ? 'area: utilisation of all CPUs' : 'area: utilisation';
     const narrow = w < 500, left = narrow ? 0 : 40, right = narrow || !power ? 0 : 52, y0 = height - 32, y1 = 8, end = Math.max(1, run?.end ?? 1), at = stage.at();
     const X = t => left + (w - left - right) * t / end, Y = u => y0 - (y0 - y1) * u, token = machine ? 'cpu' : 'gpu';
     const most = power ? nice(Math.max(...power.values.values()) * 1.05 || 1) : 1;
@@ -41,7 +41,7 @@ export class History {
     }
     if (!run || !busy && !power) {
       x.fillStyle = color('ink-2'); x.textAlign = 'center'; x.font = `500 13px ${font}`;
-      x.fillText(run ? 'No sensor was read in this run.' : 'Load and power appear here while it is measured.', w / 2, (y0 + y1) / 2);
+      x.fillText(run ? 'No sensor was read in this run.' : 'Utilisation and power appear here during a race.', w / 2, (y0 + y1) / 2);
     }
     const points = (s, f) => { const n = s.at.upper(at); for (let i = 0; i < n; i++) f(s.at.at(i), s.values.at(i), i); return n; };
     if (busy?.at.length > 1) {

@@ -187,7 +187,7 @@ export class LaneView {
   }
 
   explain(x, g, token, font) {
-    const says = this.kind === 'cpu' ? ['One card flies for each product that completed,', 'and stays as one cell. A fainter cell took longer.'] : ['All lanes have the same cell,', 'so the piles are bars to scale.'];
+    const says = this.kind === 'cpu' ? ['One card flies for each completed product,', 'and stays as one cell. A fainter cell took longer.'] : ['A cell is the same in all lanes,', 'so the piles are bars to scale.'];
     const left = g.narrow ? 58 : g.x0 + 34;
     if (!g.narrow) {
       x.fillStyle = color(token); x.fillRect(g.x0, g.ey - 14, 13, 13);

@@ -11,7 +11,7 @@ const dtypes = ['float32', 'float64', 'tf32', 'float16', 'bfloat16', 'int8'];
 
 const phaseSays = {
   start: 'The engines start', prepare: 'The matrices are filled', check: 'Every result is checked',
-  'warm-up': 'The lanes warm up', measure: 'The lanes take turns', 'watch sensors': 'The sensors watch the fastest lanes',
+  'warm-up': 'The lanes warm up', measure: 'The lanes take turns', 'watch sensors': 'The sensors are read for the fastest lanes',
 };
 
 /** The machine in three words each: CPU, GPUs, this browser. */
@@ -64,9 +64,9 @@ export function race(section, client) {
   const noGPU = h('div', {}, h('h3', {}, 'No GPU found'), h('p', {}), h('code', {}, 'gpuplay doctor'), ' says what is missing.');
 
   const size = choice(sizes, chosen.get().size, n => { chosen.set({ size: n }); idle(); }, 'Size');
-  const dtype = h('select', { 'aria-label': 'Type of the numbers', onchange: e => { chosen.set({ dtype: e.target.value }); idle(); } }, dtypes.map(d => h('option', { value: d, selected: d === chosen.get().dtype }, d)));
-  const pace = choice([[1, 'true speed'], [10, '10× slower']], 1, x => { slow = x; paced = true; }, 'Pace of the replay');
-  const stored = h('select', { 'aria-label': 'A race that is kept', onchange: e => { if (e.target.value) load(e.target.value); } });
+  const dtype = h('select', { 'aria-label': 'Data type', onchange: e => { chosen.set({ dtype: e.target.value }); idle(); } }, dtypes.map(d => h('option', { value: d, selected: d === chosen.get().dtype }, d)));
+  const pace = choice([[1, 'real time'], [10, '10× slower']], 1, x => { slow = x; paced = true; }, 'Pace of the replay');
+  const stored = h('select', { 'aria-label': 'Stored races', onchange: e => { if (e.target.value) load(e.target.value); } });
   const doctor = h('div');
 
   section.append(
@@ -74,7 +74,7 @@ export function race(section, client) {
     h('div', { class: 'panel' }, h('h2', { class: 'vh' }, 'Race'),
       h('div', { class: 'say' }, h('div', {}, big, sub, spoken), h('div', { class: 'acts' }, badge, again, go)),
       lanes, more, browser.element, history.element),
-    h('div', { class: 'foot' }, size, dtype, pace, stored, h('span', {}, 'Lines under the lanes: speed, to one scale.'), table));
+    h('div', { class: 'foot' }, size, dtype, pace, stored, h('span', {}, 'The lines below the lanes show speed, all on one scale.'), table));
   lanes.append(main.cpu.element, main.gpu.element);
 
   /** Gives every lane its place: the best of each device first, the others folded, 96 pixels each. */
@@ -126,17 +126,17 @@ export function race(section, client) {
 
   function headline() {
     if (failure) {
-      say('It was not measured', failure.message, ...(failure.ways ?? []).slice(0, 1).map(w => h('code', {}, w)));
+      say('Not measured', failure.message, ...(failure.ways ?? []).slice(0, 1).map(w => h('code', {}, w)));
       return;
     }
     switch (stage.mode) {
       case 'live': {
         const name = phaseNow();
-        say(run.lanes.length === 1 && name === 'measure' ? `The ${kinds[run.lanes[0].kind]?.name ?? 'lane'} multiplies` : phaseSays[name] ?? phaseSays.start, run.missed ? `${run.missed} events were lost on the way; the result will have them all.` : name === 'start' && run.note ? run.note : run.lanes.length === 1 ? 'It is the only lane that was found.' : 'The lanes share power and memory, and would slow each other: each computes while the others wait.');
+        say(run.lanes.length === 1 && name === 'measure' ? `The ${kinds[run.lanes[0].kind]?.name ?? 'lane'} multiplies` : phaseSays[name] ?? phaseSays.start, run.missed ? `${run.missed} events were lost on the way; the result will contain them all.` : name === 'start' && run.note ? run.note : run.lanes.length === 1 ? 'Only this lane was found.' : 'Lanes share power and memory and would slow each other down, so each computes while the others wait.');
         return;
       }
       case 'replay':
-        say(['The same ', h('b', {}, `${num(window_ / 1000)} s`), ' of each lane'], `The lanes were measured in turns. This shows their own time stamps together${slow > 1 ? `, ${slow} times slower` : ''}.`);
+        say(['The same ', h('b', {}, `${num(window_ / 1000)} s`), ' for each lane'], `The lanes were measured in turns. The replay shows their own times side by side${slow > 1 ? `, ${slow} times slower` : ''}.`);
         return;
       case 'done': {
         const hd = view.headline;
@@ -147,7 +147,7 @@ export function race(section, client) {
       }
       default: {
         const s = chosen.get(), n = s.size || 'large';
-        say(client.machine.cards.length ? 'How much faster is this GPU?' : 'How fast is this machine?', s.size ? `Two ${n} × ${n} matrices of ${s.dtype}, multiplied on every device for about ${s.seconds} seconds.` : `Two matrices of ${s.dtype}, as large as this machine can multiply well, on every device for about ${s.seconds} seconds.`);
+        say(client.machine.cards.length ? 'How much faster is this GPU?' : 'How fast is this machine?', s.size ? `Two ${n} × ${n} ${s.dtype} matrices, multiplied on every device for about ${s.seconds} seconds.` : `Two ${s.dtype} matrices of a size that suits this machine, multiplied on every device for about ${s.seconds} seconds.`);
       }
     }
   }
@@ -174,7 +174,7 @@ export function race(section, client) {
     badge.textContent = stage.mode === 'live' ? (stuck ? `NO EVENTS FOR ${(silent / 1000).toFixed(1)} s` : '● LIVE') : stage.mode === 'replay' ? '↻ REPLAY' + (slow > 1 ? `, ${slow}× SLOWER` : '') : stage.mode === 'done' ? 'RECORDED' + (result?.created ? ' ' + result.created.slice(0, 10) : '') + (result?.machine?.id && client.machine.id && result.machine.id !== client.machine.id ? ', ANOTHER MACHINE' : '') : '';
     goText.textContent = stage.mode === 'live' || stage.mode === 'replay' ? 'Stop' : stage.mode === 'done' ? 'Race again' : 'Race';
     go.disabled = Boolean(client.current) && client.current.kind !== 'race';
-    go.title = go.disabled ? `Chapter ${client.current.kind} computes: one thing is measured at a time` : '';
+    go.title = go.disabled ? `Chapter ${client.current.kind} is measuring; only one measurement runs at a time` : '';
     again.hidden = stage.mode !== 'done' || window_ <= 0;
     again.textContent = shownLanes().length > 1 ? 'Replay together' : 'Replay';
     section.dataset.mode = stage.mode;
@@ -235,7 +235,7 @@ export function race(section, client) {
   async function list() {
     const kept = (await client.get('results?kind=race&limit=20').catch(() => [])).filter(e => e.figure);
     stored.hidden = !kept.length;
-    stored.replaceChildren(h('option', { value: '' }, 'A race that is kept …'), ...kept.map(e => h('option', { value: e.name }, `${e.created.slice(0, 16).replace('T', ' ')} · ${e.figure}`)));
+    stored.replaceChildren(h('option', { value: '' }, 'Stored races …'), ...kept.map(e => h('option', { value: e.name }, `${e.created.slice(0, 16).replace('T', ' ')} · ${e.figure}`)));
   }
 
   function finish() {

@@ -32,17 +32,17 @@ export async function talk(section, client) {
   let mode = 'idle', began = 0, lanes = new Map();
   const cpu = new Side('cpu', 'CPU'), gpu = new Side('gpu', 'GPU'), sides = [cpu, gpu];
   const model = h('select', { 'aria-label': 'Language model' }, talkers.map(t => h('option', { value: t.id }, `${t.name}${t.quantization ? ', ' + t.quantization : ''}, ${bytes(t.bytes)}`)));
-  const prompt = h('input', { type: 'text', 'aria-label': 'What the model is asked', maxlength: 1000, value: chosen.get().prompt, onchange: e => chosen.set({ prompt: e.target.value }) });
+  const prompt = h('input', { type: 'text', 'aria-label': 'Prompt', maxlength: 1000, value: chosen.get().prompt, onchange: e => chosen.set({ prompt: e.target.value }) });
   const go = h('button', { class: 'go', type: 'button', id: 'talk-go' }, play(), h('span', {}, 'Ask both')), again = h('button', { type: 'button', hidden: true }, 'Replay together');
   const table = dataTable('Data of the answers', ['token', 'CPU, ms', 'GPU, ms', 'text'], []);
-  const same = chip('ok', 'same tokens in both'), badge = h('span', { class: 'badge' }), says = h('p', { class: 'says', role: 'status' });
+  const same = chip('ok', 'same tokens on both'), badge = h('span', { class: 'badge' }), says = h('p', { class: 'says', role: 'status' });
   same.hidden = true;
-  section.append(h('div', { class: 'head' }, h('h2', {}, 'Let it talk'), h('p', {}, 'One model, the same weights, the same words: only the pace differs.')),
-    h('div', { class: 'panel' }, h('div', { class: 'prompt' }, prompt, model, same, badge, h('span', { class: 'sp acts' }, again, go)), says, h('div', { class: 'talk' }, cpu.element, gpu.element)), h('div', { class: 'foot' }, chip('', 'measured'), h('span', {}, 'The lines are tokens, on one clock.'), table));
+  section.append(h('div', { class: 'head' }, h('h2', {}, 'Let it talk'), h('p', {}, 'One model, with the same weights and the same prompt: only the speed differs.')),
+    h('div', { class: 'panel' }, h('div', { class: 'prompt' }, prompt, model, same, badge, h('span', { class: 'sp acts' }, again, go)), says, h('div', { class: 'talk' }, cpu.element, gpu.element)), h('div', { class: 'foot' }, chip('', 'measured'), h('span', {}, 'Each line is a token. Both sides have the same time axis.'), table));
   if (!talkers.length) {
     go.disabled = prompt.disabled = true;
     model.hidden = true;
-    says.replaceChildren('No language model that llama.cpp runs is on this machine. ', h('code', { tabindex: '0' }, 'gpuplay models get'), ' downloads a small one, ', h('code', { tabindex: '0' }, 'gpuplay setup llama.cpp'), ' what runs it.');
+    says.replaceChildren('There is no language model for llama.cpp on this machine. ', h('code', { tabindex: '0' }, 'gpuplay models get'), ' downloads a small one; ', h('code', { tabindex: '0' }, 'gpuplay setup llama.cpp'), ' installs the program that runs it.');
   }
 
   for (const side of sides) side.canvas = canvas(side.picture, (x, w, height) => draw(side, x, w, height));
@@ -113,7 +113,7 @@ export async function talk(section, client) {
         if (side && !side.over) side.pieces.push({ text: e.data.text, at: e.data.at_ns / 1e6 });
         break;
       }
-      case 'round': says.textContent = 'Both are timed, without showing what they write.'; break;
+      case 'round': says.textContent = 'Both are being timed, without showing their text.'; break;
       case 'check': if (e.data.base && e.data.passed && !e.data.difference) same.hidden = false; break;
       case 'result': result(e.data); break;
       case 'end':

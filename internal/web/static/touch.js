@@ -42,7 +42,7 @@ const icon = rule => s('svg', { viewBox: '-8 -8 16 16', 'aria-hidden': 'true' },
   : s('circle', { r: 5.2, fill: rule.fill, stroke: '#151929', 'stroke-width': 1.8 }));
 
 const WAYS = [['minima', 'three minima', 'The plane goes through three minima, found by training from three starts. Crosses mark them.'],
-  ['principal', 'a training', 'The plane lies along the two principal directions of one training. The dots are its steps.'],
+  ['principal', 'one training', 'The plane lies along the two principal directions of one training. The dots are its steps.'],
   ['random', 'random', 'Two random directions around a minimum, scaled neuron by neuron.']];
 
 export function touch(section, client) {
@@ -115,7 +115,7 @@ export function touch(section, client) {
   const playLabel = h('span', {}, 'Let them roll'), playButton = h('button', { class: 'go', type: 'button' }, play(), playLabel);
   const stepButton = h('button', { type: 'button' }, 'One step'), anew = h('button', { type: 'button', title: 'Another network and another plane' }, 'New map');
   const lead = h('p'), footer = h('div', { class: 'foot' });
-  const table = dataTable('Data of the balls', ['rule', 'steps', 'a', 'b', 'loss', 'ended'], []);
+  const table = dataTable('Data of the balls', ['optimizer', 'steps', 'a', 'b', 'loss', 'ended'], []);
   const ways = choice(WAYS.map(w => w.slice(0, 2)), directions, chosen => { directions = chosen; torch = false; remember(); request(); }, 'Directions of the plane');
   const buttons = RULES.map(r => h('button', { type: 'button', 'data-rule': r.id, onclick: () => { rule = r.id; direction = null; remember(); paint(); } }, icon(r), h('span', {}, r.name), h('i'), h('output')));
   section.append(
@@ -141,7 +141,7 @@ export function touch(section, client) {
       await client.start('touch', { directions, seed, torch });
     } catch (e) {
       asked = e.status !== 409; // then it is asked again when what is measured has ended
-      tip.textContent = e.status === 409 ? 'The map is computed when what is measured now has ended.' : e.message;
+      tip.textContent = e.status === 409 ? 'The map will be computed after the current measurement.' : e.message;
       if (e.status !== 409 && !plane) footer.replaceChildren(chip('bad', 'no map'), h('span', {}, e.message));
     }
   }
@@ -159,14 +159,14 @@ export function touch(section, client) {
     painters = { cpu: { map, at: [], from: 0 } };
     replayed = null;
     badge.textContent = '';
-    lead.textContent = `A real network of ${d.weights} weights. Every point of this map is one setting of them; the darker, the less wrong. Six rules start in one place: will they end in one valley?`;
+    lead.textContent = `A real network with ${d.weights} weights. Each point of this map is one setting of the weights; darker means a lower loss. Six optimizers start at the same point: will they end in the same valley?`;
     // What this page computes must be what the engine computes.
     const mine = gradAt(...d.at), far = Math.max(Math.abs(mine[2] - d.loss_at), Math.abs(mine[0] - d.gradient_at[0]), Math.abs(mine[1] - d.gradient_at[1]));
     const agree = far < 1e-5;
     footer.replaceChildren(
       chip(d.check.ok ? 'ok' : 'bad', d.check.ok ? `gradients checked: worst ${power(d.check.worst)}` : 'gradients are wrong'),
       chip(agree ? 'ok' : 'bad', agree ? 'this page agrees with the engine' : `this page differs from the engine by ${num(far, 2)}`),
-      h('span', {}, WAYS.find(w => w[0] === d.directions)[2] + ' Loss and gradient are the network’s, not the picture’s; the six rules move the two coordinates.'));
+      h('span', {}, WAYS.find(w => w[0] === d.directions)[2] + ' Loss and gradient are computed with the network, not read from the picture; the six optimizers move the two coordinates.'));
     table.fill([]);
     drop(start);
     waiter.start();
@@ -347,7 +347,7 @@ export function touch(section, client) {
     c.textAlign = x(one) > width - 60 ? 'right' : x(one) < 40 ? 'left' : 'center';
     c.fillText(up ? 'lands higher' : 'one step', clamp(x(one), 2, width - 2), height - 4);
     if (x(one) > 74) { c.fillStyle = color('ink-3'); c.textAlign = 'left'; c.fillText('here', 1, height - 4); }
-    profileNote.textContent = up ? 'this step goes uphill: too long' : direction ? `slope ${fix(slope)} this way` : `slope −${fix(size)}`;
+    profileNote.textContent = up ? 'this step is too long: it goes uphill' : direction ? `slope ${fix(slope)} this way` : `slope −${fix(size)}`;
     profileNote.className = up ? 'up' : '';
   }
 
@@ -370,7 +370,7 @@ export function touch(section, client) {
     etaOut.textContent = num(eta, 2);
     slider.setAttribute('aria-valuetext', num(eta, 2));
     playLabel.textContent = running ? 'Pause' : 'Let them roll';
-    if (!map.complete) { tip.textContent = 'Each tile appears when its losses are known.'; return; }
+    if (!map.complete) { tip.textContent = 'Each tile appears as soon as its losses are computed.'; return; }
     const { g } = arrow(), q = position(), chosen = RULES.find(r => r.id === rule), ball = ballOf(rule);
     const pad = x => (x < 0 ? '−' : '\u2007') + Math.abs(x).toFixed(2), pair = v => h('b', {}, `(${pad(v[0])}, ${pad(v[1])})`);
     const next = nextOf(ball);
@@ -482,7 +482,7 @@ export function touch(section, client) {
     e.preventDefault();
   };
 
-  lead.textContent = 'The loss of a real network as a map. Six rules start in one place: will they end in one valley?';
+  lead.textContent = 'The loss of a real network as a map. Six optimizers start at the same point: will they end in the same valley?';
   tip.textContent = 'The map is computed when this chapter is in view.';
   whenSeen(section, () => { seen = true; if (!client.current) request(); });
 }

@@ -5,8 +5,8 @@ const steps = [
   ['race', 'A product is a square', 'Press Race. Every card that flies is one matrix product that this machine completed just now; it stays as one cell, so the pile is a bar to scale.'],
   ['race', 'One sentence is the answer', 'It states a ratio only if both results were checked and are comparable. Otherwise it says why there is none.'],
   ['touch', 'Touch the gradient', 'The map is the loss of a real network. Drop the ball anywhere, and pull the arrow to choose the learning rate.'],
-  ['why', 'Why it is so', 'Small products are over before a GPU has started: the sweep shows from which size on it wins.'],
-  ['result', 'Take it with you', 'The card, the report and the record hold all that is needed to doubt them, and the command that measures it again.'],
+  ['why', 'What makes the difference', 'A CPU finishes small products before a GPU has even started. The sweep shows from which size the GPU wins.'],
+  ['result', 'Take it with you', 'The card, the report and the record contain what others need to check the result, and the command that measures it again.'],
 ];
 const SEEN = 'gpuplay.tour';
 

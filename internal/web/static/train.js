@@ -72,7 +72,7 @@ export function train(section, client) {
     } catch (e) {
       running = false;
       if (e.status === 409) { wanted = mode === 'look' ? mode : null; }
-      problem.textContent = e.status === 409 ? 'Something else is measured now.' : e.message;
+      problem.textContent = e.status === 409 ? 'Another measurement is running.' : e.message;
     }
     words();
   }
@@ -128,13 +128,13 @@ export function train(section, client) {
   const [stepsBox, stepsOut] = stat('steps'), [lossBox, lossOut] = stat('loss'), [rightBox, rightOut] = stat('right');
   const pen = h('span', { class: 'pen' }, choice([[1, '●'], [0, '■']], 1, k => { drawClass = +k; }, 'Class to draw'), h('button', { type: 'button', onclick: () => { drawn = []; empty(); } }, 'Clear'));
   const netCanvas = h('canvas', { tabindex: '0', role: 'img', 'aria-label': 'The network: a picture for each neuron, a line for each weight. Arrow keys choose a neuron.' });
-  const answerCanvas = h('canvas', { role: 'img', 'aria-label': 'What the network answers at each place, with the points' });
+  const answerCanvas = h('canvas', { role: 'img', 'aria-label': 'The output of the network at each place, with the points' });
   const plot = h('div'), big = h('div', { class: 'big' }), small = h('p'), chips = h('div', { class: 'acts' });
   const eta = h('input', { type: 'range', min: '-4', max: '1', step: '0.05', 'aria-label': 'learning rate' }), etaOut = h('output');
   const text = h('textarea', { rows: '5', spellcheck: 'false', 'aria-label': 'Points as CSV', placeholder: 'x, y, label\n0.2, 0.7, a\n…' });
   const file = h('input', { type: 'file', accept: '.csv,.tsv,.txt', class: 'vh', 'aria-label': 'A file of points' });
   const paste = h('div', { class: 'paste', hidden: true },
-    h('p', {}, 'A line for each point: x, y and a label. Up to ten labels are classes; more numbers than that are values to be learned. Columns beyond ±1 are scaled.'),
+    h('p', {}, 'One line per point: x, y and a label. Up to ten different labels are classes; if there are more, the labels are numbers to be learned. Columns with values beyond ±1 are scaled.'),
     text, h('div', { class: 'acts' }, h('button', { type: 'button', class: 'go', onclick: () => usePasted(text.value) }, 'Use these points'), h('button', { type: 'button', onclick: () => file.click() }, 'Choose a file'), file));
   const table = dataTable('Data of the training', ['engine', 'steps', 'seconds', 'loss'], []);
   const sizes = h('div', { class: 'sizes', role: 'group', 'aria-label': 'Hidden layers' });
@@ -147,7 +147,7 @@ export function train(section, client) {
   const take = async f => { try { f(await client.get('train')); } catch (e) { problem.textContent = e.message; } };
 
   section.append(
-    h('div', { class: 'head' }, h('h2', {}, 'Train it'), h('p', {}, 'Each neuron shows what it has learned to see. Point at one to see it large.'),
+    h('div', { class: 'head' }, h('h2', {}, 'Train it'), h('p', {}, 'Each neuron shows its output for every input. Point at one to enlarge it.'),
       h('div', { class: 'acts' }, choice(SETS.map(k => [k, k === 'csv' ? 'CSV' : k]), o.data, k => { o.data = k; chosenSet(); }, 'Data set'))),
     h('div', { class: 'panel' },
       h('div', { class: 'strip' }, h('div', { class: 'acts' }, runButton, stepButton, resetButton, seedButton), pen, h('div', { class: 'stat sp' }, stepsBox, lossBox, rightBox)),
@@ -173,20 +173,20 @@ export function train(section, client) {
     anew();
   }
   function usePasted(value) {
-    if (value.length > MOST_TEXT) { problem.textContent = `${count(value.length)} characters of points: at most ${count(MOST_TEXT)} are possible`; return; }
+    if (value.length > MOST_TEXT) { problem.textContent = `${count(value.length)} characters of points: at most ${count(MOST_TEXT)} are accepted`; return; }
     pasted = value;
     anew();
   }
-  file.onchange = async () => { const f = file.files[0]; if (f && f.size <= MOST_TEXT) { text.value = await f.text(); usePasted(text.value); } else if (f) problem.textContent = `${f.name} has ${count(f.size)} bytes: at most ${count(MOST_TEXT)} are possible`; };
+  file.onchange = async () => { const f = file.files[0]; if (f && f.size <= MOST_TEXT) { text.value = await f.text(); usePasted(text.value); } else if (f) problem.textContent = `${f.name} has ${count(f.size)} bytes: at most ${count(MOST_TEXT)} are accepted`; };
 
   function showSizes() {
     const change = (i, by) => { layers[i] = clamp(layers[i] + by, 1, MOST_NEURONS); showSizes(); anew(); };
     sizes.replaceChildren(
       ...layers.map((n, i) => h('span', { class: 'size', role: 'group', 'aria-label': `Hidden layer ${i + 1}` },
-        h('button', { type: 'button', 'aria-label': `One neuron less in layer ${i + 1}`, disabled: n <= 1, onclick: () => change(i, -1) }, '−'), h('b', {}, String(n)),
-        h('button', { type: 'button', 'aria-label': `One neuron more in layer ${i + 1}`, disabled: n >= MOST_NEURONS, onclick: () => change(i, 1) }, '+'))),
-      h('button', { type: 'button', 'aria-label': 'One layer less', disabled: !layers.length, onclick: () => { layers.pop(); showSizes(); anew(); } }, '− layer'),
-      h('button', { type: 'button', 'aria-label': 'One layer more', disabled: layers.length >= MOST_LAYERS, onclick: () => { layers.push(layers.at(-1) ?? 4); showSizes(); anew(); } }, '+ layer'));
+        h('button', { type: 'button', 'aria-label': `One neuron fewer in layer ${i + 1}`, disabled: n <= 1, onclick: () => change(i, -1) }, '−'), h('b', {}, String(n)),
+        h('button', { type: 'button', 'aria-label': `One more neuron in layer ${i + 1}`, disabled: n >= MOST_NEURONS, onclick: () => change(i, 1) }, '+'))),
+      h('button', { type: 'button', 'aria-label': 'One layer fewer', disabled: !layers.length, onclick: () => { layers.pop(); showSizes(); anew(); } }, '− layer'),
+      h('button', { type: 'button', 'aria-label': 'One more layer', disabled: layers.length >= MOST_LAYERS, onclick: () => { layers.push(layers.at(-1) ?? 4); showSizes(); anew(); } }, '+ layer'));
   }
 
   eta.value = Math.log10(o.eta);
@@ -223,22 +223,22 @@ export function train(section, client) {
     for (const b of exports.querySelectorAll('button')) b.disabled = !now?.steps;
     if (now?.diverged) {
       big.textContent = 'It diverged: lower the learning rate.';
-      small.textContent = `After ${count(now.steps)} steps the loss is no number any more. Reset starts again.`;
+      small.textContent = `After ${count(now.steps)} steps the loss is not a number any more. Reset starts again.`;
     } else if (now?.steps && peer?.now) {
       const [own, other] = [now, peer.now].map(n => n.steps / (n.busy_ns / 1e9)), who = peer.gpu ? ['the CPU', 'the GPU'] : ['this program', 'PyTorch'], faster = own >= other;
       big.textContent = `Here ${who[faster ? 0 : 1]} is ${num(faster ? own / other : other / own, 2)}× as fast.`;
-      small.textContent = `${count(+own.toPrecision(3))} steps a second by this program on one thread of the CPU, ${count(+other.toPrecision(3))} by ${peer.name}, eager. Both make the same steps, in turns: a network of ${started.weights} weights is little work, and most of a step is getting it started.`;
+      small.textContent = `${count(+own.toPrecision(3))} steps a second by this program on one thread of the CPU, ${count(+other.toPrecision(3))} by ${peer.name}, eager. Both make the same steps, in turns. A network with only ${started.weights} weights says little about larger ones.`;
     } else if (now?.steps) {
       const speed = now.steps / (now.busy_ns / 1e9);
       big.textContent = `${count(+speed.toPrecision(3))} steps a second.`;
       small.textContent = `On one thread of the CPU, by the engine of this program: ${num(now.busy_ns / 1e6)} ms for ${count(now.steps)} steps of ${Math.min(o.batch, points.y.length)} points. ` +
-        (o.pace ? 'You watch them more slowly than they are computed.' : 'It computes as fast as it can.');
+        (o.pace ? 'They are shown more slowly than they are computed.' : 'It runs at full speed.');
     } else {
-      big.textContent = 'The loss has a clock.';
-      small.textContent = 'It counts the time that the steps take, not the time that you watch. Press Train.';
+      big.textContent = 'Watch the loss fall.';
+      small.textContent = 'Press Train. The clock counts only the time of the steps, not the time for showing them.';
     }
     chips.replaceChildren(...started ? [chip(started.check.ok ? 'ok' : 'bad', started.check.ok ? `gradients checked: worst ${power(started.check.worst)}` : 'the gradients are wrong'), chip('', `${started.weights} weights`)] : []);
-    if (running && o.torch && !peer) small.textContent = 'PyTorch starts: that takes seconds.';
+    if (running && o.torch && !peer) small.textContent = 'PyTorch is starting, which takes some seconds.';
     drawPlot();
     if (table.open) table.fill([['this program', history], ...(peer ? [['PyTorch', peer.history]] : [])].flatMap(([who, list]) => list.map(([t, n, l]) => [who, count(n), t.toPrecision(4), fix(l, 4)])));
   }

@@ -36,13 +36,13 @@ export function why(section, client) {
   const roofGo = h('button', { type: 'button', id: 'roof-go' }, 'Measure the CPU’s roofs');
   const sweepBox = h('div', { class: 'figure' }), roofBox = h('div', { class: 'figure' }), splitBox = h('div', { class: 'split' });
   const sweepSay = h('p', {}), roofSay = h('p', {}), parts = h('div', { class: 'panel parts' });
-  const sweepTable = dataTable('Data of the sweep', ['n', 'CPU', 'by', 'GPU', 'by'], []), roofTable = dataTable('Data of the roofs', ['what', 'operations a byte', 'speed'], []);
+  const sweepTable = dataTable('Data of the sweep', ['n', 'CPU', 'by', 'GPU', 'by'], []), roofTable = dataTable('Data of the rooflines', ['what', 'operations per byte', 'speed'], []);
   const roofChips = h('span', { class: 'acts' });
   section.append(
-    h('div', { class: 'head' }, h('h2', {}, 'Why it is so'), h('p', {}, 'Two pictures explain most of what you will measure: how large the work must be, and how often each number that was fetched is used.'), h('div', { class: 'acts' }, badge, go)),
+    h('div', { class: 'head' }, h('h2', {}, 'What makes the difference'), h('p', {}, 'Two pictures explain most results: how large a product must be, and how often each number is used once it has been read from memory.'), h('div', { class: 'acts' }, badge, go)),
     h('div', { class: 'two' },
       h('div', { class: 'panel plot' }, h('h3', {}, 'From which size the GPU wins'), sweepSay, sweepBox, h('div', { class: 'foot' }, chip('', 'measured'), sweepTable)),
-      h('div', { class: 'panel plot' }, h('h3', {}, 'The roof over each device'), roofSay, roofBox, h('div', { class: 'foot' }, roofChips, roofGo, roofTable))),
+      h('div', { class: 'panel plot' }, h('h3', {}, 'The roofline of each device'), roofSay, roofBox, h('div', { class: 'foot' }, roofChips, roofGo, roofTable))),
     parts);
   parts.append(h('header', {}, h('h3', {}, 'Where the time of one product goes, on the GPU'), h('span', { class: 'key' }, h('span', {}, h('i', { class: 'k2' }), 'launch and wait'), h('span', {}, h('i'), 'compute')), chip('', 'measured by the device’s own clock')), splitBox);
 
@@ -50,7 +50,7 @@ export function why(section, client) {
     const width = sweepBox.clientWidth || 540, narrow = width < 420, { cpu, gpu } = best(results), all = [...cpu, ...gpu];
     sweepBox.classList.toggle('empty', !all.length);
     if (!all.length) {
-      sweepBox.replaceChildren(h('p', { class: 'empty' }, live ? 'The first size is being measured.' : 'A sweep measures small products first and large ones last, on the CPU and on the GPU, until it is clear who wins from where on.'));
+      sweepBox.replaceChildren(h('p', { class: 'empty' }, live ? 'The first size is being measured.' : 'A sweep measures products from small to large, on the CPU and on the GPU, until it is clear from which size one of them wins.'));
       sweepSay.textContent = '';
       sweepTable.fill([]);
       return;
@@ -97,7 +97,7 @@ export function why(section, client) {
     roofGo.hidden = Boolean(cpu);
     roofChips.replaceChildren(...[points.length > 0 && chip('', 'points measured'), cpu && chip('', 'CPU roof measured'), published > 0 && chip('spec', 'dotted: GPU, published')].filter(Boolean));
     if (!cpu && !points.length) {
-      roofBox.replaceChildren(h('p', { class: 'empty' }, 'The roof is what multiply-adds alone, and memory alone, allow. It takes some seconds to measure.'));
+      roofBox.replaceChildren(h('p', { class: 'empty' }, 'The roofline is the speed that multiply-adds alone and memory alone allow. Measuring it takes some seconds.'));
       roofSay.textContent = '';
       roofTable.fill([]);
       return;
@@ -111,8 +111,8 @@ export function why(section, client) {
       rows.push(['CPU, multiply-adds alone', '–', rate(cpu.peak).join(' ')], ['CPU, memory alone', '–', bytes(cpu.bandwidth) + '/s']);
     }
     roofBox.replaceChildren(plot({
-      width, height: narrow ? 300 : 372, right: 18, left: 44, label: 'Speed against operations for each byte, with roofs',
-      x: [x0, x1, ticks(x0, x1), 'operations for each byte of the matrices', v => num(v)], y: [y0, y1, ticks(y0, y1), `${unit}, float32`, tick], lines,
+      width, height: narrow ? 300 : 372, right: 18, left: 44, label: 'Speed against operations per byte, with rooflines',
+      x: [x0, x1, ticks(x0, x1), 'operations per byte of the matrices', v => num(v)], y: [y0, y1, ticks(y0, y1), `${unit}, float32`, tick], lines,
       extra(g, X, Y, text) {
         const halo = { stroke: color('surface'), 'stroke-width': 3.5, 'paint-order': 'stroke' };
         if (cpu) {
@@ -131,7 +131,7 @@ export function why(section, client) {
         }
       },
     }));
-    roofSay.textContent = cpu ? `Left of the bend, at ${num(cpu.peak / cpu.bandwidth, 2)} operations a byte, memory sets the pace of this CPU; right of it arithmetic does. A language model that writes for one person stands far left.` : 'Each point is a product: how often its numbers are used, and how fast it was.';
+    roofSay.textContent = cpu ? `Left of the bend, at ${num(cpu.peak / cpu.bandwidth, 2)} operations per byte, memory limits this CPU; right of it, arithmetic does. A language model that generates text for one user is far to the left.` : 'Each point is a product: how often its numbers are used, and how fast it was.';
     roofTable.fill(rows);
   }
 
