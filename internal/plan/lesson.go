@@ -74,9 +74,9 @@ func Learn(model string, s scaling.Shape, g GPU, gpus int) (*Lessons, error) {
 	way("one GPU", "holds everything and computes the sequences one after the other", scaling.Split{Data: 1, Tensor: 1, Pipeline: 1}, 0, "nothing")
 	way("dp", "each GPU has the whole model and computes its own sequence", scaling.Split{Data: p, Tensor: 1, Pipeline: 1},
 		reduce*gradients, "all gradients, summed over all GPUs: all-reduce")
-	way("zero1", "and each GPU has the optimizer's state of a part of the weights only", scaling.Split{Data: p, Tensor: 1, Pipeline: 1, Zero: 1},
-		share*(gradients+weights), "gradients to the one that updates them, and new weights back: reduce-scatter, all-gather")
-	way("fsdp", "and a part of weights and gradients only; a block is gathered when it is needed", scaling.Split{Data: p, Tensor: 1, Pipeline: 1, Zero: 3},
+	way("zero1", "like dp, but each GPU has the optimizer's state of only a part of the weights", scaling.Split{Data: p, Tensor: 1, Pipeline: 1, Zero: 1},
+		share*(gradients+weights), "gradients to the GPU that updates them, and new weights back: reduce-scatter, all-gather")
+	way("fsdp", "like zero1, and each GPU has only a part of the weights and gradients; a block is gathered when it is needed", scaling.Split{Data: p, Tensor: 1, Pipeline: 1, Zero: 3},
 		share*(gradients+2*weights), "weights twice, for the forward and the backward pass, and gradients")
 	way("tp", "each GPU has a part of every block: some heads, some columns", scaling.Split{Data: 1, Tensor: p, Pipeline: 1, Sequence: true},
 		share*8*float64(s.Layers)*values, "the values between the parts of a block, eight times for each block")

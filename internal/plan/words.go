@@ -117,8 +117,8 @@ func (p *Plan) Sentences() []string {
 		}
 	}
 	return append(sentences,
-		"Taken to reach, of what the makers publish: "+unit.List(given)+".",
-		fmt.Sprintf("Memory: bfloat16 with gradients, weights and Adam's moments in float32; a tenth and 2 GB more are kept free. MFU counts causal attention and nothing that is computed again. %d layouts were looked at.", p.Layouts))
+		"Speeds used, as shares of the published ones: "+unit.List(given)+".",
+		fmt.Sprintf("Memory: bfloat16 with gradients, weights and Adam's moments in float32; a tenth and 2 GB more are kept free. MFU counts causal attention and nothing that is computed again. %d layouts were considered.", p.Layouts))
 }
 
 // seconds formats a time of a step.

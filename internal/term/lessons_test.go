@@ -59,7 +59,7 @@ func TestReadmeShowsLessons(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, shown, found := strings.Cut(string(readme), "This is a part of it:\n\n```\n")
+	_, shown, found := strings.Cut(string(readme), "This is part of its output:\n\n```\n")
 	shown, _, _ = strings.Cut(shown, "```\n")
 	if !found || shown == "" {
 		t.Fatal("README.md shows no part of learn gpus")
