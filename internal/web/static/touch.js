@@ -105,7 +105,7 @@ export function touch(section, client) {
     const name = h('span', {}, 'CPU'), told = h('p'), element = h('canvas', { role: 'img', 'aria-label': `Tiles that ${id === 'cpu' ? 'this program' : 'PyTorch'} has computed` });
     return { id, name, told, element, figure: h('figure', { class: 'c-cpu', hidden: id === 'torch' }, element, h('div', {}, h('figcaption', {}, h('i', { class: 'mark' }), name), told)) };
   });
-  const torchButton = h('button', { type: 'button', onclick: () => { torch = true; request(); } }, 'And PyTorch');
+  const torchButton = h('button', { type: 'button', onclick: () => { torch = true; request(); } }, 'Also with PyTorch');
   const replayButton = h('button', { type: 'button', hidden: true, onclick: () => replay() }, 'Replay both'), badge = h('span', { class: 'badge replay' }), torchNote = h('p', { class: 'note', role: 'status' });
   const profileCanvas = h('canvas', { role: 'img', 'aria-label': 'Loss along the arrow, and where one step lands' });
   const tip = h('div', { class: 'tip' }), diverged = h('div', { class: 'dv', role: 'status' });

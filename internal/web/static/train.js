@@ -223,7 +223,7 @@ export function train(section, client) {
     for (const b of exports.querySelectorAll('button')) b.disabled = !now?.steps;
     if (now?.diverged) {
       big.textContent = 'It diverged: lower the learning rate.';
-      small.textContent = `After ${count(now.steps)} steps the loss is not a number any more. Reset starts again.`;
+      small.textContent = `After ${count(now.steps)} steps the loss is no longer a finite number. Reset starts again.`;
     } else if (now?.steps && peer?.now) {
       const [own, other] = [now, peer.now].map(n => n.steps / (n.busy_ns / 1e9)), who = peer.gpu ? ['the CPU', 'the GPU'] : ['this program', 'PyTorch'], faster = own >= other;
       big.textContent = `Here ${who[faster ? 0 : 1]} is ${num(faster ? own / other : other / own, 2)}× as fast.`;

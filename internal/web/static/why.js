@@ -33,7 +33,7 @@ export function why(section, client) {
   let results = [], crossing = null, head = null, roofs = null, race = null, live = false;
 
   const go = h('button', { class: 'go', type: 'button', id: 'why-go' }, play(), h('span', {}, 'Sweep')), badge = h('span', { class: 'badge' });
-  const roofGo = h('button', { type: 'button', id: 'roof-go' }, 'Measure the CPU’s roofs');
+  const roofGo = h('button', { type: 'button', id: 'roof-go' }, 'Measure the CPU’s roofline');
   const sweepBox = h('div', { class: 'figure' }), roofBox = h('div', { class: 'figure' }), splitBox = h('div', { class: 'split' });
   const sweepSay = h('p', {}), roofSay = h('p', {}), parts = h('div', { class: 'panel parts' });
   const sweepTable = dataTable('Data of the sweep', ['n', 'CPU', 'by', 'GPU', 'by'], []), roofTable = dataTable('Data of the rooflines', ['what', 'operations per byte', 'speed'], []);
@@ -186,7 +186,7 @@ export function why(section, client) {
   client.on('cpu', async e => {
     if (e.type === 'end') roofs = (await latest('cpu', e.data.result))?.run.cpu ?? null;
     if (e.type === 'end' || e.type === 'run') { draw(); state(); }
-    if (e.type === 'run') roofSay.textContent = 'The CPU is measured: some seconds.';
+    if (e.type === 'run') roofSay.textContent = 'Measuring the CPU, which takes some seconds.';
   });
   client.on('race', async e => {
     if (e.type === 'end' && e.data.result) { race = (await latest('race', e.data.result))?.run; draw(); }
