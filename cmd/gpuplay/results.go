@@ -93,7 +93,7 @@ The time is that of the clock of the machine that measured.`,
 // imported.
 func kindNames() []string {
 	var names []string
-	for _, k := range []record.Kind{record.Race, record.MatMul, record.Sweep, record.LLM, record.Generate, record.Finetune, record.CPUs, record.Learn, record.Inputs, record.Scale, record.Doctor, record.Imported} {
+	for _, k := range []record.Kind{record.Race, record.MatMul, record.Sweep, record.LLM, record.Generate, record.Finetune, record.CPUs, record.GPUs, record.Learn, record.Inputs, record.Scale, record.Doctor, record.Imported} {
 		names = append(names, string(k))
 	}
 	return names

@@ -39,7 +39,7 @@ checks every result, and says in a sentence how much faster the GPU is.`,
 	root.Flags().AddFlagSet(race.Flags())
 	root.Flags().BoolVar(&page, "web", false, "open the playground in the browser, as gpuplay serve --open does")
 	root.AddCommand(
-		race, newMatmul(a), newSweep(a), newCPU(a), newLearn(a), newScale(a),
+		race, newMatmul(a), newSweep(a), newCPU(a), newGPU(a), newLearn(a), newScale(a),
 		newCompare(a), newLLM(a), newGenerate(a), newFinetune(a), newModels(a), newResults(a),
 		newCard(a), newReport(a), newEngines(a), newSetup(a), newDoctor(a), newMonitor(a), newWorker(a), newProbe(a),
 		newVersion(a), newReference(), newServe(a),

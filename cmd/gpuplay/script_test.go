@@ -64,6 +64,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("LANG", "C.UTF-8")
 			e.Setenv("GPUPLAY_DATA", filepath.Join(e.WorkDir, ".tmp", "data"))
 			e.Setenv("TINY_MODEL", filepath.Join(root, "internal", "llm", "framework", "frameworktest", "testdata", "tiny_model.py"))
+			e.Setenv("CUDA_STANDIN", filepath.Join(root, "internal", "engine", "cuda", "testdata", "driver.c"))
 			for name, path := range there {
 				e.Setenv(strings.ToUpper(name), path)
 			}

@@ -29,6 +29,7 @@ var writers = map[record.Kind]map[string]Writer{
 	record.Generate: {"json": JSON, "html": HTML},
 	record.Finetune: {"json": JSON, "jsonl": trainingJSONL, "csv": trainingCSV, "html": HTML, "benchfmt": Benchfmt},
 	record.CPUs:     {"json": JSON, "csv": cpuCSV, "html": HTML},
+	record.GPUs:     {"json": JSON, "csv": gpuCSV, "md": gpuMarkdown, "html": HTML},
 	record.Learn:    {"json": JSON, "html": HTML, "benchfmt": Benchfmt},
 	record.Inputs:   {"json": JSON, "jsonl": JSONL, "csv": productsCSV, "md": productsMarkdown, "html": HTML, "benchfmt": Benchfmt},
 	record.Scale:    {"json": JSON, "csv": scalingCSV, "md": scalingMarkdown, "svg": scalingSVG, "html": HTML},

@@ -150,6 +150,8 @@ func newReport(r *record.Run, words fault.Wording) *report {
 		p.training(r)
 	case record.CPUs:
 		p.cpu(r)
+	case record.GPUs:
+		p.gpus(r)
 	case record.Inputs:
 		p.inputs(r, words)
 	case record.Learn:

@@ -391,6 +391,11 @@ func methodOf(r *record.Run) []string {
 		}
 	case record.CPUs:
 		return []string{"A peak is the best of several runs of independent multiply-adds in registers; bandwidths and clocks are medians."}
+	case record.GPUs:
+		return []string{
+			"A sample of a copy is several copies in succession, and what it copied is compared with the source. A launch is a product of 1×1×1, which is checked.",
+			medians,
+		}
 	case record.Learn:
 		if r.Noise != nil {
 			return []string{

@@ -82,6 +82,8 @@ func NewHeadline(r *record.Run) (h Headline, ok bool) {
 		h = trainingHeadline(r)
 	case record.CPUs:
 		h = cpuHeadline(r)
+	case record.GPUs:
+		h = gpuHeadline(r)
 	case record.Scale:
 		h = scalingHeadline(r)
 	case record.Learn:

@@ -31,6 +31,11 @@ func Outcome(r *record.Run, asked bool) bool {
 		return r.Measured() && !slices.ContainsFunc(ScaledOf(r.Scaling), func(x Scaled) bool {
 			return x.Wrong || x.Step != nil && x.Step.Error != nil && x.Step.Error.Code != fault.OutOfMemory
 		})
+	case record.GPUs:
+		if len(r.Cards) > 0 && !ReachesGPU(r) {
+			return false
+		}
+		return len(r.GPUs) > 0 && !slices.ContainsFunc(r.GPUs, func(g record.GPU) bool { return g.Error != nil })
 	case record.Doctor:
 		return !slices.ContainsFunc(r.Checks, func(c record.Check) bool { return c.Status == record.Failed })
 	}

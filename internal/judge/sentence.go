@@ -31,6 +31,8 @@ func Sentences(r *record.Run) []string {
 		return trainingSentences(r)
 	case record.CPUs:
 		return cpuSentences(r)
+	case record.GPUs:
+		return gpuSentences(r)
 	case record.Learn:
 		if r.Noise != nil {
 			return noiseSentences(r)

@@ -48,6 +48,8 @@ func Summary(r *record.Run) (task, figure string) {
 				figure = "peak " + bench.Square(1, matrix.Float32).Rate(flops)
 			}
 		}
+	case len(r.GPUs) > 0:
+		task, figure = gpuSummary(r)
 	case r.Scaling != nil:
 		task, figure = scalingSummary(r.Scaling)
 	case r.Ladder != nil:

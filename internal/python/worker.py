@@ -46,6 +46,7 @@ OPERATIONS = {
     "prepare": ("task?", "device", "gemm", "seed", "data?"),
     "run": ("task?", "n", "set"),
     "mulvec": ("task?",),  # a frame with x is answered by a frame with C.x
+    "describe": ("device",),
     "rows": ("model", "train", "valid?", "prompt", "limit"),
     "load": ("device", "model", "adapter", "bits", "dtype", "graph"),
     "generate": ("prompt", "chat", "filler", "tokens", "ignore_end", "candidates", "eager"),

@@ -62,7 +62,7 @@ func current(text []byte) (*Run, error) {
 }
 
 // kinds are all kinds of runs.
-var kinds = []Kind{Race, MatMul, Sweep, LLM, Generate, Finetune, CPUs, Learn, Inputs, Scale, Doctor, Imported}
+var kinds = []Kind{Race, MatMul, Sweep, LLM, Generate, Finetune, CPUs, GPUs, Learn, Inputs, Scale, Doctor, Imported}
 
 // sound reports an error for a run that nothing can be computed with.
 func (r *Run) sound() error {

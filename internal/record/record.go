@@ -43,6 +43,7 @@ const (
 	Generate Kind = "generate"
 	Finetune Kind = "finetune"
 	CPUs     Kind = "cpu"
+	GPUs     Kind = "gpu"
 	Learn    Kind = "learn"
 	Inputs   Kind = "inputs" // one lane on inputs of every kind
 	Doctor   Kind = "doctor"
@@ -82,6 +83,7 @@ type Run struct {
 	Generation *Generation `json:"generation,omitempty"` // generate
 	Training   *Training   `json:"training,omitempty"`   // finetune
 	CPU        *CPU        `json:"cpu,omitempty"`        // cpu
+	GPUs       []GPU       `json:"gpus,omitempty"`       // gpu
 	Ladder     *Ladder     `json:"ladder,omitempty"`     // learn
 	Checks     []Check     `json:"checks,omitempty"`     // doctor
 	Foreign    *Foreign    `json:"foreign,omitempty"`    // imported
@@ -367,6 +369,8 @@ func (r *Run) Measured() bool {
 		return len(r.Training.Result.Steps) > 0
 	case r.CPU != nil:
 		return len(r.CPU.Clocks)+len(r.CPU.Peaks)+len(r.CPU.Bandwidths) > 0
+	case len(r.GPUs) > 0:
+		return slices.ContainsFunc(r.GPUs, func(g GPU) bool { return len(g.Copies)+len(g.Launch)+len(g.Launches) > 0 })
 	case r.Ladder != nil:
 		return len(r.Ladder.Rungs) > 0
 	case r.Scaling != nil:

@@ -29,6 +29,8 @@ func Table(w io.Writer, r *record.Run, s Style) error {
 		return trainingText(w, r, s)
 	case record.CPUs:
 		return cpuTable(w, r, s)
+	case record.GPUs:
+		return gpuSheets(w, r, s)
 	case record.Learn:
 		if r.Noise != nil {
 			return noisePage(w, r, s)

@@ -206,6 +206,22 @@ func (c *Client) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, s
 	return t, nil
 }
 
+// Describe returns what a worker knows of a GPU and measured of it. One that has no such
+// operation is fault.Unsupported.
+func (c *Client) Describe(ctx context.Context, d hardware.Device) (hardware.Description, error) {
+	ch, err := c.take(ctx)
+	if err != nil {
+		return hardware.Description{}, err
+	}
+	got, err := ask(ctx, ch, describe, DescribeArgs{d.ID}, exchange[None]{})
+	if ch.usable() {
+		c.release(ch)
+	} else {
+		c.drop(ch)
+	}
+	return got.result, err
+}
+
 // task is a task in a worker.
 type task struct {
 	client *Client

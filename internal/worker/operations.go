@@ -41,6 +41,9 @@ var (
 	run     = Operation[RunArgs, None, Timing]{operation{name: "run", doing: "computing", less: smallerSize}}
 	mulvec  = Operation[TaskArgs, None, None]{operation{name: "mulvec", doing: "being checked", less: smallerSize}} // the frame of x is answered with the frame of C·x
 
+	// describe says more of a GPU, and times copies on it.
+	describe = Operation[DescribeArgs, None, hardware.Description]{operation{name: "describe", doing: "copying"}}
+
 	// Language models. A worker holds at most one. Rows come before it is loaded.
 	Rows     = Operation[RowsArgs, None, Checked]{operation{name: "rows", doing: "checking the rows"}}
 	Load     = Operation[LoadArgs, None, llm.About]{operation{name: "load", doing: "loading the model", less: smallerModel}}
@@ -62,7 +65,7 @@ var (
 
 var operations = []interface {
 	signature() (name string, arguments []string)
-}{hello, prepare, run, mulvec, Rows, Load, Generate, Tune, Train, Network, Steps, Losses, release, stop}
+}{hello, prepare, run, mulvec, describe, Rows, Load, Generate, Tune, Train, Network, Steps, Losses, release, stop}
 
 var (
 	smallerSize     = fault.Remedies{fault.Change("size", "a smaller {}")}
@@ -117,6 +120,11 @@ type RunArgs struct {
 // TaskArgs name a prepared product.
 type TaskArgs struct {
 	Task int `json:"task,omitempty"`
+}
+
+// DescribeArgs name a device.
+type DescribeArgs struct {
+	Device string `json:"device"` // its id
 }
 
 // A Timing is what a run took.

@@ -190,6 +190,8 @@ func (s *server) do(ctx context.Context, m message) (result any, frame []byte, e
 	case mulvec.name:
 		frame, err = s.mulvec(ctx, m)
 		result = None{}
+	case describe.name:
+		result, err = s.describe(ctx, m)
 	case release.name:
 		if _, err = release.arguments(m.Args); err == nil {
 			err = s.task.Close()
@@ -223,7 +225,30 @@ func (s *server) hello(ctx context.Context, m message) (w Welcome, err error) {
 	}
 	s.rest()
 	s.engine, s.devices = e, found.Devices
-	return Welcome{Protocol: Protocol, Engine: e.Name(), Capabilities: []string{prepare.name, run.name, mulvec.name, release.name}, Inventory: found}, nil
+	can := []string{prepare.name, run.name, mulvec.name, release.name}
+	if _, ok := e.(bench.Describer); ok {
+		can = append(can, describe.name)
+	}
+	return Welcome{Protocol: Protocol, Engine: e.Name(), Capabilities: can, Inventory: found}, nil
+}
+
+func (s *server) describe(ctx context.Context, m message) (d hardware.Description, err error) {
+	args, err := describe.arguments(m.Args)
+	if err != nil {
+		return d, err
+	}
+	e, ok := s.engine.(bench.Describer)
+	if !ok {
+		return d, invalid("%s has no operation %s", s.engine.Name(), describe.name)
+	}
+	for _, device := range s.devices {
+		if device.ID == args.Device {
+			d, err = e.Describe(ctx, device)
+			s.rest()
+			return d, err
+		}
+	}
+	return d, invalid("%s has no device %q", s.engine.Name(), args.Device)
 }
 
 func (s *server) prepare(ctx context.Context, m message) (f bench.Facts, err error) {

@@ -213,7 +213,8 @@ func TestDocument(t *testing.T) {
 	check := map[string]struct{ args, event, result any }{
 		"hello": {&Hello{}, nil, &Welcome{}}, "prepare": {&PrepareArgs{}, &bench.Tuning{}, &bench.Facts{}}, "run": {&RunArgs{}, nil, &Timing{}},
 		"mulvec": {&TaskArgs{}, nil, &None{}}, "close": {&TaskArgs{}, nil, &None{}}, "stop": {&StopArgs{}, nil, nil},
-		"rows": {&RowsArgs{}, nil, &Checked{}}, "load": {&LoadArgs{}, nil, &llm.About{}}, "generate": {&GenerateArgs{}, &llm.Token{}, &Generated{}},
+		"describe": {&DescribeArgs{}, nil, &hardware.Description{}},
+		"rows":     {&RowsArgs{}, nil, &Checked{}}, "load": {&LoadArgs{}, nil, &llm.About{}}, "generate": {&GenerateArgs{}, &llm.Token{}, &Generated{}},
 		"tune": {&train.Settings{}, nil, &train.Plan{}}, "train": {&TrainArgs{}, &train.Step{}, &train.Trained{}},
 		"network": {&NetworkArgs{}, nil, &Networked{}}, "steps": {&StepsArgs{}, nil, &Stepped{}}, "losses": {&LossesArgs{}, nil, &Mapped{}},
 	}

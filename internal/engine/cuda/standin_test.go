@@ -44,6 +44,7 @@ const (
 	launchAborts
 	launchHangs
 	refusesText
+	losesCopies
 )
 
 // library is the file of the stand-in, once it is built.

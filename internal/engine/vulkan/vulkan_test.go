@@ -42,7 +42,7 @@ func TestValidation(t *testing.T) {
 		t.Skip("takes half a minute")
 	}
 	devices(t)
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^(TestConforms|TestKernels|TestLost)$", "-test.short", "-test.v")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^(TestConforms|TestKernels|TestLost|TestDescribe)$", "-test.short", "-test.v")
 	cmd.Env = append(os.Environ(), validated+"=1")
 	out, err := cmd.CombinedOutput()
 	text := string(out)

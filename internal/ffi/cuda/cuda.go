@@ -59,7 +59,12 @@ type (
 
 // Constants of cuda.h.
 const (
+	DEVICE_ATTRIBUTE_CLOCK_RATE                        DeviceAttribute = 13 // kilohertz
 	DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT              DeviceAttribute = 16
+	DEVICE_ATTRIBUTE_ECC_ENABLED                       DeviceAttribute = 32
+	DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE                 DeviceAttribute = 36 // kilohertz
+	DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH           DeviceAttribute = 37 // bits
+	DEVICE_ATTRIBUTE_L2_CACHE_SIZE                     DeviceAttribute = 38 // bytes
 	DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR          DeviceAttribute = 75
 	DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR          DeviceAttribute = 76
 	DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN DeviceAttribute = 97
@@ -128,13 +133,15 @@ type Library struct {
 	ModuleGetFunction func(f *Function, m Module, name *byte) Result                                                 `cu:"cuModuleGetFunction"`
 	FuncSetAttribute  func(f Function, a FunctionAttribute, value int32) Result                                      `cu:"cuFuncSetAttribute"`
 
-	MemAlloc   func(p *Pointer, size uintptr) Result                      `cu:"cuMemAlloc_v2"`
-	MemFree    func(p Pointer) Result                                     `cu:"cuMemFree_v2"`
-	MemGetInfo func(free, total *uintptr) Result                          `cu:"cuMemGetInfo_v2"`
-	MemcpyHtoD func(to Pointer, from unsafe.Pointer, size uintptr) Result `cu:"cuMemcpyHtoD_v2"`
-	MemcpyDtoH func(to unsafe.Pointer, from Pointer, size uintptr) Result `cu:"cuMemcpyDtoH_v2"`
-	MemcpyDtoD func(to, from Pointer, size uintptr) Result                `cu:"cuMemcpyDtoD_v2"`
-	MemsetD8   func(to Pointer, value byte, size uintptr) Result          `cu:"cuMemsetD8_v2"`
+	MemAlloc     func(p *Pointer, size uintptr) Result                      `cu:"cuMemAlloc_v2"`
+	MemFree      func(p Pointer) Result                                     `cu:"cuMemFree_v2"`
+	MemGetInfo   func(free, total *uintptr) Result                          `cu:"cuMemGetInfo_v2"`
+	MemcpyHtoD   func(to Pointer, from unsafe.Pointer, size uintptr) Result `cu:"cuMemcpyHtoD_v2"`
+	MemcpyDtoH   func(to unsafe.Pointer, from Pointer, size uintptr) Result `cu:"cuMemcpyDtoH_v2"`
+	MemcpyDtoD   func(to, from Pointer, size uintptr) Result                `cu:"cuMemcpyDtoD_v2"`
+	MemAllocHost func(p *unsafe.Pointer, size uintptr) Result               `cu:"cuMemAllocHost_v2"`
+	MemFreeHost  func(p unsafe.Pointer) Result                              `cu:"cuMemFreeHost"`
+	MemsetD8     func(to Pointer, value byte, size uintptr) Result          `cu:"cuMemsetD8_v2"`
 
 	StreamCreate       func(s *Stream, flags uint32) Result                 `cu:"cuStreamCreate"`
 	StreamSynchronize  func(s Stream) Result                                `cu:"cuStreamSynchronize"`

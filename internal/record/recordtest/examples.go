@@ -20,7 +20,7 @@ import (
 // nothing of the speed of any device.
 func Examples() map[string]*record.Run {
 	all := map[string]*record.Run{}
-	for _, some := range []map[string]*record.Run{Races(), Watched(), Sweeps(), Tokens(), Generations(), Trainings(), Roofs(), Ladders(), Inputs(), Diagnoses(), Imports()} {
+	for _, some := range []map[string]*record.Run{Races(), Watched(), Sweeps(), Tokens(), Generations(), Trainings(), Roofs(), Descriptions(), Ladders(), Inputs(), Diagnoses(), Imports()} {
 		maps.Copy(all, some)
 	}
 	for _, name := range []string{"noise.short", "noise.failed"} { // the others are long

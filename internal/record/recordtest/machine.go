@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/topology"
@@ -37,6 +38,52 @@ func Roofs() map[string]*record.Run {
 	nothing, n := run()
 	nothing.Interrupted, n.Others, n.Instructions = true, nil, nil
 	return map[string]*record.Run{"roofs": whole, "roofs.interrupted": part, "roofs.nothing": nothing}
+}
+
+// Descriptions are examples of what GPUs are.
+func Descriptions() map[string]*record.Run {
+	card := 0
+	cuda := record.GPU{
+		Engine: "cuda",
+		Device: hardware.Device{ID: "cuda:GPU-a", Name: "NVIDIA H100 80GB HBM3", Kind: hardware.GPU, API: "cuda", Card: &card, Memory: ptr(int64(85e9)), Library: "gpuplay", Versions: map[string]string{"cuda": "13.0", "compute capability": "9.0"}},
+		Description: hardware.Description{
+			Processors: 132, Clock: 1.98e9, MemoryClock: 2.619e9, MemoryBus: 5120, Cache: 52428800,
+			Features: []hardware.Feature{{Name: "wgmma", Found: true}, {Name: "TMA", Found: true}, {Name: "ECC memory"}},
+			Copies: []hardware.Copy{
+				{Route: hardware.OnDevice, Bytes: 1 << 28, Seconds: []float64{0.0002, 0.00021, 0.0002}},
+				{Route: hardware.HostToDevice, Memory: "pinned", Bytes: 1 << 26, Seconds: []float64{0.0012, 0.00121, 0.00119}},
+				{Route: hardware.DeviceToHost, Memory: "pageable", Bytes: 1 << 26, Seconds: []float64{0.006, 0.007, 0.0065}},
+			},
+		},
+		Notes:  []string{"launched 32 at a time as a CUDA graph: 1.9 µs a product; launched one by one it takes 2.6 µs"},
+		Launch: []float64{7.1e-6, 7e-6, 7.2e-6}, Launches: []float64{2.1e-6, 2.2e-6, 2.1e-6},
+		Published: []record.Published{{DType: matrix.Float32, Ops: 67e12, Source: "NVIDIA H100 white paper, SXM5"}, {DType: matrix.Int8, Ops: 1979e12, Source: "NVIDIA H100 white paper, SXM5"}},
+	}
+	vulkan := record.GPU{
+		Engine: "vulkan",
+		Device: hardware.Device{ID: "vulkan:a", Name: "NVIDIA H100 80GB HBM3", Kind: hardware.GPU, API: "vulkan", Card: &card, Library: "gpuplay", Versions: map[string]string{"vulkan": "1.4.312", "driver": "NVIDIA 580.95.05"}},
+		Error:  fault.Errorf(fault.Crashed, "ended by signal 6 (aborted) while copying"),
+	}
+	software := record.GPU{
+		Engine: "vulkan",
+		Device: hardware.Device{ID: "vulkan:b", Name: "llvmpipe (LLVM 19.1.7, 256 bits)", Kind: hardware.SoftwareGPU, API: "vulkan", Library: "gpuplay", Versions: map[string]string{"vulkan": "1.4.305"}},
+		Description: hardware.Description{
+			Features: []hardware.Feature{{Name: "float64", Found: true}},
+			Copies:   []hardware.Copy{{Route: hardware.HostToDevice, Memory: "staging", Bytes: 1 << 24, Seconds: []float64{0.003, 0.0031, 0.0029}}},
+		},
+	}
+	run := func(gpus ...record.GPU) *record.Run {
+		r := Run(record.GPUs)
+		r.GPUs = gpus
+		return r
+	}
+	nothing, part := run(), run(cuda)
+	nothing.Error = fault.Errorf(fault.Unavailable, "no GPU is reached (cuda: no libcuda.so.1)")
+	part.Interrupted = true
+	unreached := run(software)
+	unreached.Cards = []hardware.Card{{Name: "NVIDIA H100 80GB HBM3", PCI: "0000:19:00.0"}}
+	unreached.Missing = []record.Missing{{Engine: "cuda", Code: fault.Unavailable, Reason: "NVIDIA's driver is not installed"}, {Engine: "vulkan", API: "vulkan", Kind: hardware.GPU, Code: fault.Unavailable, Reason: "no driver for Vulkan lists a GPU"}}
+	return map[string]*record.Run{"gpus": run(cuda, vulkan), "gpus.software": unreached, "gpus.interrupted": part, "gpus.nothing": nothing}
 }
 
 // Ladders are examples of one product computed in better and better ways.

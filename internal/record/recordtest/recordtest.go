@@ -28,7 +28,7 @@ import (
 )
 
 // Kinds are all kinds of runs.
-var Kinds = []record.Kind{record.Race, record.MatMul, record.Sweep, record.LLM, record.Generate, record.Finetune, record.CPUs, record.Learn, record.Inputs, record.Scale, record.Doctor, record.Imported}
+var Kinds = []record.Kind{record.Race, record.MatMul, record.Sweep, record.LLM, record.Generate, record.Finetune, record.CPUs, record.GPUs, record.Learn, record.Inputs, record.Scale, record.Doctor, record.Imported}
 
 // Random returns a run of a kind whose fields are made up from the seed: text with
 // whatever a terminal must not get, large and small numbers, much that is absent. JSON
@@ -41,7 +41,7 @@ func Random(kind record.Kind, seed uint64) *record.Run {
 	fill := func(part any) { f.fill(reflect.ValueOf(part).Elem(), "") }
 	f.align(r.Telemetry)
 	r.Results, r.Crossover = nil, false
-	r.Tokens, r.Generation, r.Training, r.CPU, r.Ladder, r.Checks, r.Noise, r.Scaling, r.Foreign = nil, nil, nil, nil, nil, nil, nil, nil, nil
+	r.Tokens, r.Generation, r.Training, r.CPU, r.GPUs, r.Ladder, r.Checks, r.Noise, r.Scaling, r.Foreign = nil, nil, nil, nil, nil, nil, nil, nil, nil, nil
 	switch kind {
 	case record.Race, record.MatMul, record.Sweep, record.Inputs:
 		r.Results = make([]*bench.Result, f.r.IntN(4))
@@ -66,6 +66,11 @@ func Random(kind record.Kind, seed uint64) *record.Run {
 	case record.CPUs:
 		r.CPU = new(record.CPU)
 		fill(r.CPU)
+	case record.GPUs:
+		fill(&r.GPUs)
+		if len(r.GPUs) == 0 {
+			r.GPUs = nil
+		}
 	case record.Learn:
 		if f.r.IntN(2) == 0 {
 			r.Noise = new(record.Noise)
@@ -123,6 +128,7 @@ var values = map[reflect.Type][]string{
 	of[hardware.Kind]():       {"cpu", "gpu", "software-gpu"},
 	of[matrix.DType]():        {"float64", "float32", "tf32", "float16", "bfloat16", "int8", "int32"},
 	of[event.Quantity]():      {"utilization", "power", "energy", "memory", "swap", "clock", "memory_clock", "temperature", "throttle", "processes", "pcie_sent", "pcie_received", "nvlink_sent", "nvlink_received"},
+	of[hardware.Route]():      {"on the device", "host to device", "device to host"},
 	of[matrix.Data]():         {"normal", "zeros", "ones", "ramp", ""},
 	of[bench.Protocol]():      {"steady", "classic"},
 	of[bench.Phase]():         {"preparing", "checking", "warming up", "measuring", "sustaining", "finished"},

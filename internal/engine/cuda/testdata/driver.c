@@ -14,7 +14,7 @@
 //
 // A fault chooses what goes wrong: the one that the library is built with, or else that of
 // standin_set.
-enum { NONE, NO_DEVICE, HIDDEN, OLD, REFUSES_PTX, ABORTS, OVERWRITES_AFTER, OVERWRITES_BEFORE, SKIPS, HANGS, LAUNCH_FAILS, LAUNCH_ABORTS, LAUNCH_HANGS, REFUSES_TEXT };
+enum { NONE, NO_DEVICE, HIDDEN, OLD, REFUSES_PTX, ABORTS, OVERWRITES_AFTER, OVERWRITES_BEFORE, SKIPS, HANGS, LAUNCH_FAILS, LAUNCH_ABORTS, LAUNCH_HANGS, REFUSES_TEXT, LOSES_COPIES };
 #ifndef FAULT
 #define FAULT NONE
 #endif
@@ -132,7 +132,12 @@ CUresult cuDeviceTotalMem_v2(size_t *bytes, int device) { DEVICE(device); *bytes
 CUresult cuDeviceGetAttribute(int *value, int attribute, int device) {
 	DEVICE(device);
 	switch (attribute) {
+	case 13: *value = 1980000; return SUCCESS;
 	case 16: *value = 132; return SUCCESS;
+	case 32: *value = 1; return SUCCESS;
+	case 36: *value = 2619000; return SUCCESS;
+	case 37: *value = 5120; return SUCCESS;
+	case 38: *value = 50 << 20; return SUCCESS;
 	case 75: *value = 9; return SUCCESS;
 	case 76: *value = 0; return SUCCESS;
 	case 97: *value = 232448; return SUCCESS;
@@ -177,9 +182,32 @@ CUresult cuMemFree_v2(uint64_t p) {
 	WRONG("%#lx is no block", (unsigned long)p);
 }
 CUresult cuMemGetInfo_v2(size_t *free, size_t *total) { CURRENT; *free = memory - inUse; *total = memory; return SUCCESS; }
+// Pinned memory is counted with the rest of what is in use.
+static struct { void *at; size_t size; } pinned[MANY];
+CUresult cuMemAllocHost_v2(void **p, size_t size) {
+	CURRENT;
+	for (int i = 0; i < MANY; i++)
+		if (!pinned[i].at && size && (pinned[i].at = malloc(size))) {
+			inUse += pinned[i].size = size;
+			*p = pinned[i].at;
+			return SUCCESS;
+		}
+	return OUT_OF_MEMORY;
+}
+CUresult cuMemFreeHost(void *p) {
+	CURRENT;
+	for (int i = 0; p && i < MANY; i++)
+		if (pinned[i].at == p) {
+			inUse -= pinned[i].size;
+			free(p);
+			pinned[i].at = 0;
+			return SUCCESS;
+		}
+	WRONG("%p is no pinned memory", p);
+}
 CUresult cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t size) { CURRENT; MEMORY_AT(to, size); memcpy((void *)to, from, size); return SUCCESS; }
 CUresult cuMemcpyDtoH_v2(void *to, uint64_t from, size_t size) { CURRENT; MEMORY_AT(from, size); memcpy(to, (void *)from, size); return SUCCESS; }
-CUresult cuMemcpyDtoD_v2(uint64_t to, uint64_t from, size_t size) { CURRENT; MEMORY_AT(to, size); MEMORY_AT(from, size); memcpy((void *)to, (void *)from, size); return SUCCESS; }
+CUresult cuMemcpyDtoD_v2(uint64_t to, uint64_t from, size_t size) { CURRENT; MEMORY_AT(to, size); MEMORY_AT(from, size); memcpy((void *)to, (void *)from, fault == LOSES_COPIES ? size / 2 : size); return SUCCESS; }
 // A block that begins to be filled with zeros is scratch memory: no matrix is.
 CUresult cuMemsetD8_v2(uint64_t to, unsigned char value, size_t size) {
 	CURRENT;

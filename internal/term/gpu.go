@@ -1,0 +1,47 @@
+package term
+
+import (
+	"io"
+
+	"github.com/gpuplay/gpuplay/internal/judge"
+	"github.com/gpuplay/gpuplay/internal/record"
+)
+
+// gpuName is how wide the names of facts about a GPU are.
+const gpuName = 26
+
+// gpuSheets writes what is known of each GPU, and how it was measured.
+func gpuSheets(w io.Writer, r *record.Run, s Style) error {
+	p := &page{Style: s}
+	sheets := judge.Sheets(r)
+	p.title("GPUs")
+	for _, sheet := range sheets {
+		p.line()
+		for _, l := range Wrap(p.clean(sheet.Title), p.Width) {
+			p.line(span{l, bold})
+		}
+		for _, part := range sheet.Parts {
+			if part.Title != "" {
+				p.line()
+				p.line(span{"  through " + part.Title, dim})
+			}
+			for _, f := range part.Facts {
+				for i, l := range Wrap(p.clean(f[1]), max(8, p.Width-2-gpuName)) {
+					name := ""
+					if i == 0 {
+						name = f[0]
+					}
+					p.line(span{"  " + pad(p.clean(name), gpuName) + l, usual})
+				}
+			}
+		}
+	}
+	if r.Measured() {
+		p.notes([]string{
+			"copies: medians, each compared with what was copied; staging is memory that the GPU and the CPU both see",
+			"launch: a product of 1×1×1, checked; alone with a wait for it, and 2048 with one wait",
+		})
+	}
+	p.sentences(judge.Sentences(r))
+	return p.writeTo(w)
+}
