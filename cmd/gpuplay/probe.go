@@ -1,6 +1,7 @@
 package main
 
 import (
+	"runtime"
 	"slices"
 	"strings"
 
@@ -16,6 +17,12 @@ import (
 var probes = map[string]func() any{
 	nvidia.Probe: func() any { return nvidia.NVML() },
 	doctor.Probe: func() any { return doctor.ProbeVulkan() },
+}
+
+func init() {
+	if runtime.GOOS == "darwin" {
+		probes[doctor.MetalProbe] = func() any { return doctor.ProbeMetal() }
+	}
 }
 
 // newProbe makes the hidden command that answers one probe.

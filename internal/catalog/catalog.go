@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/engine/blas"
 	"github.com/gpuplay/gpuplay/internal/engine/cuda"
 	"github.com/gpuplay/gpuplay/internal/engine/gocpu"
+	"github.com/gpuplay/gpuplay/internal/engine/metal"
 	"github.com/gpuplay/gpuplay/internal/engine/vulkan"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
@@ -40,10 +42,12 @@ type Entry struct {
 	quick bool
 	// gpus says that it computes on nothing else.
 	gpus bool
+	// os is the only system that it exists on; empty: all.
+	os string
 }
 
-// Engines are all there are. A new one is a package and a line here.
-var Engines = []Entry{
+// Engines are all that there are on this system. A new one is a package and a line here.
+var Engines = slices.DeleteFunc([]Entry{
 	{Name: "gocpu", About: "gpuplay's own CPU kernels", open: openGoCPU, options: goCPUOptions, quick: true},
 	// OpenBLAS's threads spin for 2^26 cycles after a call, which every sample would
 	// have to wait for (driver/others/blas_server.c); 2^20 still bridges the gap
@@ -52,11 +56,12 @@ var Engines = []Entry{
 	{Name: "cuda", About: "gpuplay's own kernels on NVIDIA GPUs, with nothing but the driver", open: openCUDA, options: cudaOptions, compiles: true, quick: true, gpus: true},
 	{Name: "cublaslt", About: "NVIDIA's cuBLASLt, if it is installed", open: openCuBLASLt, options: cudaOptions, gpus: true},
 	{Name: "vulkan", About: "gpuplay's own kernels on any GPU that has a driver for Vulkan", open: openVulkan, options: vulkanOptions, quick: true, gpus: true},
+	{Name: "metal", About: "MPSGraph, MPSMatrixMultiplication and gpuplay's own kernel on the GPU of a Mac", open: openMetal, gpus: true, os: "darwin"},
 	{Name: "torch", About: "PyTorch, if it is installed"},
 	{Name: "tensorflow", About: "TensorFlow, if it is installed"},
 	{Name: "mlx", About: "MLX, if it is installed"},
 	{Name: "jax", About: "JAX, if it is installed"},
-}
+}, func(e Entry) bool { return e.os != "" && e.os != runtime.GOOS })
 
 // BuiltIn reports whether the engine is a part of this binary, not a framework that
 // needs a Python.
@@ -147,6 +152,9 @@ func openVulkan(h worker.Hello) (bench.Engine, error) {
 func vulkanOptions(e Environment, _ Options) any {
 	return vulkan.Options{Cache: e.Cache}
 }
+
+// openMetal makes the engine in the worker. It has no options.
+func openMetal(worker.Hello) (bench.Engine, error) { return metal.New(), nil }
 
 // decode reads an engine's options from hello, of which there may be none.
 func decode(text json.RawMessage, into any) error {

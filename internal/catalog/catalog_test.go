@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +56,9 @@ func TestEngines(t *testing.T) {
 		if !e.BuiltIn() {
 			frameworks = append(frameworks, e.Name)
 		}
+	}
+	if has := slices.Contains(Names(), "metal"); has != (runtime.GOOS == "darwin") {
+		t.Errorf("on %s there is metal: %v", runtime.GOOS, has)
 	}
 	var listed []string
 	for _, f := range python.Frameworks {

@@ -207,6 +207,11 @@ func TestRules(t *testing.T) {
 		{"powersave of intel_pstate", "volta", func(f *Facts) { f.Clock.Preference = "power" }, "CPU clock", record.Warning, "slow to raise"},
 		{"no turbo", "volta", func(f *Facts) { f.Clock.NoTurbo = true }, "CPU clock", record.Warning, "highest"},
 		{"an Intel Mac", "mac", func(f *Facts) { f.Apple.Silicon = false }, "Metal", record.Warning, "Apple silicon"},
+		{"Metal as it is known", "mac", func(f *Facts) { f.Metal = &Metal{Agree: 57} }, "Metal", record.OK, ""},
+		{"another Metal", "mac", func(f *Facts) {
+			f.Metal = &Metal{Agree: 56, Differ: []string{"-[MTLDevice name]: the protocol has no such method"}}
+		}, "Metal", record.Warning, "the engine metal does not start"},
+		{"Metal that cannot be loaded", "mac", func(f *Facts) { f.Metal = &Metal{Error: "no answer"} }, "Metal", record.Warning, "may not start"},
 		{"a virtual Mac", "mac", func(f *Facts) { f.Virtual = true }, "Metal", record.Warning, "MPS"},
 		{"a broken environment before the one that is used", "container", func(f *Facts) {
 			f.Frameworks[0].Passed = []python.Candidate{{Why: ".venv-torch", Path: "/x/bin/python", Reason: "its interpreter was /opt/python3.9, which is not there"}}

@@ -38,6 +38,7 @@ type Facts struct {
 	NVIDIA     *nvidia.Driver    `json:"nvidia,omitempty"`
 	AMD        *AMD              `json:"amd,omitempty"`
 	Vulkan     *Vulkan           `json:"vulkan,omitempty"`
+	Metal      *Metal            `json:"metal,omitempty"`
 	Engines    []Engine          `json:"engines,omitempty"` // those that were started
 	Frameworks []Framework       `json:"frameworks,omitempty"`
 	UV         bool              `json:"uv,omitempty"`        // uv is on the path

@@ -57,6 +57,7 @@ func Gather(ctx context.Context, o Options) Facts {
 		gatherSystem, gatherMemory,
 		func(ctx context.Context, f *Facts) { f.Frameworks = frameworks(ctx, o) },
 		func(ctx context.Context, f *Facts) { gatherVulkan(ctx, f, o.Probe) },
+		func(ctx context.Context, f *Facts) { gatherMetal(ctx, f, o.Probe) },
 	}, platform...) // each sets fields of its own
 	if f.OS != "darwin" {
 		parts = append(parts, func(ctx context.Context, f *Facts) {

@@ -42,6 +42,11 @@ func metal(f Facts) []record.Check {
 		return nil
 	case !f.Apple.Silicon:
 		return one("Metal", record.Warning, "an Intel Mac", "PyTorch's MPS wheels and MLX are made for Apple silicon; only CPU lanes are left")
+	case f.Metal != nil && f.Metal.Error != "":
+		return one("Metal", record.Warning, "not known: "+f.Metal.Error, "the engine metal may not start; frameworks are not affected")
+	case f.Metal != nil && len(f.Metal.Differ) > 0:
+		return one("Metal", record.Warning, fmt.Sprintf("of %d messages, %d are not as gpuplay knows them: %s", f.Metal.Agree+len(f.Metal.Differ), len(f.Metal.Differ), strings.Join(f.Metal.Differ, "; ")),
+			"the engine metal does not start, since its calls could be wrong; frameworks are not affected")
 	case f.Virtual:
 		return one("Metal", record.Warning, "a virtual Mac: its GPU is an Apple Paravirtual device", "Metal Performance Shaders, and so PyTorch's MPS, do not run on it")
 	}

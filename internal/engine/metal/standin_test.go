@@ -154,7 +154,7 @@ func said(f func(text unsafe.Pointer, size int32) int32) string {
 func standinOnly(t *testing.T) {
 	t.Helper()
 	if standin.why != "" {
-		enginetest.Require(t, "metal-standin", standin.why)
+		enginetest.Require(t, "cc", standin.why)
 	}
 	standin.reset()
 }
