@@ -53,6 +53,22 @@ func (u *gpu) pipeline(d matrix.DType) (id, error) {
 	return p, nil
 }
 
+// product is struct Product of gemm.metal.
+func product(m, n, k int, transA, transB bool) *[5]uint32 {
+	flag := func(b bool) uint32 {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	return &[5]uint32{uint32(m), uint32(n), uint32(k), flag(transA), flag(transB)}
+}
+
+// groups returns how many threadgroups compute C.
+func groups(m, n int) mtlSize {
+	return mtlSize{Width: uint((n + kernelTile - 1) / kernelTile), Height: uint((m + kernelTile - 1) / kernelTile), Depth: 1}
+}
+
 // prepareKernel compiles gpuplay's kernel.
 func (t *task) prepareKernel() error {
 	g := t.gemm
@@ -60,22 +76,15 @@ func (t *task) prepareKernel() error {
 	if err != nil {
 		return err
 	}
-	flag := func(b bool) uint32 {
-		if b {
-			return 1
-		}
-		return 0
-	}
-	product := &[5]uint32{uint32(g.M), uint32(g.N), uint32(g.K), flag(g.TransA), flag(g.TransB)} // struct Product
-	groups := mtlSize{Width: uint((g.N + kernelTile - 1) / kernelTile), Height: uint((g.M + kernelTile - 1) / kernelTile), Depth: 1}
+	numbers, grid := product(g.M, g.N, g.K, g.TransA, g.TransB), groups(g.M, g.N)
 	t.encode = func(commands id, set int) {
 		e := computeEncoder(commands)
 		setPipeline(e, p)
 		setBuffer(e, t.a[set].object, 0, 0)
 		setBuffer(e, t.b.object, 0, 1)
 		setBuffer(e, t.c.object, uint(t.front), 2)
-		setBytes(e, unsafe.Pointer(product), uint(unsafe.Sizeof(*product)), 3)
-		dispatch(e, groups, mtlSize{Width: kernelThreads, Height: 1, Depth: 1})
+		setBytes(e, unsafe.Pointer(numbers), uint(unsafe.Sizeof(*numbers)), 3)
+		dispatch(e, grid, mtlSize{Width: kernelThreads, Height: 1, Depth: 1})
 		endEncoding(e)
 	}
 	return nil
