@@ -59,7 +59,7 @@ func (j *journal) note() {
 // reasons match the lines in which programs, libraries and loaders say why they end.
 // Stacks may follow such a line.
 var reasons = []*regexp.Regexp{
-	regexp.MustCompile(`^(panic|fatal error): |^SIG`),                                       // Go
+	regexp.MustCompile(`^(panic|fatal error|runtime/cgo): |^SIG`),                           // Go
 	regexp.MustCompile(`\bCheck failed: |\bCHECK failed: `),                                 // TensorFlow, XLA
 	regexp.MustCompile(`[Aa]ssertion .*failed|failed assertion|ASSERT(_\w+)?\(.*\) failed`), // assert(3), Metal, GGML
 	regexp.MustCompile(`^what\(\):`),                                                        // C++, of an exception that nobody caught

@@ -264,7 +264,7 @@ func TestDocument(t *testing.T) {
 
 // A process that was refused a thread says what to do.
 func TestObituaryOfLimits(t *testing.T) {
-	for _, words := range []string{"runtime/cgo: pthread_create failed: Resource temporarily unavailable\n", "runtime: failed to create new OS thread (have 4 already; errno=11)\nfatal error: newosproc\n"} {
+	for _, words := range []string{"runtime/cgo: pthread_create failed: Resource temporarily unavailable\nSIGABRT: abort\nPC=0x7f5dd8089eec m=0 sigcode=18446744073709551610\n", "runtime: failed to create new OS thread (have 4 already; errno=11)\nfatal error: newosproc\n"} {
 		ch := newChild(nil)
 		ch.cmd = exec.Command(os.Args[0], "-test.run=^$")
 		if err := ch.cmd.Run(); err != nil {
