@@ -105,12 +105,17 @@ func TestAgainstLlamaBenchy(t *testing.T) {
 	for _, m := range []struct {
 		name         string
 		ours, theirs []float64
-	}{{"prompt, tokens/s", ours.prompt, theirs.prompt}, {"generation, tokens/s", ours.generation, theirs.generation}, {"first token, s", ours.first, theirs.first}} {
+		wider        float64
+	}{
+		{"prompt, tokens/s", ours.prompt, theirs.prompt, 1.1},
+		{"generation, tokens/s", ours.generation, theirs.generation, 1.1},
+		{"first token, s", ours.first, theirs.first, 1.2}, // its prompts have about 7 % more tokens, those of the chat template
+	} {
 		a, b := stats.MedianInterval(m.ours), stats.MedianInterval(m.theirs)
 		t.Logf("%s: gpuplay %.4g (%.4g to %.4g), llama-benchy %.4g (%.4g to %.4g)", m.name, a.Value, a.Low, a.High, b.Value, b.Low, b.High)
-		// Both intervals are widened by a tenth: two turns of a few runs each see little
+		// Both intervals are widened: two turns of a few runs each see little
 		// of what else a machine does.
-		if a.Low > b.High*1.1 || b.Low > a.High*1.1 {
+		if a.Low > b.High*m.wider || b.Low > a.High*m.wider {
 			t.Errorf("%s: gpuplay %.4g and llama-benchy %.4g are apart", m.name, a.Value, b.Value)
 		}
 	}
