@@ -77,7 +77,7 @@ func (m *machine) look() ([]*gpu, error) {
 	doctor := fault.Run("{} says more about the driver", "gpuplay", "doctor")
 	lib, err := m.open()
 	if errors.Is(err, cuda.ErrMissing) {
-		return nil, fault.Errorf(fault.Unavailable, "%v", err)
+		return nil, fault.Errorf(fault.Unavailable, "%v", err).With(fault.Advice("for an NVIDIA GPU: https://www.nvidia.com/drivers")...)
 	}
 	if err != nil {
 		return nil, fault.Errorf(fault.Unavailable, "NVIDIA's driver cannot be used: %v", err).With(doctor)
