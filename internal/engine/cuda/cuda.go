@@ -34,20 +34,18 @@ type Engine struct {
 	machine machine
 	// kernels returns those worth timing, the one that is expected to be the fastest first.
 	kernels    func(ptx.Card, ptx.Problem) ([]ptx.Kernel, error)
-	searchTime time.Duration // that trying them out may take, with compiling them
-	searchFLOP float64       // up to this size the first is taken as it is
+	searchTime time.Duration // see the constants
+	searchFLOP float64
 }
 
 var _ bench.Engine = (*Engine)(nil)
 
 // New returns an engine that has not asked the driver for anything yet.
-func New(o Options) *Engine {
-	return &Engine{options: o, machine: machine{open: cuda.Open}, kernels: candidates, searchTime: searchTime, searchFLOP: searchFLOP}
-}
+func New(o Options) *Engine { return NewWith(o, candidates) }
 
 // NewWith returns an engine that chooses among other kernels than those of New.
 func NewWith(o Options, kernels func(ptx.Card, ptx.Problem) ([]ptx.Kernel, error)) *Engine {
-	return &Engine{options: o, machine: machine{open: cuda.Open}, kernels: kernels}
+	return &Engine{options: o, machine: machine{open: cuda.Open}, kernels: kernels, searchTime: searchTime, searchFLOP: searchFLOP}
 }
 
 // candidates is ptx.Candidates, with the reason where there are none.

@@ -18,8 +18,8 @@ import (
 const (
 	// searchTime is how long trying out kernels may take, with compiling them.
 	searchTime = 500 * time.Millisecond
-	// searchFLOP is up to which size a kernel is not worth compiling to try it out: the figure of
-	// a product of 2048³ is there before a second one would be compiled.
+	// searchFLOP is the size up to which the first kernel is taken as it is: the figure of a
+	// product of 2048³ is there before a second kernel would be compiled.
 	searchFLOP = 2 * 2048 * 2048 * 2048
 )
 

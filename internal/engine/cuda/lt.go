@@ -18,8 +18,8 @@ import (
 )
 
 // An Lt is a bench.Engine with NVIDIA's cuBLASLt. Of the algorithms that the library
-// proposes, it computes with the fastest, and notes how much faster that is than the first
-// one, which others take. It sums no elements of C.
+// proposes, it computes with the fastest, and notes how much longer the first one takes, which
+// others use. It sums no elements of C.
 type Lt struct {
 	options Options
 	machine machine
@@ -137,10 +137,20 @@ func (e *Lt) choose(ctx context.Context, t *task, tell func(bench.Tuning)) error
 	if err != nil {
 		return err
 	}
-	if f.tried > 1 && f.first > 0 {
-		t.notes = append(t.notes, fmt.Sprintf("%s, the fastest of the %d that cuBLASLt proposes: its first proposal takes %.2f times as long", t.product.name, f.tried, f.first/t.seconds))
+	if f.tried > 1 {
+		t.notes = append(t.notes, ltNote(t.product.name, f, t.seconds))
 	}
 	return nil
+}
+
+// ltNote says which algorithm computes, and how much longer the first one takes, unless that
+// is less than half a percent, or the first one did not work.
+func ltNote(name string, f found, fastest float64) string {
+	note := fmt.Sprintf("%s, the fastest of %d that cuBLASLt proposes", name, f.tried)
+	if ratio := f.first / fastest; ratio >= 1.005 {
+		note += fmt.Sprintf(": the first of them takes %.2f times as long", ratio)
+	}
+	return note
 }
 
 // algorithms returns those that the library proposes for a task. Read as the columns that the

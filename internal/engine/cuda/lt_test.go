@@ -78,7 +78,7 @@ func TestLtChooses(t *testing.T) {
 	if !slices.Equal(tried, []string{"algorithm 1", "algorithm 2"}) {
 		t.Errorf("tried %q", tried)
 	}
-	if notes := task.Facts().Notes; len(notes) == 0 || !strings.Contains(notes[0], "of the 3 that cuBLASLt proposes: its first proposal takes ") {
+	if notes := task.Facts().Notes; len(notes) == 0 || !strings.Contains(notes[0], ", the fastest of 3 that cuBLASLt proposes") {
 		t.Errorf("notes %q", notes)
 	}
 	if err := task.Close(); err != nil {
@@ -86,6 +86,24 @@ func TestLtChooses(t *testing.T) {
 	}
 	if now := dl.Call(objects); now != before+1 { // the handle stays
 		t.Errorf("%d objects are left", now-before)
+	}
+}
+
+func TestLtNote(t *testing.T) {
+	const fastest = "algorithm 2, the fastest of 8 that cuBLASLt proposes"
+	for _, tt := range []struct {
+		first float64
+		want  string
+	}{
+		{1.03e-3, fastest + ": the first of them takes 1.03 times as long"},
+		{1.0051e-3, fastest + ": the first of them takes 1.01 times as long"},
+		{1.0049e-3, fastest}, // the digits would not show it
+		{1e-3, fastest},
+		{0, fastest}, // it did not work
+	} {
+		if got := ltNote("algorithm 2", found{tried: 8, first: tt.first}, 1e-3); got != tt.want {
+			t.Errorf("%g s: %q, want %q", tt.first, got, tt.want)
+		}
 	}
 }
 
