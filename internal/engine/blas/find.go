@@ -104,7 +104,7 @@ func (f *finder) system(k *kind) {
 			continue
 		}
 		names = append(names, name)
-		if err := f.open(name); err != nil && !absent(name, err) {
+		if err := f.open(name); err != nil && !dl.Absent(name, err) {
 			errs = append(errs, err)
 		}
 	}
@@ -161,15 +161,6 @@ func (f *finder) open(name string) error {
 		return nil
 	}
 	return fmt.Errorf("%s: no BLAS that this engine knows", name)
-}
-
-// absent reports whether err, from opening a library by name, says no more than
-// that there is none. Each system has its own words for it; here they are those
-// for a library that surely is not there.
-func absent(name string, err error) bool {
-	const nowhere = "gpuplay-no-such-library"
-	_, want := dl.Open(nowhere)
-	return want != nil && err.Error() == strings.ReplaceAll(want.Error(), nowhere, name)
 }
 
 // preload loads the libraries beside an ELF file that it depends on, before the

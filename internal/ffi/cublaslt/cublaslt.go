@@ -6,7 +6,6 @@ package cublaslt
 
 import (
 	"fmt"
-	"reflect"
 	"unsafe"
 
 	"github.com/gpuplay/gpuplay/internal/ffi/cuda"
@@ -96,13 +95,8 @@ func Open(name string) (*Library, error) {
 		return nil, err
 	}
 	l := &Library{lib: lib}
-	v := reflect.ValueOf(l).Elem()
-	for i := range v.NumField() {
-		if symbol, ours := v.Type().Field(i).Tag.Lookup("lt"); ours {
-			if err := lib.Register(v.Field(i).Addr().Interface(), symbol); err != nil {
-				return nil, err
-			}
-		}
+	if err := lib.RegisterFields(l, "lt"); err != nil {
+		return nil, err
 	}
 	l.matmul, err = lib.Sym("cublasLtMatmul")
 	return l, err

@@ -11,10 +11,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"reflect"
 	"runtime"
-	"strings"
-	"syscall"
 	"unsafe"
 
 	"github.com/gpuplay/gpuplay/internal/ffi/dl"
@@ -175,16 +172,14 @@ var ErrMissing = errors.New("NVIDIA's driver is not installed")
 // Open loads the driver of this machine. One that is there and cannot be loaded is another
 // error than ErrMissing.
 func Open() (*Library, error) {
-	for _, name := range names[runtime.GOOS] {
-		lib, err := dl.Open(name)
-		switch {
-		case err == nil:
-			return bind(lib)
-		case !absent(name, err):
-			return nil, err
-		}
+	lib, found, err := dl.OpenFirst(names[runtime.GOOS])
+	if err != nil {
+		return nil, err
 	}
-	return nil, ErrMissing
+	if !found {
+		return nil, ErrMissing
+	}
+	return bind(lib)
 }
 
 // OpenFile loads the driver in a file.
@@ -196,29 +191,13 @@ func OpenFile(path string) (*Library, error) {
 	return bind(lib)
 }
 
-// absent reports whether the system's loader found no file of that name.
-func absent(name string, err error) bool {
-	if runtime.GOOS == "windows" {
-		return errors.Is(err, syscall.Errno(126)) // ERROR_MOD_NOT_FOUND
-	}
-	return strings.HasPrefix(err.Error(), name+": cannot open shared object file: No such file")
-}
-
 // bind finds the functions.
 func bind(lib dl.Library) (*Library, error) {
 	l := new(Library)
-	v := reflect.ValueOf(l).Elem()
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
-		symbol, ours := f.Tag.Lookup("cu")
-		if !ours || f.Tag.Get("since") != "" && !lib.Has(symbol) {
-			continue
-		}
-		if err := lib.Register(v.Field(i).Addr().Interface(), symbol); err != nil {
-			return nil, fmt.Errorf("%w: the driver is older than CUDA 11.0", err)
-		}
+	err := lib.RegisterFields(l, "cu")
+	if err != nil {
+		return nil, fmt.Errorf("%w: the driver is older than CUDA 11.0", err)
 	}
-	var err error
 	if l.launchKernel, err = lib.Sym("cuLaunchKernel"); err != nil {
 		return nil, err
 	}

@@ -7,6 +7,8 @@ package dl
 
 import (
 	"fmt"
+	"reflect"
+	"strings"
 
 	"github.com/ebitengine/purego"
 )
@@ -27,6 +29,30 @@ func Open(name string) (Library, error) {
 		return Library{}, err
 	}
 	return Library{handle, name}, nil
+}
+
+// OpenFirst opens the first library that exists of several, by their names as for Open; found is
+// false if none does. One that exists and cannot be loaded is an error.
+func OpenFirst(names []string) (l Library, found bool, err error) {
+	for _, name := range names {
+		l, err := Open(name)
+		if err == nil {
+			return l, true, nil
+		}
+		if !Absent(name, err) {
+			return Library{}, false, err
+		}
+	}
+	return Library{}, false, nil
+}
+
+// Absent reports whether err, from opening a library by name, says no more than that it does
+// not exist; a library that it depends on may be missing instead. Each system has its own
+// words for that; here they are those for a library that surely does not exist.
+func Absent(name string, err error) bool {
+	const nowhere = "gpuplay-no-such-library"
+	_, want := Open(nowhere)
+	return want != nil && err.Error() == strings.ReplaceAll(want.Error(), nowhere, name)
 }
 
 // Name returns the name with which the library was opened.
@@ -76,6 +102,24 @@ func (l Library) Register(fptr any, symbol string) (err error) {
 		}
 	}()
 	purego.RegisterFunc(fptr, addr)
+	return nil
+}
+
+// RegisterFields sets the exported fields of the structure at p to the C functions that their tags
+// name, as in `cu:"cuInit"` with "cu" as the key; see Register. A field that has a tag named
+// since as well stays nil in a library without its function.
+func (l Library) RegisterFields(p any, key string) error {
+	v := reflect.ValueOf(p).Elem()
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		symbol, tagged := f.Tag.Lookup(key)
+		if !tagged || f.Tag.Get("since") != "" && !l.Has(symbol) {
+			continue
+		}
+		if err := l.Register(v.Field(i).Addr().Interface(), symbol); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

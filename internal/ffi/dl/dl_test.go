@@ -95,6 +95,57 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// The first library that exists is opened; one that cannot be loaded is not passed over.
+func TestOpenFirst(t *testing.T) {
+	libc, _ := always(t)
+	broken := filepath.Join(t.TempDir(), "broken.so")
+	if err := os.WriteFile(broken, []byte("not a library"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const name = "gpuplay-none"
+	file := filepath.Join(t.TempDir(), "none.so")
+	for _, tt := range []struct {
+		names []string
+		opens string // empty: none
+		says  string // the error
+	}{
+		{[]string{name, libc, broken}, libc, ""},
+		{[]string{name}, "", ""},
+		{nil, "", ""},
+		{[]string{name, broken, libc}, "", broken},
+	} {
+		l, found, err := OpenFirst(tt.names)
+		if found != (tt.opens != "") || l.Name() != tt.opens || (err != nil) != (tt.says != "") || err != nil && !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%q: %q, %t, %v", tt.names, l.Name(), found, err)
+		}
+	}
+	if runtime.GOOS == "linux" { // whose drivers are also looked for by path
+		if l, found, err := OpenFirst([]string{file, libc}); err != nil || !found || l.Name() != libc {
+			t.Errorf("%q, %t, %v", l.Name(), found, err)
+		}
+	}
+}
+
+func TestRegisterFields(t *testing.T) {
+	libc, _ := always(t)
+	l := open1(t, libc)
+	type functions struct {
+		Abs   func(int) int `c:"labs"`
+		Newer func()        `c:"gpuplay_no_such_symbol" since:"2"`
+		Other int
+	}
+	var f functions
+	if err := l.RegisterFields(&f, "c"); err != nil || f.Abs(42) != 42 || f.Newer != nil {
+		t.Errorf("%+v, %v", f, err)
+	}
+	var lacks struct {
+		Lacks func() `c:"gpuplay_no_such_symbol"`
+	}
+	if err := l.RegisterFields(&lacks, "c"); err == nil || !strings.Contains(err.Error(), "gpuplay_no_such_symbol") {
+		t.Error(err)
+	}
+}
+
 // labs returns a function of libc that does next to nothing.
 func labs(b *testing.B) uintptr {
 	b.Helper()

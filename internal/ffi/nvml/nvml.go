@@ -14,8 +14,6 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
-	"strings"
-	"syscall"
 
 	"github.com/gpuplay/gpuplay/internal/ffi/dl"
 )
@@ -82,25 +80,14 @@ var ErrMissing = errors.New("the library is not installed")
 // Open loads the library. One that is there and cannot be loaded is another error than
 // ErrMissing.
 func Open() (*Library, error) {
-	for _, name := range names[runtime.GOOS] {
-		lib, err := dl.Open(name)
-		switch {
-		case err == nil:
-			return bind(lib)
-		case !absent(name, err):
-			return nil, err
-		}
+	lib, found, err := dl.OpenFirst(names[runtime.GOOS])
+	if err != nil {
+		return nil, err
 	}
-	return nil, ErrMissing
-}
-
-// absent reports whether the system's loader found no file of that name; a library that
-// the file depends on may be missing too, and is named in place of it.
-func absent(name string, err error) bool {
-	if runtime.GOOS == "windows" {
-		return errors.Is(err, syscall.Errno(126)) // ERROR_MOD_NOT_FOUND
+	if !found {
+		return nil, ErrMissing
 	}
-	return strings.HasPrefix(err.Error(), name+": cannot open shared object file: No such file")
+	return bind(lib)
 }
 
 // bind finds the functions. Without nvmlInit_v2 the library is of no use.
