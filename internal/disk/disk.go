@@ -1,8 +1,9 @@
-// Package disk says what is on this machine's disks and how much space is left. It
-// keeps nothing there.
+// Package disk says what is on this machine's disks and how much space is left, and replaces
+// files as a whole.
 package disk
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,4 +44,25 @@ func Free(folder string) (uint64, error) {
 		return 0, err
 	}
 	return u.Free, nil
+}
+
+// Replace writes a file that only this user can read, with its folder. Readers, and other
+// processes that write it at the same time, see all of one content or all of another. If it
+// fails, what was there stays.
+func Replace(path string, content []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "new-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name()) // the reason is err
+	}
+	return err
 }

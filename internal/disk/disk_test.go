@@ -84,3 +84,27 @@ func TestMatch(t *testing.T) {
 		t.Errorf("in no folder: %q", got)
 	}
 }
+
+// A file is replaced as a whole, and nothing is left behind where that fails.
+func TestReplace(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "a", "b")
+	file := filepath.Join(folder, "file")
+	for _, content := range []string{"long content", "short"} {
+		if err := Replace(file, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(file); err != nil || string(got) != content {
+			t.Errorf("%q, %v, want %q", got, err, content)
+		}
+	}
+	for name, path := range map[string]string{"a folder": folder, "below a file": filepath.Join(file, "x")} {
+		if err := Replace(path, []byte("x")); err == nil {
+			t.Errorf("%s was replaced", name)
+		}
+	}
+	for folder, want := range map[string]int{folder: 1, filepath.Dir(folder): 1} {
+		if entries, err := os.ReadDir(folder); err != nil || len(entries) != want {
+			t.Errorf("%s holds %v, %v", folder, entries, err)
+		}
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/gpuplay/gpuplay/internal/disk"
 	"github.com/gpuplay/gpuplay/internal/ptx"
 )
 
@@ -37,20 +38,9 @@ func (s store) get(choice string) string {
 	return string(name)
 }
 
-// keep keeps a choice as a whole or not at all: another process may write it at the same time.
+// keep keeps a choice.
 func (s store) keep(choice, kernel string) {
-	if s.folder == "" || os.MkdirAll(s.folder, 0o700) != nil {
-		return
-	}
-	f, err := os.CreateTemp(s.folder, "new-*")
-	if err != nil {
-		return
-	}
-	_, err = f.WriteString(kernel)
-	if closed := f.Close(); err == nil && closed == nil {
-		err = os.Rename(f.Name(), filepath.Join(s.folder, choice))
-	}
-	if err != nil {
-		_ = os.Remove(f.Name()) // the disk may be full: nothing is kept then
+	if s.folder != "" {
+		_ = disk.Replace(filepath.Join(s.folder, choice), []byte(kernel)) // the disk may be full: nothing is kept then
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
+	"github.com/gpuplay/gpuplay/internal/disk"
 )
 
 // choices are which kernel won for which product, in a file of the user's cache for each
@@ -47,23 +48,10 @@ func readChoices(folder, device, driver string) *choices {
 	return c
 }
 
-// keep remembers a kernel. Another process may write the file at the same time: it is
-// replaced as a whole.
+// keep remembers a kernel.
 func (c *choices) keep(g bench.GEMM, k kernel) {
 	c.won[product(g)] = k.name
-	text, err := json.Marshal(c.won)
-	if err != nil || c.file == "" || os.MkdirAll(filepath.Dir(c.file), 0o700) != nil {
-		return
-	}
-	f, err := os.CreateTemp(filepath.Dir(c.file), "new-*")
-	if err != nil {
-		return
-	}
-	_, err = f.Write(text)
-	if closed := f.Close(); err == nil && closed == nil {
-		err = os.Rename(f.Name(), c.file)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
+	if text, err := json.Marshal(c.won); err == nil && c.file != "" {
+		_ = disk.Replace(c.file, text) // the disk may be full: nothing is kept then
 	}
 }
