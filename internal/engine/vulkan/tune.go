@@ -15,11 +15,14 @@ import (
 	vk "github.com/gpuplay/gpuplay/internal/ffi/vulkan"
 )
 
-// tuningLimit is how long kernels are tried out.
-const tuningLimit = 2 * time.Second
+const (
+	tuningLimit  = 2 * time.Second // how long kernels are tried out, with compiling them
+	compileLimit = time.Second     // after which no further one is compiled
+)
 
-// tune chooses the fastest kernel for the task's product. Each is compiled and tried out
-// on the product itself, by the device's clock where it has one.
+// tune chooses the fastest kernel for the task's product. Those that are compiled in time are
+// tried out on the product itself, by the device's clock where it has one; nothing compiles
+// meanwhile.
 func (t *task) tune(ctx context.Context, tell func(bench.Tuning)) error {
 	d, g := t.device, t.gemm
 	list := d.kernels(g)
@@ -31,17 +34,19 @@ func (t *task) tune(ctx context.Context, tell func(bench.Tuning)) error {
 		return t.use(ctx, list[best])
 	}
 	begin := time.Now()
-	compiled, stop := d.compileAll(list, g)
-	defer stop() // nothing compiles while products are timed
+	compiled := d.compileAll(ctx, list, g)
 	var fastest time.Duration
 	var failures []string
 	for i, k := range list {
-		if fastest > 0 && time.Since(begin) > tuningLimit {
+		if fastest > 0 && (i >= len(compiled) || time.Since(begin) > tuningLimit) {
 			break
 		}
 		says := bench.Tuning{Done: i + 1, Total: len(list), Variant: k.name}
-		took := time.Duration(0)
-		err := compiled[i]()
+		var took time.Duration
+		var err error
+		if i < len(compiled) {
+			err = compiled[i]
+		}
 		if err == nil {
 			took, err = t.try(ctx, k)
 		}
@@ -71,44 +76,37 @@ func (t *task) tune(ctx context.Context, tell func(bench.Tuning)) error {
 	return t.use(ctx, list[best])
 }
 
-// compileAll compiles kernels on as many threads as there are CPUs. It returns functions that
-// wait for each, and one that waits for those that have begun and gives up the others.
-func (d *device) compileAll(list []kernel, g bench.GEMM) (wait []func() error, stop func()) {
-	free := make(chan bool, runtime.NumCPU())
-	var stopped atomic.Bool
-	for _, k := range list {
-		key := k.key(g)
-		if d.pipelines[key] != 0 {
-			wait = append(wait, func() error { return nil })
-			continue
-		}
-		var done sync.WaitGroup
-		var p vk.Pipeline
-		var r vk.Result
-		done.Go(func() {
-			free <- true
-			defer func() { <-free }()
-			if !stopped.Load() {
-				p, r = d.compile(key)
+// compileAll compiles kernels on as many threads as there are CPUs, and begins none after
+// compileLimit. It returns an error or nil for each that was begun, in the list's order.
+func (d *device) compileAll(ctx context.Context, list []kernel, g bench.GEMM) []error {
+	begin := time.Now()
+	pipelines, results := make([]vk.Pipeline, len(list)), make([]vk.Result, len(list))
+	var begun atomic.Int64
+	var threads sync.WaitGroup
+	for range min(runtime.NumCPU(), len(list)) {
+		threads.Go(func() {
+			for ctx.Err() == nil && time.Since(begin) < compileLimit {
+				i := int(begun.Add(1)) - 1
+				if i >= len(list) {
+					return
+				}
+				key := list[i].key(g)
+				if pipelines[i] = d.pipelines[key]; pipelines[i] == 0 {
+					pipelines[i], results[i] = d.compile(key)
+				}
 			}
 		})
-		wait = append(wait, sync.OnceValue(func() error {
-			done.Wait()
-			if r != vk.SUCCESS {
-				return d.failed("vkCreateComputePipelines", r)
-			}
-			if p != 0 {
-				d.pipelines[key] = p
-			}
-			return nil
-		}))
 	}
-	return wait, func() {
-		stopped.Store(true)
-		for _, w := range wait {
-			_ = w() // what failed is not used
+	threads.Wait()
+	errs := make([]error, min(int(begun.Load()), len(list)))
+	for i := range errs {
+		if results[i] != vk.SUCCESS {
+			errs[i] = d.failed("vkCreateComputePipelines", results[i])
+			continue
 		}
+		d.pipelines[list[i].key(g)] = pipelines[i]
 	}
+	return errs
 }
 
 // use makes a kernel the one that computes, and finds out how long it takes.

@@ -1,6 +1,7 @@
 package vulkan
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -383,6 +384,14 @@ func TestTune(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := bench.Square(64, matrix.Float32)
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if began := d.compileAll(cancelled, scalars, g); len(began) != 0 {
+		t.Errorf("compiled %d kernels after the end", len(began))
+	}
+	if began := d.compileAll(t.Context(), scalars, g); len(began) != 2 || errors.Join(began...) != nil || d.pipelines[scalars[1].key(g)] == 0 {
+		t.Errorf("compiled %v", began)
+	}
 	for _, want := range []int{2, 0} { // tried out, then known
 		var told []bench.Tuning
 		task, err := prepare(t.Context(), &e.mu, d, g, 7, func(x bench.Tuning) { told = append(told, x) })
