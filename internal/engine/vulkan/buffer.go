@@ -92,10 +92,8 @@ func upload[T any](ctx context.Context, to *buffer, n int, fill func(ctx context
 		if err := fill(ctx, part, from); err != nil {
 			return err
 		}
-		if !d.staging.coherent {
-			if r := d.lib.FlushMappedMemoryRanges(d.handle, d.staging.mapped()); r != vk.SUCCESS {
-				return d.failed("vkFlushMappedMemoryRanges", r)
-			}
+		if err := d.staging.flush(); err != nil {
+			return err
 		}
 		region := &vk.BufferCopy{DstOffset: uint64(from * size), Size: uint64(len(part) * size)}
 		if err := d.once(func(c vk.CommandBuffer) {
@@ -124,13 +122,33 @@ func (b *buffer) download(ctx context.Context, to []byte, offset uint64) error {
 		}); err != nil {
 			return err
 		}
-		if !d.staging.coherent {
-			if r := d.lib.InvalidateMappedMemoryRanges(d.handle, d.staging.mapped()); r != vk.SUCCESS {
-				return d.failed("vkInvalidateMappedMemoryRanges", r)
-			}
+		if err := d.staging.invalidate(); err != nil {
+			return err
 		}
 		copy(to[:some], unsafe.Slice((*byte)(d.staging.host), some))
 		to, offset = to[some:], offset+uint64(some)
+	}
+	return nil
+}
+
+// flush makes what the CPU wrote to a mapped buffer visible to the device.
+func (b *buffer) flush() error {
+	if b.coherent {
+		return nil
+	}
+	if r := b.device.lib.FlushMappedMemoryRanges(b.device.handle, b.mapped()); r != vk.SUCCESS {
+		return b.device.failed("vkFlushMappedMemoryRanges", r)
+	}
+	return nil
+}
+
+// invalidate makes what the device wrote to a mapped buffer visible to the CPU.
+func (b *buffer) invalidate() error {
+	if b.coherent {
+		return nil
+	}
+	if r := b.device.lib.InvalidateMappedMemoryRanges(b.device.handle, b.mapped()); r != vk.SUCCESS {
+		return b.device.failed("vkInvalidateMappedMemoryRanges", r)
 	}
 	return nil
 }

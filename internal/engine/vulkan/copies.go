@@ -76,12 +76,7 @@ func (d *device) copies(ctx context.Context) ([]hardware.Copy, error) {
 	staged := unsafe.Slice((*byte)(d.staging.host), stagingBytes)
 	stage := func(content []byte) error {
 		copy(staged, content)
-		if !d.staging.coherent {
-			if r := d.lib.FlushMappedMemoryRanges(d.handle, d.staging.mapped()); r != vk.SUCCESS {
-				return d.failed("vkFlushMappedMemoryRanges", r)
-			}
-		}
-		return nil
+		return d.staging.flush()
 	}
 	wipe := func() error {
 		return d.once(func(c vk.CommandBuffer) {
@@ -121,10 +116,8 @@ func (d *device) copies(ctx context.Context) ([]hardware.Copy, error) {
 			Clear: func() error { clear(part); return stage(part) },
 			Copy:  d.copying(a, d.staging, stagingBytes),
 			Same: func() (bool, error) {
-				if !d.staging.coherent {
-					if r := d.lib.InvalidateMappedMemoryRanges(d.handle, d.staging.mapped()); r != vk.SUCCESS {
-						return false, d.failed("vkInvalidateMappedMemoryRanges", r)
-					}
+				if err := d.staging.invalidate(); err != nil {
+					return false, err
 				}
 				return bytes.Equal(staged, pattern), nil
 			},

@@ -191,7 +191,7 @@ func (d *device) failed(function string, r vk.Result) error {
 		return fault.Errorf(fault.OutOfMemory, "%s: %s on %s", function, r, d.about.Name).With(fault.Change("size", "a smaller {}"))
 	case vk.ERROR_DEVICE_LOST:
 		d.lost = true
-		return fault.Errorf(fault.Internal, "%s: %s: the driver gave up %s, as it does after an error of the GPU or a time limit of the system", function, r, d.about.Name).
+		return fault.Errorf(fault.Internal, "%s: %s: the driver gave up on %s, as it does after an error of the GPU or a time limit of the system", function, r, d.about.Name).
 			With(fault.Change("size", "a smaller {} takes less time"))
 	}
 	return fault.Errorf(fault.Internal, "%s: %s on %s", function, r, d.about.Name)

@@ -195,7 +195,7 @@ func (t *task) usable() error {
 	case t.closed:
 		return invalid("the task is closed")
 	case t.freed || t.device.lost:
-		return fault.Errorf(fault.Internal, "the driver gave up %s", t.device.about.Name)
+		return fault.Errorf(fault.Internal, "the driver gave up on %s", t.device.about.Name)
 	}
 	return nil
 }
@@ -259,7 +259,7 @@ func view[T any](b []byte) []T {
 func (t *task) guarded(ctx context.Context) error {
 	want := bytes.Repeat(binary.LittleEndian.AppendUint32(nil, t.poison()), matrix.GuardBytes/4)
 	got := make([]byte, matrix.GuardBytes)
-	for side, offset := range map[string]int{"before the beginning": 0, "behind the end": matrix.GuardBytes + (t.sizeC()+3)&^3} {
+	for side, offset := range map[string]int{"before the start": 0, "past the end": matrix.GuardBytes + (t.sizeC()+3)&^3} {
 		if err := t.c.download(ctx, got, uint64(offset)); err != nil {
 			return err
 		}

@@ -216,7 +216,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// A device whose driver gave it up is opened anew for the next product; a product that was
+// A device whose driver gave up on it is opened anew for the next product; a product that was
 // on it says so.
 func TestLost(t *testing.T) {
 	d := devices(t)[0]
@@ -226,10 +226,10 @@ func TestLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer task.Close()
-	if err := d.failed("vkQueueSubmit", vk.ERROR_DEVICE_LOST); !strings.Contains(err.Error(), "vkQueueSubmit: VK_ERROR_DEVICE_LOST: the driver gave up") {
+	if err := d.failed("vkQueueSubmit", vk.ERROR_DEVICE_LOST); !strings.Contains(err.Error(), "vkQueueSubmit: VK_ERROR_DEVICE_LOST: the driver gave up on") {
 		t.Error(err)
 	}
-	if _, err := task.Run(t.Context(), 1, 0); err == nil || !strings.Contains(err.Error(), "gave up "+d.about.Name) {
+	if _, err := task.Run(t.Context(), 1, 0); err == nil || !strings.Contains(err.Error(), "gave up on "+d.about.Name) {
 		t.Errorf("a product on a lost device: %v", err)
 	}
 	next, err := shared().Prepare(t.Context(), d.about, g, 7, func(bench.Tuning) {})
