@@ -15,32 +15,37 @@ const most = 6
 // are only for choosing: a kernel is timed, and what it really takes is what counts.
 type variant struct {
 	design
-	rows, columns, depth int // of a step of one block, or of a cluster
 	// blocks is how many work on a multiprocessor at a time: a fraction for a cluster.
 	blocks float64
 	// rate is the multiplications that a multiprocessor makes in a clock with it.
 	rate float64
 	// write is the clocks that writing an element of C takes, while nothing is multiplied.
 	write float64
-	split bool
 }
 
 // preferred lists the designs that fit, the one that is expected to be the fastest
 // first.
 func preferred(c Card, p Problem) []design {
-	var fit []variant
-	for _, v := range variants(p) {
-		if _, isa := v.needs(c, p); isa > c.ISA || !v.fits(c, p) || v.split && !worthSplitting(c, p, v.rows, v.columns, v.depth) {
-			continue
-		}
-		fit = append(fit, v)
-	}
+	fit := fitting(c, p)
 	slices.SortStableFunc(fit, func(a, b variant) int { return cmp.Compare(a.clocks(c, p), b.clocks(c, p)) })
 	out := make([]design, min(most, len(fit)))
 	for i := range out {
 		out[i] = fit[i].design
 	}
 	return out
+}
+
+// fitting lists the variants that the card has the instructions for, without those that
+// would divide a K into one share.
+func fitting(c Card, p Problem) []variant {
+	return slices.DeleteFunc(variants(p), func(v variant) bool {
+		if _, isa := v.needs(c, p); isa > c.ISA || !v.fits(c, p) {
+			return true
+		}
+		g := v.tiling(p)
+		_, count := g.shares(c, p)
+		return g.split && count == 1
+	})
 }
 
 // clocks estimates how long a product takes: as many rounds as the blocks need to
@@ -53,13 +58,14 @@ func (v variant) clocks(c Card, p Problem) float64 {
 	)
 	launches, workspace := v.launches(c, p)
 	clocks := launch * float64(len(launches)-1)
-	tiles, k := ceil(p.M, v.rows)*ceil(p.N, v.columns), p.K
-	if v.split {
-		share, count := shares(c, p, tiles, v.depth)
+	g := v.tiling(p)
+	tiles, k := g.tiles(p), p.K
+	if g.split {
+		share, count := g.shares(c, p)
 		tiles, k = tiles*count, share
 	}
 	clocks += 2 * float64(workspace) / memory // what is repacked, or the sums of shares
-	perTile := float64(v.rows*v.columns) * (float64(ceil(k, v.depth)*v.depth+ahead*v.depth)/v.rate + v.write)
+	perTile := float64(g.rows*g.columns) * (float64(ceil(k, g.depth)*g.depth+ahead*g.depth)/v.rate + v.write)
 	if v.blocks < 1 { // all of a cluster's multiprocessors work on its tile
 		perTile *= v.blocks
 	}
@@ -77,22 +83,21 @@ func variants(p Problem) []variant {
 			{rows: 128, columns: 128, warpRows: 64, warpColumns: 32, stages: 4, async: true},
 			{rows: 64, columns: 64, warpRows: 32, warpColumns: 32, stages: 4, async: true},
 		} {
-			v := variant{design: m, rows: m.rows, columns: m.columns, depth: stepBytes / 8, blocks: 128 / float64(m.rows), rate: 90 + float64(m.rows)/8, write: 0.1}
+			v := variant{design: m, blocks: 128 / float64(m.rows), rate: 90 + float64(m.rows)/8, write: 0.1}
 			s := v
 			m.split = true
-			s.design, s.split = m, true
+			s.design = m
 			out = append(out, v, s)
 		}
 	case p.Acc == matrix.Float32 && p.In == matrix.Float32:
-		large := hopper{rows: 128, columns: 256, stages: 4, cluster: 1, band: 16, threadRows: 16, threadColumns: 8, deepA: 2, unroll: 2, order: 35}
 		small := hopper{rows: 64, columns: 128, stages: 6, cluster: 1, band: 16, threadRows: 4, threadColumns: 8, deepA: 4, unroll: 8, order: 57}
 		wide, split := small, small
 		wide.wide, split.split = true, true
 		out = append(out,
-			variant{design: large, rows: 128, columns: 256, depth: 32, blocks: 1, rate: 114},
-			variant{design: wide, rows: 64, columns: 128, depth: 32, blocks: 1, rate: 103},
-			variant{design: small, rows: 64, columns: 128, depth: 32, blocks: 1, rate: 102},
-			variant{design: split, rows: 64, columns: 128, depth: 32, blocks: 1, rate: 102, split: true})
+			variant{design: largeFMA, blocks: 1, rate: 114},
+			variant{design: wide, blocks: 1, rate: 103},
+			variant{design: small, blocks: 1, rate: 102},
+			variant{design: split, blocks: 1, rate: 102})
 	default:
 		out = append(out, tensors(p)...)
 	}
@@ -109,11 +114,11 @@ func portables(p Problem) []variant {
 		split.split = true
 		faster := float64(2 * bit(wide))
 		if p.In != matrix.Float64 { // of which a large tile takes too many registers
-			out = append(out, variant{design: large, rows: 128, columns: 128, depth: 16, blocks: 1, rate: 92 + faster})
+			out = append(out, variant{design: large, blocks: 1, rate: 92 + faster})
 		}
 		out = append(out,
-			variant{design: small, rows: 64, columns: 64, depth: 16, blocks: 4, rate: 70 + faster},
-			variant{design: split, rows: 64, columns: 64, depth: 16, blocks: 4, rate: 70 + faster, split: true})
+			variant{design: small, blocks: 4, rate: 70 + faster},
+			variant{design: split, blocks: 4, rate: 70 + faster})
 	}
 	return out
 }
@@ -122,8 +127,7 @@ func portables(p Problem) []variant {
 // as many for 8 and 32.
 func tensors(p Problem) []variant {
 	var out []variant
-	size := p.In.Size()
-	scale := 2 / float64(size)
+	scale := 2 / float64(p.In.Size())
 	for _, h := range []struct {
 		rate float64
 		hopper
@@ -133,14 +137,13 @@ func tensors(p Problem) []variant {
 		{1550, hopper{rows: 128, columns: 128, stages: 6, cluster: 1, band: 16}},
 		{1040, hopper{rows: 128, columns: 64, stages: 8, cluster: 1, band: 16}},
 	} {
-		v := variant{design: h.hopper, rows: h.rows * h.cluster, columns: h.columns, depth: rowBytes / size,
-			blocks: 1 / float64(h.cluster), rate: scale * h.rate, write: 0.05}
+		v := variant{design: h.hopper, blocks: 1 / float64(h.cluster), rate: scale * h.rate, write: 0.05}
 		direct := h.hopper
 		direct.direct = true
 		split := direct
 		split.split = true
 		d, s := v, v
-		d.design, s.design, s.split = direct, split, true
+		d.design, s.design = direct, split
 		d.write, s.write = 0.35, 0.35
 		out = append(out, v, d, s)
 	}
@@ -153,10 +156,10 @@ func tensors(p Problem) []variant {
 		{400, 2, mma{rows: 128, columns: 128, warpRows: 64, warpColumns: 32, stages: 2}},
 		{300, 4, mma{rows: 64, columns: 64, warpRows: 32, warpColumns: 32, stages: 2}},
 	} {
-		v := variant{design: m.mma, rows: m.rows, columns: m.columns, depth: stepBytes / size, blocks: m.blocks, rate: scale * m.rate, write: 0.05}
+		v := variant{design: m.mma, blocks: m.blocks, rate: scale * m.rate, write: 0.05}
 		s, split := v, m.mma
 		split.split = true
-		s.design, s.split = split, true
+		s.design = split
 		out = append(out, v, s)
 	}
 	return out

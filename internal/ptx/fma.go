@@ -5,6 +5,9 @@ import (
 	"math/rand/v2"
 )
 
+// largeFMA is for products that keep every multiprocessor busy with such tiles.
+var largeFMA = hopper{rows: 128, columns: 256, stages: 4, cluster: 1, band: 16, threadRows: 16, threadColumns: 8, deepA: 2, unroll: 2, order: 35}
+
 // multiplyFMA is the consumers' loop for float32, which has no tensor cores of its
 // precision. A thread computes threadRows rows, 8 apart, of threadColumns columns, in
 // groups of 4 that are 16 apart:

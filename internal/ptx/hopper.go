@@ -314,14 +314,8 @@ func (d hopper) eachTile(t *text, name string, body func(), p Problem) {
 	if d.split {
 		t.line(`	div.u32 scratch, next, tiles;
 	mul.lo.u32 tile, scratch, tiles;
-	sub.u32 tile, next, tile;
-	mul.lo.u32 k, scratch, share;
-	add.u32 kEnd, k, share;
-	min.u32 kEnd, kEnd, depth;
-	cvt.u64.u32 shareNumber64, scratch;
-	mul.wide.u32 shareBytes, rows, columns;
-	mul.lo.u64 shareBytes, shareBytes, shareNumber64;
-	mad.lo.u64 cBase, shareBytes, %d, cBase;`, sums(p).Size())
+	sub.u32 tile, next, tile;`)
+		t.enterShare("scratch", "k", sums(p).Size())
 	}
 	t.locate(d.rows*d.cluster, d.columns, d.band)
 	if d.cluster > 1 {
@@ -329,6 +323,10 @@ func (d hopper) eachTile(t *text, name string, body func(), p Problem) {
 	}
 	body()
 	t.line("\tadd.u32 next, next, step;\n\tbra %[1]s_TILE;\n%[1]s_DONE:", name)
+}
+
+func (d hopper) tiling(p Problem) tiling {
+	return tiling{d.rows * d.cluster, d.columns, d.depth(p), d.split}
 }
 
 func (d hopper) launches(c Card, p Problem) ([]Launch, int) {
@@ -354,12 +352,8 @@ func (d hopper) launches(c Card, p Problem) ([]Launch, int) {
 	}
 	output := len(product.Params)
 	product.Params = append(product.Params, Param{Kind: C}, word(p.M), word(p.N), word(p.K))
-	launches, sumBytes := splitLaunches(c, p, product, output, d.split, d.rows*d.cluster, d.columns, depth)
-	if d.split {
-		launches[0].Params[output].Offset = work
-		launches[1].Params[0].Offset = work
-	}
+	launches, work := splitLaunches(c, p, d.tiling(p), product, output, work)
 	// One block for each multiprocessor, or fewer if there are fewer tiles.
 	launches[0].Grid[0] = min(launches[0].Grid[0]*d.cluster, c.SMs/d.cluster*d.cluster)
-	return append(before, launches...), work + sumBytes
+	return append(before, launches...), work
 }

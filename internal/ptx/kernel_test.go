@@ -17,10 +17,7 @@ import (
 // everything returns a kernel of every design that computes p on the card.
 func everything(c Card, p Problem) []Kernel {
 	var out []Kernel
-	for _, v := range variants(p) {
-		if _, isa := v.needs(c, p); isa > c.ISA || !v.fits(c, p) || v.split && !worthSplitting(c, p, v.rows, v.columns, v.depth) {
-			continue
-		}
+	for _, v := range fitting(c, p) {
 		out = append(out, generate(v.design, c, p))
 	}
 	return out

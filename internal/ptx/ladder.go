@@ -38,7 +38,7 @@ var Ladder = []Rung{
 	{"blocked", "a thread keeps 8×8 sums in registers; the next tiles are on their way while these are multiplied", matrix.Float32,
 		traffic(128, 128, 4), traffic(8, 8, 4), ordinary, portable{rows: 128, columns: 128, depth: 16, threadRows: 8, threadColumns: 8, wide: true}},
 	{"bulk copies", "one warp does nothing but start copies of tiles (TMA); the others multiply, 16×8 sums to a thread", matrix.Float32,
-		traffic(128, 256, 4), traffic(16, 8, 4), ordinary, hopper{rows: 128, columns: 256, stages: 4, cluster: 1, band: 16, threadRows: 16, threadColumns: 8, deepA: 2, unroll: 2, order: 35}},
+		traffic(128, 256, 4), traffic(16, 8, 4), ordinary, largeFMA},
 	{"tensor cores", "instructions of a warp that multiply 16×16 by 16×8 numbers of 16 bits (mma.sync), fed by asynchronous copies", matrix.BFloat16,
 		traffic(128, 128, 2), traffic(64, 32, 2), warpTensor, mma{rows: 128, columns: 128, warpRows: 64, warpColumns: 32, stages: 4, async: true}},
 	{"warpgroups", "instructions of four warps (wgmma) that read A and B from shared memory, where bulk copies put them", matrix.BFloat16,
@@ -127,11 +127,14 @@ func (d textbook) module(t *text, _ Card, _ Problem) {
 	t.end()
 }
 
-func (d textbook) launches(_ Card, p Problem) ([]Launch, int) {
-	return []Launch{{
-		Entry: "gemm", Grid: [3]int{ceil(p.M, square) * ceil(p.N, square), 1, 1}, Block: [3]int{square * square, 1, 1},
+func (d textbook) tiling(Problem) tiling { return tiling{rows: square, columns: square, depth: 1} }
+
+func (d textbook) launches(c Card, p Problem) ([]Launch, int) {
+	l := Launch{
+		Entry: "gemm", Block: [3]int{square * square, 1, 1},
 		Params: []Param{{Kind: A}, {Kind: B}, {Kind: C}, word(p.M), word(p.N), word(p.K)},
-	}}, 0
+	}
+	return splitLaunches(c, p, d.tiling(p), l, 2, 0)
 }
 
 // naive is the definition, with a thread for each row and column:

@@ -32,9 +32,9 @@ type mma struct {
 }
 
 func (d mma) name() string {
-	name := fmt.Sprintf("mma %dx%d s%d", d.rows, d.columns, d.stages)
-	if !d.async {
-		name = fmt.Sprintf("mma %dx%d", d.rows, d.columns)
+	name := fmt.Sprintf("mma %dx%d", d.rows, d.columns)
+	if d.async {
+		name += fmt.Sprintf(" s%d", d.stages)
 	}
 	return name + splitName(d.split)
 }
@@ -203,14 +203,10 @@ func (d mma) module(t *text, c Card, p Problem) {
 	if d.async {
 		t.line("\tcp.async.wait_all;") // of steps after the last
 	}
-	out := p.Out
-	if d.split {
-		out = sums(p)
-	}
 	t.line("\t.reg .u32 row, column;\n\tadd.u32 row, tileRow, warpRow;\n\tadd.u32 column, tileColumn, warpColumn;")
 	groups := d.warpColumns / 8
 	f := fragments{blocks: d.warpRows / 16, blockRows: 16, groups: groups, sum: func(i, j int) string { return fmt.Sprint("sum", i*groups*4+j) }}
-	f.write(t, c, out, accumulator(p))
+	f.write(t, c, written(p, d.split), accumulator(p))
 	t.end()
 	if d.split {
 		t.reduce(c, p)
@@ -391,14 +387,12 @@ func (d mma) multiply(t *text, c Card, p Problem, sum, i, j int) {
 	}
 }
 
+func (d mma) tiling(p Problem) tiling { return tiling{d.rows, d.columns, d.depth(p), d.split} }
+
 func (d mma) launches(c Card, p Problem) ([]Launch, int) {
 	a, b, before, work := repackLaunches(p, d.layout(p))
 	product := Launch{Entry: "gemm", Block: [3]int{d.threads(), 1, 1}, Shared: d.shared(), Params: []Param{
 		{Kind: a.Of, Offset: a.Offset}, {Kind: b.Of, Offset: b.Offset}, {Kind: C}, word(p.M), word(p.N), word(p.K), word(a.Stride / 16), word(b.Stride / 16)}}
-	launches, sumBytes := splitLaunches(c, p, product, 2, d.split, d.rows, d.columns, d.depth(p))
-	if d.split {
-		launches[0].Params[2].Offset = work
-		launches[1].Params[0].Offset = work
-	}
-	return append(before, launches...), work + sumBytes
+	launches, work := splitLaunches(c, p, d.tiling(p), product, 2, work)
+	return append(before, launches...), work
 }

@@ -306,10 +306,7 @@ func (d portable) read(t *text, name string, count, at, lanes int, n arithmetic)
 // finish writes the sums to C.
 func (d portable) finish(t *text, c Card, p Problem, n arithmetic) {
 	t.line("\t.reg .u64 cRow, cAt;\n\t.reg .u32 row, column;\n\t.reg .pred rowInside;\n\t.reg .b16 half;\n\t.reg .b32 bits, odd;")
-	out := p.Out
-	if d.split {
-		out = sums(p)
-	}
+	out := written(p, d.split)
 	for i := range d.threadRows {
 		offset := i/n.vector*laneRows*n.vector + i%n.vector
 		t.line("\tadd.u32 row, tileRow, myRow;\n\tadd.u32 row, row, %d;\n\tsetp.lt.u32 rowInside, row, rows;", offset)
@@ -357,10 +354,12 @@ func (t *text) storeRounded(c Card, out matrix.DType, predicate, address, sum st
 	}
 }
 
+func (d portable) tiling(Problem) tiling { return tiling{d.rows, d.columns, d.depth, d.split} }
+
 func (d portable) launches(c Card, p Problem) ([]Launch, int) {
 	l := Launch{
 		Entry: "gemm", Block: [3]int{d.threads(), 1, 1},
 		Params: []Param{{Kind: A}, {Kind: B}, {Kind: C}, word(p.M), word(p.N), word(p.K)},
 	}
-	return splitLaunches(c, p, l, 2, d.split, d.rows, d.columns, d.depth)
+	return splitLaunches(c, p, d.tiling(p), l, 2, 0)
 }

@@ -6,8 +6,8 @@
 // There are three families. Portable kernels (portable.go) use the ordinary arithmetic
 // units: every type on every card. Those of mma.go use the tensor cores of a warp, from
 // compute capability 7.5 on, and those of hopper.go what capability 9.0 has beyond that.
-// Every kernel computes every shape; what it needs an operand to look like, repack.go
-// makes. The PTX ISA manual is NVIDIA's "Parallel Thread Execution ISA", version 8.8.
+// Every kernel computes every shape; an operand in a layout that it cannot read is first
+// copied (repack.go). The PTX ISA manual is NVIDIA's "Parallel Thread Execution ISA", version 8.8.
 //
 // Its tests run the text in an interpreter (interpret_test.go) instead of comparing with
 // the same loops in Go, since what goes wrong in such kernels is in the text: an address,
@@ -107,29 +107,23 @@ type design interface {
 	fits(c Card, p Problem) bool
 	// module writes the entries; the product's is the first.
 	module(t *text, c Card, p Problem)
+	tiling(p Problem) tiling
 	// launches returns what is launched, and the bytes of workspace.
 	launches(c Card, p Problem) ([]Launch, int)
 }
 
-// Select returns the kernel that is expected to be the fastest. The error has code
-// fault.Unsupported.
-func Select(c Card, p Problem) (Kernel, error) {
+// Candidates returns the kernels that are worth timing, at least one, the one that is
+// expected to be the fastest first. The error has code fault.Unsupported.
+func Candidates(c Card, p Problem) ([]Kernel, error) {
 	fit, err := designs(c, p)
 	if err != nil {
-		return Kernel{}, err
+		return nil, err
 	}
-	return generate(fit[0], c, p), nil
-}
-
-// Candidates returns the kernels that are worth timing, the one of Select first.
-// Each computes p, whatever its shape. It is empty where Select fails.
-func Candidates(c Card, p Problem) []Kernel {
-	fit, _ := designs(c, p)
 	kernels := make([]Kernel, len(fit))
 	for i, d := range fit {
 		kernels[i] = generate(d, c, p)
 	}
-	return kernels
+	return kernels, nil
 }
 
 // generate writes the module of a design.

@@ -1,4 +1,4 @@
-package ptx_test
+package ptx
 
 import (
 	"crypto/sha256"
@@ -15,21 +15,11 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
 	"github.com/gpuplay/gpuplay/internal/matrix"
-	"github.com/gpuplay/gpuplay/internal/ptx"
 )
-
-var types = []struct{ in, acc, out matrix.DType }{
-	{matrix.Float64, matrix.Float64, matrix.Float64},
-	{matrix.Float32, matrix.Float32, matrix.Float32},
-	{matrix.Float32, matrix.TF32, matrix.Float32},
-	{matrix.Float16, matrix.Float32, matrix.Float16},
-	{matrix.BFloat16, matrix.Float32, matrix.BFloat16},
-	{matrix.Int8, matrix.Int32, matrix.Int32},
-}
 
 // cards are one of each generation, with the shared memory of a block that the CUDA C++
 // Programming Guide, "Technical Specifications per Compute Capability", names.
-var cards = []ptx.Card{
+var cards = []Card{
 	{CC: 50, SMs: 16, ISA: 88, Shared: 48 << 10},
 	{CC: 61, SMs: 28, ISA: 88, Shared: 48 << 10},
 	{CC: 70, SMs: 80, ISA: 88, Shared: 96 << 10},
@@ -132,11 +122,12 @@ func TestAssembles(t *testing.T) {
 		})
 	}
 	for _, c := range cards {
-		for _, ty := range types {
+		for _, ty := range supported {
 			for layout := range 4 {
 				for _, n := range []int{1021, 4096} {
-					p := ptx.Problem{M: n, N: n, K: n, In: ty.in, Acc: ty.acc, Out: ty.out, TransA: layout&1 > 0, TransB: layout&2 > 0}
-					for _, k := range ptx.Candidates(c, p) {
+					p := Problem{M: n, N: n, K: n, In: ty.in, Acc: ty.acc, Out: ty.out, TransA: layout&1 > 0, TransB: layout&2 > 0}
+					kernels, _ := Candidates(c, p) // none of TF32 before 8.0
+					for _, k := range kernels {
 						sum := sha256.Sum256([]byte(k.Text))
 						if seen[sum] {
 							continue

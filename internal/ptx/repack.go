@@ -3,10 +3,10 @@ package ptx
 import "fmt"
 
 // Repacking. Bulk copies and copies of 16 bytes need rows that begin at multiples of
-// 16 bytes, and some matrix instructions need consecutive k next to each other. An
-// operand that has it otherwise is first copied to the workspace, transposed or not.
-// That takes two passes over it, which are a small part of a large product, and is
-// timed as a part of it.
+// 16 bytes, and some matrix instructions need consecutive k next to each other. Any
+// other operand is first copied to the workspace, and transposed if need be. That takes
+// two passes over it, which are a small part of a large product, and is timed as a part
+// of it.
 
 // repacking says how an operand gets into the workspace.
 type repacking struct {

@@ -1,8 +1,15 @@
 package ptx
 
-import (
-	"github.com/gpuplay/gpuplay/internal/matrix"
-)
+import "github.com/gpuplay/gpuplay/internal/matrix"
+
+// A tiling is how a design divides a product among blocks.
+type tiling struct {
+	rows, columns int  // of C that a block, or a cluster of blocks, computes at a time
+	depth         int  // k of a step
+	split         bool // K is divided
+}
+
+func (g tiling) tiles(p Problem) int { return ceil(p.M, g.rows) * ceil(p.N, g.columns) }
 
 // Split-K. If C has fewer tiles than the card has multiprocessors, K is divided into
 // shares, which other blocks sum up. The sums of each share go to the workspace; a
@@ -43,14 +50,20 @@ func (t *text) share(split bool, tileRows, tileColumns, size int) {
 	mul.lo.u32 shareTiles, shareTiles, scratch;
 	div.u32 shareNumber, tile, shareTiles;
 	mul.lo.u32 scratch, shareNumber, shareTiles;
-	sub.u32 tile, tile, scratch;
-	mul.lo.u32 kStart, shareNumber, share;
-	add.u32 kEnd, kStart, share;
+	sub.u32 tile, tile, scratch;`, tileRows-1, tileRows, tileColumns-1, tileColumns)
+	t.enterShare("shareNumber", "kStart", size)
+}
+
+// enterShare sets first and kEnd to the first k of a share and the one after its last, and
+// moves cBase to its sums of size bytes. number and first are registers.
+func (t *text) enterShare(number, first string, size int) {
+	t.line(`	mul.lo.u32 %[2]s, %[1]s, share;
+	add.u32 kEnd, %[2]s, share;
 	min.u32 kEnd, kEnd, depth;
-	cvt.u64.u32 shareNumber64, shareNumber;
+	cvt.u64.u32 shareNumber64, %[1]s;
 	mul.wide.u32 shareBytes, rows, columns;
 	mul.lo.u64 shareBytes, shareBytes, shareNumber64;
-	mad.lo.u64 cBase, shareBytes, %[5]d, cBase;`, tileRows-1, tileRows, tileColumns-1, tileColumns, size)
+	mad.lo.u64 cBase, shareBytes, %[3]d, cBase;`, number, first, size)
 }
 
 // sums is the type of the sums in the workspace.
@@ -59,6 +72,14 @@ func sums(p Problem) matrix.DType {
 		return matrix.Float32
 	}
 	return p.Acc
+}
+
+// written is the type that the product's entry writes.
+func written(p Problem, split bool) matrix.DType {
+	if split {
+		return sums(p)
+	}
+	return p.Out
 }
 
 const reduceThreads = 256
@@ -108,37 +129,31 @@ NEXT:
 }
 
 // splitLaunches completes the launch of a product with its grid, and where K is
-// divided adds the launch of reduce. output is the index of C among the parameters.
-func splitLaunches(c Card, p Problem, l Launch, output int, split bool, rows, columns, depth int) ([]Launch, int) {
-	tiles := ceil(p.M, rows) * ceil(p.N, columns)
-	l.Grid = [3]int{tiles, 1, 1}
-	if !split {
-		return []Launch{l}, 0
+// divided adds the launch of reduce. output is the index of C among the parameters, work the
+// bytes of workspace that are in use already; it returns how many there are then.
+func splitLaunches(c Card, p Problem, g tiling, l Launch, output, work int) ([]Launch, int) {
+	l.Grid = [3]int{g.tiles(p), 1, 1}
+	if !g.split {
+		return []Launch{l}, work
 	}
-	share, shares := shares(c, p, tiles, depth)
-	l.Grid[0] = tiles * shares
-	l.Params[output].Kind = Work
+	share, shares := g.shares(c, p)
+	l.Grid[0] *= shares
+	sumsAt := Param{Kind: Work, Offset: work}
+	l.Params[output] = sumsAt
 	l.Params = append(l.Params, word(share))
 	add := Launch{
 		Entry: "reduce", Grid: [3]int{ceil(p.M*p.N, reduceThreads), 1, 1}, Block: [3]int{reduceThreads, 1, 1},
-		Params: []Param{{Kind: Work}, {Kind: C}, word(p.M), word(p.N), word(shares)},
+		Params: []Param{sumsAt, {Kind: C}, word(p.M), word(p.N), word(shares)},
 	}
-	return []Launch{l, add}, shares * p.M * p.N * sums(p).Size()
+	return []Launch{l, add}, work + shares*p.M*p.N*sums(p).Size()
 }
 
 // shares divides K so that there are about two blocks for each multiprocessor, and
 // each of them has at least 8 steps to do.
-func shares(c Card, p Problem, tiles, depth int) (share, count int) {
-	count = max(1, min(2*c.SMs/tiles, p.K/(8*depth)))
-	share = ceil(ceil(p.K, count), depth) * depth
+func (g tiling) shares(c Card, p Problem) (share, count int) {
+	count = max(1, min(2*c.SMs/g.tiles(p), p.K/(8*g.depth)))
+	share = ceil(ceil(p.K, count), g.depth) * g.depth
 	return share, ceil(p.K, share)
-}
-
-// worthSplitting reports whether K can be divided so that more multiprocessors have
-// something to do.
-func worthSplitting(c Card, p Problem, rows, columns, depth int) bool {
-	_, count := shares(c, p, ceil(p.M, rows)*ceil(p.N, columns), depth)
-	return count > 1
 }
 
 func word(n int) Param { return Param{Kind: Word, Word: uint32(n)} }

@@ -198,11 +198,7 @@ func (d hopper) writeDirect(t *text, p Problem, blocks int) {
 	add.u32 row, tileRow, scratch;
 	mov.u32 column, tileColumn;`, d.rows/2)
 	f := fragments{blocks: blocks, blockRows: 64, groups: d.columns / 8, sum: func(i, j int) string { return fmt.Sprintf("c%d_%d", i, j) }}
-	out := p.Out
-	if d.split {
-		out = sums(p)
-	}
-	f.write(t, Card{CC: 90}, out, accumulator(p))
+	f.write(t, Card{CC: 90}, written(p, d.split), accumulator(p))
 	t.line("\t}")
 }
 

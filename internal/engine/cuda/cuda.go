@@ -41,19 +41,11 @@ type Engine struct {
 var _ bench.Engine = (*Engine)(nil)
 
 // New returns an engine that has not asked the driver for anything yet.
-func New(o Options) *Engine { return NewWith(o, candidates) }
+func New(o Options) *Engine { return NewWith(o, ptx.Candidates) }
 
 // NewWith returns an engine that chooses among other kernels than those of New.
 func NewWith(o Options, kernels func(ptx.Card, ptx.Problem) ([]ptx.Kernel, error)) *Engine {
 	return &Engine{options: o, machine: machine{open: cuda.Open}, kernels: kernels, searchTime: searchTime, searchFLOP: searchFLOP}
-}
-
-// candidates is ptx.Candidates, with the reason where there are none.
-func candidates(c ptx.Card, p ptx.Problem) ([]ptx.Kernel, error) {
-	if _, err := ptx.Select(c, p); err != nil {
-		return nil, err
-	}
-	return ptx.Candidates(c, p), nil
 }
 
 // Name is "cuda".

@@ -11,6 +11,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
+	"github.com/gpuplay/gpuplay/internal/ptx"
 )
 
 func TestConforms(t *testing.T) {
@@ -29,7 +30,7 @@ func TestConformsWithOwnKernels(t *testing.T) {
 	}
 	file := standIn(t, none)
 	e := on(file, Options{Cache: t.TempDir()})
-	e.kernels = candidates
+	e.kernels = ptx.Candidates
 	enginetest.Run(t, e, enginetest.Want{
 		DTypes: func(hardware.Device) []matrix.DType { return matrix.DTypes },
 		InUse:  count(t, "in_use"),
