@@ -61,7 +61,7 @@ docs/GPU-GEMM.md.`,
 				return err
 			}
 			if f.gpu && c.Flags().Changed("threads") {
-				return usagef("leave --threads out", "--threads is of the CPU's ladder, --gpu of the GPU's")
+				return usagef("leave --threads out", "--threads is for the steps on the CPU, and cannot be combined with --gpu")
 			}
 			return a.run(c.Context(), f.outputFlags, func(ctx context.Context, s *event.Stream) (*record.Run, error) {
 				if f.gpu {

@@ -3,6 +3,7 @@
 package rungs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,71 +53,72 @@ func Climb(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record
 		return nil, fault.Errorf(fault.Invalid, "size %d: at least 1, and at most %d: the first rung of a larger one would take seconds for a product", o.Size, Limit).
 			With(fault.Run("{} takes any size", "gpuplay", "matmul"))
 	}
-	c := &climb{stream: s, size: o.Size}
-	if c.size == 0 {
-		c.size = Size
-	}
+	c := &climb{stream: s, size: cmp.Or(o.Size, Size)}
 	c.own, c.library = d.Catalog.CUDA(func(card ptx.Card, p ptx.Problem) ([]ptx.Kernel, error) {
 		c.card = card
 		return c.rung.Kernels(card, p)
 	})
+	return c.run(ctx, d)
+}
+
+// run measures on the first GPU.
+func (c *climb) run(ctx context.Context, d lab.Deps) (*record.Run, error) {
 	found, err := c.own.Devices(ctx)
+	if errors.Is(err, fault.Unavailable) {
+		err = fault.From(err).With(fault.Run("{} measures the steps on the CPU", "gpuplay", "learn", "matmul"))
+	}
 	if err != nil {
 		return nil, err
 	}
-	if len(found.Devices) == 0 {
-		return nil, fault.Errorf(fault.Unavailable, "there is no GPU of NVIDIA")
-	}
-	return c.run(ctx, d, found.Devices[0], s)
-}
-
-// run measures on a device.
-func (c *climb) run(ctx context.Context, d lab.Deps, device hardware.Device, s *event.Stream) (*record.Run, error) {
-	c.device = device
-	r := d.Begin(ctx, s, record.Learn)
+	c.device = found.Devices[0]
+	r := d.Begin(ctx, c.stream, record.Learn)
 	l := record.Ladder{Size: c.size, GPU: c.device.Name}
-	s.Emit("", event.Size{M: c.size, N: c.size, K: c.size})
+	c.stream.Emit("", event.Size{M: c.size, N: c.size, K: c.size})
 	if err := c.measure(ctx, func(rung record.Rung) {
 		l.SMs = c.card.SMs
 		l.Rungs = append(slices.Clone(l.Rungs), rung)
 		now := l
 		r.Ladder = &now
-		lab.Opened(s, r)
+		lab.Opened(c.stream, r)
 	}); err != nil && ctx.Err() == nil {
 		return nil, err
 	}
 	if r.Ladder == nil {
 		r.Ladder = &l
 	}
-	return d.Finish(ctx, s, r), nil
+	return d.Finish(ctx, c.stream, r), nil
 }
 
-// measure measures every rung, those of a type beside one task of the library.
-func (c *climb) measure(ctx context.Context, observe func(record.Rung)) (err error) {
-	var (
-		library bench.Task
-		ref     *matrix.Reference
-		of      matrix.DType
-	)
-	end := func() {
-		if library != nil {
-			err = errors.Join(err, library.Close())
-			library = nil
+// measure measures every rung.
+func (c *climb) measure(ctx context.Context, observe func(record.Rung)) error {
+	for rest := ptx.Ladder; len(rest) > 0; {
+		n := slices.IndexFunc(rest, func(r ptx.Rung) bool { return r.DType != rest[0].DType })
+		if n < 0 {
+			n = len(rest)
 		}
+		if err := c.measureType(ctx, rest[:n], observe); err != nil {
+			return err
+		}
+		rest = rest[n:]
 	}
-	defer func() { end() }()
-	for _, c.rung = range ptx.Ladder {
-		g := bench.Square(c.size, c.rung.DType)
-		if of != c.rung.DType {
-			end()
-			of = c.rung.DType
-			if ref, err = matrix.NewReference(ctx, matrix.Problem{M: g.M, N: g.N, K: g.K, In: g.In, Seed: learn.Seed}); err != nil {
-				return err
-			}
-			if library, err = c.prepareLibrary(ctx, g); err != nil {
-				return err
-			}
-		}
+	return nil
+}
+
+// measureType measures rungs of one type beside one task of the library.
+func (c *climb) measureType(ctx context.Context, rungs []ptx.Rung, observe func(record.Rung)) (err error) {
+	g := bench.Square(c.size, rungs[0].DType)
+	ref, err := matrix.NewReference(ctx, matrix.Problem{M: g.M, N: g.N, K: g.K, In: g.In, Seed: learn.Seed})
+	if err != nil {
+		return err
+	}
+	library, err := c.prepareLibrary(ctx, g)
+	if err != nil {
+		return err
+	}
+	if library != nil {
+		defer func() { err = errors.Join(err, library.Close()) }()
+	}
+	for _, c.rung = range rungs {
 		rung, err := c.one(ctx, g, library, ref)
 		if errors.Is(err, fault.Unsupported) {
 			lab.Note(c.stream, fmt.Sprintf("left out: %v", err))

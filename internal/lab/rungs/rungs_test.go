@@ -36,11 +36,7 @@ func watch(ctx context.Context, own, library fake.Device, heard func(event.Event
 	w.Subscribe(heard)
 	c := &climb{stream: w.Stream, size: 32}
 	c.own, c.library = only{fake.New("cuda", clock, nil, own), c}, fake.New("cublaslt", clock, nil, library)
-	found, err := c.own.Devices(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	r, err := c.run(ctx, lab.Deps{}, found.Devices[0], w.Stream)
+	r, err := c.run(ctx, lab.Deps{})
 	return r, w.Events(), err
 }
 
@@ -90,6 +86,17 @@ func TestWithoutLibrary(t *testing.T) {
 	}
 	if lines := labtest.Lines(events); !strings.Contains(lines, "without cuBLASLt beside it: not installed") {
 		t.Error(lines)
+	}
+}
+
+// Without a GPU, the ladder on the CPU is named.
+func TestWithoutGPU(t *testing.T) {
+	clock := &fake.Clock{}
+	missing := fake.FailAt(fake.Devices, 1, fault.Errorf(fault.Unavailable, "no driver"))
+	c := &climb{stream: labtest.New(clock).Stream, own: fake.New("cuda", clock, missing)}
+	_, err := c.run(t.Context(), lab.Deps{})
+	if e := fault.From(err); e == nil || e.Message != "no driver" || len(e.Remedies) != 1 {
+		t.Errorf("%+v", e)
 	}
 }
 
