@@ -50,14 +50,16 @@ func RungShare(r record.Rung) float64 {
 	return stats.Median(ratios)
 }
 
-// What a multiprocessor of an NVIDIA GPU can read in a clock, in bytes: 128 from shared
-// memory (CUDA C++ Programming Guide, "Shared Memory", 32 banks of 4 bytes), and 64 from the
-// second level cache (NVIDIA A100 Tensor Core GPU Architecture: 5120 for 80 of them).
+// What a multiprocessor of an NVIDIA GPU can read in a clock at most, in bytes: 128 from
+// shared memory (CUDA C++ Programming Guide, "Shared Memory", 32 banks of 4 bytes), and 64
+// from the L2 cache, which is what one of its slices delivers (NVIDIA A100 Tensor Core GPU
+// Architecture: 5120 for all 80 slices). An A100 has more multiprocessors than slices, so
+// that each gets less when all of them read.
 const sharedPerClock, globalPerClock = 128, 64
 
-// RungBound says what bounds a rung on a GPU, by the bytes and multiplications that were
-// counted: what takes the most clocks of a multiprocessor, and how many of those that its
-// arithmetic takes. Empty for a rung on the CPU.
+// RungBound says what limits a rung on a GPU, calculated from the bytes and multiplications
+// that were counted, not measured: what takes the most clocks of a multiprocessor, relative
+// to those of its arithmetic. Empty for a rung on the CPU.
 func RungBound(r record.Rung) string {
 	if r.PerClock == 0 {
 		return ""
@@ -65,14 +67,15 @@ func RungBound(r record.Rung) string {
 	memory, shared := r.Global/globalPerClock*r.PerClock, r.Shared/sharedPerClock*r.PerClock
 	switch {
 	case memory > 1 && memory >= shared:
-		return fmt.Sprintf("bound by reads of memory and caches: they take %s times as long as the arithmetic", unit.Digits3(memory))
+		return fmt.Sprintf("calculated limit: reads of memory and caches, which take %s times as long as the arithmetic", unit.Digits3(memory))
 	case shared > 1:
-		return fmt.Sprintf("bound by reads of shared memory: they take %s times as long as the arithmetic", unit.Digits3(shared))
+		return fmt.Sprintf("calculated limit: reads of shared memory, which take %s times as long as the arithmetic", unit.Digits3(shared))
 	}
-	return fmt.Sprintf("bound by arithmetic: reads of shared memory take %s of its time, those of memory %s", unit.Percent(shared), unit.Percent(memory))
+	return fmt.Sprintf("calculated limit: arithmetic; reads of shared memory take %s of its time, those of memory %s", unit.Percent(shared), unit.Percent(memory))
 }
 
-// gpuLadderSentence says what the rungs of each type bring.
+// gpuLadderSentence says what the rungs of each type bring; empty if there is one rung of
+// each, and no library beside it.
 func gpuLadderSentence(l *record.Ladder, speeds []float64) string {
 	var parts []string
 	for first := 0; first < len(l.Rungs); {
@@ -102,21 +105,28 @@ func gpuLadderSentence(l *record.Ladder, speeds []float64) string {
 func ladderSentences(r *record.Run) []string {
 	var out []string
 	if l := r.Ladder; l != nil && len(l.Rungs) > 1 && !r.Interrupted {
-		speeds := RungSpeeds(l)
-		last := len(speeds) - 1
-		text := fmt.Sprintf("From %s to %s: %s× as fast, with the same multiplications.", l.Rungs[0].Name, l.Rungs[last].Name, unit.Times(speeds[last]/speeds[0]))
-		if shares := rungShares(l, speeds); shares != "" {
-			text += " " + shares
-		}
+		text := ladderSentence
 		if l.GPU != "" {
-			text = gpuLadderSentence(l, speeds)
+			text = gpuLadderSentence
 		}
-		out = append(out, text)
+		if text := text(l, RungSpeeds(l)); text != "" {
+			out = append(out, text)
+		}
 	}
 	if r.Interrupted {
 		out = append(out, interrupted)
 	}
 	return out
+}
+
+// ladderSentence says what the last rung brings over the first.
+func ladderSentence(l *record.Ladder, speeds []float64) string {
+	last := len(speeds) - 1
+	text := fmt.Sprintf("From %s to %s: %s× as fast, with the same multiplications.", l.Rungs[0].Name, l.Rungs[last].Name, unit.Times(speeds[last]/speeds[0]))
+	if shares := rungShares(l, speeds); shares != "" {
+		text += " " + shares
+	}
+	return text
 }
 
 // rungShares says how near to their peak one thread comes and all of them do, where

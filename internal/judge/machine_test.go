@@ -59,13 +59,13 @@ func firstSentences(t *testing.T, runs map[string]*record.Run, want map[string][
 	}
 }
 
-// What bounds a rung follows from what it reads and multiplies, not from its speed.
+// What limits a rung follows from what it reads and multiplies, not from its speed.
 func TestRungBound(t *testing.T) {
 	for want, r := range map[string]record.Rung{
 		"": {},
-		"bound by reads of memory and caches: they take 10.0 times": {Global: 5, PerClock: 128},
-		"bound by reads of shared memory: they take 8.00 times":     {Global: 0.25, Shared: 8, PerClock: 128},
-		"bound by arithmetic: reads of shared memory take 50 %":     {Global: 0.1, Shared: 0.5, PerClock: 128},
+		"calculated limit: reads of memory and caches, which take 10.0 times": {Global: 5, PerClock: 128},
+		"calculated limit: reads of shared memory, which take 8.00 times":     {Global: 0.25, Shared: 8, PerClock: 128},
+		"calculated limit: arithmetic; reads of shared memory take 50 %":      {Global: 0.1, Shared: 0.5, PerClock: 128},
 	} {
 		if got := RungBound(r); !strings.HasPrefix(got, want) || (got == "") != (want == "") {
 			t.Errorf("%+v: %q, want %q", r, got, want)
