@@ -10,8 +10,8 @@ import (
 
 // A Describer is an Engine that says more of its GPUs and times copies on them.
 type Describer interface {
-	// Describe returns what is known and measured of a device. A copy that did not arrive
-	// is fault.Wrong.
+	// Describe returns what is known and measured of a device; with an error, what was
+	// known and measured before it. A copy that did not arrive is fault.Wrong.
 	Describe(ctx context.Context, d hardware.Device) (hardware.Description, error)
 }
 

@@ -206,8 +206,8 @@ func (c *Client) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, s
 	return t, nil
 }
 
-// Describe returns what a worker knows of a GPU and measured of it. One that has no such
-// operation is fault.Unsupported.
+// Describe returns what a worker knows of a GPU and measured of it; with an error of the
+// engine's, what came before it. A worker that has no such operation is fault.Unsupported.
 func (c *Client) Describe(ctx context.Context, d hardware.Device) (hardware.Description, error) {
 	ch, err := c.take(ctx)
 	if err != nil {
@@ -219,7 +219,10 @@ func (c *Client) Describe(ctx context.Context, d hardware.Device) (hardware.Desc
 	} else {
 		c.drop(ch)
 	}
-	return got.result, err
+	if err == nil && got.result.Error != nil {
+		err = got.result.Error
+	}
+	return got.result.Description, err
 }
 
 // task is a task in a worker.

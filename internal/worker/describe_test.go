@@ -32,13 +32,20 @@ func TestServeDescribe(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 	for name, all := range map[string][]response{
-		"no device":     ask(describer{Engine: scripted()}, "two"),
-		"copies differ": ask(describer{scripted(), fault.Errorf(fault.Wrong, "copies differ")}, "one"),
-		"no operation":  ask(scripted(), "one"),
+		"no device":    ask(describer{Engine: scripted()}, "two"),
+		"no operation": ask(scripted(), "one"),
 	} {
 		if all[1].Error == nil || !strings.Contains(all[1].Error.Message, name) || can(all) == (name == "no operation") {
 			t.Errorf("%s: %+v", name, all)
 		}
+	}
+}
+
+// What an engine measured before an error is kept.
+func TestPartialDescription(t *testing.T) {
+	d, err := client(t, "partial").Describe(limit(t), hardware.Device{ID: "one"})
+	if !errors.Is(err, fault.Wrong) || err.Error() != "copies differ" || d.Processors != 3 {
+		t.Errorf("%+v, %v", d, err)
 	}
 }
 

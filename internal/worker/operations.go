@@ -42,7 +42,7 @@ var (
 	mulvec  = Operation[TaskArgs, None, None]{operation{name: "mulvec", doing: "being checked", less: smallerSize}} // the frame of x is answered with the frame of C·x
 
 	// describe says more of a GPU, and times copies on it.
-	describe = Operation[DescribeArgs, None, hardware.Description]{operation{name: "describe", doing: "copying"}}
+	describe = Operation[DescribeArgs, None, Described]{operation{name: "describe", doing: "copying"}}
 
 	// Language models. A worker holds at most one. Rows come before it is loaded.
 	Rows     = Operation[RowsArgs, None, Checked]{operation{name: "rows", doing: "checking the rows"}}
@@ -125,6 +125,12 @@ type TaskArgs struct {
 // DescribeArgs name a device.
 type DescribeArgs struct {
 	Device string `json:"device"` // its id
+}
+
+// Described is the answer to DescribeArgs.
+type Described struct {
+	hardware.Description
+	Error *fault.Error `json:"error,omitempty"` // why the description is not complete
 }
 
 // A Timing is what a run took.

@@ -232,7 +232,7 @@ func (s *server) hello(ctx context.Context, m message) (w Welcome, err error) {
 	return Welcome{Protocol: Protocol, Engine: e.Name(), Capabilities: can, Inventory: found}, nil
 }
 
-func (s *server) describe(ctx context.Context, m message) (d hardware.Description, err error) {
+func (s *server) describe(ctx context.Context, m message) (d Described, err error) {
 	args, err := describe.arguments(m.Args)
 	if err != nil {
 		return d, err
@@ -243,9 +243,10 @@ func (s *server) describe(ctx context.Context, m message) (d hardware.Descriptio
 	}
 	for _, device := range s.devices {
 		if device.ID == args.Device {
-			d, err = e.Describe(ctx, device)
+			d.Description, err = e.Describe(ctx, device)
 			s.rest()
-			return d, err
+			d.Error = fault.From(err) // beside what was measured before
+			return d, nil
 		}
 	}
 	return d, invalid("%s has no device %q", s.engine.Name(), args.Device)

@@ -58,6 +58,7 @@ var scripts = map[string]func(){
 	"stacks":   func() { host(at(fake.Run, func() { die("panic: index out of range [7]\n" + stacks) })) },
 	"tall":     func() { serve(tall{}) },
 	"restless": func() { restless(hooked(nil)) },
+	"partial":  func() { serve(describer{hooked(nil), fault.Errorf(fault.Wrong, "copies differ")}) },
 	"relay": func() {
 		restless(&Client{Engine: "fake", Path: executable(), Args: []string{"worker", "restless"}, Env: os.Environ()})
 	},
@@ -213,7 +214,7 @@ func TestDocument(t *testing.T) {
 	check := map[string]struct{ args, event, result any }{
 		"hello": {&Hello{}, nil, &Welcome{}}, "prepare": {&PrepareArgs{}, &bench.Tuning{}, &bench.Facts{}}, "run": {&RunArgs{}, nil, &Timing{}},
 		"mulvec": {&TaskArgs{}, nil, &None{}}, "close": {&TaskArgs{}, nil, &None{}}, "stop": {&StopArgs{}, nil, nil},
-		"describe": {&DescribeArgs{}, nil, &hardware.Description{}},
+		"describe": {&DescribeArgs{}, nil, &Described{}},
 		"rows":     {&RowsArgs{}, nil, &Checked{}}, "load": {&LoadArgs{}, nil, &llm.About{}}, "generate": {&GenerateArgs{}, &llm.Token{}, &Generated{}},
 		"tune": {&train.Settings{}, nil, &train.Plan{}}, "train": {&TrainArgs{}, &train.Step{}, &train.Trained{}},
 		"network": {&NetworkArgs{}, nil, &Networked{}}, "steps": {&StepsArgs{}, nil, &Stepped{}}, "losses": {&LossesArgs{}, nil, &Mapped{}},

@@ -110,7 +110,7 @@ func (c *copier) free() error {
 	return err
 }
 
-// measure times every copy.
+// measure times every copy; with an error, it returns those that were timed before.
 func (c *copier) measure(ctx context.Context) ([]hardware.Copy, error) {
 	g, host := c.gpu, len(c.pattern)
 	pinned := unsafe.Slice((*byte)(c.pinned), host)
@@ -132,7 +132,7 @@ func (c *copier) measure(ctx context.Context) ([]hardware.Copy, error) {
 		var err error
 		x.how.Route = x.Route
 		if x.Seconds, err = x.how.Seconds(ctx); err != nil {
-			return nil, err
+			return copies, err
 		}
 		copies = append(copies, x.Copy)
 	}

@@ -42,7 +42,7 @@ func (e *Engine) Describe(ctx context.Context, d hardware.Device) (hardware.Desc
 	return out, err
 }
 
-// copies times every copy.
+// copies times every copy; with an error, it returns those that were timed before.
 func (d *device) copies(ctx context.Context) ([]hardware.Copy, error) {
 	size := float64(deviceCopy)
 	if d.about.Kind == hardware.SoftwareGPU {
@@ -125,7 +125,7 @@ func (d *device) copies(ctx context.Context) ([]hardware.Copy, error) {
 	} {
 		x.how.Route = x.Route
 		if x.Seconds, err = x.how.Seconds(ctx); err != nil {
-			return nil, err
+			return out, err
 		}
 		out = append(out, x.Copy)
 	}
