@@ -8,7 +8,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/hardware"
 )
 
-// A Describer is an Engine that says more of its GPUs and times copies on them.
+// A Describer is an Engine that tells more about its GPUs, and times copies on them.
 type Describer interface {
 	// Describe returns what is known and measured of a device; with an error, what was
 	// known and measured before it. A copy that did not arrive is fault.Wrong.
@@ -32,12 +32,12 @@ const (
 	mostCopies  = 1 << 12               // in a sample, whatever the clock says
 )
 
-// Seconds returns how long a copy takes, once for each sample. The first samples, with which
-// it finds out how many copies a sample needs, warm up and do not count. What each sample
-// copied is compared with the source.
+// Seconds returns how long a copy takes, once for each sample. The first copy, which may
+// include what happens once, and the samples that find out how many copies a sample needs
+// do not count. After each of them the destination is compared with the source.
 func (c Copying) Seconds(ctx context.Context) ([]float64, error) {
 	var seconds []float64
-	for n := 1; len(seconds) < copySamples; {
+	for n, warm := 1, false; len(seconds) < copySamples; warm = true {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -56,11 +56,11 @@ func (c Copying) Seconds(ctx context.Context) ([]float64, error) {
 		if !same {
 			return nil, fault.Errorf(fault.Wrong, "copying %s: what arrived differs from what was copied", c.Route)
 		}
-		if len(seconds) == 0 && took < leastCopies && n < mostCopies {
+		switch {
+		case !warm:
+		case len(seconds) == 0 && took < leastCopies && n < mostCopies:
 			n = min(4*n, mostCopies)
-			continue
-		}
-		if took > 0 {
+		case took > 0:
 			seconds = append(seconds, took.Seconds()/float64(n))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -46,6 +47,33 @@ func TestCopying(t *testing.T) {
 			t.Errorf("%v, %v after %d samples", seconds, err, samples)
 		}
 	}
+}
+
+// The first copy is slow and says nothing about the others, not even how many a sample
+// needs.
+func TestCopyingWarmsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var each []int
+		c := Copying{
+			Clear: func() error { return nil },
+			Copy: func(n int) error {
+				if len(each) == 0 {
+					time.Sleep(time.Second)
+				}
+				each = append(each, n)
+				time.Sleep(time.Duration(n) * time.Millisecond)
+				return nil
+			},
+			Same: func() (bool, error) { return true, nil },
+		}
+		seconds, err := c.Seconds(t.Context())
+		if err != nil || slices.Min(seconds) != 1e-3 || slices.Max(seconds) != 1e-3 {
+			t.Errorf("a copy takes 1 ms: %v, %v", seconds, err)
+		}
+		if want := []int{1, 1, 4, 16, 16, 16, 16, 16, 16, 16}; !slices.Equal(each, want) {
+			t.Errorf("copies in each sample: %v, want %v", each, want)
+		}
+	})
 }
 
 func TestCopyingEnds(t *testing.T) {
