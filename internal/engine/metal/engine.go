@@ -6,8 +6,8 @@
 // frameworks, which checks every message and computes on the CPU; the README in
 // testdata/standin says what that cannot prove.
 //
-// An assertion of Metal's ends the process, and so does an Objective-C exception: sizes are
-// checked before, and the engine belongs in a process of its own.
+// A failed assertion in Metal ends the process, and so does an Objective-C exception.
+// Therefore sizes are checked first, and the engine belongs in a process of its own.
 package metal
 
 import (
@@ -58,7 +58,7 @@ type lane struct {
 	prepare func(t *task) error
 }
 
-// lanes are in the order of worth; the first one is what a device of "gpu" leads to.
+// lanes returns what this GPU can run, the best first, and what it cannot, with reasons.
 func (g *gpu) lanes() (lanes []lane, missing []hardware.Missing) {
 	lack := func(format string, args ...any) {
 		missing = append(missing, hardware.Missing{API: "metal", Kind: hardware.GPU, Reason: fmt.Sprintf(format, args...)})
@@ -83,9 +83,9 @@ func (g *gpu) lanes() (lanes []lane, missing []hardware.Missing) {
 	return lanes, missing
 }
 
-// Devices lists the ways to multiply matrices on the GPU, once. Without a GPU that Metal
-// reaches the error is fault.Unavailable. Metal Performance Shaders, which do not support
-// the GPU of a virtual Mac, are then missing.
+// Devices lists the ways to multiply matrices on the GPU. What the GPU does not support is
+// missing, such as Metal Performance Shaders on a virtual Mac; if nothing is left, or Metal
+// reaches no GPU, the error is fault.Unavailable.
 func (e *Engine) Devices(ctx context.Context) (hardware.Inventory, error) {
 	var inv hardware.Inventory
 	err := e.thread.Do(ctx, func() error {
@@ -115,8 +115,8 @@ func (e *Engine) look() {
 	}
 }
 
-// describe is what a reader is told of a lane. The version is that of macOS, which the
-// frameworks are a part of.
+// describe returns a lane as a device. The version is that of macOS, which the frameworks
+// are a part of.
 func (g *gpu) describe(l lane) hardware.Device {
 	name := g.name
 	if g.simdgroups { // as the frameworks' workers name it
@@ -157,11 +157,13 @@ func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, s
 			return err
 		}
 		t = &task{thread: e.thread, gpu: e.gpu, lane: lanes[i], gemm: g, together: 1}
-		err := objc.WithPool(func() error { return t.prepare(ctx, seed) })
-		if err != nil {
-			t.release()
-		}
-		return err
+		return objc.WithPool(func() error {
+			err := t.prepare(ctx, seed)
+			if err != nil {
+				t.release()
+			}
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -170,7 +172,7 @@ func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, s
 }
 
 // check refuses what a lane has no code for, what makes no sense, and what is larger than
-// the GPU allows: an assertion of Metal's would end the process.
+// the GPU allows, which would fail an assertion in Metal.
 func (u *gpu) check(l lane, g bench.GEMM) error {
 	want := bench.Square(1, g.In)
 	if !slices.Contains(l.types, g.In) || g.Acc != want.Acc || g.Out != want.Out || g.Sum {

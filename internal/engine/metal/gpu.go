@@ -101,7 +101,7 @@ func openGPU(f files) (*gpu, error) {
 		return nil, fault.Errorf(fault.Unavailable, "Metal cannot be loaded: %v", err)
 	}
 	if _, problems := objc.Verify(); len(problems) > 0 { // arguments of other types would corrupt memory
-		return nil, fault.Errorf(fault.Unavailable, "this macOS has another Metal than the one gpuplay is written for: %v", problems[0]).
+		return nil, fault.Errorf(fault.Unavailable, "Metal on this macOS differs from the one that gpuplay was written for: %v", problems[0]).
 			With(fault.Run("{} lists all differences", "gpuplay", "doctor"))
 	}
 	g := &gpu{pipelines: map[matrix.DType]id{}}
@@ -146,7 +146,7 @@ func first(array id) id {
 // failure makes an error of an NSError, which may be nil.
 func failure(what string, e id) error {
 	if e == 0 {
-		return fault.Errorf(fault.Internal, "%s failed, Metal does not say why", what)
+		return fault.Errorf(fault.Internal, "%s failed, and Metal gives no reason", what)
 	}
 	domain, code := text(errorDomain(e)), errorCode(e)
 	says := fmt.Sprintf("%s: %s (%s, code %d)", what, text(errorText(e)), domain, code)

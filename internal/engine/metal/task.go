@@ -107,11 +107,10 @@ func (t *task) zones() [2][]byte {
 	return [2][]byte{t.c.bytes[:t.front], t.c.bytes[t.front+t.sizeC():]}
 }
 
-// A command buffer takes up to this long: the system ends those that take seconds, and the
-// screen waits for them. It has at most so many products.
+// The limits of a command buffer.
 const (
-	pieceLimit   = 100 * time.Millisecond
-	mostTogether = 64
+	pieceLimit   = 100 * time.Millisecond // of its products: macOS ends one that takes seconds, and the screen waits meanwhile
+	mostTogether = 64                     // products, so that the GPU begins while more of them are encoded
 )
 
 // pace computes two products, the first of which may compile something.
@@ -165,20 +164,18 @@ func (t *task) submit(n, set int) (piece, error) {
 // finish waits for a piece and returns when the GPU began and ended it, in seconds on the
 // GPU's clock.
 func (t *task) finish(p piece) (start, end float64, err error) {
-	defer objc.Release(p.first, p.last)
-	wait(p.last)
 	err = objc.WithPool(func() error {
+		defer objc.Release(p.first, p.last)
+		wait(p.last)
 		for _, c := range []id{p.first, p.last} {
 			if status(c) != statusCompleted {
 				return failure(t.lane.library+" on "+t.gpu.name, commandError(c))
 			}
 		}
+		start, end = gpuStart(p.first), gpuEnd(p.last)
 		return nil
 	})
-	if err != nil {
-		return 0, 0, err
-	}
-	return gpuStart(p.first), gpuEnd(p.last), nil
+	return start, end, err
 }
 
 // products computes n products, two pieces at a time, so that the GPU has one while the
@@ -225,7 +222,7 @@ func (t *task) products(ctx context.Context, n, set int) (*time.Duration, error)
 	return &took, nil
 }
 
-// Facts are empty: Metal says nothing of the kernels that it chooses.
+// Facts are empty: Metal does not tell which kernels it chooses.
 func (t *task) Facts() bench.Facts { return bench.Facts{} }
 
 // Run computes C n times. The wall time is from when the first command buffer is made until
@@ -300,12 +297,14 @@ func (t *task) guarded() error {
 // Close frees the matrices. Closing twice does nothing.
 func (t *task) Close() error {
 	return t.thread.Do(context.Background(), func() error {
-		t.release()
-		return nil
+		return objc.WithPool(func() error {
+			t.release()
+			return nil
+		})
 	})
 }
 
-// release gives everything up once. Nothing is being computed.
+// release gives everything up once, in a pool. Nothing is being computed.
 func (t *task) release() {
 	if t.closed {
 		return

@@ -65,36 +65,31 @@ standin_nop_stret:
 	ret
 #elif defined(__aarch64__)
 	.text
+	.macro ARGUMENTS pair one
+	\pair x0, x1, [sp, #0]
+	\pair x2, x3, [sp, #16]
+	\pair x4, x5, [sp, #32]
+	\pair x6, x7, [sp, #48]
+	\one x8, [sp, #64]
+	\pair d0, d1, [sp, #80]
+	\pair d2, d3, [sp, #96]
+	\pair d4, d5, [sp, #112]
+	\pair d6, d7, [sp, #128]
+	.endm
 	.globl objc_msgSend
 	.type objc_msgSend, %function
 objc_msgSend:
 	stp x29, x30, [sp, #-16]!
 	mov x29, sp
 	sub sp, sp, #160
-	stp x0, x1, [sp, #0]
-	stp x2, x3, [sp, #16]
-	stp x4, x5, [sp, #32]
-	stp x6, x7, [sp, #48]
-	str x8, [sp, #64]
-	stp d0, d1, [sp, #80]
-	stp d2, d3, [sp, #96]
-	stp d4, d5, [sp, #112]
-	stp d6, d7, [sp, #128]
+	ARGUMENTS stp, str
 	mov x0, sp
 	add x1, sp, #80
 	add x2, x29, #16
 	mov w3, #0
 	bl standin_lookup
 	mov x16, x0
-	ldp x0, x1, [sp, #0]
-	ldp x2, x3, [sp, #16]
-	ldp x4, x5, [sp, #32]
-	ldp x6, x7, [sp, #48]
-	ldr x8, [sp, #64]
-	ldp d0, d1, [sp, #80]
-	ldp d2, d3, [sp, #96]
-	ldp d4, d5, [sp, #112]
-	ldp d6, d7, [sp, #128]
+	ARGUMENTS ldp, ldr
 	mov sp, x29
 	ldp x29, x30, [sp], #16
 	br x16
