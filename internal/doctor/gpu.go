@@ -45,7 +45,7 @@ func metal(f Facts) []record.Check {
 	case f.Metal != nil && f.Metal.Error != "":
 		return one("Metal", record.Warning, "not known: "+f.Metal.Error, "the engine metal may not start; frameworks are not affected")
 	case f.Metal != nil && len(f.Metal.Differ) > 0:
-		return one("Metal", record.Warning, fmt.Sprintf("of %d messages, %d are not as gpuplay knows them: %s", f.Metal.Agree+len(f.Metal.Differ), len(f.Metal.Differ), strings.Join(f.Metal.Differ, "; ")),
+		return one("Metal", record.Warning, fmt.Sprintf("%d of %d messages differ from those that gpuplay was written for: %s", len(f.Metal.Differ), f.Metal.Agree+len(f.Metal.Differ), strings.Join(f.Metal.Differ, "; ")),
 			"the engine metal does not start, since its calls could be wrong; frameworks are not affected")
 	case f.Virtual:
 		return one("Metal", record.Warning, "a virtual Mac: its GPU is an Apple Paravirtual device", "Metal Performance Shaders, and so PyTorch's MPS, do not run on it")

@@ -1,7 +1,7 @@
 // Package iokit reads what macOS' drivers say of themselves in the I/O registry, through
 // IOKit and CoreFoundation (Apple's documentation of IOKitLib.h, CFDictionary.h and
-// CFNumber.h). It has been built and tested with a library in their place, and not been run
-// on a Mac yet.
+// CFNumber.h). It has been tested with a library in their place, and has not been run on a
+// Mac.
 package iokit
 
 import (
@@ -12,7 +12,7 @@ import (
 )
 
 // ErrMissing is the error of a system without IOKit.
-var ErrMissing = errors.New("this is no Mac")
+var ErrMissing = errors.New("this is not a Mac")
 
 // A Library is IOKit with CoreFoundation. Its references are of objects of theirs, 0 for
 // none.

@@ -2,8 +2,8 @@
 //
 // Each message is declared once, with [Declare], and is then a Go function of that type.
 // [Verify] compares all declarations with the type encodings of the loaded runtime, without
-// sending a message. Nothing here is of macOS alone: tests on other systems load a library
-// with the same functions. It has not been run on a Mac.
+// sending a message. Nothing here depends on macOS: tests on other systems load a library
+// with the same functions. The package has not been run on a Mac.
 //
 // The rules of the calls were read in purego v0.11.3 (func.go, struct_arm64.go) and in
 // Apple's documentation "Writing ARM64 code for Apple platforms": a message has at most six
@@ -85,10 +85,10 @@ func Load(file string) error {
 	return nil
 }
 
-// A message is what Declare was told.
+// A message is one that was declared.
 type message struct {
 	declaration, class, selector string
-	static                       bool         // of a class, "+"
+	static                       bool         // sent to the class: "+"
 	function                     reflect.Type // the receiver and the arguments
 	sel                          SEL
 	send                         reflect.Value // receiver, selector, arguments

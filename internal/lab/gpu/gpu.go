@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -28,8 +30,8 @@ var engines = []string{"cuda", "vulkan"}
 // Options say how GPUs are reached.
 type Options struct {
 	catalog.Options
-	// Driver returns the version of NVIDIA's driver, which CUDA does not say, or nothing; nil:
-	// nobody is asked.
+	// Driver returns the version of NVIDIA's driver, which CUDA does not tell; empty if it is
+	// not known. Nil: it is left out.
 	Driver func(context.Context) string
 }
 
@@ -92,7 +94,7 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 // number sorts devices by their cards; those of no card come last.
 func number(d hardware.Device) int {
 	if d.Card == nil {
-		return 1 << 30
+		return math.MaxInt
 	}
 	return *d.Card
 }
@@ -104,9 +106,7 @@ func none(missing []record.Missing) *fault.Error {
 	for _, m := range missing {
 		reasons = append(reasons, m.Engine+": "+m.Reason)
 		for _, r := range m.Remedies {
-			if !slices.ContainsFunc(remedies, func(have fault.Remedy) bool {
-				return have.Text == r.Text && slices.Equal(have.Command, r.Command)
-			}) {
+			if !slices.ContainsFunc(remedies, func(have fault.Remedy) bool { return reflect.DeepEqual(have, r) }) {
 				remedies = append(remedies, r)
 			}
 		}
