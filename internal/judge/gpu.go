@@ -130,7 +130,7 @@ func reached(g *record.GPU) SheetPart {
 		}
 	}
 	add("has", strings.Join(has, ", "))
-	add("has not", strings.Join(lacks, ", "))
+	add("lacks", strings.Join(lacks, ", "))
 	for _, c := range g.Copies {
 		name := "copy " + string(c.Route)
 		if c.Memory != "" {

@@ -38,7 +38,7 @@ func gpuSheets(w io.Writer, r *record.Run, s Style) error {
 	}
 	if r.Measured() {
 		p.notes([]string{
-			"copies: medians, each compared with what was copied; staging is memory that the GPU and the CPU both see",
+			"copies: medians of samples, each of which was compared with its source; staging is memory that the GPU and the CPU both see",
 			"launch: a product of 1×1×1, checked; alone with a wait for it, and 2048 with one wait",
 		})
 	}

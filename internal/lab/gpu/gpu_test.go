@@ -40,11 +40,12 @@ func TestLaunch(t *testing.T) {
 	}
 }
 
-// Without a GPU the reasons are said, and each way out once.
+// Without a GPU the error has all reasons, and each remedy once.
 func TestNone(t *testing.T) {
 	doctor := fault.Remedies{fault.Run("{} says what is missing", "gpuplay", "doctor")}
-	err := none([]record.Missing{{Engine: "cuda", Reason: "no driver", Remedies: doctor}, {Engine: "vulkan", Reason: "no loader", Remedies: doctor}})
-	if err.Code != fault.Unavailable || !strings.Contains(err.Message, "(cuda: no driver; vulkan: no loader)") || len(err.Remedies) != 1 {
+	limit := fault.Change("timeout", "{} gives it longer")
+	err := none([]record.Missing{{Engine: "cuda", Reason: "no driver", Remedies: append(doctor, limit)}, {Engine: "vulkan", Reason: "no loader", Remedies: append(doctor, fault.Change("device", limit.Text))}})
+	if err.Code != fault.Unavailable || !strings.Contains(err.Message, "(cuda: no driver; vulkan: no loader)") || len(err.Remedies) != 3 {
 		t.Errorf("%+v", err)
 	}
 }
