@@ -108,6 +108,17 @@ type Lived struct {
 	Hidden      float64 `json:"hidden"`      // seconds in which both went on at once
 }
 
+// End returns when a rank did something last, in seconds since its first span.
+func (l Lived) End() float64 {
+	end := 0.0
+	for _, spans := range [][][2]float64{l.Compute.Spans, l.Communicate.Spans} {
+		for _, s := range spans {
+			end = max(end, s[1])
+		}
+	}
+	return end
+}
+
 // Busy is when a rank did something.
 type Busy struct {
 	Seconds float64      `json:"busy"`

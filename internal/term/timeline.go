@@ -19,11 +19,7 @@ func (p *page) timelines(r *record.Run) {
 	for _, t := range longest(r.Scaling) {
 		end := 0.0
 		for _, l := range t.Timeline {
-			for _, b := range []record.Busy{l.Compute, l.Communicate} {
-				for _, span := range b.Spans {
-					end = max(end, span[1])
-				}
-			}
+			end = max(end, l.End())
 		}
 		p.line()
 		p.line(span{"  ", usual}, span{string(t.Strategy), bold}, span{fmt.Sprintf("  %s over %s", unit.Seconds(time.Duration(end*float64(time.Second))), unit.Plural(len(t.Timeline), "rank")), usual})
