@@ -31,7 +31,7 @@ type host struct {
 	name   string // empty: this machine
 	stdin  io.WriteCloser
 	cmd    *exec.Cmd
-	ended  chan struct{}
+	killed chan struct{}
 	stderr *tail
 }
 
@@ -51,12 +51,10 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// lastLine returns the last line that says something.
-func (t *tail) lastLine() string {
+func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	lines := strings.Split(strings.TrimSpace(string(t.text)), "\n")
-	return strings.TrimSpace(lines[len(lines)-1])
+	return string(t.text)
 }
 
 // quote returns a word as a POSIX shell reads it: ssh hands its command to one.
@@ -65,7 +63,7 @@ func quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\'
 // connect starts what starts ranks on a host. Its lines go to out, and in the end a
 // message of kind "gone".
 func connect(number int, name string, args []string, env []string, starter string, out chan<- message) (*host, error) {
-	h := &host{name: name, ended: make(chan struct{}), stderr: &tail{}}
+	h := &host{name: name, killed: make(chan struct{}), stderr: &tail{}}
 	if name == "" {
 		h.cmd = exec.Command(args[0], args[1:]...)
 	} else {
@@ -111,7 +109,7 @@ func connect(number int, name string, args []string, env []string, starter strin
 	go func() {
 		select { // Wait closes stdout, so that what is in it has to be read before
 		case <-read:
-		case <-h.ended:
+		case <-h.killed:
 		}
 		wait()
 		out <- message{number, "gone", nil}
@@ -127,7 +125,7 @@ func (h *host) tell(what any) error {
 		return err
 	}
 	if _, err = h.stdin.Write(append(text, '\n')); err != nil {
-		return fault.Errorf(fault.Crashed, "%s ended: %s", h.title(), h.stderr.lastLine())
+		return fault.Errorf(fault.Crashed, "%s ended: %s", h.title(), lastLine(h.stderr.String()))
 	}
 	return nil
 }
@@ -142,14 +140,11 @@ func (h *host) title() string {
 // end has the ranks end: by the end of stdin, which reaches a host behind ssh too.
 func (h *host) end() { h.stdin.Close() }
 
-// kill ends what has not ended by then. Ranks end with what has started them.
+// kill ends what has not ended by then. Ranks end with what has started them. It is called
+// once.
 func (h *host) kill() {
 	process.Kill(h.cmd.Process)
-	select {
-	case <-h.ended:
-	default:
-		close(h.ended)
-	}
+	close(h.killed)
 }
 
 // A group are the hosts that train together.

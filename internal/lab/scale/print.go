@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/python"
-	"github.com/gpuplay/gpuplay/internal/scaling"
 )
 
 // usualPort is torchrun's own.
@@ -22,22 +22,20 @@ func Commands(o Options) ([]string, error) {
 		return nil, err
 	}
 	if len(o.Worlds) == 0 {
-		return nil, fault.Errorf(fault.Invalid, "how many ranks is not known without asking the hosts").With(fault.Set("world", 2*max(1, len(o.Hosts)), "for example"))
+		return nil, fault.Errorf(fault.Invalid, "the number of ranks is not known without asking the hosts").With(fault.Set("world", 2*max(1, len(o.Hosts)), "for example"))
 	}
-	if o.Shape == (scaling.Shape{}) {
-		m, _ := scaling.Lookup("small")
-		o.Shape = m.Shape
-		o.Shape.Tied = false
-	}
-	o.Batch, o.Port = cmp.Or(o.Batch, usualBatch), cmp.Or(o.Port, usualPort)
-	x := &session{o: o, device: "cuda", machines: []machine{{}}}
+	device := "cuda"
 	if o.CPU {
-		x.device = "cpu"
+		device = "cpu"
 	}
-	p := 0
-	for _, n := range o.Worlds {
-		p = max(p, n)
+	o.fill(device)
+	o.Port = cmp.Or(o.Port, usualPort)
+	p := slices.Max(o.Worlds)
+	o.Worlds = []int{p}
+	if _, err := o.divide(); err != nil {
+		return nil, err
 	}
+	x := &session{o: o, device: device, machines: []machine{{}}}
 	text, err := json.Marshal(x.settings(p))
 	if err != nil {
 		return nil, err

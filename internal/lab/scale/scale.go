@@ -4,6 +4,7 @@
 package scale
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -224,7 +225,7 @@ func (x *session) look(ctx context.Context) error {
 
 // noAnswer is the error of a host that ended before it had said anything.
 func (x *session) noAnswer(h *host) error {
-	reason := h.stderr.lastLine()
+	reason := lastLine(h.stderr.String())
 	if h.name == "" {
 		return fault.Errorf(fault.Crashed, "%s ended when it was started: %s", x.found.Path, reason).With(x.found.Replace("torch")...)
 	}
@@ -254,14 +255,7 @@ func (x *session) settle() error {
 	if len(least.GPUs) == 0 || o.CPU {
 		x.device, devices, what = "cpu", least.CPUs*len(x.machines), "CPU"
 	}
-	if o.Shape == (scaling.Shape{}) {
-		o.Model = map[string]string{"cuda": "small", "cpu": "tiny"}[x.device]
-		m, _ := scaling.Lookup(o.Model)
-		o.Shape = m.Shape
-	}
-	if o.Batch == 0 {
-		o.Batch = usualBatch
-	}
+	o.fill(x.device)
 	if len(o.Worlds) == 0 {
 		o.Worlds = []int{1}
 		for p := max(2, len(x.machines)); p <= devices; p *= 2 {
@@ -276,20 +270,15 @@ func (x *session) settle() error {
 	most := o.Worlds[len(o.Worlds)-1]
 	if most > devices {
 		fits := slices.DeleteFunc(slices.Clone(o.Worlds), func(p int) bool { return p > devices })
-		e := fault.Errorf(fault.Invalid, "%d ranks need as many %ss; there are %d%s", most, what, devices, onHosts(o.Hosts)).
-			With(fault.Set("world", strings.Trim(fmt.Sprint(fits), "[]"), "what fits"))
-		e.Remedies[0].Value = strings.ReplaceAll(e.Remedies[0].Value, " ", ",")
-		return e
+		return fault.Errorf(fault.Invalid, "%d ranks need as many %ss; there are %d%s", most, what, devices, onHosts(o.Hosts)).
+			With(fault.Set("world", strings.ReplaceAll(strings.Trim(fmt.Sprint(fits), "[]"), " ", ","), "what fits"))
 	}
-	for _, p := range o.Worlds {
-		for _, strategy := range o.Strategies {
-			if err := o.Shape.Divisible(strategy, p, x.batch(p)); err != nil && p > 1 {
-				if !o.All {
-					return fault.From(err).With(fault.Change("world", ""), fault.Change("strategy", ""))
-				}
-				lab.Note(x.s, fmt.Sprintf("%s over %d ranks is left out: %v", strategy, p, err))
-			}
-		}
+	leftOut, err := o.divide()
+	if err != nil {
+		return err
+	}
+	for _, why := range leftOut {
+		lab.Note(x.s, why)
 	}
 	// The same number of threads in every world: torchrun gives a rank one thread only
 	// where there are several, and then one rank alone seems fast.
@@ -305,19 +294,45 @@ func (x *session) settle() error {
 	return nil
 }
 
-// batch returns the sequences of a step of p ranks.
-func (x *session) batch(p int) int {
-	if x.o.Weak {
-		return x.o.Batch * p
+// fill sets what was left out and depends on the device alone.
+func (o *Options) fill(device string) {
+	if o.Shape == (scaling.Shape{}) {
+		o.Model = map[string]string{"cuda": "small", "cpu": "tiny"}[device]
+		m, _ := scaling.Lookup(o.Model)
+		o.Shape = m.Shape
 	}
-	return x.o.Batch
+	o.Batch = cmp.Or(o.Batch, usualBatch)
+}
+
+// divide refuses a strategy that cannot divide the model. Where all were asked for, it
+// returns a line for each that is left out instead.
+func (o Options) divide() (leftOut []string, err error) {
+	for _, p := range o.Worlds {
+		for _, strategy := range o.Strategies {
+			if err := o.Shape.Divisible(strategy, p, o.batch(p)); err != nil && p > 1 {
+				if !o.All {
+					return nil, fault.From(err).With(fault.Change("world", ""), fault.Change("strategy", ""))
+				}
+				leftOut = append(leftOut, fmt.Sprintf("%s over %d ranks is left out: %v", strategy, p, err))
+			}
+		}
+	}
+	return leftOut, nil
+}
+
+// batch returns the sequences of a step of p ranks.
+func (o Options) batch(p int) int {
+	if o.Weak {
+		return o.Batch * p
+	}
+	return o.Batch
 }
 
 // strategies returns those that divide the model over p ranks.
 func (x *session) strategies(p int) []scaling.Strategy {
 	var list []scaling.Strategy
 	for _, s := range x.o.Strategies {
-		if x.o.Shape.Divisible(s, p, x.batch(p)) == nil {
+		if x.o.Shape.Divisible(s, p, x.o.batch(p)) == nil {
 			list = append(list, s)
 		}
 	}

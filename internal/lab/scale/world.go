@@ -14,6 +14,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/lab"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/scaling"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // settings are what a rank is told.
@@ -56,7 +57,7 @@ type request struct {
 func (x *session) settings(p int) settings {
 	o := x.o
 	s := settings{
-		Model: o.Shape, Batch: x.batch(p), Chunks: 1, Weak: o.Weak, DType: o.DType, Device: x.device, Seed: o.Seed, LearningRate: learningRate,
+		Model: o.Shape, Batch: o.batch(p), Chunks: 1, Weak: o.Weak, DType: o.DType, Device: x.device, Seed: o.Seed, LearningRate: learningRate,
 		Budget: o.Budget.Seconds(), Timeout: o.Timeout.Seconds(), Largest: largestCPU, Collectives: p > 1, Strategies: x.strategies(p), Shares: []part{},
 	}
 	if x.device == "cuda" {
@@ -73,7 +74,7 @@ func (x *session) settings(p int) settings {
 	}
 	for _, parts := range x.shares() {
 		for _, strategy := range o.Strategies {
-			batch := x.batch(parts)
+			batch := o.batch(parts)
 			if parts == 1 || o.Shape.Divisible(strategy, parts, batch) != nil {
 				continue
 			}
@@ -158,7 +159,7 @@ func (x *session) train(ctx context.Context, p int, s settings, w *record.World)
 	if p == 1 {
 		hosts = 1
 	}
-	lab.Note(x.s, fmt.Sprintf("starting %d of PyTorch's ranks", p))
+	lab.Note(x.s, "starting "+unit.Plural(p, "rank")+" with torchrun")
 	for i, h := range x.group.hosts[:hosts] {
 		environment := x.found.Mode.Variables()
 		environment["GPUPLAY_SCALE"], environment["OMP_NUM_THREADS"] = string(text), strconv.Itoa(x.threads)
@@ -195,7 +196,7 @@ func (x *session) train(ctx context.Context, p int, s settings, w *record.World)
 		case "gone":
 			h := x.group.hosts[m.from]
 			x.close(func(m message) { collect(m, &failures) })
-			return fault.Errorf(fault.Crashed, "%s ended during %s: %s", h.title(), x.phase, h.stderr.lastLine())
+			return fault.Errorf(fault.Crashed, "%s ended during %s: %s", h.title(), x.phase, lastLine(h.stderr.String()))
 		case "ended":
 			ended++
 			if len(failures) > 0 || first != nil { // the other hosts have little time to say why
@@ -274,6 +275,9 @@ func (x *session) read(m message, w *record.World, failures *[]failure) error {
 			return err
 		}
 		w.Shares = append(w.Shares, c)
+		if c.Failed != "" {
+			lab.Note(x.s, fmt.Sprintf("nothing is predicted for %s over %d ranks: %s", c.Strategy, c.Parts, c.Failed))
+		}
 	case "step":
 		var t record.Trained
 		if err := decode(m, &t); err != nil {
