@@ -90,7 +90,7 @@ func (l *Lessons) Sentences() []string {
 	one := l.List[0]
 	first := fmt.Sprintf("Modelled: %s has %s parameters; training it on one GPU takes %s, and this one has %s", l.Model, unit.Count(float64(l.Shape.Params())), unit.Bytes(one.Holds[0].Total()), unit.Bytes(l.GPU.Memory.Value))
 	var fit []string
-	for _, x := range l.List {
+	for _, x := range l.List[1:] {
 		if x.Fits {
 			fit = append(fit, x.Name)
 		}

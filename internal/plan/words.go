@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -36,14 +37,15 @@ func (p *Plan) Assumptions() []Assumption {
 
 // Accuracy is how far the model missed the steps that others have published.
 type Accuracy struct {
-	Steps         int     `json:"steps"`          // that were compared
-	Median        float64 `json:"median"`         // of the errors' absolute values, as shares
-	Worst         float64 `json:"worst"`          //
-	Faster        int     `json:"faster"`         // of the steps, those that took longer than modelled
-	Memory        int     `json:"memory"`         // how many published figures of memory were compared
-	MemoryMedian  float64 `json:"memory_median"`  //
-	MemoryWorst   float64 `json:"memory_worst"`   //
-	MemoryCovered int     `json:"memory_covered"` // of these, those that what a layout needs covers
+	Steps  int     `json:"steps"`  // that were compared
+	Median float64 `json:"median"` // of the errors' absolute values, as shares
+	Worst  float64 `json:"worst"`  // of the same
+	Faster int     `json:"faster"` // steps that the model takes to be faster than they were
+
+	Memory        int     `json:"memory"` // published figures of memory that were compared
+	MemoryMedian  float64 `json:"memory_median"`
+	MemoryWorst   float64 `json:"memory_worst"`
+	MemoryCovered int     `json:"memory_covered"` // those that are at most what a layout needs
 }
 
 // Missed returns how far the model misses what was published.
@@ -110,9 +112,8 @@ func (p *Plan) Sentences() []string {
 	}
 	var given []string
 	for _, f := range p.Assumptions() {
-		share := f.Origin != Specified && f.Value <= 1 && f.Value > 0.01 // the others are times
+		name, _, share := strings.Cut(f.Name, ", share of")
 		if share && (p.Nodes > 1 || f.Figure != networkShare) {
-			name, _, _ := strings.Cut(f.Name, ", ")
 			given = append(given, fmt.Sprintf("%s %s (%s)", name, unit.Percent(f.Value), f.Origin))
 		}
 	}
@@ -122,9 +123,4 @@ func (p *Plan) Sentences() []string {
 }
 
 // seconds formats a time of a step.
-func seconds(s float64) string {
-	if s < 1 {
-		return unit.Digits3(s*1e3) + " ms"
-	}
-	return unit.Digits3(s) + " s"
-}
+func seconds(s float64) string { return unit.Seconds(time.Duration(s * float64(time.Second))) }

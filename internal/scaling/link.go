@@ -59,21 +59,3 @@ func (l Link) Seconds(o Op, p int, n float64) float64 {
 	}
 	return steps*l.Alpha + o.Share(p)*n*l.Beta
 }
-
-// AllReduce returns the seconds of an all-reduce of n bytes over p ranks.
-func (l Link) AllReduce(p int, n float64) float64 { return l.Seconds(AllReduce, p, n) }
-
-// AllGather returns the seconds of an all-gather that leaves n bytes on each of p ranks.
-func (l Link) AllGather(p int, n float64) float64 { return l.Seconds(AllGather, p, n) }
-
-// ReduceScatter returns the seconds of a reduce-scatter of n bytes over p ranks.
-func (l Link) ReduceScatter(p int, n float64) float64 { return l.Seconds(ReduceScatter, p, n) }
-
-// Send returns the seconds of a message of n bytes from one rank to another.
-func (l Link) Send(n float64) float64 { return l.Seconds(SendRecv, 2, n) }
-
-// TwoLevel returns the seconds of an all-reduce of n bytes over several hosts of g ranks
-// each: reduce-scatter inside each, all-reduce of a g-th between them, all-gather inside.
-func TwoLevel(inside, between Link, g, hosts int, n float64) float64 {
-	return inside.ReduceScatter(g, n) + between.AllReduce(hosts, n/float64(g)) + inside.AllGather(g, n)
-}

@@ -6,13 +6,6 @@ type Precision struct {
 	Activations                   float64 // for each value that is kept for the backward pass
 }
 
-// Precisions of training with Adam, which keeps two moments for each parameter.
-var (
-	Float32  = Precision{4, 4, 8, 4}
-	BFloat16 = Precision{2, 2, 4, 2}  // all of it in bfloat16
-	Mixed    = Precision{2, 2, 12, 2} // 16 bits, with weights and moments of the optimizer in float32: 16 bytes in all (Rajbhandari et al. 2020, arXiv:1910.02054)
-)
-
 // Recompute is what the backward pass computes again, to save memory.
 type Recompute int
 
@@ -22,14 +15,14 @@ const (
 	RecomputeAll                        // only the input of each block is kept
 )
 
-// A Split is how a step is divided over Data·Tensor·Pipeline ranks.
+// A Split is how a step is divided over Data·Tensor·Pipeline ranks. A pipeline's schedule is
+// 1F1B.
 type Split struct {
 	Data, Tensor, Pipeline int  // at least 1 each
 	Zero                   int  // what is divided over Data: 1: the optimizer; 2: gradients too; 3: weights too, as FSDP does; 0: nothing
 	Sequence               bool // the parts that Tensor does not divide are divided along the sequence
 	Microbatch             int  // sequences that a rank computes at once
 	Microbatches           int  // that a rank computes in a step, one after the other
-	GPipe                  bool // all microbatches wait for their backward pass; else 1F1B
 	Recompute              Recompute
 }
 
@@ -40,9 +33,6 @@ func (x Split) Ranks() int { return x.Data * x.Tensor * x.Pipeline }
 func (x Split) InFlight(stage int) int {
 	if x.Pipeline == 1 {
 		return 1
-	}
-	if x.GPipe {
-		return x.Microbatches
 	}
 	return min(x.Microbatches, x.Pipeline-stage)
 }

@@ -29,11 +29,8 @@ type Inputs struct {
 // A Prediction is how long a step takes, by the model, and what the fullest rank needs.
 type Prediction struct {
 	Seconds float64
-	Low     float64 // where all communication is hidden that can be
-	High    float64 // where none is
 	Compute float64 // of Seconds: what a rank computes
 	Exposed float64 // of Seconds: communication that nothing hides
-	Bubble  float64 // of Seconds: waiting for other stages
 	Sent    float64 // bytes that one rank sends in a step
 	Memory  float64 // bytes of the fullest rank at its fullest; 0: not known
 }
@@ -90,8 +87,6 @@ func Predict(s Strategy, in Inputs) Prediction {
 	case PP:
 		return in.pipeline()
 	}
-	p.High = p.Compute + comm
-	p.Low = p.Compute + Exposed(comm, room, 1)
 	p.Exposed = Exposed(comm, room, in.Hidden)
 	p.Seconds = p.Compute + p.Exposed
 	return p
@@ -126,8 +121,6 @@ func (in Inputs) pipeline() Prediction {
 	}
 	p.Seconds = Pipeline(stages, m, hop) + update
 	p.Exposed = 2 * float64(len(stages)-1) * hop
-	p.Bubble = max(0, p.Seconds-p.Compute-p.Exposed)
-	p.Low, p.High = p.Seconds, p.Seconds
 	return p
 }
 

@@ -82,20 +82,19 @@ func TestPredict(t *testing.T) {
 		close(t, string(x.strategy)+": sum", p.Seconds, p.Compute+p.Exposed, 1e-12)
 		close(t, string(x.strategy)+": sent", p.Sent, x.sent, 1e-12)
 		close(t, string(x.strategy)+": memory", p.Memory, x.m, 1e-12)
-		if p.High != p.Seconds || p.Low > p.Seconds {
-			t.Errorf("%s: %g to %g around %g", x.strategy, p.Low, p.High, p.Seconds)
-		}
 		in.Hidden = 1
-		if hidden := Predict(x.strategy, in); hidden.Seconds != hidden.Low || (hidden.Low < p.Low-1e-12) {
-			t.Errorf("%s: %g with all hidden, at least %g", x.strategy, hidden.Seconds, p.Low)
-		}
+		least := Predict(x.strategy, in)
 		in.Hidden = 0
-	}
-	if p := Predict(DDP, in); p.Low != p.Compute { // two seconds of the backward pass hide it
-		t.Errorf("ddp hides all of it at best: %g, %g", p.Low, p.Compute)
-	}
-	if p := Predict(DP, in); p.Low != p.High {
-		t.Error("dp hides nothing")
+		switch x.strategy {
+		case DDP, FSDP: // computing takes much longer than the messages behind it
+			if least.Exposed != 0 || least.Seconds != p.Compute {
+				t.Errorf("%s: at best %g s are exposed of %g s", x.strategy, least.Exposed, least.Seconds)
+			}
+		default:
+			if least != p {
+				t.Errorf("%s hides nothing: %+v, not %+v", x.strategy, least, p)
+			}
+		}
 	}
 	if p := Predict(TP, Inputs{}); p != (Prediction{}) {
 		t.Errorf("from nothing: %+v", p)
@@ -111,13 +110,14 @@ func TestPredictPipeline(t *testing.T) {
 	p := Predict(PP, in)
 	close(t, "time", p.Seconds, 11+6*0.25+3.5, 1e-12)
 	close(t, "computing", p.Compute, 8+3.5, 1e-12)
-	close(t, "bubble", p.Bubble, 3, 1e-12)
+	bubble := p.Seconds - p.Compute - p.Exposed
+	close(t, "bubble", bubble, 3, 1e-12)
 	close(t, "hops", p.Exposed, 1.5, 1e-12)
 	messages := 8 * 128. * 256 * 4
 	close(t, "memory", p.Memory, 100+messages*(1+1024./256), 1e-12) // of the last stage, with its logits
 	in.Alone[0].Kept = 1e9
 	close(t, "memory of the first stage", Predict(PP, in).Memory, 100+3e9+2*messages, 1e-12)
-	close(t, "bubble as a share of computing and waiting", p.Bubble/(p.Bubble+8), Bubble(4, 8), 1e-12)
+	close(t, "bubble as a share of computing and waiting", bubble/(bubble+8), 3./11, 1e-12)
 }
 
 func TestBuckets(t *testing.T) {

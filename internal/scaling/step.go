@@ -13,9 +13,6 @@ func Pipeline(stages []float64, m int, hop float64) float64 {
 	return sum + float64(m-1)*slowest + 2*float64(len(stages)-1)*hop
 }
 
-// Bubble returns the share of a step in which each of p equal stages waits.
-func Bubble(p, m int) float64 { return float64(p-1) / float64(m+p-1) }
-
 // Exposed returns how much of comm seconds of communication a step waits for, where up to
 // room seconds of it could be hidden behind computing, and this share of them is, from 0
 // to 1.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"strings"
+	"time"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/plan"
@@ -57,7 +58,7 @@ func Lessons(w io.Writer, l *plan.Lessons, real *record.Run, s Style) error {
 		if x.Sends > 0 {
 			sends = fmt.Sprintf("sends %s a step: %s", unit.Bytes(x.Sends), x.What)
 		}
-		sends += fmt.Sprintf("; a step takes %s s", unit.Digits3(x.Step))
+		sends += "; a step takes " + unit.Seconds(time.Duration(x.Step*float64(time.Second)))
 		if x.Faster != 1 {
 			sends += fmt.Sprintf(", %s× as fast", unit.Times(x.Faster))
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/gpuplay/gpuplay/internal/plan"
 	"github.com/gpuplay/gpuplay/internal/scaling"
@@ -24,7 +25,7 @@ func Plan(w io.Writer, p *plan.Plan, s Style) error {
 		if again == "nothing" {
 			again = "–"
 		}
-		return row{name: l.Name(), cells: []string{unit.Digits3(l.Seconds) + " s", unit.Count(p.Rate(l)), unit.Percent(p.MFU(l)), fmt.Sprintf("%.0f", l.Needs()/1e9), again, fmt.Sprintf("%d×%d", l.Microbatches, l.Microbatch), why}}
+		return row{name: l.Name(), cells: []string{unit.Seconds(time.Duration(l.Seconds * float64(time.Second))), unit.Count(p.Rate(l)), unit.Percent(p.MFU(l)), fmt.Sprintf("%.0f", l.Needs()/1e9), again, fmt.Sprintf("%d×%d", l.Microbatches, l.Microbatch), why}}
 	}
 	best := group{title: "the fastest"}
 	for i, l := range p.Best {

@@ -45,7 +45,7 @@ func speeds(list []judge.Scaled) table {
 		if i == 0 || x.Ranks != list[i-1].Ranks {
 			title := unit.Plural(x.Ranks, "rank")
 			if x.Step == nil {
-				title += ", modelled: nothing was measured; off: the most where it could be checked"
+				title += ", modelled, not measured; off: the largest error where it could be checked"
 			}
 			t.groups = append(t.groups, group{title: title})
 		}
