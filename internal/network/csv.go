@@ -19,7 +19,7 @@ const (
 )
 
 // ReadCSV reads points in the plane: a line each, x, y and a label, separated by commas,
-// semicolons or tabs; a first line that begins with no number is taken for a heading. At most
+// semicolons or tabs; a first line that does not begin with a number is taken for a heading. At most
 // MaxClasses different labels are classes, in the order of their names; more of them are
 // values to be learned, if they are all numbers. Columns of x and y, and values, that go
 // beyond ±1 are scaled into it. Errors name the line.
@@ -56,14 +56,13 @@ func ReadCSV(r io.Reader) (*Data, error) {
 			return nil, fmt.Errorf("line %d has %d fields: it needs x, y and a label", line, len(fields))
 		}
 		var point [2]float64
-		for i := range point {
-			point[i], err = number(fields[i])
-			if err != nil {
-				break
-			}
+		if point[0], err = number(fields[0]); err != nil && heading {
+			continue
+		}
+		if err == nil {
+			point[1], err = number(fields[1])
 		}
 		switch label := strings.TrimSpace(fields[2]); {
-		case err != nil && heading:
 		case err != nil:
 			return nil, fmt.Errorf("line %d: %w", line, err)
 		case label == "":

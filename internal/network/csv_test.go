@@ -57,6 +57,7 @@ func TestReadCSVRefuses(t *testing.T) {
 		"x,y,label\n":            "0 points: at least 2 are needed",
 		"1,2,a\n3,4\n":           "line 2 has 2 fields: it needs x, y and a label",
 		"1,2,a\n3,x,b\n":         `line 2: "x" is not a number that a float32 holds`,
+		"1,x,a\n3,4,b\n5,6,a\n":  `line 1: "x" is not a number that a float32 holds`,
 		"1,2,a\n3,NaN,b\n":       `line 2: "NaN" is not a number that a float32 holds`,
 		"1,2,a\n3,1e300,b\n":     `line 2: "1e300" is not a number that a float32 holds`,
 		"1,2,a\n3,4,\n":          "line 2 has no label",
