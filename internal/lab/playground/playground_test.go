@@ -130,7 +130,7 @@ func TestTraining(t *testing.T) {
 		}
 		o.Continue, o.Pace = true, 1000
 		list = train(t, &k, o)
-		if s := payloads[Started](list)[0]; !s.Continued || s.Steps != 40 {
+		if s := payloads[Started](list)[0]; !s.Continued || s.Steps != 40 || s.Check != started[0].Check {
 			t.Errorf("%+v", s)
 		}
 		learned = payloads[Learned](list)

@@ -89,6 +89,7 @@ type state struct {
 	data    *network.Data
 	drawn   Drawn
 	learner learner
+	check   Check         // of its gradients before the first step
 	busy    time.Duration // spent on steps
 	pool    *gemm.Pool
 	peer    *peer // PyTorch with the same network; nil: it does not take part
@@ -170,17 +171,13 @@ func (Learned) EventType() event.Type { return TypeLearned }
 func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 	k := t.keeper
 	k.mu.Lock()
-	s, err := k.take(t)
+	s, err := k.take(ctx, t)
 	k.mu.Unlock()
 	if err != nil {
 		return err
 	}
-	worst, err := s.learner.check(ctx)
-	if err != nil {
-		return err
-	}
 	began := s.learner.made()
-	sink.Emit("", Started{s.drawn, began, checked(worst, s.learner.limit()), t.options.Continue && began > 0})
+	sink.Emit("", Started{s.drawn, began, s.check, t.options.Continue && began > 0})
 	sink.Emit(Lane, event.Lane{Name: "this program, CPU", Engine: "gocpu", Device: "CPU"})
 	if t.options.Torch && !t.options.Look {
 		if s.peer == nil { // PyTorch takes seconds to start: the network is shown meanwhile
@@ -252,8 +249,9 @@ func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 	return ctx.Err()
 }
 
-// take returns the training that t continues, or a new one in its place.
-func (k *Keeper) take(t *Training) (*state, error) {
+// take returns the training that t continues, or a new one in its place, whose gradients it
+// checks. Those of a network that has learned are so small that rounding would look like an error.
+func (k *Keeper) take(ctx context.Context, t *Training) (*state, error) {
 	if t.options.Continue && k.last != nil && k.last.options.same(t.options) && (k.last.peer != nil) == t.options.Torch {
 		k.last.options.Rate = t.options.Rate
 		return k.last, nil
@@ -268,10 +266,15 @@ func (k *Keeper) take(t *Training) (*state, error) {
 	} else {
 		s.learner, err = newLearner[float32](pool, t)
 	}
+	var worst float64
+	if err == nil {
+		worst, err = s.learner.check(ctx)
+	}
 	if err != nil {
 		pool.Close()
 		return nil, err
 	}
+	s.check = checked(worst, s.learner.limit())
 	if k.last != nil {
 		k.last.close()
 	}
