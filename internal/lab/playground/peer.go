@@ -56,8 +56,17 @@ func description(d hardware.Device, s network.Shape, data *network.Data) worker.
 	}
 }
 
-// sameLoss is how far apart two engines' losses of the same network may be, as a part of it.
+// sameLoss is how far apart two engines' losses of the same network may be, as a part of the
+// loss, or of 1 if the loss is smaller.
 const sameLoss = 1e-4
+
+// agrees returns an error if PyTorch's loss of a network is not that of this program.
+func agrees(theirs, ours float64) error {
+	if math.Abs(theirs-ours) <= sameLoss*max(1, ours) {
+		return nil
+	}
+	return fault.Errorf(fault.Wrong, "PyTorch's loss of the network is %.6g, that of this program %.6g", theirs, ours)
+}
 
 // dial has PyTorch make the network of a training that has made no step yet.
 func (k *Keeper) dial(ctx context.Context, t *Training, s *state) (*peer, error) {
@@ -73,9 +82,12 @@ func (k *Keeper) dial(ctx context.Context, t *Training, s *state) (*peer, error)
 	case err != nil:
 	case ours != nil:
 		err = ours
-	case got.Loss == nil || !(math.Abs(*got.Loss-want) <= sameLoss*max(1, want)):
-		err = fault.Errorf(fault.Wrong, "PyTorch's loss of the same network is not %.6g", want)
+	case got.Loss == nil:
+		err = agrees(math.NaN(), want)
 	default:
+		err = agrees(*got.Loss, want)
+	}
+	if err == nil {
 		return p, nil
 	}
 	p.link.Close()

@@ -2,20 +2,24 @@ package playground
 
 import (
 	"context"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
 	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/network"
 	"github.com/gpuplay/gpuplay/internal/python"
 	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
-// torch returns what makes workers of a real PyTorch.
-func torch(t *testing.T) func(context.Context) (*worker.Client, error) {
+// torch returns what makes workers of a real PyTorch, with changes of their program: what is
+// replaced, and by what.
+func torch(t *testing.T, changes ...string) func(context.Context) (*worker.Client, error) {
 	path, err := filepath.Abs("../../../.venv-torch/bin/python")
 	if err != nil {
 		t.Fatal(err)
@@ -25,6 +29,7 @@ func torch(t *testing.T) func(context.Context) (*worker.Client, error) {
 	}
 	return func(context.Context) (*worker.Client, error) {
 		args, source, err := python.Worker(path, python.Isolated, python.Network)
+		source = []byte(strings.NewReplacer(changes...).Replace(string(source)))
 		return &worker.Client{Engine: python.Network, Path: path, Args: args, Source: source, Env: os.Environ(), Hello: worker.Hello{Threads: 1}}, err
 	}
 }
@@ -89,6 +94,46 @@ func TestSurfaceInTorch(t *testing.T) {
 			if want := ours[tile.Index][i]; math.Abs(float64(l-want)) > 1e-4*float64(want) {
 				t.Fatalf("tile %d: %v at %d, ours is %v", tile.Index, l, i, want)
 			}
+		}
+	}
+}
+
+// A map of PyTorch's is not shown if its first tile is not this program's.
+func TestWrongSurfaceInTorch(t *testing.T) {
+	s, err := NewSurface(SurfaceOptions{Points: Points{Set: "moons"}, Directions: network.Minima, Seed: 22, Torch: true},
+		torch(t, "found = torch.nan_to_num(found,", "found = torch.nan_to_num(found * 1.001,"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := 0
+	stream := event.NewStream("test", nil)
+	stream.Subscribe(func(e event.Event) {
+		if e.Type == TypeTile && e.Lane != Lane {
+			shown++
+		}
+	})
+	err = s.Run(t.Context(), stream)
+	stream.Close()
+	if !errors.Is(err, fault.Wrong) || shown > 0 {
+		t.Errorf("%d tiles, error %v", shown, err)
+	}
+}
+
+func TestAgrees(t *testing.T) {
+	for _, tt := range []struct {
+		theirs, ours float64
+		want         bool
+	}{
+		{0.5, 0.5, true},
+		{0.50005, 0.5, true},
+		{0.502, 0.5, false},
+		{100.005, 100, true},
+		{100.2, 100, false},
+		{math.NaN(), 0.5, false},
+		{0.5, math.NaN(), false},
+	} {
+		if err := agrees(tt.theirs, tt.ours); (err == nil) != tt.want {
+			t.Errorf("%v and %v: %v", tt.theirs, tt.ours, err)
 		}
 	}
 }

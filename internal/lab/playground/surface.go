@@ -1,6 +1,7 @@
 package playground
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"runtime"
@@ -110,13 +111,14 @@ func (s *Surface) Run(ctx context.Context, sink event.Sink) error {
 	}
 	sink.Emit(Lane, event.Phase{Phase: "finished"})
 	if s.o.Torch {
-		return s.again(ctx, sink, plane)
+		return s.again(ctx, sink, surface)
 	}
 	return nil
 }
 
-// again has PyTorch compute the tiles, each as one batch of products for each layer.
-func (s *Surface) again(ctx context.Context, sink event.Sink, plane *network.Plane) error {
+// again has PyTorch compute the tiles, each as one batch of products for each layer. Its first
+// one must be the same as surface's.
+func (s *Surface) again(ctx context.Context, sink event.Sink, surface *network.Surface) error {
 	p, d, err := connect(ctx, s.torch)
 	if err != nil {
 		return err
@@ -124,6 +126,7 @@ func (s *Surface) again(ctx context.Context, sink event.Sink, plane *network.Pla
 	defer p.link.Close()
 	sink.Emit(p.lane, p.about)
 	sink.Emit(p.lane, event.Phase{Phase: "preparing"})
+	plane := surface.Plane
 	scaled := func(d []float64) []float64 {
 		x := slices.Clone(d)
 		for i := range x {
@@ -141,8 +144,22 @@ func (s *Surface) again(ctx context.Context, sink event.Sink, plane *network.Pla
 		got, _, err := worker.Do(ctx, p.link, worker.Losses, worker.LossesArgs{A: a, B: b, Step: step, N: cells + 1}, nil, 0)
 		return got, err
 	}
-	if _, err := tile(0); err != nil { // the first one loads the kernels
+	first, err := tile(0) // which also loads the kernels
+	if err != nil {
 		return err
+	}
+	a, b := corner(0)
+	ours, err := surface.Losses(ctx, a, b, step, cells+1)
+	if err != nil {
+		return err
+	}
+	if len(first.Losses) != len(ours) {
+		return fault.Errorf(fault.Wrong, "PyTorch computed %d losses of a tile that has %d", len(first.Losses), len(ours))
+	}
+	for i, loss := range first.Losses {
+		if err := agrees(float64(loss), float64(ours[i])); err != nil {
+			return err
+		}
 	}
 	sink.Emit(p.lane, event.Phase{Phase: "measuring"})
 	for _, i := range outwards() {
@@ -230,13 +247,6 @@ func outwards() []int {
 	distance := func(i int) float64 {
 		return math.Hypot(float64(i%columns)-(columns-1)/2., float64(i/columns)-(rows-1)/2.)
 	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		if distance(a) < distance(b) {
-			return -1
-		} else if distance(a) > distance(b) {
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(distance(a), distance(b)) })
 	return order
 }
