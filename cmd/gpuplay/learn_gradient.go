@@ -62,8 +62,8 @@ second. gpuplay serve shows the same as a map on which the start can be moved.`,
 	return c
 }
 
-// names are the optimizers as people write them.
-var names = map[network.Rule]string{network.SGD: "SGD", network.Momentum: "momentum", network.Nesterov: "Nesterov", network.RMSProp: "RMSProp", network.Adam: "Adam", network.Muon: "Muon"}
+// ruleNames are the optimizers as people write them.
+var ruleNames = map[network.Rule]string{network.SGD: "SGD", network.Momentum: "momentum", network.Nesterov: "Nesterov", network.RMSProp: "RMSProp", network.Adam: "Adam", network.Muon: "Muon"}
 
 func (a *app) learnGradient(ctx context.Context, f gradientFlags) error {
 	pool, err := gemm.NewPool(gemm.ISAs()[0], 1)
@@ -89,8 +89,8 @@ func (a *app) learnGradient(ctx context.Context, f gradientFlags) error {
 	if err != nil {
 		return err
 	}
-	if !(worst <= network.Tolerance[float32]()) {
-		return fault.Errorf(fault.Wrong, "the gradients differ from differences by %.0e of the largest element", worst)
+	if most := network.Tolerance[float32](); !(worst <= most) {
+		return fault.Errorf(fault.Wrong, "the gradients are wrong: they differ from finite differences by %.0e of the largest element, where at most %.0e is rounding", worst, most)
 	}
 	loss, gradient, err := surface.At(ctx, start)
 	if err != nil {
@@ -109,12 +109,12 @@ func (a *app) learnGradient(ctx context.Context, f gradientFlags) error {
 		last := len(p.Points) - 1
 		if p.Diverged {
 			made += last + 1
-			fmt.Fprintf(&b, "%-10s %6d  diverged: lower the learning rate\n", names[rule], last+1)
+			fmt.Fprintf(&b, "%-10s %6d  diverged: lower the learning rate\n", ruleNames[rule], last+1)
 			continue
 		}
 		made += last
 		at := p.Points[last]
-		fmt.Fprintf(&b, "%-10s %6d  %7.3f  (%5.2f, %5.2f)  %c\n", names[rule], last, p.Losses[last], at[0], at[1], 'A'+nearest(at, plane.Marks))
+		fmt.Fprintf(&b, "%-10s %6d  %7.3f  (%5.2f, %5.2f)  %c\n", ruleNames[rule], last, p.Losses[last], at[0], at[1], 'A'+nearest(at, plane.Marks))
 	}
 	took := time.Since(begun)
 	fmt.Fprintf(&b, "\n%d steps took %s on one thread.\n", made, unit.Seconds(took))

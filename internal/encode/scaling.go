@@ -150,8 +150,8 @@ func (p *report) scaling(r *record.Run) {
 	for _, row := range scalingRows(r) {
 		s.row(row...)
 	}
-	m := numbers("Messages", messageHeads...)
-	m.Folded = false
+	m := &section{Title: "Messages"}
+	m.head(messageHeads...)
 	for _, row := range messageRows(r) {
 		m.row(row...)
 	}

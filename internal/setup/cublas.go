@@ -1,8 +1,6 @@
 package setup
 
-import (
-	"github.com/gpuplay/gpuplay/internal/fault"
-)
+import "github.com/gpuplay/gpuplay/internal/fault"
 
 // CuBLAS names NVIDIA's cuBLAS, with cuBLASLt, among what can be set up.
 const CuBLAS = "cublas"
@@ -21,7 +19,7 @@ func NewCuBLAS(m Machine, o Options) (*Plan, error) {
 	case m.OS != "linux" && (m.OS != "windows" || m.Arch != "amd64"):
 		return nil, fail(nil, "cuBLAS has no build for %s/%s", m.OS, m.Arch)
 	case cuda == 0:
-		p.note("no NVIDIA driver was seen: cuBLAS needs one, and this build one of CUDA %d", newer)
+		p.note("no NVIDIA driver was found: this build of cuBLAS needs one of CUDA %d or newer", newer)
 	case cuda < oldest:
 		return nil, fail(fault.Advice("install a newer driver: https://www.nvidia.com/drivers"), "the driver, of CUDA %s, is too old for cuBLAS: CUDA %d is needed", m.NVIDIA.CUDA, oldest)
 	case cuda == oldest && m.OS == "windows":

@@ -21,7 +21,7 @@ const leastPrefix = 4
 var (
 	back   = regexp.MustCompile(`^(.+)~([0-9]{1,9})$`)
 	digits = regexp.MustCompile(`^[0-9a-f-]+$`)
-	// The length is checked apart: as {0,63} it takes 4 ms to compile, at every start.
+	// The length is checked separately: {0,63} would take 4 ms to compile at every start.
 	tagged = regexp.MustCompile(`^[\pL\pN][\pL\pN._+-]*$`)
 )
 

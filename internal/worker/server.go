@@ -27,7 +27,7 @@ func Serve(in io.Reader, out io.Writer, open func(Hello) (bench.Engine, error)) 
 	return s.answer(in, out)
 }
 
-// answer is Serve with whatever the server's rest is.
+// answer is Serve for a server that has been made.
 func (s *server) answer(in io.Reader, out io.Writer) error {
 	if f, ok := in.(*os.File); ok {
 		in = pollable(f)

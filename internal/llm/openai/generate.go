@@ -163,7 +163,7 @@ func (s *session) stream(ctx context.Context, response *http.Response, sent time
 		text     strings.Builder
 		pieces   int
 		last     time.Duration // when the last piece came
-		bursts   int           // pieces that one read brought count once
+		bursts   int           // reads that brought a piece
 		burst    int           // the read that brought the last piece
 		reasoned bool
 		used     *usage
@@ -263,9 +263,9 @@ func (s *session) unstreamed(response *http.Response, text []byte) error {
 	return fault.Errorf(fault.Internal, "the stream of %s is not understood: “%s”", s.url.Host, s.quote(text))
 }
 
-// An answer whose pieces come in fewer than fewestBursts reads, or faster than a token each
-// atOnce, was held back and sent at once. A model of a few kilobytes takes about 80 µs for a
-// token on a fast CPU.
+// An answer whose pieces come in fewer than fewestBursts reads, or whose tokens are on average
+// less than atOnce apart, was held back and sent at once. A model of a few kilobytes takes about
+// 80 µs for a token on a fast CPU.
 const (
 	fewestBursts = 3
 	atOnce       = 20 * time.Microsecond
@@ -315,9 +315,9 @@ func (s *session) figures(g *llm.Generation, u *usage, pieces, bursts int, last 
 }
 
 // A long prompt that is this many times as fast as all others looks as if a cache had served
-// it, if further prompts, which no cache holds, are not as fast: two, or up to ten as long as
-// they take less than half a second in all, since what else a machine does delays those of
-// a few milliseconds many times over.
+// it, if further prompts, which no cache holds, are not as fast. There are two of them, or up
+// to ten if they take less than half a second in all: other work on the machine can make a
+// prompt of a few milliseconds several times slower.
 const (
 	faster      = 4
 	further     = 2
