@@ -146,7 +146,7 @@ func (a *app) watch(f monitorFlags, readers []func(event.Event), show func(monit
 	}
 	s.Emit("", event.Begin{Schema: event.Schema, Kind: "monitor", Command: append([]string{"gpuplay"}, a.args...), Created: time.Now().UTC().Truncate(time.Millisecond)})
 	cards := host.Cards()
-	sampler := telemetry.Watch(s, f.every, cards, telemetry.Watched(cards)...)
+	sampler := telemetry.Watch(s, f.every, cards, telemetry.Watched(f.every, cards)...)
 	err := show(monitor.Options{Now: s.Now})
 	sampler.Stop(nil)
 	s.Close()

@@ -68,7 +68,7 @@ type Reading struct {
 }
 
 // Telemetry is what the sensors of a source say at one time. A sensor that gives no
-// answer has no reading. Like progress it may be dropped for a slow subscriber.
+// answer has no reading, nor has a counter that is read less often. Like progress it may be dropped for a slow subscriber.
 type Telemetry struct {
 	Source   string    `json:"source"` // "NVML", "amdgpu", "RAPL", "system"
 	Readings []Reading `json:"readings"`

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -21,21 +20,29 @@ import (
 // PCIe's throughput is taken from counters, not from nvmlDeviceGetPcieThroughput, which
 // takes 20 ms each time it is called.
 type nvidia struct {
-	lib     *nvml.Library
-	reads   []func() (float64, bool) // of each sensor
-	paces   []int                    // in how many rounds each is read once
-	held    []float64                // what it said then
-	round   int
-	devices []watched
+	every    time.Duration // between two rounds of readings
+	watching bool          // no lane is measured
+	lib      *nvml.Library
+	sensors  []paced
+	round    int
+	devices  []watched
 }
 
-// paces are in how many rounds a quantity is read once; in the others its last value stands.
-// On an H200 the counter of energy takes 3 to 4 ms, one of NVLink's about 1 ms, one of PCIe's
-// 0.1 ms, the others up to 14 µs (testdata/h200/bench.txt). The driver renews few of these
-// values ten times a second: utilisation five times. Those that are not listed are read once
-// a second.
-var paces = map[event.Quantity]int{
-	event.Energy: 1, event.Power: 2, event.Utilization: 2, event.Memory: 2, event.Clock: 2, event.Throttle: 2,
+// rounds returns in how many rounds a quantity is read once. On an H200 the counter of energy
+// takes 3 to 4 ms, one of NVLink's about 1 ms, one of PCIe's 0.1 ms, the others up to 14 µs
+// (testdata/h200/bench.txt). Only the energy of a lane needs readings ten times a second. Of
+// the other values the driver renews few as often: utilisation five times.
+func (n *nvidia) rounds(q event.Quantity) int {
+	period := time.Second
+	switch q {
+	case event.Energy:
+		if !n.watching {
+			period = interval
+		}
+	case event.Power, event.Utilization, event.Memory, event.Clock, event.Throttle:
+		period = 200 * time.Millisecond
+	}
+	return max(1, int(period/n.every))
 }
 
 // watched is a GPU whose processes are listed.
@@ -46,7 +53,7 @@ type watched struct {
 }
 
 // NVML returns the source of NVIDIA's GPUs.
-func NVML() Source { return &nvidia{} }
+func NVML() Source { return &nvidia{every: interval} }
 
 func (n *nvidia) Name() string { return "NVML" }
 
@@ -84,7 +91,7 @@ func (n *nvidia) Open() (Found, error) {
 		for _, x := range n.sensorsOf(d) {
 			if _, ok := x.read(); ok {
 				found.Sensors = append(found.Sensors, Sensor{Sensor: x.Sensor, GPU: &card, Max: most[x.Quantity]})
-				n.reads, n.paces = append(n.reads, x.read), append(n.paces, cmp.Or(paces[x.Quantity], 10))
+				n.sensors = append(n.sensors, paced{readable: x, rounds: n.rounds(x.Quantity)})
 			}
 		}
 		n.devices = append(n.devices, watched{device: d, card: &card})
@@ -114,6 +121,13 @@ func (n *nvidia) most(d nvml.Device) map[event.Quantity]*float64 {
 type readable struct {
 	event.Sensor
 	read func() (float64, bool)
+}
+
+// paced is a sensor that is not read in every round.
+type paced struct {
+	readable
+	rounds int     // in which it is read once
+	last   float64 // what it said then; NaN: nothing
 }
 
 // sensorsOf returns all that a GPU may have. Energy comes first: it is the one whose time
@@ -184,18 +198,23 @@ func (n *nvidia) sensorsOf(d nvml.Device) []readable {
 	}
 }
 
+// Read repeats the last value of a sensor in rounds in which it is not read. What counts up
+// has no value then, since it would seem to stand still.
 func (n *nvidia) Read(values []float64) {
-	for i, read := range n.reads {
-		if n.held != nil && (n.round+i)%n.paces[i] != 0 { // not all of them in the same round
-			values[i] = n.held[i]
-			continue
+	for i := range n.sensors {
+		x := &n.sensors[i]
+		due := n.round == 0 || (n.round+i)%x.rounds == 0 // not all of them in the same round
+		if due {
+			x.last = math.NaN()
+			if v, ok := x.read(); ok {
+				x.last = v
+			}
 		}
-		values[i] = math.NaN()
-		if v, ok := read(); ok {
-			values[i] = v
+		values[i] = x.last
+		if !due && x.Quantity.Counts() {
+			values[i] = math.NaN()
 		}
 	}
-	n.held = append(n.held[:0], values...)
 	n.round++
 }
 

@@ -69,14 +69,17 @@ func threeRounds() any {
 		}
 	}
 	values := make([]float64, len(found.Sensors))
+	read := make([]float64, len(values))
 	for round := range 21 { // each sensor is read once in ten of them at least
 		src.Read(values)
-		if round%10 != 0 {
-			continue
-		}
 		for i, x := range found.Sensors {
-			key := x.GPU.UUID + " " + string(x.Quantity)
-			out.Values[key] = append(out.Values[key], fmt.Sprint(values[i]))
+			if round%10 == 1 || x.Quantity == event.Energy || !x.Quantity.Counts() || !math.IsNaN(values[i]) {
+				read[i] = values[i]
+			}
+			if round%10 == 0 {
+				key := x.GPU.UUID + " " + string(x.Quantity)
+				out.Values[key] = append(out.Values[key], fmt.Sprint(read[i]))
+			}
 		}
 	}
 	number := func(x *float64) string {
@@ -196,6 +199,45 @@ func TestNVML(t *testing.T) {
 	}
 }
 
+// A sensor is read as often as its period and the time between rounds allow. In the other
+// rounds its value is repeated, but a counter, which would seem to stand still, has none.
+func TestPeriods(t *testing.T) {
+	for _, tt := range []struct {
+		every    time.Duration
+		watching bool
+		want     string // in how many of 20 rounds each is read
+	}{
+		{interval, false, "energy 20, power 10, temperature 2, pcie_sent 2"},
+		{interval, true, "energy 2, power 10, temperature 2, pcie_sent 2"},
+		{500 * time.Millisecond, true, "energy 10, power 20, temperature 10, pcie_sent 10"},
+		{time.Minute, true, "energy 20, power 20, temperature 20, pcie_sent 20"},
+	} {
+		n := &nvidia{every: tt.every, watching: tt.watching}
+		var got []string
+		for _, q := range []event.Quantity{event.Energy, event.Power, event.Temperature, event.PCIeSent} {
+			calls := 0
+			x := readable{event.Sensor{Quantity: q}, func() (float64, bool) { calls++; return float64(calls), true }}
+			n.sensors, n.round = []paced{{readable: x, rounds: n.rounds(q)}}, 0
+			values := []float64{0}
+			for range 20 {
+				before := calls
+				n.Read(values)
+				want := float64(calls)
+				if calls == before && q.Counts() {
+					want = math.NaN()
+				}
+				if fmt.Sprint(values[0]) != fmt.Sprint(want) {
+					t.Errorf("every %s, %s: %v, want %v", tt.every, q, values[0], want)
+				}
+			}
+			got = append(got, fmt.Sprintf("%s %d", q, calls))
+		}
+		if got := strings.Join(got, ", "); got != tt.want {
+			t.Errorf("every %s, watching %v: %s, want %s", tt.every, tt.watching, got, tt.want)
+		}
+	}
+}
+
 // A call that never comes back holds up neither the program nor its end.
 func TestNVMLHangs(t *testing.T) {
 	if testing.Short() {
@@ -222,7 +264,7 @@ func TestThrottling(t *testing.T) {
 
 // BenchmarkNVML is what each call costs on this machine.
 func BenchmarkNVML(b *testing.B) {
-	src := &nvidia{}
+	src := &nvidia{every: interval}
 	found, err := src.Open()
 	if err != nil || len(found.Sensors) == 0 {
 		b.Skip("nothing here:", err)
@@ -230,7 +272,7 @@ func BenchmarkNVML(b *testing.B) {
 	for i, x := range found.Sensors {
 		b.Run(x.GPU.PCI+"/"+string(x.Quantity), func(b *testing.B) {
 			for b.Loop() {
-				src.reads[i]()
+				src.sensors[i].read()
 			}
 		})
 	}
