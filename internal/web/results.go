@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"regexp"
@@ -45,12 +46,14 @@ type finding struct {
 // getDoctor examines the machine once for each launch of the server.
 func (s *Server) getDoctor(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	busy := s.current
-	s.mu.Unlock()
-	if busy != nil { // it would take time away from what is measured
+	if busy := s.current; busy != nil { // it would take time away from what is measured
+		s.mu.Unlock()
 		s.answer(w, 0, nil, busyError{busy.ID, busy.Kind})
 		return
 	}
+	s.examining.Add(1) // a run that is started meanwhile waits
+	s.mu.Unlock()
+	defer s.examining.Done()
 	list := []finding{}
 	if s.o.Doctor == nil {
 		s.answer(w, http.StatusOK, list, nil)
@@ -103,7 +106,7 @@ func (s *Server) getResults(w http.ResponseWriter, r *http.Request) {
 			st.Close() //nolint:errcheck // it was read
 		}
 	}
-	s.answer(w, http.StatusOK, list, err)
+	s.answer(w, http.StatusOK, list[:min(limit, len(list))], err)
 }
 
 // named is what names a run in the store: it is looked up, and is never a path.
@@ -128,13 +131,16 @@ func (s *Server) result(id string) (*record.Run, error) {
 	}
 	defer st.Close() //nolint:errcheck // it was read
 	e, err := st.Find(id)
-	if err != nil {
+	if errors.Is(err, fault.Invalid) {
 		return nil, errNotFound
+	}
+	if err != nil {
+		return nil, err
 	}
 	return st.Run(e)
 }
 
-// A form is a way to take a result along.
+// A form is a file format in which a result can be saved.
 type form struct {
 	content string
 	ending  string
@@ -175,7 +181,7 @@ func (s *Server) repeating(r *record.Run) string {
 	return s.o.Repeating(r)
 }
 
-// view is a run as the page shows it: with the sentences that are made of it.
+// view is a run as the page shows it, with its headline.
 type view struct {
 	Headline *judge.Headline `json:"headline,omitempty"`
 	Command  string          `json:"command,omitempty"` // measures it again
@@ -222,7 +228,7 @@ func (s *Server) getResult(w http.ResponseWriter, r *http.Request) {
 		s.answer(w, 0, nil, fault.Errorf(fault.Invalid, "format %q, theme %q: there is no such file", format, r.FormValue("theme")))
 		return
 	}
-	var text bytes.Buffer // as a whole or not at all
+	var text bytes.Buffer // so that an error leaves no half of a file
 	if err := f.write(s, &text, run, theme); err != nil {
 		s.answer(w, 0, nil, err)
 		return

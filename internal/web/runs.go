@@ -14,7 +14,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/record"
 )
 
-// An Activity is something that a chapter of the page has computed.
+// An Activity is a kind of run that a chapter of the page can start.
 type Activity struct {
 	// Kind names it in a request: "race". It is also the last part of the address that Get
 	// answers.
@@ -129,9 +129,11 @@ func (s *Server) measure(ctx context.Context, now *running, job Job, begun chan 
 		s.mu.Unlock()
 		s.hub.begin(stream, now.Kind)
 		close(begun)
+		s.examining.Wait() // the doctor would take time away from what is measured
 		return job.Measure(ctx, stream)
 	}, s.hub.observe)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if now.ID == "" { // it did not come to measuring
 		now.ID = record.NewID()
 		close(begun)
@@ -143,7 +145,6 @@ func (s *Server) measure(ctx context.Context, now *running, job Job, begun chan 
 			s.recent = slices.Delete(s.recent, 0, n-4)
 		}
 	}
-	s.mu.Unlock()
 	end := ended{Run: now.ID, Kind: now.Kind, Error: s.failed(err), Stopped: ctx.Err() != nil}
 	if r != nil {
 		end.Result, end.Name = r.ID, name
@@ -151,10 +152,10 @@ func (s *Server) measure(ctx context.Context, now *running, job Job, begun chan 
 			end.Error = s.failed(r.Error)
 		}
 	}
-	s.hub.end(end)
+	s.hub.end(end) // before another run can begin
 }
 
-// ended is how a run ended, as the stream tells it.
+// ended is how a run ended, as the stream reports it.
 type ended struct {
 	Run     string  `json:"run"`
 	Kind    string  `json:"kind"`

@@ -1,6 +1,6 @@
 // Package web serves the playground's page: static files, a small API, and one stream of
 // events. It measures nothing itself: a chapter of the page asks for a Job, which calls a
-// lab, and what the lab tells is passed on as it happens.
+// lab, and the lab's events are passed on as they happen.
 //
 // Nothing in a request becomes a path or an argument of a program: requests hold numbers,
 // words of a fixed list, and text that is data. docs/PAGE.md describes the API and its
@@ -48,13 +48,13 @@ type Options struct {
 	Store func() (*store.Store, error)
 	// Repeating returns the command that measures a run again; nil: none is shown.
 	Repeating func(*record.Run) string
-	// Words is how remedies are written for whoever reads the page; nil: as they are named.
+	// Words writes remedies for the readers of the page; nil: as they are named.
 	Words fault.Wording
 
 	// Machine says what this machine is and which GPUs its drivers list; nil: what package
 	// host says.
 	Machine func(context.Context) (host.Machine, []hardware.Card)
-	// Doctor examines the machine, within seconds; nil: nobody does.
+	// Doctor examines the machine, within seconds; nil: it is not examined.
 	Doctor func(context.Context) (*record.Run, error)
 }
 
@@ -75,6 +75,9 @@ type Server struct {
 	current *running
 	recent  []kept         // the latest runs of this server, kept in the store or not
 	done    sync.WaitGroup // what is measured
+	// examining counts the calls of doctor. It grows only while current is nil, and only a
+	// current run waits for it.
+	examining sync.WaitGroup
 }
 
 // NewToken returns a token of 130 random bits.
@@ -99,7 +102,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Wait returns when nothing is measured any more; the caller has ended New's context.
 func (s *Server) Wait() { s.done.Wait() }
 
-// HTTP returns an HTTP server for a handler: its time limits leave room for the stream of
+// HTTP returns an HTTP server for the page. Its time limits leave room for the stream of
 // events, which has no end.
 func (s *Server) HTTP() *http.Server {
 	return &http.Server{Handler: s.handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10}

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -266,6 +267,38 @@ func TestRuns(t *testing.T) {
 	if w.Code != 200 || !strings.Contains(w.Body.String(), id) {
 		t.Errorf("the list: %s", w.Body)
 	}
+}
+
+// A run that is started while the doctor examines the machine waits for it, since it would take
+// time away from what is measured.
+func TestRunAfterDoctor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		examined, measured := make(chan struct{}), false
+		s := New(t.Context(), Options{
+			Hosts: []string{here}, Token: token, Measure: measure,
+			Doctor: func(context.Context) (*record.Run, error) { <-examined; return nil, nil },
+			Activities: []Activity{{Kind: "short", Job: func([]byte) (Job, error) {
+				return Job{Measure: func(context.Context, *event.Stream) (*record.Run, error) {
+					measured = true
+					return nil, nil
+				}}, nil
+			}}},
+		})
+		go do(s, request("GET", "/api/v1/doctor", "", nil))
+		synctest.Wait()
+		if w := do(s, request("POST", "/api/v1/runs", `{"kind":"short"}`, nil)); w.Code != 202 {
+			t.Errorf("status %d: %s", w.Code, w.Body)
+		}
+		synctest.Wait()
+		if measured {
+			t.Error("measured while the doctor examined the machine")
+		}
+		close(examined)
+		s.Wait()
+		if !measured {
+			t.Error("not measured after the doctor")
+		}
+	})
 }
 
 // What is measured when the server ends is ended, and waited for.
