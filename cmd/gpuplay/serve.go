@@ -38,10 +38,10 @@ type serveFlags struct {
 	dirs    []string
 }
 
-// loopback is where the page is, unless another address was asked for.
+// loopback is the address of the page unless another one is asked for.
 const loopback = "127.0.0.1"
 
-// leastToken is how long a token may be at least that a person chose.
+// leastToken is the least length of a token that the user chooses.
 const leastToken = 16
 
 func newServe(a *app) *cobra.Command {
@@ -84,7 +84,7 @@ func (f *serveFlags) check() error {
 	case f.token != "" && len(f.token) < leastToken:
 		return usagef("leave it out for a random one", "--token: %d characters, and at least %d are needed", len(f.token), leastToken)
 	case f.token == "" && ip != nil && !ip.IsLoopback():
-		return usagef("choose one with --token, at least 16 characters that nobody guesses", "--listen %s: whoever reaches this address could have this machine measured and read its runs", f.listen)
+		return usagef("choose one with --token, at least 16 characters that nobody can guess", "--listen %s: whoever reaches this address could have this machine measured and read its runs", f.listen)
 	}
 	if f.token == "" {
 		f.token = web.NewToken()
@@ -153,7 +153,7 @@ func (a *app) serve(ctx context.Context, f serveFlags) error {
 // page returns the options of the server: what the page calls is what the commands call.
 func (a *app) page(f serveFlags, hosts []string) web.Options {
 	deps := a.deps(f.dirs...)
-	deps.Command = nil // this server's measures nothing
+	deps.Command = nil // the command line of this process is not one that measures a run again
 	o := web.Options{
 		Hosts: hosts, Token: f.token, Words: commandLine{}, Repeating: repeating,
 		Activities: []web.Activity{web.Race(deps), web.Touch(deps), web.Train(deps), web.Sweep(deps), web.CPU(deps), web.Talk(deps)},

@@ -60,14 +60,14 @@ func settings(seconds int) lab.Settings {
 
 // RaceSettings are what chapter Race asks for.
 type RaceSettings struct {
-	Size    int    `json:"size"`     // n of n×n×n; 0: chosen
+	Size    int    `json:"size"`     // n of n×n×n; 0: chosen to suit the machine
 	DType   string `json:"dtype"`    // float32, …; empty: float32
-	Seconds int    `json:"seconds"`  // to measure; 0: 10
+	Seconds int    `json:"seconds"`  // to measure; 10 by default
 	AllGPUs bool   `json:"all_gpus"` // each of several equal ones
 }
 
-// Race is the activity of chapter Race. deps must have no Command: that of the server
-// measures nothing.
+// Race is the activity of chapter Race. deps must have no Command: the command line of the
+// server is not one that measures the race again.
 func Race(deps lab.Deps) Activity {
 	return Activity{Kind: string(record.Race), Job: func(text []byte) (Job, error) {
 		in := RaceSettings{Seconds: 10}
@@ -90,9 +90,9 @@ func Race(deps lab.Deps) Activity {
 
 // SweepSettings are what chapter Why asks for.
 type SweepSettings struct {
-	Most    int    `json:"most"`  // the largest n, a power of two; 0: 2048
-	DType   string `json:"dtype"` // empty: float32
-	Seconds int    `json:"seconds"`
+	Most    int    `json:"most"`    // the largest n, at least 32; 2048 by default
+	DType   string `json:"dtype"`   // empty: float32
+	Seconds int    `json:"seconds"` // to measure each size; 2 by default
 }
 
 // Sweep is the activity of chapter Why.
@@ -119,7 +119,7 @@ func Sweep(deps lab.Deps) Activity {
 	}}
 }
 
-// CPU is the activity that measures the roofs over this machine's CPU, for chapter Why.
+// CPU is the activity that measures the roofline of this machine's CPU, for chapter Why.
 func CPU(deps lab.Deps) Activity {
 	return Activity{Kind: string(record.CPUs), Job: func(text []byte) (Job, error) {
 		return Job{Measure: func(ctx context.Context, s *event.Stream) (*record.Run, error) {
@@ -130,9 +130,9 @@ func CPU(deps lab.Deps) Activity {
 
 // TalkSettings are what chapter Talk asks for.
 type TalkSettings struct {
-	Model  string `json:"model"` // an id of the list of models; empty: the first
+	Model  string `json:"model"` // an id of the list of models
 	Prompt string `json:"prompt"`
-	Tokens int    `json:"tokens"`
+	Tokens int    `json:"tokens"` // of the answer; 64 by default
 }
 
 // A Talker is a language model that chapter Talk can choose.

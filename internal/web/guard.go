@@ -77,7 +77,7 @@ func (s *Server) postSession(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// private has requests answered that belong to a session, or bear the token.
+// private passes on only requests that belong to a session or carry the token.
 func (s *Server) private(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c, err := r.Cookie(s.cookie)
@@ -91,7 +91,7 @@ func (s *Server) private(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// same compares secrets in a time that says nothing about them. An empty one is none.
+// same compares secrets in constant time. An empty one matches nothing.
 func same(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return b != "" && subtle.ConstantTimeCompare(x[:], y[:]) == 1
@@ -128,8 +128,8 @@ func (s *Server) answer(w http.ResponseWriter, status int, v any, err error) {
 type failed struct {
 	Code    fault.Code `json:"code"`
 	Message string     `json:"message"`
-	Ways    []string   `json:"ways,omitempty"` // out of it, the best first
-	Run     string     `json:"run,omitempty"`  // what is measured just now
+	Ways    []string   `json:"ways,omitempty"` // remedies, the best first
+	Run     string     `json:"run,omitempty"`  // that is being measured
 }
 
 func (s *Server) failed(err error) *failed {

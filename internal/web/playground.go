@@ -12,8 +12,8 @@ import (
 	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
-// torchNetwork returns what makes the parent's end of a worker for networks in PyTorch, which
-// computes on that many threads of the CPU; 0: its own choice.
+// torchNetwork returns a function that starts a worker for networks in PyTorch with that many
+// threads of the CPU; 0: PyTorch's own choice.
 func torchNetwork(deps lab.Deps, threads int) func(context.Context) (*worker.Client, error) {
 	if deps.Catalog == nil {
 		return nil

@@ -23,8 +23,8 @@ const (
 	// alive is how often a stream without events sends a comment, so that both ends notice
 	// when the other one is gone.
 	alive = 20 * time.Second
-	// behind is how far the clock that is told is behind the runner's: an event of before may
-	// be on its way through the stream for so long.
+	// behind is how far the clock in the stream is behind the runner's: it covers the time
+	// that an event may take to reach the stream.
 	behind = 60 * time.Millisecond
 	// maxReaders is how many streams may be open at a time.
 	maxReaders = 32
@@ -52,7 +52,7 @@ type hub struct {
 	each    func(event.Event)
 }
 
-// begin is told when a run begins, and to a page that is opened while one is measured.
+// begin reports that a run begins, and to a page that is opened meanwhile, that it is measured.
 type begin struct {
 	Run  string `json:"run"`
 	Kind string `json:"kind"`
@@ -73,7 +73,7 @@ func (l lines) Write(line []byte) (int, error) {
 }
 
 // observe is given the events of a run, one at a time. The record, which ends every stream,
-// is not passed on: it repeats all that was told, and the page asks for it.
+// is not passed on: it repeats all of them, and the page asks for it.
 func (h *hub) observe(e event.Event) {
 	if e.Type != event.TypeRecord {
 		h.each(e)
@@ -118,20 +118,22 @@ func (h *hub) add(name string, line []byte) {
 	h.changed = make(chan struct{})
 }
 
-// since returns what was added after a number, how many messages of it are gone, the number
-// of the latest, and what is closed when there is more.
-func (h *hub) since(n uint64) (list []message, gone int, last uint64, changed chan struct{}) {
+// last returns the number of the latest message; the caller holds mu.
+func (h *hub) last() uint64 { return h.first + uint64(len(h.ring)) - 1 }
+
+// since returns what was added after a number, how many messages of it are gone, and what is
+// closed when there is more.
+func (h *hub) since(n uint64) (list []message, gone int, changed chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	last = h.first + uint64(len(h.ring)) - 1
 	if n+1 < h.first {
 		gone = int(h.first - n - 1)
 		n = h.first - 1
 	}
-	if n < last {
+	if n < h.last() {
 		list = append(list, h.ring[n+1-h.first:]...)
 	}
-	return list, gone, last, h.changed
+	return list, gone, h.changed
 }
 
 // resume returns the number of the last message that a reader has seen, by the id that it
@@ -139,8 +141,9 @@ func (h *hub) since(n uint64) (list []message, gone int, last uint64, changed ch
 func (h *hub) resume(id string) (n uint64, ok bool) {
 	number, ours := strings.CutPrefix(id, h.launch+".")
 	n, err := strconv.ParseUint(number, 10, 64)
-	_, _, last, _ := h.since(^uint64(0) - 1)
-	return n, ours && err == nil && n <= last
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return n, ours && err == nil && n <= h.last()
 }
 
 // clock returns the time until which the events of the current run have been passed on; ok is
@@ -162,7 +165,7 @@ func (h *hub) enter() (current begin, last uint64, ok bool) {
 		return begin{}, 0, false
 	}
 	h.readers++
-	return h.run, h.first + uint64(len(h.ring)) - 1, true
+	return h.run, h.last(), true
 }
 
 func (h *hub) leave() {
@@ -191,7 +194,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	if !resumed {
 		// A page that is opened in the middle of a run gets all of it that is there.
 		if seen = last; current.Run != "" {
-			seen = h.beginning(current.Run)
+			seen = h.beginning()
 		}
 	}
 	hello := struct {
@@ -202,14 +205,14 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 	if current.Run != "" {
 		hello.Current = &current
 	}
-	text, _ := json.Marshal(hello)
+	text, _ := json.Marshal(hello) // a plain struct
 	fmt.Fprintf(w, "retry: 500\nevent: hello\ndata: %s\n\n", text)
 	if c.Flush() != nil {
 		return
 	}
 	for {
 		at, measuring := h.clock()
-		list, gone, _, changed := h.since(seen)
+		list, gone, changed := h.since(seen)
 		if gone > 0 {
 			seen += uint64(gone)
 			fmt.Fprintf(w, "id: %s.%d\nevent: gap\ndata: {\"missed\":%d}\n\n", h.launch, seen, gone)
@@ -233,7 +236,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 }
 
 // wait returns when there may be something to send: at the earliest after a batch, at the
-// latest, while something is measured, when the clock is to be told again. ok is false when
+// latest, while something is measured, when the clock is to be sent again. ok is false when
 // the reader is gone.
 func (h *hub) wait(r *http.Request, w io.Writer, c *http.ResponseController, changed chan struct{}, measuring bool) (ok bool) {
 	limit := alive
@@ -260,7 +263,7 @@ func (h *hub) wait(r *http.Request, w io.Writer, c *http.ResponseController, cha
 }
 
 // beginning returns the number before the first message of the current run that is left.
-func (h *hub) beginning(run string) uint64 {
+func (h *hub) beginning() uint64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i := len(h.ring) - 1; i >= 0; i-- {
