@@ -110,7 +110,7 @@ func (t *task) zones() [2][]byte {
 // The limits of a command buffer.
 const (
 	pieceLimit   = 100 * time.Millisecond // of its products: macOS ends one that takes seconds, and the screen waits meanwhile
-	mostTogether = 64                     // products, so that the GPU begins while more of them are encoded
+	mostTogether = 64                     // products: one that is committed early lets the GPU begin while the next is encoded
 )
 
 // pace computes two products, the first of which may compile something.

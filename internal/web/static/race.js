@@ -23,7 +23,7 @@ function machineStrip(machine, browser) {
     h('div', { class: 'c-web' }, h('b', {}, 'This browser'), browser.available));
 }
 
-/** What keeps the machine from measuring well, with what mends it. */
+/** Lists what the doctor found wrong with the machine, each with the first command that fixes it. */
 async function findings(client, into) {
   const list = await client.get('doctor').catch(() => []);
   const bad = list.filter(f => f.status === 'failed' || f.status === 'warning');
