@@ -237,7 +237,7 @@ func TestModelsGetRefuses(t *testing.T) {
 		doubts  = `not known before the download: the cache of keys and values, which is not counted, and whether only some experts are used`
 		noSpeed = `the cache of keys and values is not counted: its size is not known before the download`
 	)
-	if words := strings.Join(strings.Fields(errs), " "); !regexp.MustCompile(speed+fits+doubts+"|"+`hub `+fits+noSpeed).MatchString(words) {
+	if words := strings.Join(strings.Fields(errs), " "); !regexp.MustCompile(speed + fits + doubts + "|" + `hub ` + fits + noSpeed).MatchString(words) {
 		t.Errorf("how fast it will be: %q", errs)
 	}
 	if code, out, _ := gpuplay("models", "get", "Qwen/Large-GGUF", "--yes"); code != 0 || out == "" {
