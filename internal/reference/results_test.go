@@ -19,6 +19,15 @@ median of all samples, in brackets the 95 % interval of the median; "of publishe
 The complete records, with all samples and versions, are in [internal/reference/records](../internal/reference/records/README.md).
 This page is made from them.
 
+How gpuplay's own engines compare with other libraries, also made from records that are kept:
+
+- [NVIDIA GPUs](GPU.md#figures): our CUDA kernels beside cuBLASLt and PyTorch on an H200, and [each kernel by itself](GPU-GEMM.md#how-fast-they-are)
+- [Vulkan](VULKAN.md#figures): our shaders beside PyTorch on an H200
+- [CPUs](CPU-GEMM.md#compared-with-other-libraries): our CPU kernels beside OpenBLAS, MKL, oneDNN and the frameworks
+- [Many GPUs](SCALING-RUN.md#two-h200): training on one and two H200, measured and modelled
+
+## The fastest lane of each card
+
 | card | type | size | TFLOP/s | of published | library | driver | date |
 |---|---|---:|---:|---:|---|---|---|
 `
