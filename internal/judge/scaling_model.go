@@ -87,7 +87,7 @@ func (m *modelled) predict(s scaling.Strategy, p, batch int) (scaling.Prediction
 	if m.alone == nil || m.pair == nil || p < 2 || batch < 1 {
 		return scaling.Prediction{}, false
 	}
-	in := scaling.Inputs{Shape: m.c.Shape, Value: 4, Ranks: p, Batch: batch, Messages: map[scaling.Op]scaling.Curve{}, Hidden: m.hidden}
+	in := scaling.Inputs{Shape: m.c.Shape, Value: 4, Ranks: p, Batch: batch, Messages: map[scaling.Op]scaling.Curve{}, Workspace: workspace(m.alone.Shares), Hidden: m.hidden}
 	if m.c.DType == "bfloat16" {
 		in.Value = 2
 	}
@@ -129,6 +129,22 @@ func (m *modelled) predict(s scaling.Strategy, p, batch int) (scaling.Prediction
 		return scaling.Prediction{}, false
 	}
 	return x, true
+}
+
+// workspace returns the bytes that a rank has allocated beside weights, gradients, moments
+// and what the update needs, which is as much as the weights: the least of all shares,
+// since others may also have held tensors that Python had not yet collected.
+func workspace(shares []record.Share) float64 {
+	least := math.Inf(1)
+	for _, x := range shares {
+		if x.UpdatePeak != nil {
+			least = min(least, float64(*x.UpdatePeak-x.Held.Total()-x.Held.Weights))
+		}
+	}
+	if math.IsInf(least, 0) {
+		return 0
+	}
+	return max(0, least)
 }
 
 // beyond returns what the model says of more ranks than there were, with the error that

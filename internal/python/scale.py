@@ -43,11 +43,15 @@ def timed(s, fn, least=8, most=40):
 
 
 def peak(s, fn):
-    """Returns the most bytes that were allocated during a call, or None where nothing counts them."""
+    """Returns the most bytes that were allocated during a call, or None where nothing counts them.
+
+    Garbage is collected first: what a strategy replaced while it was prepared, such as whole weights, may still be
+    part of reference cycles, and would be counted or not by chance."""
     if s.device.type != "cuda":
         fn()
         return None
     sync(s)
+    tidy(s)
     torch.cuda.reset_peak_memory_stats(s.device)
     fn()
     sync(s)

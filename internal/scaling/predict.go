@@ -21,6 +21,9 @@ type Inputs struct {
 	// Alone is what a rank computes; of a pipeline one for each stage.
 	Alone    []Alone
 	Messages map[Op]Curve // over as many ranks; SendRecv over two
+	// Workspace is what a rank has allocated beside weights, gradients, moments and
+	// activations, in bytes: mostly the workspaces of cuBLAS.
+	Workspace float64
 	// Hidden is the share of communication that computing hides where both go on at once,
 	// from 0 to 1.
 	Hidden float64
@@ -72,11 +75,15 @@ func Predict(s Strategy, in Inputs) Prediction {
 		}
 		room = one.Seconds
 		if p.Memory > 0 {
-			// At its fullest, when the backward pass begins, a rank has no gradients yet, all
-			// activations, and one gathered block. Over one rank, all blocks are gathered,
-			// which takes as much as the gradients.
-			block := float64(in.Shape.LayerParams()) * in.Value
-			p.Memory = max(one.Peak-one.Held+(one.Held-one.Gradients)/d+block, one.UpdatePeak/d)
+			tokens := float64(in.Batch) / d * float64(in.Shape.Seq)
+			between := one.Held - one.Gradients
+			// The update needs one more tensor of the size of the weights, which is that of the
+			// gradients. What one rank holds beyond that is what is left of its preparation, and
+			// most likely waits for Python to collect it.
+			uncollected := one.UpdatePeak - one.Held - one.Gradients - in.Workspace
+			alone := in.Shape.ShardedPeak(1, tokens, in.Value, between+in.Workspace)
+			more := max(0, one.Peak-uncollected-alone) // such as another kind of attention keeps
+			p.Memory = max(in.Shape.ShardedPeak(in.Ranks, tokens, in.Value, between/d+in.Workspace)+more, (one.Held+one.Gradients)/d+in.Workspace)
 		}
 	case TP:
 		// Each block's two products that end in sums are followed by one, and so is the

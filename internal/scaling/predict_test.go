@@ -73,7 +73,7 @@ func TestPredict(t *testing.T) {
 	}{
 		{DP, 4, 1.5 * n * 1e-9, 1.5 * n, 180e6},
 		{DDP, 4, 1.5 * n * 1e-9, 1.5 * n, 180e6},
-		{FSDP, 3.25, 3 * 0.75 * n * 1e-9, 3 * 0.75 * n, 80e6 + 75e6/4 + float64(s.LayerParams())*4},
+		{FSDP, 3.25, 3 * 0.75 * n * 1e-9, 3 * 0.75 * n, s.ShardedPeak(4, 256, 4, 75e6/4) + 180e6 - 25e6 - s.ShardedPeak(1, 256, 4, 75e6)},
 		{TP, 4, (14*tokens*256*4 + 3*4*tokens) * 1.5e-9, (14*tokens*256*4 + 3*4*tokens) * 1.5, 180e6},
 	} {
 		p := Predict(x.strategy, in)
