@@ -32,7 +32,9 @@ func scalingCSV(w io.Writer, r *record.Run, _ fault.Wording) error {
 			row[8] = float(x.Speedup)
 		}
 		if x.Predicted != nil {
-			row[9] = float(x.Predicted.Seconds)
+			if x.Predicted.Seconds > 0 {
+				row[9] = float(x.Predicted.Seconds)
+			}
 			if x.Predicted.Memory > 0 {
 				row[12] = float(x.Predicted.Memory)
 			}

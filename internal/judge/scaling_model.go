@@ -147,8 +147,20 @@ func workspace(shares []record.Share) float64 {
 	return max(0, least)
 }
 
+// launches reports whether the part of a rank of p, alone, waits for Python's launches.
+func (m *modelled) launches(s scaling.Strategy, p int) bool {
+	for i := range m.alone.Shares {
+		x := &m.alone.Shares[i]
+		if x.Strategy == s && x.Parts == p && len(x.Seconds) > 0 && m.alone.Backend == "nccl" && waitsForLaunches(x.Busy/stats.Median(x.Seconds)) {
+			return true
+		}
+	}
+	return false
+}
+
 // beyond returns what the model says of more ranks than there were, with the error that
-// it had where it could be checked.
+// it had where it could be checked. Of a strategy that waits for Python's launches it
+// returns the memory alone.
 func (m *modelled) beyond(list []Scaled, one float64) []Scaled {
 	if m.alone == nil || len(m.c.Worlds) == 0 {
 		return nil
@@ -159,8 +171,10 @@ func (m *modelled) beyond(list []Scaled, one float64) []Scaled {
 	}
 	worst := map[scaling.Strategy]float64{}
 	checked := map[scaling.Strategy]bool{}
+	launches := map[scaling.Strategy]bool{} // over the most ranks: over more, there is less for each GPU to do
 	for _, x := range list {
-		if x.OffKnown {
+		launches[x.Strategy] = x.Launches
+		if x.OffKnown && !x.Launches {
 			worst[x.Strategy], checked[x.Strategy] = max(worst[x.Strategy], math.Abs(x.Off)), true
 		}
 	}
@@ -182,6 +196,12 @@ func (m *modelled) beyond(list []Scaled, one float64) []Scaled {
 			if !ok {
 				continue
 			}
+			if launches[s] || m.launches(s, p) {
+				if prediction.Memory > 0 {
+					more = append(more, Scaled{Strategy: s, Ranks: p, Predicted: &scaling.Prediction{Sent: prediction.Sent, Memory: prediction.Memory}, Launches: true})
+				}
+				continue
+			}
 			x := Scaled{Strategy: s, Ranks: p, Seconds: stats.Interval{Value: prediction.Seconds}, Predicted: &prediction, Off: worst[s], OffKnown: checked[s]}
 			if one > 0 {
 				x.Speedup = one * float64(batch) / prediction.Seconds
@@ -194,11 +214,12 @@ func (m *modelled) beyond(list []Scaled, one float64) []Scaled {
 }
 
 // ModelError returns the median and the largest error of the model over all that was
-// measured, as shares, and of how many figures; of is the one with the largest.
+// measured and does not wait for Python's launches, as shares, and of how many figures; of
+// is the one with the largest.
 func ModelError(list []Scaled) (median, worst float64, of *Scaled, n int) {
 	var errors []float64
 	for i, x := range list {
-		if x.Step == nil || !x.OffKnown || x.Wrong {
+		if x.Step == nil || !x.OffKnown || x.Wrong || x.Launches {
 			continue
 		}
 		e := math.Abs(x.Off)

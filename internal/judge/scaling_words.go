@@ -45,6 +45,25 @@ func scalingSentences(r *record.Run) []string {
 		out = append(out, fmt.Sprintf("The model, made from one rank and from messages alone, is off by %s in the median of %s and by %s at worst (%s over %d).",
 			unit.Percent(median), unit.Plural(n, "figure"), unit.Percent(worst), of.Strategy, of.Ranks))
 	}
+	return append(out, launchSentences(list)...)
+}
+
+// launchSentences say which steps wait for Python.
+func launchSentences(list []Scaled) (out []string) {
+	var several []string
+	for _, x := range list {
+		waits := unit.Percent(1-x.Busy) + " of the step"
+		switch {
+		case !x.Launches || x.Step == nil:
+		case x.Ranks == 1:
+			out = append(out, "One GPU alone waits for Python's launches during "+waits+": speed-ups say little about GPUs.")
+		default:
+			several = append(several, fmt.Sprintf("%s over %d (%s)", x.Strategy, x.Ranks, waits))
+		}
+	}
+	if len(several) > 0 {
+		out = append(out, "A GPU waits for Python's launches, which are not modelled: "+strings.Join(several, ", ")+". These are not counted in the error, and their times are not extended to more GPUs.")
+	}
 	return out
 }
 
@@ -90,7 +109,7 @@ func StepSpread(x Scaled) string {
 
 // ModelledTime returns the time that the model says.
 func ModelledTime(x Scaled) string {
-	if x.Predicted == nil {
+	if x.Predicted == nil || x.Predicted.Seconds == 0 {
 		return ""
 	}
 	return unit.Seconds(seconds(x.Predicted.Seconds))
@@ -100,10 +119,14 @@ func ModelledTime(x Scaled) string {
 // the strategy, in either direction.
 func ModelledOff(x Scaled) string {
 	switch {
+	case x.Launches && x.Step == nil:
+		return "launches"
 	case !x.OffKnown:
 		return ""
 	case x.Step == nil:
 		return "±" + unit.Percent(x.Off)
+	case x.Launches:
+		return fmt.Sprintf("%+.1f %%, launches", 100*x.Off)
 	}
 	return fmt.Sprintf("%+.1f %%", 100*x.Off)
 }

@@ -211,6 +211,13 @@ def look(s, fn):
     return None if any("error" in r or not r["compute"]["spans"] for r in all_ranks) else all_ranks
 
 
+def busy(s, fn):
+    """Returns in how many seconds of a call this rank's device did something, or None where the profiler does not
+    work. The rest of the call's time, it waited for Python to launch something."""
+    ranks = look(s, fn)
+    return ranks and ranks[RANK]["compute"]["busy"] + ranks[RANK]["communicate"]["busy"] - ranks[RANK]["hidden"]
+
+
 # ---- collectives -----------------------------------------------------------------------
 
 
@@ -340,6 +347,7 @@ def measure_share(s, t, **fields):
         "share",
         seconds=timed(s, compute, least=6, most=12),
         update=timed(s, t.optimizer.step, least=6, most=12),
+        busy=busy(s, compute),
         peak=peak(s, compute),
         update_peak=peak(s, t.optimizer.step),
         kept=kept(s, t),

@@ -58,6 +58,7 @@ type Share struct {
 	Stage      int              `json:"stage,omitempty"`       // of a pipeline, which stands for equal ones behind it
 	Seconds    []float64        `json:"seconds"`               // of forward and backward pass; of a pipeline, of one microbatch
 	Update     []float64        `json:"update"`                // seconds of the optimizer
+	Busy       float64          `json:"busy,omitempty"`        // seconds in which the device did something during one call of Seconds, by PyTorch's profiler; 0: not known
 	Peak       *int64           `json:"peak,omitempty"`        // the most bytes allocated in forward and backward pass; nil: not counted on a CPU
 	UpdatePeak *int64           `json:"update_peak,omitempty"` // likewise by the optimizer
 	Kept       *int64           `json:"kept,omitempty"`        // bytes that the forward pass of a stage leaves for the backward pass

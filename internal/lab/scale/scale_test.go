@@ -93,6 +93,11 @@ func TestRun(t *testing.T) {
 	if one, two := c.Worlds[0].Threads, c.Worlds[1].Threads; one != two || one < 1 {
 		t.Errorf("%d threads for one rank, %d for each of two", one, two)
 	}
+	for _, x := range c.Worlds[0].Shares {
+		if most := slices.Max(x.Seconds); !(x.Busy > 0) || x.Failed != "" {
+			t.Errorf("%s of %d: busy for %g s of %g: %s", x.Strategy, x.Parts, x.Busy, most, x.Failed)
+		}
+	}
 	if n := len(c.Worlds[1].Collectives); n != 4*7 {
 		t.Errorf("%d sizes of operations", n)
 	}
