@@ -183,9 +183,7 @@ func (x *session) look(ctx context.Context) error {
 		if i == 0 && len(x.group.hosts) > 1 { // the one that listens
 			port = x.o.Port
 		}
-		if err := h.tell(map[string]any{"do": "look", "port": port}); err != nil {
-			return x.noAnswer(h)
-		}
+		h.tell(map[string]any{"do": "look", "port": port}) // one that has ended says so by being gone, when all of its stderr is read
 	}
 	x.machines = make([]machine, len(x.group.hosts))
 	for answered := 0; answered < len(x.group.hosts); {
