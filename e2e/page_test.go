@@ -268,41 +268,44 @@ func TestKeyboard(t *testing.T) {
 	reach("#save-json")
 }
 
+// axe reports what axe finds wrong with the page as it is.
+func (p *tab) axe(when string) {
+	p.t.Helper()
+	if !eval[bool](p, `'axe' in window`) {
+		source, err := os.ReadFile(".cache/axe.min.js")
+		if err != nil {
+			missing(p.t, "axe", "no axe-core: .ci/e2e downloads it")
+		}
+		p.do(chromedp.Evaluate[chromedp.Void](string(source)))
+	}
+	type violation struct {
+		ID    string
+		Nodes []struct{ Target []any }
+	}
+	text := eval[string](p, `axe.run({resultTypes: ['violations']}).then(r => JSON.stringify(r.violations.map(v => ({id: v.id, nodes: v.nodes.map(n => ({target: n.target}))}))))`)
+	var list []violation
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		p.t.Fatal(err)
+	}
+	for _, v := range list {
+		p.t.Errorf("%s: %s at %v", when, v.ID, v.Nodes)
+	}
+}
+
 // axe finds nothing, in any chapter, light and dark, before and after a race.
 func TestAccessibility(t *testing.T) {
-	axe, err := os.ReadFile(".cache/axe.min.js")
-	if err != nil {
-		missing(t, "axe", "no axe-core: .ci/e2e downloads it")
-	}
-	w := newSite(t, manyLanes(4))
-	p := open(t, w, wide, high)
-	p.do(chromedp.Evaluate[chromedp.Void](string(axe)))
-	check := func(when string) {
-		t.Helper()
-		type violation struct {
-			ID    string
-			Nodes []struct{ Target []any }
-		}
-		text := eval[string](p, `axe.run({resultTypes: ['violations']}).then(r => JSON.stringify(r.violations.map(v => ({id: v.id, nodes: v.nodes.map(n => ({target: n.target}))}))))`)
-		var list []violation
-		if err := json.Unmarshal([]byte(text), &list); err != nil {
-			t.Fatal(err)
-		}
-		for _, v := range list {
-			t.Errorf("%s: %s at %v", when, v.ID, v.Nodes)
-		}
-	}
-	check("idle, light")
+	p := open(t, newSite(t, manyLanes(4)), wide, high)
+	p.axe("idle, light")
 	p.do(chromedp.Evaluate[chromedp.Void](clickRaceGo))
 	p.wait(mode + ` === 'done'`)
 	p.do(chromedp.Evaluate[chromedp.Void](`for (const d of document.querySelectorAll('details')) d.open = true; document.querySelector('#why-go').click()`))
 	p.wait(`document.querySelector('#why').dataset.mode === 'done'`)
-	check("done, light")
+	p.axe("done, light")
 	p.do(chromedp.Evaluate[chromedp.Void](`gpuplay.setTheme('dark')`))
 	p.wait(`document.getAnimations().length === 0`) // colours of controls ease
-	check("done, dark")
+	p.axe("done, dark")
 	p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('#tour-go').click()`))
-	check("tour, dark")
+	p.axe("tour, dark")
 }
 
 // With reduced motion the page is drawn at most twice a second, with the same numbers.

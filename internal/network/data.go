@@ -14,12 +14,15 @@ type Data struct {
 	Classes int
 	X       []float64 // rows × Inputs, about -1 to 1
 	Y       []float64 // the class of each row, 0 to Classes-1, or its value
+	// Held is how many rows, the last ones, are held out: nothing learns from them, they show
+	// how well it learned.
+	Held int
 	// Labels are the names of the classes, if they have any.
 	Labels []string
 }
 
-// Rows returns the number of rows.
-func (d *Data) Rows() int { return len(d.Y) }
+// Rows returns the number of rows to learn from, which are the first ones.
+func (d *Data) Rows() int { return len(d.Y) - d.Held }
 
 // Loss returns the loss that fits the targets, and how many outputs it needs.
 func (d *Data) Loss() (kind Loss, outputs int) {

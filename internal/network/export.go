@@ -68,34 +68,57 @@ func Code(framework string, s Settings, d *Data, steps int) (string, error) {
 			layers = append(layers, a)
 		}
 	}
-	var rows strings.Builder
-	for i, y := range d.Y {
-		rows.WriteString("    (")
-		for _, x := range d.X[i*d.Inputs : (i+1)*d.Inputs] {
-			rows.WriteString(strconv.FormatFloat(x, 'g', 6, 32) + ", ")
-		}
-		rows.WriteString(strconv.FormatFloat(y, 'g', 6, 32) + "),\n")
-	}
 	right := ""
 	if kind != Squares {
 		right = names[string(kind)+" right"]
 	}
+	held := ""
+	if d.Held > 0 {
+		held = fmt.Sprintf("\nx, y, test_x, test_y = x[:%[1]d], y[:%[1]d], x[%[1]d:], y[%[1]d:]", d.Rows())
+		right += names[string(kind)+" held"]
+	}
 	text = strings.NewReplacer(
 		"{layers}", strings.Join(layers, ",\n    "), "{optimizer}", names[string(s.Optimizer)],
-		"{loss}", names[string(kind)], "{target}", names[string(kind)+" target"], "{right}", right,
+		"{loss}", names[string(kind)], "{target}", names[string(kind)+" target"], "{held}", held, "{right}", right,
 		"{batch}", strconv.Itoa(min(s.Batch, d.Rows())), "{steps}", strconv.Itoa(steps), "{seed}", strconv.FormatUint(s.Seed, 10),
 	).Replace(text)
 	text = strings.ReplaceAll(text, "{rate}", strconv.FormatFloat(s.Rate, 'g', -1, 64))
-	return strings.Replace(text, "{rows}", rows.String(), 1), nil
+	return strings.Replace(text, "{rows}", codeRows(d), 1), nil
+}
+
+// codeRows writes data as a Python list of lists: inputs, and the target.
+func codeRows(d *Data) string {
+	var b strings.Builder
+	if d.Name == Digits {
+		b.WriteString("[  # handwritten digits by E. Alpaydin and C. Kaynak, https://doi.org/10.24432/C50P49, CC BY 4.0\n" +
+			"    [(ord(c) - ord(\"a\")) / 16 for c in row[:-1]] + [float(row[-1])]  # a letter for each pixel, and the digit\n    for row in \"\"\"\n")
+		for i, y := range d.Y {
+			for _, x := range d.X[i*d.Inputs : (i+1)*d.Inputs] {
+				b.WriteByte('a' + byte(16*x))
+			}
+			fmt.Fprintf(&b, "%.0f\n", y)
+		}
+		b.WriteString("\"\"\".split()\n]")
+		return b.String()
+	}
+	b.WriteString("[  # inputs, and the target\n")
+	for i, y := range d.Y {
+		b.WriteString("    (")
+		for _, x := range d.X[i*d.Inputs : (i+1)*d.Inputs] {
+			b.WriteString(strconv.FormatFloat(x, 'g', 6, 32) + ", ")
+		}
+		b.WriteString(strconv.FormatFloat(y, 'g', 6, 32) + "),\n")
+	}
+	b.WriteString("]")
+	return b.String()
 }
 
 const torchCode = `import torch
 from torch import nn
 
 torch.manual_seed({seed})
-data = torch.tensor([  # inputs, and the target
-{rows}])
-x, y = data[:, :-1], data[:, -1]{target}
+data = torch.tensor({rows})
+x, y = data[:, :-1], data[:, -1]{target}{held}
 
 model = nn.Sequential(
     {layers},
@@ -125,9 +148,8 @@ import mlx.nn as nn
 import mlx.optimizers as optim
 
 mx.random.seed({seed})
-data = mx.array([  # inputs, and the target
-{rows}])
-x, y = data[:, :-1], data[:, -1]{target}
+data = mx.array({rows})
+x, y = data[:, :-1], data[:, -1]{target}{held}
 
 model = nn.Sequential(
     {layers},
@@ -161,6 +183,7 @@ var codeNames = map[string]map[string]string{
 		"logistic right": "\n    print(f\"right {((out > 0) == (y > 0.5)).float().mean().item():.1%}\")",
 		"softmax":        "nn.CrossEntropyLoss()", "softmax target": ".long()",
 		"softmax right": "\n    print(f\"right {(out.argmax(1) == y).float().mean().item():.1%}\")",
+		"softmax held":  "\n    print(f\"test accuracy {(model(test_x).argmax(1) == test_y).float().mean().item():.1%}\")",
 		"squares":       "nn.MSELoss()", "squares target": ".unsqueeze(1)",
 		"sgd":      "optimizers = [torch.optim.SGD(model.parameters(), lr={rate})]",
 		"momentum": "optimizers = [torch.optim.SGD(model.parameters(), lr={rate}, momentum=0.9)]",
@@ -178,6 +201,7 @@ var codeNames = map[string]map[string]string{
 		"logistic right": "\nprint(f\"right {((model(x) > 0) == (y > 0.5)).mean().item():.1%}\")",
 		"softmax":        `nn.losses.cross_entropy(model(x), y, reduction="mean")`, "softmax target": ".astype(mx.int32)",
 		"softmax right": "\nprint(f\"right {(model(x).argmax(1) == y).mean().item():.1%}\")",
+		"softmax held":  "\nprint(f\"test accuracy {(model(test_x).argmax(1) == test_y).mean().item():.1%}\")",
 		"squares":       `nn.losses.mse_loss(model(x), y, reduction="mean")`, "squares target": ".reshape(-1, 1)",
 		"sgd":      "optimizer = optim.SGD({rate})",
 		"momentum": "optimizer = optim.SGD({rate}, momentum=0.9)",

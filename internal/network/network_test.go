@@ -125,17 +125,17 @@ func TestLearns(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				first, _, err := tr.Evaluate(t.Context())
+				first, err := tr.Evaluate(t.Context())
 				if err != nil {
 					t.Fatal(err)
 				}
 				train(t, tr, 3000)
-				last, share, err := tr.Evaluate(t.Context())
+				last, err := tr.Evaluate(t.Context())
 				if err != nil {
 					t.Fatal(err)
 				}
-				if last > first/3 || tr.loss == Logistic && share < 0.95 {
-					t.Errorf("loss %.3f, before %.3f; %.0f %% right", last, first, 100*share)
+				if last.Loss > first.Loss/3 || tr.loss == Logistic && last.Right < 0.95 {
+					t.Errorf("loss %.3f, before %.3f; %.0f %% right", last.Loss, first.Loss, 100*last.Right)
 				}
 			})
 		}

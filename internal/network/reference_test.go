@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
@@ -121,6 +122,11 @@ func TestCodeRuns(t *testing.T) {
 				}
 				programs = append(programs, code)
 			}
+			code, err := Code(framework, Settings{Hidden: []int{16}, Activation: Tanh, Optimizer: Adam, Rate: 0.01, Batch: 32, Seed: 1}, ReadDigits(), 300)
+			if err != nil {
+				t.Fatal(err)
+			}
+			programs = append(programs, code)
 			in, err := json.Marshal(programs)
 			if err != nil {
 				t.Fatal(err)
@@ -134,7 +140,7 @@ func TestCodeRuns(t *testing.T) {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			found := printed.FindAllSubmatch(out, -1)
-			if len(found) != len(Rules) {
+			if len(found) != len(programs) {
 				t.Fatalf("it printed %q", out)
 			}
 			for i, rule := range Rules {
@@ -142,6 +148,13 @@ func TestCodeRuns(t *testing.T) {
 				if err != nil || loss > 0.69 || (sets[i%3].Classes > 0) != (len(found[i][2]) > 0) {
 					t.Errorf("%s printed %q", rule, found[i][0])
 				}
+			}
+			var held float64
+			if _, last, _ := strings.Cut(string(out), "test accuracy "); true {
+				fmt.Sscanf(last, "%f%%", &held) //nolint:errcheck // 0 is too little
+			}
+			if held < 85 {
+				t.Errorf("of the digits that were held out %.1f %% are right", held)
 			}
 		})
 	}

@@ -103,23 +103,34 @@ func (t *Trainer[T]) StepOn(ctx context.Context, rows []int) (float64, error) {
 	return loss, t.Optimizer.Step(ctx, t.Network.Weights, t.grad)
 }
 
-// Evaluate returns the mean loss over all rows, and the share of them whose class is right, 0
-// to 1, which is 0 where there are no classes.
-func (t *Trainer[T]) Evaluate(ctx context.Context) (loss, share float64, err error) {
+// A Score is how well a network has learned.
+type Score struct {
+	Loss  float64 // mean, over the rows to learn from
+	Right float64 // share of them whose class is right, 0 to 1; 0 where there are no classes
+	Held  float64 // the same of the rows that are held out; 0 where there are none
+}
+
+// Evaluate returns the score of the network at its present weights.
+func (t *Trainer[T]) Evaluate(ctx context.Context) (s Score, err error) {
 	out, err := t.Network.Forward(ctx, t.x)
 	if err != nil {
-		return 0, 0, err
+		return s, err
 	}
-	outputs := t.Network.Shape.Outputs
+	rows, outputs := len(t.order), t.Network.Shape.Outputs
+	seen, held := out[:rows*outputs], out[rows*outputs:]
+	s.Loss = lossOf(t.loss, seen, t.y[:rows], outputs, nil)
 	if t.loss != Squares {
-		share = right(t.loss, out, t.y, outputs)
+		s.Right = right(t.loss, seen, t.y[:rows], outputs)
+		if len(held) > 0 {
+			s.Held = right(t.loss, held, t.y[rows:], outputs)
+		}
 	}
-	return lossOf(t.loss, out, t.y, outputs, nil), share, nil
+	return s, nil
 }
 
 // Check compares the gradient of the network at its present weights with differences: see
 // CheckGradient.
 func (t *Trainer[T]) Check(ctx context.Context) (worst float64, err error) {
-	rows := min(len(t.y), 64) // each of the weights needs two passes
+	rows := min(len(t.order), 64) // each of the weights needs two passes
 	return CheckGradient(ctx, t.Network, t.loss, t.x[:rows*t.Network.Shape.Inputs], t.y[:rows])
 }

@@ -52,7 +52,8 @@ func description(d hardware.Device, s network.Shape, data *network.Data) worker.
 	kind, _ := data.Loss()
 	return worker.NetworkArgs{
 		Device: d.ID, Inputs: s.Inputs, Hidden: slices.Concat([]int{}, s.Hidden), Outputs: s.Outputs, Activation: string(s.Activation),
-		Loss: string(kind), Optimizer: string(network.SGD), Rate: 1, DType: "float32", X: data.X, Y: data.Y,
+		Loss: string(kind), Optimizer: string(network.SGD), Rate: 1, DType: "float32",
+		X: data.X[:data.Rows()*data.Inputs], Y: data.Y[:data.Rows()],
 	}
 }
 
@@ -77,15 +78,15 @@ func (k *Keeper) dial(ctx context.Context, t *Training, s *state) (*peer, error)
 	args := description(d, t.options.Shape(t.data), t.data)
 	args.Optimizer, args.Rate, args.DType, args.Weights = string(t.options.Optimizer), t.options.Rate, cmp.Or(t.options.DType, "float32"), s.learner.weights()
 	got, _, err := worker.Do(ctx, p.link, worker.Network, args, nil, 0)
-	want, _, ours := s.learner.evaluate(ctx)
+	want, ours := s.learner.evaluate(ctx)
 	switch {
 	case err != nil:
 	case ours != nil:
 		err = ours
 	case got.Loss == nil:
-		err = agrees(math.NaN(), want)
+		err = agrees(math.NaN(), want.Loss)
 	default:
-		err = agrees(*got.Loss, want)
+		err = agrees(*got.Loss, want.Loss)
 	}
 	if err == nil {
 		return p, nil

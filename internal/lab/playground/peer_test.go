@@ -45,32 +45,37 @@ func of[T any](list []event.Event) (data []T) {
 }
 
 // PyTorch makes the same steps with the same rows: its losses are ours, also when a training
-// goes on and the learning rate changes.
+// goes on and the learning rate changes, and when rows are held out.
 func TestPeer(t *testing.T) {
-	k := Keeper{Torch: torch(t)}
-	defer func() { k.last.close() }()
-	for i, o := range []TrainOptions{options, options} {
-		o.Torch, o.Continue, o.Steps, o.DType = true, i == 1, 20, "float64"
-		o.Rate *= float64(i + 1)
-		list := train(t, &k, o)
-		var ours []Learned
-		for _, e := range list {
-			if l, ok := e.Data.(Learned); ok && e.Lane == Lane && l.Steps > 0 {
-				ours = append(ours, l)
+	for _, set := range []string{options.Set, network.Digits} {
+		t.Run(set, func(t *testing.T) {
+			k := Keeper{Torch: torch(t)}
+			defer func() { k.last.close() }()
+			for i := range 2 {
+				o := options
+				o.Set, o.Torch, o.Continue, o.Steps, o.DType = set, true, i == 1, 20, "float64"
+				o.Rate *= float64(i + 1)
+				list := train(t, &k, o)
+				var ours []Learned
+				for _, e := range list {
+					if l, ok := e.Data.(Learned); ok && e.Lane == Lane && l.Steps > 0 {
+						ours = append(ours, l)
+					}
+				}
+				theirs := of[Learned](list)
+				if len(theirs) == 0 || len(theirs) != len(ours) {
+					t.Fatalf("%d and %d turns", len(ours), len(theirs))
+				}
+				for i, l := range theirs {
+					if l.Steps != ours[i].Steps || l.Busy <= 0 || math.Abs(l.Loss-ours[i].Loss) > 1e-9 {
+						t.Errorf("after %d and %d steps losses of %v and %v", ours[i].Steps, l.Steps, ours[i].Loss, l.Loss)
+					}
+				}
+				if last := theirs[len(theirs)-1]; last.Steps != 20*(i+1) {
+					t.Errorf("%d steps", last.Steps)
+				}
 			}
-		}
-		theirs := of[Learned](list)
-		if len(theirs) == 0 || len(theirs) != len(ours) {
-			t.Fatalf("%d and %d turns", len(ours), len(theirs))
-		}
-		for i, l := range theirs {
-			if l.Steps != ours[i].Steps || l.Busy <= 0 || math.Abs(l.Loss-ours[i].Loss) > 1e-9 {
-				t.Errorf("after %d and %d steps losses of %v and %v", ours[i].Steps, l.Steps, ours[i].Loss, l.Loss)
-			}
-		}
-		if last := theirs[len(theirs)-1]; last.Steps != 20*(i+1) {
-			t.Errorf("%d steps", last.Steps)
-		}
+		})
 	}
 }
 

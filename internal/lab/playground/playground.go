@@ -25,7 +25,7 @@ const CSV = "csv"
 
 // Points are a data set, made or given.
 type Points struct {
-	Set  string `json:"set"`           // one of network.Sets, or CSV
+	Set  string `json:"set"`           // one of network.Sets, network.Digits or CSV
 	CSV  string `json:"csv,omitempty"` // x, y and a label a line: network.ReadCSV
 	Rows int    `json:"rows,omitempty"`
 	Seed uint64 `json:"data_seed,omitempty"`
@@ -39,6 +39,9 @@ func (p Points) read() (*network.Data, error) {
 			return nil, fault.Errorf(fault.Invalid, "the points: %v", err)
 		}
 		return d, nil
+	}
+	if p.Set == network.Digits {
+		return network.ReadDigits(), nil
 	}
 	rows := cmp.Or(p.Rows, 240)
 	if rows < 2 || rows > network.MaxRows {
@@ -97,13 +100,26 @@ type Drawn struct {
 	Set     string           `json:"set"`
 	Classes int              `json:"classes"`
 	Labels  []string         `json:"labels,omitempty"`
-	X       []byte           `json:"x"` // float32, rows × inputs
-	Y       []byte           `json:"y"` // float32
+	Rows    int              `json:"rows"`           // to learn from
+	Held    int              `json:"held,omitempty"` // kept out of the training
+	// X and Y are the rows to learn from, or if some are held out, the first of those.
+	X []byte `json:"x"` // float32, rows × inputs
+	Y []byte `json:"y"` // float32
 }
+
+// heldDrawn is how many of the rows that are held out a page draws.
+const heldDrawn = 60
 
 func drawn(s network.Shape, d *network.Data) Drawn {
 	kind, _ := d.Loss()
-	return Drawn{s, s.Tensors(), s.Weights(), kind, d.Name, d.Classes, slices.Clone(d.Labels), single(d.X), single(d.Y)}
+	from, to := 0, d.Rows()
+	if d.Held > 0 {
+		from, to = to, to+min(heldDrawn, d.Held)
+	}
+	return Drawn{
+		s, s.Tensors(), s.Weights(), kind, d.Name, d.Classes, slices.Clone(d.Labels), d.Rows(), d.Held,
+		single(d.X[from*d.Inputs : to*d.Inputs]), single(d.Y[from:to]),
+	}
 }
 
 // A Plane tells of the surface that is about to be computed.

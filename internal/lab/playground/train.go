@@ -156,8 +156,9 @@ type Started struct {
 // Learned tells how far a training is.
 type Learned struct {
 	Steps   int     `json:"steps"`
-	Loss    float64 `json:"loss"`              // over all points; -1 when it is no number
-	Right   float64 `json:"right"`             // share of the points whose class is right
+	Loss    float64 `json:"loss"`              // over all points to learn from; -1 when it is no number
+	Right   float64 `json:"right"`             // share of these whose class is right
+	Held    float64 `json:"held,omitempty"`    // the same of those that are held out
 	Busy    int64   `json:"busy_ns"`           // time that all steps took
 	Weights []byte  `json:"weights,omitempty"` // float32; of this program's own engine
 	// Diverged says that the loss is no number: the training ends.
@@ -301,15 +302,15 @@ func (s *state) steps(ctx context.Context, rate float64, most int, within time.D
 	}
 	took := time.Since(begun)
 	s.busy += took
-	loss, share, err := s.learner.evaluate(ctx)
+	score, err := s.learner.evaluate(ctx)
 	if err != nil {
 		return l, nil, err
 	}
 	l = Learned{
-		Steps: s.learner.made(), Loss: loss, Right: share, Busy: s.busy.Nanoseconds(),
+		Steps: s.learner.made(), Loss: score.Loss, Right: score.Right, Held: score.Held, Busy: s.busy.Nanoseconds(),
 		Weights: single(s.learner.weights()),
 	}
-	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+	if math.IsNaN(score.Loss) || math.IsInf(score.Loss, 0) {
 		l.Loss, l.Diverged = -1, true
 	}
 	return l, rows, nil
@@ -350,7 +351,7 @@ func (k *Keeper) Export() (*Export, error) {
 type learner interface {
 	rows() []int
 	step(ctx context.Context, rows []int) error
-	evaluate(ctx context.Context) (loss, share float64, err error)
+	evaluate(ctx context.Context) (network.Score, error)
 	check(ctx context.Context) (worst float64, err error)
 	limit() float64
 	setRate(rate float64)
@@ -366,13 +367,13 @@ func newLearner[T network.Real](pool *gemm.Pool, t *Training) (learner, error) {
 	return typed[T]{trainer}, err
 }
 
-func (l typed[T]) rows() []int                                            { return l.t.Rows() }
-func (l typed[T]) evaluate(ctx context.Context) (float64, float64, error) { return l.t.Evaluate(ctx) }
-func (l typed[T]) check(ctx context.Context) (float64, error)             { return l.t.Check(ctx) }
-func (l typed[T]) limit() float64                                         { return network.Tolerance[T]() }
-func (l typed[T]) setRate(rate float64)                                   { l.t.Optimizer.Rate = T(rate) }
-func (l typed[T]) made() int                                              { return l.t.Steps }
-func (l typed[T]) write(w io.Writer) error                                { return l.t.Network.WriteSafetensors(w) }
+func (l typed[T]) rows() []int                                         { return l.t.Rows() }
+func (l typed[T]) evaluate(ctx context.Context) (network.Score, error) { return l.t.Evaluate(ctx) }
+func (l typed[T]) check(ctx context.Context) (float64, error)          { return l.t.Check(ctx) }
+func (l typed[T]) limit() float64                                      { return network.Tolerance[T]() }
+func (l typed[T]) setRate(rate float64)                                { l.t.Optimizer.Rate = T(rate) }
+func (l typed[T]) made() int                                           { return l.t.Steps }
+func (l typed[T]) write(w io.Writer) error                             { return l.t.Network.WriteSafetensors(w) }
 
 func (l typed[T]) step(ctx context.Context, rows []int) error {
 	_, err := l.t.StepOn(ctx, rows)

@@ -7,12 +7,13 @@ const GRID = 64; // places along each side at which a neuron is asked
 /** Colours of more than two classes; each class also has a mark of its own. */
 const CLASSES = ['gpu', 'cpu', 'pos', 'web', 'neg', 'good', 'warn', 'ink-2', 'line-2', 'ink-3'];
 
-const mix = (a, b, t) => [0, 1, 2].map(i => a[i] + (b[i] - a[i]) * t);
+export const mix = (a, b, t) => [0, 1, 2].map(i => a[i] + (b[i] - a[i]) * t);
 
 export class Pictures {
   /** started is what the server tells of the network. */
   constructor(started) {
     this.net = new MLP(started.shape);
+    this.columns = this.net.widths;
     this.loss = started.loss;
     this.classes = started.classes;
     this.scratch = new OffscreenCanvas(GRID, GRID);
@@ -129,23 +130,25 @@ export function drawPoint(context, x, y, target, classes, colourOf) {
 
 /**
  * Draws the network: a column of neurons for each layer, and a line for each weight, as thick as the
- * weight is large. Returns the places of the neurons: [x, y, size, layer, neuron].
+ * weight is large. The inputs of digits are one large picture, and the neurons behind it stand in two
+ * rows, so that their pictures are larger. Returns the places of the neurons: [x, y, size, layer, neuron].
  */
 export function drawNetwork(context, width, height, pictures, chosen, activation) {
-  const { widths, weights, from } = pictures.net, last = widths.length - 1, narrow = width < 520;
-  const most = Math.max(...widths), size = Math.max(9, Math.min(narrow ? 26 : 38, (height - 44) / most - (most > 10 ? 3 : 9)));
-  const head = 34, margin = narrow ? 18 : 58, x = l => margin + size / 2 + (width - 2 * margin - size) * l / last;
-  const gap = (height - head - 14) / most, y = (l, j) => head + (height - head - 10) / 2 + (j - (widths[l] - 1) / 2) * gap;
+  const { columns: widths, net: { weights, from } } = pictures, last = widths.length - 1, narrow = width < 520, digits = widths[0] === 1;
+  const head = 34, tall = height - head - 14, gap = tall / Math.max(...widths), gaps = widths.map(n => digits ? Math.min(34, tall / n) : gap), margin = narrow ? 18 : 58;
+  const sizes = gaps.map((gap, l) => digits && l === 0 ? narrow ? 64 : 128 : digits && l === 1 && last > 1 ? Math.min(40, 2 * gap - 4) : Math.max(9, Math.min(narrow ? 26 : 38, gap - (gap < 34 ? 3 : 9))));
+  const x = l => margin + sizes[0] / 2 + (width - 2 * margin - (sizes[0] + sizes[last]) / 2) * l / last, aside = l => digits && l === 1 && last > 1 ? (sizes[1] + 4) / 2 : 0;
+  const at = (l, j) => [x(l) + (j % 2 ? 1 : -1) * aside(l), head + (height - head - 10) / 2 + (j - (widths[l] - 1) / 2) * gaps[l]];
   const spots = [];
   context.lineCap = 'round';
   for (let l = 0; l < last; l++) {
     for (let j = 0, k = from[l]; j < widths[l + 1]; j++) {
       for (let i = 0; i < widths[l]; i++, k++) {
-        const w = weights[k], fade = chosen && !(chosen[0] === l + 1 && chosen[1] === j) && !(chosen[0] === l && chosen[1] === i);
+        const w = digits && !l ? 0 : weights[k], fade = chosen && !(chosen[0] === l + 1 && chosen[1] === j) && !(chosen[0] === l && chosen[1] === i);
         context.globalAlpha = fade ? .06 : Math.min(.92, .12 + Math.abs(w) * .5);
         context.strokeStyle = color(w < 0 ? 'neg' : 'pos');
         context.lineWidth = Math.min(7, .5 + 1.9 * Math.abs(w));
-        const [x0, y0, x1, y1] = [x(l) + size / 2 + 2, y(l, i), x(l + 1) - size / 2 - 2, y(l + 1, j)], m = (x0 + x1) / 2;
+        const [[a, y0], [b, y1]] = [at(l, i), at(l + 1, j)], [x0, x1] = [a + sizes[l] / 2 + 2, b - sizes[l + 1] / 2 - 2], m = (x0 + x1) / 2;
         context.beginPath();
         context.moveTo(x0, y0);
         context.bezierCurveTo(m, y0, m, y1, x1, y1);
@@ -156,7 +159,7 @@ export function drawNetwork(context, width, height, pictures, chosen, activation
   context.globalAlpha = 1;
   for (let l = 0; l <= last; l++) {
     for (let j = 0; j < widths[l]; j++) {
-      const left = x(l) - size / 2, top = y(l, j) - size / 2, radius = Math.min(7, size / 4), mine = chosen && chosen[0] === l && chosen[1] === j;
+      const size = sizes[l], [cx, cy] = at(l, j), left = cx - size / 2, top = cy - size / 2, radius = Math.min(7, size / 4), mine = chosen && chosen[0] === l && chosen[1] === j;
       context.save();
       context.beginPath();
       context.roundRect(left, top, size, size, radius);
@@ -169,11 +172,11 @@ export function drawNetwork(context, width, height, pictures, chosen, activation
       context.roundRect(left, top, size, size, radius);
       context.stroke();
       spots.push([left, top, size, l, j]);
-      if (l === 0 && !narrow) {
+      if (l === 0 && !digits && !narrow) {
         context.fillStyle = color('ink-2');
         context.font = 'italic 500 15px Georgia, serif';
         context.textAlign = 'center';
-        context.fillText('xy'[j], left - 14, y(l, j) + 5);
+        context.fillText('xy'[j], left - 14, cy + 5);
       }
     }
     context.fillStyle = color('ink-3');

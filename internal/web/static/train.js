@@ -5,8 +5,9 @@ import { h, s, canvas, chip, choice, clamp, color, dataTable, fix, num, onTheme,
 import { settings } from './client.js';
 import { floats, power } from './mlp.js';
 import { Pictures, drawNetwork, drawPoint } from './train-net.js';
+import { Digits } from './train-digits.js';
 
-const SETS = ['circle', 'xor', 'gauss', 'spiral', 'moons', 'plane', 'hills', 'draw', 'csv'];
+const SETS = ['circle', 'xor', 'gauss', 'spiral', 'moons', 'plane', 'hills', 'digits', 'draw', 'csv'];
 const MOST_LAYERS = 6, MOST_NEURONS = 16, MOST_DRAWN = 600, MOST_TEXT = 60_000;
 const PACES = [[100, '100 steps/s'], [2000, '2,000 steps/s'], [0, 'full speed']];
 const count = n => Math.round(n).toLocaleString('en');
@@ -32,10 +33,11 @@ function keep(history, now) {
 }
 
 export function train(section, client) {
-  const address = settings('train', { data: 'spiral', layers: '8-6', activation: 'tanh', optimizer: 'adam', eta: .02, batch: 32, seed: 1, dtype: 'float32', pace: 2000, torch: false });
+  const address = settings('train', { data: 'spiral', layers: '', activation: 'tanh', optimizer: 'adam', eta: .02, batch: 32, seed: 1, dtype: 'float32', pace: 2000, torch: false });
   const o = address.get();
   if (!SETS.includes(o.data)) o.data = 'spiral';
-  let layers = String(o.layers).split('-').map(Number).filter(n => n >= 1 && n <= MOST_NEURONS).slice(0, MOST_LAYERS);
+  const usual = () => o.data === 'digits' ? '16' : '8-6';
+  let layers = (o.layers || usual()).split('-').map(Number).filter(n => n >= 1 && n <= MOST_NEURONS).slice(0, MOST_LAYERS);
   let drawn = [], pasted = '', drawClass = 1;
 
   // What the server has told.
@@ -52,7 +54,7 @@ export function train(section, client) {
     };
   };
   const ready = () => o.data === 'draw' ? new Set(drawn.map(p => p[2])).size === 2 : o.data === 'csv' ? pasted !== '' : true;
-  const remember = () => address.set({ ...o, layers: layers.join('-') });
+  const remember = () => { const text = layers.join('-') || '0'; address.set({ ...o, layers: text === usual() ? '' : text }); };
 
   async function want(mode) {
     wanted = mode;
@@ -95,9 +97,9 @@ export function train(section, client) {
       const d = e.data;
       if (!d.continued) { history = []; peer = null; }
       started = d;
-      pictures = new Pictures(d);
+      pictures = d.set === 'digits' ? digits.take(d) : new Pictures(d);
       points = { x: floats(d.x), y: floats(d.y) };
-      if (chosen && !(chosen[1] < (pictures.net.widths[chosen[0]] ?? 0))) chosen = null;
+      if (chosen && !(chosen[1] < (pictures.columns[chosen[0]] ?? 0))) chosen = null;
     } else if (e.type === 'lane' && e.lane !== OWN) {
       peer = { history: [], now: null, ...(started.continued ? peer : {}), name: e.data.name, gpu: e.lane !== 'torch/cpu' };
     } else if (e.type === 'learned' && e.lane !== OWN) {
@@ -125,11 +127,12 @@ export function train(section, client) {
   const resetButton = h('button', { type: 'button', onclick: () => { history = []; want('look'); } }, 'Reset');
   const seedButton = h('button', { type: 'button', title: 'Start from other random weights', onclick: () => { o.seed = o.seed % 1000 + 1; anew(); } }, 'Other weights');
   const stat = name => { const b = h('b', {}, '–'); return [h('div', {}, b, name), b]; };
-  const [stepsBox, stepsOut] = stat('steps'), [lossBox, lossOut] = stat('loss'), [rightBox, rightOut] = stat('right');
+  const [stepsBox, stepsOut] = stat('steps'), [lossBox, lossOut] = stat('loss'), [rightBox, rightOut] = stat('right'), rightName = rightBox.lastChild;
   const pen = h('span', { class: 'pen' }, choice([[1, '●'], [0, '■']], 1, k => { drawClass = +k; }, 'Class to draw'), h('button', { type: 'button', onclick: () => { drawn = []; empty(); } }, 'Clear'));
   const netCanvas = h('canvas', { tabindex: '0', role: 'img', 'aria-label': 'The network: a picture for each neuron, a line for each weight. Arrow keys choose a neuron.' });
-  const answerCanvas = h('canvas', { role: 'img', 'aria-label': 'The output of the network at each place, with the points' });
-  const plot = h('div'), big = h('div', { class: 'big' }), small = h('p'), chips = h('div', { class: 'acts' });
+  const answerCanvas = h('canvas', { role: 'img' });
+  const digits = new Digits(answerCanvas, () => paint());
+  const about = h('p'), plot = h('div'), big = h('div', { class: 'big' }), small = h('p'), chips = h('div', { class: 'acts' });
   const eta = h('input', { type: 'range', min: '-4', max: '1', step: '0.05', 'aria-label': 'learning rate' }), etaOut = h('output');
   const text = h('textarea', { rows: '5', spellcheck: 'false', 'aria-label': 'Points as CSV', placeholder: 'x, y, label\n0.2, 0.7, a\n…' });
   const file = h('input', { type: 'file', accept: '.csv,.tsv,.txt', class: 'vh', 'aria-label': 'A file of points' });
@@ -147,8 +150,8 @@ export function train(section, client) {
   const take = async f => { try { f(await client.get('train')); } catch (e) { problem.textContent = e.message; } };
 
   section.append(
-    h('div', { class: 'head' }, h('h2', {}, 'Train it'), h('p', {}, 'Each neuron shows its output for every input. Point at one to enlarge it.'),
-      h('div', { class: 'acts' }, choice(SETS.map(k => [k, k === 'csv' ? 'CSV' : k]), o.data, k => { o.data = k; chosenSet(); }, 'Data set'))),
+    h('div', { class: 'head' }, h('h2', {}, 'Train it'), about,
+      h('div', { class: 'acts' }, choice(SETS.map(k => [k, k === 'csv' ? 'CSV' : k]), o.data, chosenSet, 'Data set'))),
     h('div', { class: 'panel' },
       h('div', { class: 'strip' }, h('div', { class: 'acts' }, runButton, stepButton, resetButton, seedButton), pen, h('div', { class: 'stat sp' }, stepsBox, lossBox, rightBox)),
       paste,
@@ -162,14 +165,28 @@ export function train(section, client) {
         select('watch at', PACES, o.pace, k => { o.pace = +k; remember(); if (running) client.tell({ pace: o.pace }); })),
       problem,
       h('div', { class: 'train' }, h('div', { class: 'net' }, netCanvas), h('div', { class: 'out' }, h('div', { class: 'db' }, answerCanvas))),
+      digits.element,
       h('div', { class: 'wall' }, h('div', {}, plot), h('div', { class: 'say2' }, big, small, chips)),
       h('div', { class: 'strip last' }, exports)),
     table);
 
-  function chosenSet() {
+  function showSet() {
     pen.hidden = o.data !== 'draw';
     paste.hidden = o.data !== 'csv';
-    if (running) running = false;
+    const written = o.data === 'digits';
+    digits.element.hidden = !written;
+    about.textContent = written ? 'Each neuron of the first layer shows its weights, one for each pixel. Point at one to enlarge it.' : 'Each neuron shows its output for every input. Point at one to enlarge it.';
+    answerCanvas.setAttribute('aria-label', written ? 'A square to write a digit into with the mouse or a finger' : 'The output of the network at each place, with the points');
+  }
+  function chosenSet(k) {
+    if ((k === 'digits') !== (o.data === 'digits')) {
+      o.data = k;
+      layers = usual().split('-').map(Number);
+      showSizes();
+    }
+    o.data = k;
+    showSet();
+    running = false;
     anew();
   }
   function usePasted(value) {
@@ -197,6 +214,7 @@ export function train(section, client) {
   // --- the pictures
   const net = canvas(netCanvas, (c, width, height) => { if (pictures) spots = drawNetwork(c, width, height, pictures, chosen, o.activation); });
   const answer = canvas(answerCanvas, (c, width) => {
+    if (pictures === digits) { digits.drawPad(c, width, chosen); return; }
     if (!points || (!pictures && !points.y.length)) {
       c.fillStyle = color('sunken');
       c.fillRect(0, 0, width, width);
@@ -218,7 +236,8 @@ export function train(section, client) {
     runLabel.textContent = running ? 'Stop' : 'Train';
     stepsOut.textContent = now ? count(now.steps) : '0';
     lossOut.textContent = !now ? '–' : now.diverged ? 'NaN' : fix(now.loss, 3);
-    rightOut.textContent = now && started?.classes && !now.diverged ? `${Math.round(now.right * 100)} %` : '–';
+    rightOut.textContent = now && started?.classes && !now.diverged ? `${+((started.held ? now.held : now.right) * 100).toFixed(started.held ? 1 : 0)} %` : '–';
+    rightName.textContent = started?.held ? 'test accuracy' : 'right';
     rightBox.hidden = started?.classes === 0;
     for (const b of exports.querySelectorAll('button')) b.disabled = !now?.steps;
     if (now?.diverged) {
@@ -227,17 +246,17 @@ export function train(section, client) {
     } else if (now?.steps && peer?.now) {
       const [own, other] = [now, peer.now].map(n => n.steps / (n.busy_ns / 1e9)), who = peer.gpu ? ['the CPU', 'the GPU'] : ['this program', 'PyTorch'], faster = own >= other;
       big.textContent = `Here ${who[faster ? 0 : 1]} is ${num(faster ? own / other : other / own, 2)}× as fast.`;
-      small.textContent = `${count(+own.toPrecision(3))} steps a second by this program on one thread of the CPU, ${count(+other.toPrecision(3))} by ${peer.name}, eager. Both make the same steps, in turns. A network with only ${started.weights} weights says little about larger ones.`;
+      small.textContent = `${count(+own.toPrecision(3))} steps a second by this program on one thread of the CPU, ${count(+other.toPrecision(3))} by ${peer.name}, eager. Both make the same steps, in turns. A network with only ${count(started.weights)} weights says little about larger ones.`;
     } else if (now?.steps) {
       const speed = now.steps / (now.busy_ns / 1e9);
       big.textContent = `${count(+speed.toPrecision(3))} steps a second.`;
-      small.textContent = `On one thread of the CPU, by the engine of this program: ${num(now.busy_ns / 1e6)} ms for ${count(now.steps)} steps of ${Math.min(o.batch, points.y.length)} points. ` +
+      small.textContent = `On one thread of the CPU, by the engine of this program: ${num(now.busy_ns / 1e6)} ms for ${count(now.steps)} steps of ${Math.min(o.batch, started.rows)} ${pictures === digits ? 'digits' : 'points'}. ` +
         (o.pace ? 'They are shown more slowly than they are computed.' : 'It runs at full speed.');
     } else {
       big.textContent = 'Watch the loss fall.';
       small.textContent = 'Press Train. The clock counts only the time of the steps, not the time for showing them.';
     }
-    chips.replaceChildren(...started ? [chip(started.check.ok ? 'ok' : 'bad', started.check.ok ? `gradients checked: worst ${power(started.check.worst)}` : 'the gradients are wrong'), chip('', `${started.weights} weights`)] : []);
+    chips.replaceChildren(...started ? [chip(started.check.ok ? 'ok' : 'bad', started.check.ok ? `gradients checked: worst ${power(started.check.worst)}` : 'the gradients are wrong'), chip('', `${count(started.weights)} weights`)] : []);
     if (running && o.torch && !peer) small.textContent = 'PyTorch is starting, which takes some seconds.';
     drawPlot();
     if (table.open) table.fill([['this program', history], ...(peer ? [['PyTorch', peer.history]] : [])].flatMap(([who, list]) => list.map(([t, n, l]) => [who, count(n), t.toPrecision(4), fix(l, 4)])));
@@ -280,8 +299,7 @@ export function train(section, client) {
     if (!dropped) return;
     o.data = 'csv';
     section.querySelector('.seg').set('csv');
-    pen.hidden = true;
-    paste.hidden = false;
+    showSet();
     text.value = dropped;
     usePasted(dropped);
   };
@@ -296,12 +314,11 @@ export function train(section, client) {
     const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[e.key];
     if (!move || !pictures) return;
     e.preventDefault();
-    const { widths } = pictures.net, l = clamp((chosen?.[0] ?? 1) + (chosen ? move[0] : 0), 0, widths.length - 1);
+    const widths = pictures.columns, l = clamp((chosen?.[0] ?? 1) + (chosen ? move[0] : 0), 0, widths.length - 1);
     choose([l, clamp((chosen?.[1] ?? 0) + (chosen ? move[1] : 0), 0, widths[l] - 1)]);
   };
 
-  pen.hidden = o.data !== 'draw';
-  paste.hidden = o.data !== 'csv';
+  showSet();
   showSizes();
   showEta();
   onTheme(drawPlot);
