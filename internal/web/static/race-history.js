@@ -54,11 +54,16 @@ export class History {
       x.beginPath(); points(power, (t, p, i) => x[i ? 'lineTo' : 'moveTo'](X(t), Y(p / most)));
       x.strokeStyle = color(token); x.lineWidth = 1.75; x.lineJoin = 'round'; x.stroke();
     }
-    // Who computed when: one tick for each sample.
+    // Who computed when: one tick for each sample, and one for all that fall on the same half pixel.
     run?.lanes.forEach(lane => {
       const y = lane.kind === 'cpu' ? y0 + 4 : y0 + 9, n = lane.live.end.upper(at);
       x.fillStyle = color(lane.kind === 'cpu' ? 'cpu' : 'gpu');
-      for (let i = 0; i < n; i++) x.fillRect(X(lane.live.start.at(i)), y, Math.max(.6, X(lane.live.end.at(i)) - X(lane.live.start.at(i))), 4);
+      for (let i = 0, until = -1; i < n; i++) {
+        const from = X(lane.live.start.at(i)), to = X(lane.live.end.at(i));
+        if (to < until + .5) continue;
+        x.fillRect(from, y, Math.max(.6, to - from), 4);
+        until = to;
+      }
     });
     const phases = run?.phases ?? [];
     let free = -Infinity;

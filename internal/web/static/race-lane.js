@@ -1,6 +1,6 @@
 // One lane as it is seen: every card is a product that completed, flies at constant speed to its own cell of
 // the pile, and stays there. All lanes have the same cell, so that the piles are bars to scale.
-import { $, canvas, chip, clamp, color, h, isDark, motion, onTheme, rate, rgb, rng } from './util.js';
+import { $, canvas, chip, clamp, color, h, isDark, motion, onTheme, put, rate, rgb, rng } from './util.js';
 
 const FLIGHT = 700; // ms
 const FRAME = 1000 / 60; // ms; what completes within one flies as one card
@@ -204,13 +204,13 @@ export class LaneView {
     const samples = line ? line.end.upper(stage.mode === 'done' ? Infinity : t) : 0, speed = lane && !lane.doubt ? lane.speed(samples) : NaN, done = line ? line.count(t) : 0;
     const [number, unit] = rate(speed, lane?.op || 'FLOP');
     $('.rate', this.element).classList.toggle('none', !(speed > 0));
-    this.number.textContent = number;
-    this.unit.textContent = unit;
+    put(this.number, number);
+    put(this.unit, unit);
     this.element.dataset.speed = speed > 0 ? speed : ''; // for tests
     this.bar.style.setProperty('--v', speed > 0 ? speed / most : 0);
     if (!lane) return;
     const seconds = stage.mode === 'live' ? line.end.values(samples).reduce((sum, end, i) => sum + end - line.start.at(i), 0) / 1000 : Math.min(t, line.end.last()) / 1000;
-    this.count.textContent = done || samples ? `${done.toLocaleString('en')} ${done === 1 ? 'product' : 'products'} in ${seconds < 10 ? seconds.toFixed(2) : seconds.toFixed(1)} s` : lane.phase || 'no product yet';
+    put(this.count, done || samples ? `${done.toLocaleString('en')} ${done === 1 ? 'product' : 'products'} in ${seconds < 10 ? seconds.toFixed(2) : seconds.toFixed(1)} s` : lane.phase || 'no product yet');
     if (this.tagged !== lane.doubt) { this.tagged = lane.doubt; this.tag.replaceChildren(...(lane.doubt ? [chip('bad', lane.doubt)] : [])); }
   }
 }

@@ -1,5 +1,5 @@
 // Chapter Race: the same product on every device, live, recorded, or replayed.
-import { bytes, chip, choice, color, dataTable, h, loop, median, motion, num, play, rate } from './util.js';
+import { bytes, chip, choice, color, dataTable, h, loop, median, motion, num, play, put, rate } from './util.js';
 import { settings } from './client.js';
 import { RaceRun } from './race-run.js';
 import { LaneView, kinds } from './race-lane.js';
@@ -171,12 +171,12 @@ export function race(section, client) {
       browser.bar(most);
     }
     badge.className = 'badge ' + (stage.mode === 'live' ? (stuck ? 'replay' : 'live') : stage.mode === 'replay' ? 'replay' : '');
-    badge.textContent = stage.mode === 'live' ? (stuck ? `NO EVENTS FOR ${(silent / 1000).toFixed(1)} s` : '● LIVE') : stage.mode === 'replay' ? '↻ REPLAY' + (slow > 1 ? `, ${slow}× SLOWER` : '') : stage.mode === 'done' ? 'RECORDED' + (result?.created ? ' ' + result.created.slice(0, 10) : '') + (result?.machine?.id && client.machine.id && result.machine.id !== client.machine.id ? ', ANOTHER MACHINE' : '') : '';
-    goText.textContent = stage.mode === 'live' || stage.mode === 'replay' ? 'Stop' : stage.mode === 'done' ? 'Race again' : 'Race';
+    put(badge, stage.mode === 'live' ? (stuck ? `NO EVENTS FOR ${(silent / 1000).toFixed(1)} s` : '● LIVE') : stage.mode === 'replay' ? '↻ REPLAY' + (slow > 1 ? `, ${slow}× SLOWER` : '') : stage.mode === 'done' ? 'RECORDED' + (result?.created ? ' ' + result.created.slice(0, 10) : '') + (result?.machine?.id && client.machine.id && result.machine.id !== client.machine.id ? ', ANOTHER MACHINE' : '') : '');
+    put(goText, stage.mode === 'live' || stage.mode === 'replay' ? 'Stop' : stage.mode === 'done' ? 'Race again' : 'Race');
     go.disabled = Boolean(client.current) && client.current.kind !== 'race';
     go.title = go.disabled ? `Chapter ${client.current.kind} is measuring; only one measurement runs at a time` : '';
     again.hidden = stage.mode !== 'done' || window_ <= 0;
-    again.textContent = shownLanes().length > 1 ? 'Replay together' : 'Replay';
+    put(again, shownLanes().length > 1 ? 'Replay together' : 'Replay');
     section.dataset.mode = stage.mode;
   }
 
@@ -258,7 +258,7 @@ export function race(section, client) {
         run.take(e);
         if (e.type === 'prepared' || e.type === 'lane') arrange();
     }
-    sync();
+    if (!frames.on) sync(); // each frame does
   });
   client.on('race', e => { if (e.type === 'link' && !e.data) sync(); });
 

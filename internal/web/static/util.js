@@ -15,6 +15,8 @@ function fill(element, attributes, children) {
 
 /** An HTML element: h('p', {class: 'x', onclick: f}, 'text', child). */
 export const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
+/** Sets the text of an element. The same text again costs nothing; set anyway, it would be laid out again. */
+export const put = (element, text) => { if (element.textContent !== text) element.textContent = text; };
 /** An SVG element. */
 export const s = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 export const $ = (selector, root = document) => root.querySelector(selector);
