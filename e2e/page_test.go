@@ -160,21 +160,31 @@ func TestStall(t *testing.T) {
 	p.wait(badge + ` === '● LIVE' || ` + mode + ` === 'done'`)
 }
 
-// A stream that is cut in the middle of a run goes on without loss and without repetition.
+// A stream that is cut in the middle of a run goes on without loss and without repetition, also
+// after the browser gave up since the server refused to open it.
 func TestCut(t *testing.T) {
-	sc := withGPU(12)
-	pause, paused := make(chan struct{}), make(chan struct{})
-	sc.pause, sc.paused = pause, paused
-	w := newSite(t, sc)
-	p := open(t, w, wide, high)
-	p.do(chromedp.Evaluate[chromedp.Void](clickRaceGo))
-	<-paused
-	w.cut()
-	p.wait(`!gpuplay.client.connected`)
-	close(pause)
-	p.wait(mode + ` === 'done'`)
-	if got := eval[string](p, `document.querySelector('#race').dataset.received`); got != fmt.Sprint(w.fly) {
-		t.Errorf("the page got %s products of %d", got, w.fly)
+	for _, refuses := range []bool{false, true} {
+		t.Run(fmt.Sprint(refuses), func(t *testing.T) {
+			sc := withGPU(12)
+			pause, paused := make(chan struct{}), make(chan struct{})
+			sc.pause, sc.paused = pause, paused
+			w := newSite(t, sc)
+			p := open(t, w, wide, high)
+			p.do(chromedp.Evaluate[chromedp.Void](clickRaceGo))
+			<-paused
+			w.refuses.Store(refuses)
+			w.cut()
+			p.wait(`!gpuplay.client.connected`)
+			for refuses && w.refused.Load() < 2 { // by the browser, and by the page
+				p.wait(`true`)
+			}
+			w.refuses.Store(false)
+			close(pause)
+			p.wait(mode + ` === 'done'`)
+			if got := eval[string](p, `document.querySelector('#race').dataset.received`); got != fmt.Sprint(w.fly) {
+				t.Errorf("the page got %s products of %d", got, w.fly)
+			}
+		})
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,9 @@ type site struct {
 	record *record.Run
 	cut    func()      // ends all connections
 	frozen *sync.Mutex // while it is locked, nothing is sent
+
+	refuses atomic.Bool  // to open streams
+	refused atomic.Int64 // that it did not open
 }
 
 // A scene is what a scripted race finds.
@@ -264,6 +268,15 @@ func newSite(t *testing.T, sc scene) *site {
 		Repeating: func(r *record.Run) string { return fmt.Sprintf("gpuplay %s", r.Kind) },
 	})
 	h := w.server.HTTP()
+	page := h.Handler
+	h.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/v1/events" && w.refuses.Load() {
+			w.refused.Add(1)
+			http.Error(rw, "not now", http.StatusServiceUnavailable)
+			return
+		}
+		page.ServeHTTP(rw, r)
+	})
 	var conns sync.Map
 	h.ConnState = func(c net.Conn, state http.ConnState) {
 		if state == http.StateClosed {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -190,7 +191,9 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
-	seen, resumed := h.resume(r.Header.Get("Last-Event-ID"))
+	// A stream that a browser opens again has the header; one that the page opens again, after the
+	// browser gave up, has the parameter.
+	seen, resumed := h.resume(cmp.Or(r.Header.Get("Last-Event-ID"), r.URL.Query().Get("after")))
 	if !resumed {
 		// A page that is opened in the middle of a run gets all of it that is there.
 		if seen = last; current.Run != "" {

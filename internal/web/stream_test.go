@@ -60,13 +60,15 @@ func TestResume(t *testing.T) {
 	first.Close()
 	last := list[len(list)-1].id
 	emit(s.hub, 10, 20)
-	second := read(t, stream(t, ts, last), "n19.")
-	if len(list) != 10 || len(second) != 11 || !strings.Contains(second[0].data, `"resumed":true`) {
-		t.Fatalf("%d and %d messages: %v", len(list), len(second), second)
-	}
-	for i, m := range second[1:] {
-		if !strings.Contains(m.data, fmt.Sprintf("n%d.", 10+i)) {
-			t.Errorf("message %d is %v", i, m)
+	for _, after := range []string{last, "after=" + last} {
+		second := read(t, stream(t, ts, after), "n19.")
+		if len(list) != 10 || len(second) != 11 || !strings.Contains(second[0].data, `"resumed":true`) {
+			t.Fatalf("%s: %d and %d messages: %v", after, len(list), len(second), second)
+		}
+		for i, m := range second[1:] {
+			if !strings.Contains(m.data, fmt.Sprintf("n%d.", 10+i)) {
+				t.Errorf("%s: message %d is %v", after, i, m)
+			}
 		}
 	}
 }

@@ -364,7 +364,7 @@ func httpServer(t *testing.T, s *Server) *httptest.Server {
 	return ts
 }
 
-// stream opens the stream of events where a page left it.
+// stream opens the stream of events where a page left it; after is an id, or a query.
 func stream(t *testing.T, ts *httptest.Server, after string) io.ReadCloser {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), "GET", ts.URL+"/api/v1/events", nil)
@@ -372,7 +372,9 @@ func stream(t *testing.T, ts *httptest.Server, after string) io.ReadCloser {
 		t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
-	if after != "" {
+	if strings.HasPrefix(after, "after=") {
+		r.URL.RawQuery = after
+	} else if after != "" {
 		r.Header.Set("Last-Event-ID", after)
 	}
 	res, err := ts.Client().Do(r)

@@ -52,7 +52,7 @@ async function measure(tell) {
   document.addEventListener('visibilitychange', watch);
   const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' });
   if (!adapter) throw new Error('The browser found no WebGPU adapter.');
-  const info = adapter.info, software = Boolean(info.isFallbackAdapter) || /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${info.architecture} ${info.device} ${info.description}`);
+  const info = adapter.info ?? {}, software = Boolean(info.isFallbackAdapter ?? adapter.isFallbackAdapter) || /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${info.architecture} ${info.device} ${info.description}`);
   const device = await adapter.requestDevice();
   try {
     let lost = null;

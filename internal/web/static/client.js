@@ -90,9 +90,13 @@ export class Client {
     for (const [k, f] of this.#listeners) if (k === kind || kind === undefined) f(event);
   }
 
-  #listen() {
-    const source = new EventSource(API + 'events');
-    const on = (name, f) => source.addEventListener(name, m => f(m.data ? JSON.parse(m.data) : {}));
+  /** Opens the stream, behind the message of an id. */
+  #listen(after = '') {
+    const source = new EventSource(`${API}events?after=${after}`);
+    const on = (name, f) => source.addEventListener(name, m => {
+      after = m.lastEventId || after;
+      f(m.data ? JSON.parse(m.data) : {});
+    });
     on('hello', d => {
       this.connected = true;
       if (this.current && d.current?.run !== this.current.run && !d.resumed) { // it ended while nobody listened
@@ -117,6 +121,7 @@ export class Client {
       this.#say({ type: 'idle', data: d }, undefined);
     });
     source.onmessage = m => {
+      after = m.lastEventId;
       const e = JSON.parse(m.data);
       this.clock.tell(e.at_ns / 1e6);
       this.#say(e);
@@ -124,17 +129,23 @@ export class Client {
     source.onerror = () => {
       this.connected = false;
       this.#say({ type: 'link', data: false }, undefined);
+      // After an answer other than 200 a browser gives up, and Firefox after other errors too.
+      if (source.readyState === EventSource.CLOSED) setTimeout(() => this.#listen(after), 1000);
     };
   }
 }
 
 // Settings live in the address, behind #, so that it can be shared: #train?race.size=4096&train.eta=0.1
 
+let next = null; // what the address is about to become: Safari lets it be changed 100 times in 30 s, then throws
 const read = () => {
-  const [chapter, query] = location.hash.slice(1).split('?');
+  const [chapter, query] = (next ?? location.hash).slice(1).split('?');
   return { chapter, values: new URLSearchParams(query ?? '') };
 };
-const write = (chapter, values) => history.replaceState(null, '', '#' + chapter + (values.size ? '?' + values : ''));
+const write = (chapter, values) => {
+  if (next === null) setTimeout(() => { history.replaceState(null, '', next); next = null; }, 400);
+  next = '#' + chapter + (values.size ? '?' + values : '');
+};
 
 /** The chapter that the address names. */
 export const chapterNow = () => read().chapter;

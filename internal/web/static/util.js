@@ -142,10 +142,10 @@ export function loop(draw) {
   };
 }
 
-/** Calls f once, when a third of an element is in view. */
+/** Calls f once, when an element reaches the middle third of the window, however tall it is. */
 export const whenSeen = (element, f) => new IntersectionObserver((entries, o) => {
   if (entries.some(e => e.isIntersecting)) { o.disconnect(); f(); }
-}, { threshold: .3 }).observe(element);
+}, { rootMargin: '-33% 0px' }).observe(element);
 
 // Controls.
 
