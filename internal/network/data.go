@@ -14,8 +14,8 @@ type Data struct {
 	Classes int
 	X       []float64 // rows × Inputs, about -1 to 1
 	Y       []float64 // the class of each row, 0 to Classes-1, or its value
-	// Held is how many rows, the last ones, are held out: nothing learns from them, they show
-	// how well it learned.
+	// Held is how many rows, the last ones, are held out: a network is not trained on them, but
+	// tested.
 	Held int
 	// Labels are the names of the classes, if they have any.
 	Labels []string

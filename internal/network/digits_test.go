@@ -41,7 +41,7 @@ func TestDigits(t *testing.T) {
 	}
 }
 
-// Nothing learns from rows that are held out, and only they count for their score.
+// A network is not trained on rows that are held out, and they alone make the score of the test.
 func TestHeld(t *testing.T) {
 	d := three()
 	d.Held = 20
