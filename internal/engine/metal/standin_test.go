@@ -25,6 +25,7 @@ import (
 
 var (
 	mark     = flag.Bool("marked", true, "let unused registers carry a marker, which the stand-in looks for")
+	compiler = flag.String("cc", "cc", "the C compiler for the stand-in: under emulation, one that makes code for this architecture")
 	compiled = flag.String("standin", "", "a compiled stand-in, instead of one that the test compiles")
 )
 
@@ -60,9 +61,9 @@ func TestMain(m *testing.M) {
 // loadStandin compiles the stand-in and loads it.
 func loadStandin(dir string) error {
 	if standin.file = *compiled; standin.file == "" {
-		cc, err := exec.LookPath("cc")
+		cc, err := exec.LookPath(*compiler)
 		if err != nil {
-			standin.why = "there is no C compiler (cc) for the stand-in of Metal"
+			standin.why = "there is no C compiler (" + *compiler + ") for the stand-in of Metal"
 			return nil
 		}
 		if err := compile(cc, dir); err != nil {
