@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,6 +36,7 @@ type learnFlags struct {
 	size    size
 	threads int
 	gpu     bool
+	engine  string
 }
 
 func newLearnMatmul(a *app) *cobra.Command {
@@ -46,12 +48,14 @@ func newLearnMatmul(a *app) *cobra.Command {
 one before, and shows how much faster each is here. It takes about ten seconds at the
 default size. The code is in internal/learn, the explanation in docs/CPU-GEMM.md.
 
-With --gpu it does so on an NVIDIA GPU, in up to eight ways, each beside NVIDIA's
-cuBLASLt if that is installed. The code is in internal/ptx, the explanation in
+With --gpu it does so on a GPU: on an NVIDIA GPU in up to eight ways, each beside
+NVIDIA's cuBLASLt if that is installed, and on another through Vulkan in up to seven.
+The code is in internal/ptx and internal/engine/vulkan, the explanation in
 docs/GPU-GEMM.md.`,
 		Example: `  gpuplay learn matmul
   gpuplay learn matmul --size 512
-  gpuplay learn matmul --gpu`,
+  gpuplay learn matmul --gpu
+  gpuplay learn matmul --gpu --engine vulkan`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if err := checkThreads(c.Flags(), f.threads, runtime.NumCPU(), "for one per core"); err != nil {
@@ -63,9 +67,12 @@ docs/GPU-GEMM.md.`,
 			if f.gpu && c.Flags().Changed("threads") {
 				return usagef("leave --threads out", "--threads is for the steps on the CPU, and cannot be combined with --gpu")
 			}
+			if f.engine != "" && !f.gpu {
+				return usagef("add --gpu", "--engine is for the steps on a GPU")
+			}
 			return a.run(c.Context(), f.outputFlags, func(ctx context.Context, s *event.Stream) (*record.Run, error) {
 				if f.gpu {
-					return rungs.Climb(ctx, a.deps(), rungs.Options{Size: int(f.size)}, s)
+					return rungs.Climb(ctx, a.deps(), rungs.Options{Size: int(f.size), Engine: f.engine}, s)
 				}
 				return cpu.Climb(ctx, a.deps(), cpu.LadderOptions{Size: int(f.size), Threads: f.threads}, s)
 			})
@@ -74,8 +81,10 @@ docs/GPU-GEMM.md.`,
 	fl := c.Flags()
 	fl.SortFlags = false
 	fl.Var(&f.size, "size", fmt.Sprintf("n of an n×n×n product (default %d, or %d on a slow CPU)", cpu.LadderSize, cpu.LadderSize/2))
-	fl.BoolVar(&f.gpu, "gpu", false, fmt.Sprintf("run the steps on an NVIDIA GPU (default size %d)", rungs.Size))
+	fl.BoolVar(&f.gpu, "gpu", false, fmt.Sprintf("run the steps on a GPU (default size %d, smaller on a slow one)", rungs.Size))
+	fl.StringVar(&f.engine, "engine", "", "with --gpu: "+strings.Join(rungs.Engines, " or ")+" (default: the first that reaches a GPU)")
 	fl.IntVar(&f.threads, "threads", 0, "threads of the last rung (default: one per core)")
 	f.outputFlags.add(fl, record.Learn)
+	must(c.RegisterFlagCompletionFunc("engine", cobra.FixedCompletions(rungs.Engines, cobra.ShellCompDirectiveNoFileComp)))
 	return c
 }

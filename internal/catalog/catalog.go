@@ -84,6 +84,7 @@ func (e Entry) Quick() bool { return e.quick }
 type Options struct {
 	Threads int           // CPU threads to compute with; 0: the engine's own choice
 	ISA     string        // instruction set of gocpu; empty: this CPU's best
+	Rung    string        // of the ladder of vulkan, whose kernel alone it uses; empty: the fastest kernel
 	Python  string        // interpreter, or environment, that has the framework; empty: the first that is found
 	Timeout time.Duration // for starting an engine; 0: no limit
 }
@@ -149,8 +150,8 @@ func openVulkan(h worker.Hello) (bench.Engine, error) {
 	return vulkan.New(o), nil
 }
 
-func vulkanOptions(e Environment, _ Options) any {
-	return vulkan.Options{Cache: e.Cache}
+func vulkanOptions(e Environment, o Options) any {
+	return vulkan.Options{Cache: e.Cache, Rung: o.Rung}
 }
 
 // openMetal makes the engine in the worker. It has no options.

@@ -158,7 +158,10 @@ func (p *report) ladder(r *record.Run) {
 	}
 	s := p.section("Steps")
 	kind := "cpu"
-	if l.GPU != "" {
+	switch {
+	case l.Software:
+		kind = "off" // as kindClass has it
+	case l.GPU != "":
 		kind = "gpu"
 	}
 	s.head("step", "idea", "#threads", "#speed", "#times the one before")

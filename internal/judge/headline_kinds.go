@@ -332,6 +332,9 @@ func ladderHeadline(r *record.Run) Headline {
 	kind, name, here := hardware.CPU, Processor(r, r.Machine.CPU), "this CPU"
 	if l.GPU != "" {
 		kind, name, here = hardware.GPU, l.GPU, "this GPU"
+		if l.Software {
+			kind, here = hardware.SoftwareGPU, "a software GPU, whose work a CPU does"
+		}
 		for last > 0 && l.Rungs[last].DType != l.Rungs[0].DType { // the rungs of one task
 			last--
 		}
@@ -343,9 +346,12 @@ func ladderHeadline(r *record.Run) Headline {
 		}
 		h.Entries = append([]Entry{e}, h.Entries...)
 	}
-	if r.Interrupted || last < 1 || !finite(speeds[0]) || !finite(speeds[last]) {
+	if !climbed(r) || last < 1 || !finite(speeds[0]) || !finite(speeds[last]) {
 		if finite(speeds[last]) {
-			h.Winner, h.Claim = kind, "on "+here+", as far as it got"
+			h.Winner, h.Claim = kind, "on "+here
+			if r.Interrupted || !l.Software {
+				h.Claim += ", as far as it got"
+			}
 			h.Figure, h.Unit, _ = strings.Cut(h.Entries[0].Speed, " ")
 		}
 		return h

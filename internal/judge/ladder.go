@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
@@ -10,6 +11,19 @@ import (
 	"github.com/gpuplay/gpuplay/internal/stats"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
+
+// LadderDevice names the GPU of a ladder, through what it was reached, and whether it is
+// software.
+func LadderDevice(l *record.Ladder) string {
+	name := l.GPU
+	if l.API == "vulkan" {
+		name += " through Vulkan"
+	}
+	if l.Software {
+		name += ", a software GPU"
+	}
+	return name
+}
 
 // RungSpeeds returns the median FLOP/s of every rung of a ladder.
 func RungSpeeds(l *record.Ladder) []float64 {
@@ -21,21 +35,25 @@ func RungSpeeds(l *record.Ladder) []float64 {
 }
 
 // RungGains returns how many times as fast as the one before each rung of a ladder is; 0
-// for the first, and for all of a ladder that was interrupted: as elsewhere, there is no
-// ratio of what was cut short.
+// for the first, and for all of a ladder that was interrupted or is that of a software GPU:
+// as elsewhere, there is no ratio of what was cut short, nor of what a CPU does in a GPU's
+// place.
 func RungGains(r *record.Run) []float64 {
 	if r.Ladder == nil {
 		return nil
 	}
 	speeds := RungSpeeds(r.Ladder)
 	gains := make([]float64, len(speeds))
-	for i := 1; i < len(gains) && !r.Interrupted; i++ {
+	for i := 1; i < len(gains) && climbed(r); i++ {
 		if r.Ladder.Rungs[i].DType == r.Ladder.Rungs[i-1].DType { // else they are different tasks
 			gains[i] = speeds[i] / speeds[i-1]
 		}
 	}
 	return gains
 }
+
+// climbed reports whether the rungs of a ladder may be compared with each other.
+func climbed(r *record.Run) bool { return !r.Interrupted && !r.Ladder.Software }
 
 // RungShare returns a rung's share of cuBLASLt's speed: the median of the ratios of samples
 // that were taken in turns; 0 if it was not measured beside it.
@@ -55,23 +73,41 @@ func RungShare(r record.Rung) float64 {
 // from the L2 cache, which is what one of its slices delivers (NVIDIA A100 Tensor Core GPU
 // Architecture: 5120 for all 80 slices). An A100 has more multiprocessors than slices, so
 // that each gets less when all of them read.
-const sharedPerClock, globalPerClock = 128, 64
+//
+// Through Vulkan it is not known what a GPU's compute units can do, so that limits are
+// calculated for a typical one: with these reads, and as many multiplications of float32 as
+// most multiprocessors of NVIDIA's make (the same guide, "Throughput of Native Arithmetic
+// Instructions").
+const sharedPerClock, globalPerClock, typicalPerClock = 128, 64, 128
+
+// typical reports whether a rung's limit is that of a typical compute unit.
+func typical(l *record.Ladder, r record.Rung) bool {
+	return l.API == "vulkan" && !l.Software && r.PerClock == 0 && r.DType == matrix.Float32
+}
 
 // RungBound says what limits a rung on a GPU, calculated from the bytes and multiplications
 // that were counted, not measured: what takes the most clocks of a multiprocessor, relative
-// to those of its arithmetic. Empty for a rung on the CPU.
-func RungBound(r record.Rung) string {
-	if r.PerClock == 0 {
-		return ""
+// to those of its arithmetic. Where it is not known how fast that is, it says what was
+// counted. Empty for a rung on the CPU.
+func RungBound(l *record.Ladder, r record.Rung) string {
+	perClock, text := r.PerClock, "calculated limit"
+	if typical(l, r) {
+		perClock, text = typicalPerClock, "calculated limit of a typical compute unit"
 	}
-	memory, shared := r.Global/globalPerClock*r.PerClock, r.Shared/sharedPerClock*r.PerClock
+	memory, shared := r.Global/globalPerClock*perClock, r.Shared/sharedPerClock*perClock
 	switch {
+	case perClock == 0 && r.Global == 0:
+		return ""
+	case perClock == 0 && r.Shared == 0:
+		return fmt.Sprintf("counted for each multiplication: %s bytes from memory and caches", unit.Digits3(r.Global))
+	case perClock == 0:
+		return fmt.Sprintf("counted for each multiplication: %s bytes from memory and caches, %s from shared memory", unit.Digits3(r.Global), unit.Digits3(r.Shared))
 	case memory > 1 && memory >= shared:
-		return fmt.Sprintf("calculated limit: reads of memory and caches, which take %s times as long as the arithmetic", unit.Digits3(memory))
+		return fmt.Sprintf("%s: reads of memory and caches, which take %s times as long as the arithmetic", text, unit.Digits3(memory))
 	case shared > 1:
-		return fmt.Sprintf("calculated limit: reads of shared memory, which take %s times as long as the arithmetic", unit.Digits3(shared))
+		return fmt.Sprintf("%s: reads of shared memory, which take %s times as long as the arithmetic", text, unit.Digits3(shared))
 	}
-	return fmt.Sprintf("calculated limit: arithmetic; reads of shared memory take %s of its time, those of memory %s", unit.Percent(shared), unit.Percent(memory))
+	return fmt.Sprintf("%s: arithmetic; reads of shared memory take %s of its time, those of memory %s", text, unit.Percent(shared), unit.Percent(memory))
 }
 
 // gpuLadderSentence says what the rungs of each type bring; empty if there is one rung of
@@ -104,7 +140,12 @@ func gpuLadderSentence(l *record.Ladder, speeds []float64) string {
 // ladderSentences say what the whole ladder brings.
 func ladderSentences(r *record.Run) []string {
 	var out []string
-	if l := r.Ladder; l != nil && len(l.Rungs) > 1 && !r.Interrupted {
+	l := r.Ladder
+	switch {
+	case l == nil:
+	case l.Software:
+		out = append(out, fmt.Sprintf("%s is a software GPU: a CPU does the work behind a GPU's interface, so these speeds show nothing about GPUs.", l.GPU))
+	case len(l.Rungs) > 1 && climbed(r):
 		text := ladderSentence
 		if l.GPU != "" {
 			text = gpuLadderSentence
@@ -112,6 +153,9 @@ func ladderSentences(r *record.Run) []string {
 		if text := text(l, RungSpeeds(l)); text != "" {
 			out = append(out, text)
 		}
+	}
+	if l != nil && slices.ContainsFunc(l.Rungs, func(x record.Rung) bool { return typical(l, x) }) {
+		out = append(out, fmt.Sprintf("A typical compute unit is assumed to multiply %d times in a clock, and to read %d bytes from caches and %d from shared memory, as many of NVIDIA's do.", typicalPerClock, globalPerClock, sharedPerClock))
 	}
 	if r.Interrupted {
 		out = append(out, interrupted)

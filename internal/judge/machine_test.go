@@ -59,16 +59,26 @@ func firstSentences(t *testing.T, runs map[string]*record.Run, want map[string][
 	}
 }
 
-// What limits a rung follows from what it reads and multiplies, not from its speed.
+// What limits a rung follows from what it reads and multiplies, not from its speed. Where the
+// GPU's arithmetic is not known, it is that of a typical one, or what was counted.
 func TestRungBound(t *testing.T) {
-	for want, r := range map[string]record.Rung{
-		"": {},
-		"calculated limit: reads of memory and caches, which take 10.0 times": {Global: 5, PerClock: 128},
-		"calculated limit: reads of shared memory, which take 8.00 times":     {Global: 0.25, Shared: 8, PerClock: 128},
-		"calculated limit: arithmetic; reads of shared memory take 50 %":      {Global: 0.1, Shared: 0.5, PerClock: 128},
+	cuda, vulkan := &record.Ladder{GPU: "Card"}, &record.Ladder{GPU: "Card", API: "vulkan"}
+	software := &record.Ladder{GPU: "llvmpipe", API: "vulkan", Software: true}
+	for _, c := range []struct {
+		want string
+		l    *record.Ladder
+		r    record.Rung
+	}{
+		{"", cuda, record.Rung{}},
+		{"calculated limit: reads of memory and caches, which take 10.0 times", cuda, record.Rung{Global: 5, PerClock: 128}},
+		{"calculated limit: reads of shared memory, which take 8.00 times", cuda, record.Rung{Global: 0.25, Shared: 8, PerClock: 128}},
+		{"calculated limit: arithmetic; reads of shared memory take 50 %", cuda, record.Rung{Global: 0.1, Shared: 0.5, PerClock: 128}},
+		{"calculated limit of a typical compute unit: reads of memory and caches, which take 10.0 times", vulkan, record.Rung{DType: matrix.Float32, Global: 5}},
+		{"counted for each multiplication: 0.0300 bytes from memory and caches, 0.0600 from shared memory", vulkan, record.Rung{DType: matrix.Float16, Global: 0.03, Shared: 0.06}},
+		{"counted for each multiplication: 5.00 bytes from memory and caches", software, record.Rung{DType: matrix.Float32, Global: 5}},
 	} {
-		if got := RungBound(r); !strings.HasPrefix(got, want) || (got == "") != (want == "") {
-			t.Errorf("%+v: %q, want %q", r, got, want)
+		if got := RungBound(c.l, c.r); !strings.HasPrefix(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%+v: %q, want %q", c.r, got, c.want)
 		}
 	}
 }
@@ -97,6 +107,8 @@ func TestMachineSentences(t *testing.T) {
 		"ladder.alone":       {"From naive to threads: 179× as fast, with the same multiplications. One thread reaches 89 % of the most that it can multiply and add."},
 		"ladder.gpu":         {"In float32 from coalesced to tiled: 2.0× as fast, 17 % of cuBLASLt."},
 		"ladder.interrupted": {interrupted},
+		"ladder.software":    {"llvmpipe (LLVM 19.1.7, 256 bits) is a software GPU: a CPU does the work behind a GPU's interface, so these speeds show nothing about GPUs."},
+		"ladder.vulkan":      {"In float32 from naive to blocked: 67× as fast.", "A typical compute unit is assumed to multiply 128 times in a clock, and to read 64 bytes from caches and 128 from shared memory, as many of NVIDIA's do."},
 		"ladder.nothing":     {interrupted},
 	})
 	firstSentences(t, recordtest.Diagnoses(), map[string][]string{

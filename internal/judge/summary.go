@@ -55,7 +55,7 @@ func Summary(r *record.Run) (task, figure string) {
 	case r.Ladder != nil:
 		task = unit.Cube(r.Ladder.Size, r.Ladder.Size, r.Ladder.Size) + " float32"
 		if r.Ladder.GPU != "" {
-			task = unit.Cube(r.Ladder.Size, r.Ladder.Size, r.Ladder.Size) + " on " + r.Ladder.GPU
+			task = unit.Cube(r.Ladder.Size, r.Ladder.Size, r.Ladder.Size) + " on " + LadderDevice(r.Ladder)
 			break
 		}
 		if speeds := RungSpeeds(r.Ladder); len(speeds) > 1 && !r.Interrupted && finite(speeds[0]) && finite(speeds[len(speeds)-1]) {

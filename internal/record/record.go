@@ -254,9 +254,11 @@ type Bandwidth struct {
 type Ladder struct {
 	Size int `json:"size"` // n of an n×n×n product of float32, or of what the rungs say
 	// Of a ladder on a GPU:
-	GPU   string `json:"gpu,omitempty"` // its name; empty: a ladder on the CPU
-	SMs   int    `json:"sms,omitempty"` // its multiprocessors
-	Rungs []Rung `json:"rungs"`
+	GPU      string `json:"gpu,omitempty"`      // its name; empty: a ladder on the CPU
+	API      string `json:"api,omitempty"`      // cuda or vulkan; empty in older files: cuda
+	Software bool   `json:"software,omitempty"` // a CPU does the work behind the GPU's interface
+	SMs      int    `json:"sms,omitempty"`      // its multiprocessors; 0: not known
+	Rungs    []Rung `json:"rungs"`
 }
 
 // A Rung is one idea more than the rung before.
@@ -271,7 +273,7 @@ type Rung struct {
 	Library  []float64    `json:"library,omitempty"`   // seconds of the same product by cuBLASLt, in turns with Seconds
 	Global   float64      `json:"global,omitempty"`    // bytes that multiprocessors ask memory and caches for, for each multiplication, by counting
 	Shared   float64      `json:"shared,omitempty"`    // bytes read from shared memory for each multiplication, by counting
-	PerClock float64      `json:"per_clock,omitempty"` // multiplications that a multiprocessor can make in a clock with the instructions used
+	PerClock float64      `json:"per_clock,omitempty"` // multiplications that a multiprocessor can make in a clock with the instructions used; 0: not known
 }
 
 // Foreign is what another tool has measured. Nothing is known of how, so that it is

@@ -22,7 +22,7 @@ func ladderTable(w io.Writer, r *record.Run, s Style) error {
 	}
 	g := bench.Square(l.Size, matrix.Float32)
 	if l.GPU != "" {
-		p.title("the ladder of matrix multiply", unit.Cube(g.M, g.N, g.K), l.GPU, "every product checked")
+		p.title("the ladder of matrix multiply", unit.Cube(g.M, g.N, g.K), judge.LadderDevice(l), "every product checked")
 	} else {
 		p.title("the ladder of matrix multiply", unit.Cube(g.M, g.N, g.K), "float32", r.Machine.CPU, "every product checked")
 	}
@@ -53,7 +53,7 @@ func ladderTable(w io.Writer, r *record.Run, s Style) error {
 		if share := judge.RungShare(rung); share > 0 {
 			facts = append(facts, unit.Percent(share)+" of cuBLASLt")
 		}
-		if bound := judge.RungBound(rung); bound != "" {
+		if bound := judge.RungBound(l, rung); bound != "" {
 			facts = append(facts, bound)
 		}
 		if len(facts) > 0 {

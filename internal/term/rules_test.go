@@ -296,12 +296,12 @@ func TestRuleRatios(t *testing.T) {
 	}
 }
 
-// A ladder that was interrupted has no ratio either.
-func TestRuleInterruptedLadder(t *testing.T) {
+// A ladder that was interrupted has no ratio either, nor has that of a software GPU.
+func TestRuleLadder(t *testing.T) {
 	for name, r := range recordtest.Ladders() {
 		before := ratios(t, r)
-		if r.Interrupted != (len(before) == 0) {
-			t.Errorf("%s, interrupted: %v: %q", name, r.Interrupted, before)
+		if (r.Interrupted || r.Ladder.Software) != (len(before) == 0) {
+			t.Errorf("%s, interrupted: %v, software: %v: %q", name, r.Interrupted, r.Ladder.Software, before)
 		}
 		r.Interrupted = true
 		if found := ratios(t, r); len(found) > 0 {

@@ -28,6 +28,7 @@ import (
 // Options say how the engine works. The JSON form is what travels in a worker's hello.
 type Options struct {
 	Cache  string   `json:"cache,omitempty"` // a folder for what was found out about devices; empty: nothing is kept
+	Rung   string   `json:"rung,omitempty"`  // of Ladder, whose kernel alone is used; empty: the fastest kernel is
 	Layers []string `json:"-"`               // of Vulkan, for tests
 }
 
@@ -151,7 +152,15 @@ func (e *Engine) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, s
 	if err := dev.open(); err != nil {
 		return nil, err
 	}
-	t, err := prepare(ctx, &e.mu, dev, g, seed, tell)
+	list := dev.kernels(g)
+	if e.options.Rung != "" {
+		k, err := dev.rung(e.options.Rung, g)
+		if err != nil {
+			return nil, err
+		}
+		list = []kernel{k}
+	}
+	t, err := prepare(ctx, &e.mu, dev, g, seed, list, tell)
 	if err != nil {
 		return nil, err
 	}

@@ -64,12 +64,16 @@ func (d *device) kernels(g bench.GEMM) []kernel {
 		}
 	}
 	for i, k := range slices.Backward(scalars) {
-		if i == 0 || k.sensible(g) && k.shared(g.In) <= d.limits.MaxComputeSharedMemorySize &&
-			k.invocations <= min(d.limits.MaxComputeWorkGroupInvocations, d.limits.MaxComputeWorkGroupSize[0]) {
+		if i == 0 || k.sensible(g) && d.fits(k, g.In) {
 			list = append(list, k)
 		}
 	}
 	return list
+}
+
+// fits reports whether the device has the invocations and the shared memory for a kernel.
+func (d *device) fits(k kernel, t matrix.DType) bool {
+	return k.shared(t) <= d.limits.MaxComputeSharedMemorySize && k.invocations <= min(d.limits.MaxComputeWorkGroupInvocations, d.limits.MaxComputeWorkGroupSize[0])
 }
 
 // sensible reports whether a kernel's blocks are not much larger than C.
@@ -85,11 +89,13 @@ func (k kernel) whole(g bench.GEMM) bool {
 
 // shared returns the bytes of shared memory that a kernel takes.
 func (k kernel) shared(t matrix.DType) uint32 {
-	if k.shader == "scalar" {
+	switch k.shader {
+	case "scalar":
 		size := uint32(max(4, t.Size())) // of an element there
 		return k.sizes[2] * k.bk * (k.bm + k.bn + 56) * size
-	}
-	if k.shader == "coop2" { // the driver takes what it needs
+	case "ladder": // two tiles
+		return 2 * 16 * 16 * 4
+	case "coop2": // the driver takes what it needs
 		return 0
 	}
 	size := uint32(t.Size())

@@ -53,12 +53,12 @@ func newTask(mu *sync.Mutex, d *device, g bench.GEMM) *task {
 	return t
 }
 
-// prepare makes a task. The engine's lock is held.
-func prepare(ctx context.Context, mu *sync.Mutex, d *device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (*task, error) {
+// prepare makes a task with the fastest kernel of a list. The engine's lock is held.
+func prepare(ctx context.Context, mu *sync.Mutex, d *device, g bench.GEMM, seed uint64, list []kernel, tell func(bench.Tuning)) (*task, error) {
 	t := newTask(mu, d, g)
 	err := t.fill(ctx, seed)
 	if err == nil {
-		err = t.tune(ctx, tell)
+		err = t.tune(ctx, list, tell)
 	}
 	if err != nil {
 		t.release()

@@ -20,12 +20,11 @@ const (
 	compileLimit = time.Second     // after which no further one is compiled
 )
 
-// tune chooses the fastest kernel for the task's product. Those that are compiled in time are
-// tried out on the product itself, by the device's clock where it has one; nothing compiles
-// meanwhile.
-func (t *task) tune(ctx context.Context, tell func(bench.Tuning)) error {
+// tune chooses the fastest kernel of a list for the task's product. Those that are compiled
+// in time are tried out on the product itself, by the device's clock where it has one;
+// nothing compiles meanwhile.
+func (t *task) tune(ctx context.Context, list []kernel, tell func(bench.Tuning)) error {
 	d, g := t.device, t.gemm
-	list := d.kernels(g)
 	best := slices.IndexFunc(list, func(k kernel) bool { return k.name == d.choices.won[product(g)] })
 	if len(list) == 1 {
 		best = 0

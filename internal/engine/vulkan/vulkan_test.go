@@ -43,7 +43,7 @@ func TestValidation(t *testing.T) {
 		t.Skip("takes half a minute")
 	}
 	devices(t)
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^(TestConforms|TestKernels|TestLost|TestDescribe)$", "-test.short", "-test.v")
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^(TestConforms|TestKernels|TestLadder|TestLost|TestDescribe)$", "-test.short", "-test.v")
 	cmd.Env = append(os.Environ(), validated+"=1")
 	out, err := cmd.CombinedOutput()
 	text := string(out)
@@ -394,7 +394,7 @@ func TestTune(t *testing.T) {
 	}
 	for _, want := range []int{2, 0} { // tried out, then known
 		var told []bench.Tuning
-		task, err := prepare(t.Context(), &e.mu, d, g, 7, func(x bench.Tuning) { told = append(told, x) })
+		task, err := prepare(t.Context(), &e.mu, d, g, 7, d.kernels(g), func(x bench.Tuning) { told = append(told, x) })
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,5 +1,5 @@
-// Package rungs is the laboratory that climbs the ladder of package ptx: one product on a
-// GPU in better and better ways, each beside NVIDIA's cuBLASLt, if it is installed.
+// Package rungs is the laboratory that climbs a ladder: one product on a GPU in better and
+// better ways, through CUDA beside NVIDIA's cuBLASLt, if it is installed, or through Vulkan.
 package rungs
 
 import (
@@ -18,32 +18,46 @@ import (
 	"github.com/gpuplay/gpuplay/internal/lab"
 	"github.com/gpuplay/gpuplay/internal/learn"
 	"github.com/gpuplay/gpuplay/internal/matrix"
-	"github.com/gpuplay/gpuplay/internal/ptx"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/stats"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 const (
-	// Size is the usual n of the n×n×n product: large enough to keep every GPU busy.
+	// Size is the usual n of the n×n×n product: large enough to keep every GPU busy. It is
+	// smaller on a device on which the first rung of it would take too long.
 	Size = 4096
 	// Limit is the largest: the first rung of a larger one would take seconds.
 	Limit = 16384
 )
 
+// Engines have a ladder each. The first that reaches a GPU is climbed.
+var Engines = []string{"cuda", "vulkan"}
+
 // Options say what Climb measures.
 type Options struct {
-	Size int // n of an n×n×n product; 0: Size
+	Size   int    // n of an n×n×n product; 0: Size
+	Engine string // one of Engines; empty: the first that reaches a GPU
 }
 
-// A climb is the ladder while it is measured.
+// A climb is a ladder while it is measured.
 type climb struct {
-	own, library bench.Engine
-	device       hardware.Device
-	stream       *event.Stream
-	size         int
-	rung         ptx.Rung // whose kernel own takes
-	card         ptx.Card // as own has found it
+	rungs   []rung
+	device  hardware.Device
+	sms     func() int   // multiprocessors of the GPU, once a product was prepared; nil: not known
+	library bench.Engine // what the rungs are measured beside; nil: nothing
+	usual   int          // n where none is asked for
+	skipped []string     // engines that came first and reach no GPU, with why
+	stream  *event.Stream
+	size    int
+}
+
+// A rung is what is known of a step before it is measured.
+type rung struct {
+	record.Rung
+	// open returns an engine that computes with the rung's kernel alone, and what ends it.
+	open     func(ctx context.Context) (bench.Engine, func(), error)
+	perClock func() float64 // record.Rung's PerClock, once a product was prepared; nil: not known
 }
 
 // Climb measures the rungs on the first GPU. One that the GPU has no instructions for is
@@ -53,29 +67,53 @@ func Climb(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record
 		return nil, fault.Errorf(fault.Invalid, "size %d: at least 1, and at most %d: the first rung of a larger one would take seconds for a product", o.Size, Limit).
 			With(fault.Run("{} takes any size", "gpuplay", "matmul"))
 	}
-	c := &climb{stream: s, size: cmp.Or(o.Size, Size)}
-	c.own, c.library = d.Catalog.CUDA(func(card ptx.Card, p ptx.Problem) ([]ptx.Kernel, error) {
-		c.card = card
-		return c.rung.Kernels(card, p)
-	})
-	return c.run(ctx, d)
-}
-
-// run measures on the first GPU.
-func (c *climb) run(ctx context.Context, d lab.Deps) (*record.Run, error) {
-	found, err := c.own.Devices(ctx)
-	if errors.Is(err, fault.Unavailable) {
-		err = fault.From(err).With(fault.Run("{} measures the steps on the CPU", "gpuplay", "learn", "matmul"))
+	if o.Engine != "" && !slices.Contains(Engines, o.Engine) {
+		return nil, fault.Errorf(fault.Invalid, "engine %q has no ladder on a GPU", o.Engine).With(fault.DidYouMean(o.Engine, Engines))
 	}
+	c, err := find(ctx, d, o.Engine)
 	if err != nil {
 		return nil, err
 	}
-	c.device = found.Devices[0]
+	c.stream, c.size = s, cmp.Or(o.Size, c.usual)
+	return c.run(ctx, d)
+}
+
+// find returns the ladder of the first engine that reaches a GPU, or of the one that was
+// asked for.
+func find(ctx context.Context, d lab.Deps, engine string) (*climb, error) {
+	var reasons []string
+	for _, e := range []struct {
+		name string
+		find func(context.Context, lab.Deps) (*climb, error)
+	}{{"cuda", onCUDA}, {"vulkan", onVulkan}} {
+		if engine != "" && engine != e.name {
+			continue
+		}
+		c, err := e.find(ctx, d)
+		if err == nil {
+			c.skipped = reasons
+		}
+		if err == nil || ctx.Err() != nil {
+			return c, err
+		}
+		reasons = append(reasons, fmt.Sprintf("%s: %v", e.name, err))
+	}
+	return nil, fault.Errorf(fault.Unavailable, "no GPU is reached (%s)", strings.Join(reasons, "; ")).
+		With(fault.Run("{} says what is missing", "gpuplay", "doctor"), fault.Run("{} measures the steps on the CPU", "gpuplay", "learn", "matmul"))
+}
+
+// run measures the rungs.
+func (c *climb) run(ctx context.Context, d lab.Deps) (*record.Run, error) {
 	r := d.Begin(ctx, c.stream, record.Learn)
-	l := record.Ladder{Size: c.size, GPU: c.device.Name}
+	for _, reason := range c.skipped {
+		lab.Note(c.stream, "not through "+reason)
+	}
+	l := record.Ladder{Size: c.size, GPU: c.device.Name, API: c.device.API, Software: c.device.Kind == hardware.SoftwareGPU}
 	c.stream.Emit("", event.Size{M: c.size, N: c.size, K: c.size})
 	if err := c.measure(ctx, func(rung record.Rung) {
-		l.SMs = c.card.SMs
+		if c.sms != nil {
+			l.SMs = c.sms()
+		}
 		l.Rungs = append(slices.Clone(l.Rungs), rung)
 		now := l
 		r.Ladder = &now
@@ -91,8 +129,8 @@ func (c *climb) run(ctx context.Context, d lab.Deps) (*record.Run, error) {
 
 // measure measures every rung.
 func (c *climb) measure(ctx context.Context, observe func(record.Rung)) error {
-	for rest := ptx.Ladder; len(rest) > 0; {
-		n := slices.IndexFunc(rest, func(r ptx.Rung) bool { return r.DType != rest[0].DType })
+	for rest := c.rungs; len(rest) > 0; {
+		n := slices.IndexFunc(rest, func(r rung) bool { return r.DType != rest[0].DType })
 		if n < 0 {
 			n = len(rest)
 		}
@@ -105,7 +143,7 @@ func (c *climb) measure(ctx context.Context, observe func(record.Rung)) error {
 }
 
 // measureType measures rungs of one type beside one task of the library.
-func (c *climb) measureType(ctx context.Context, rungs []ptx.Rung, observe func(record.Rung)) (err error) {
+func (c *climb) measureType(ctx context.Context, rungs []rung, observe func(record.Rung)) (err error) {
 	g := bench.Square(c.size, rungs[0].DType)
 	ref, err := matrix.NewReference(ctx, matrix.Problem{M: g.M, N: g.N, K: g.K, In: g.In, Seed: learn.Seed})
 	if err != nil {
@@ -118,8 +156,8 @@ func (c *climb) measureType(ctx context.Context, rungs []ptx.Rung, observe func(
 	if library != nil {
 		defer func() { err = errors.Join(err, library.Close()) }()
 	}
-	for _, c.rung = range rungs {
-		rung, err := c.one(ctx, g, library, ref)
+	for _, r := range rungs {
+		rung, err := c.one(ctx, r, g, library, ref)
 		if errors.Is(err, fault.Unsupported) {
 			lab.Note(c.stream, fmt.Sprintf("left out: %v", err))
 			continue
@@ -137,6 +175,9 @@ func ignore(bench.Tuning) {}
 
 // prepareLibrary returns cuBLASLt's task, or nil where it cannot be had.
 func (c *climb) prepareLibrary(ctx context.Context, g bench.GEMM) (bench.Task, error) {
+	if c.library == nil {
+		return nil, nil
+	}
 	t, err := c.library.Prepare(ctx, c.device, g, learn.Seed, ignore)
 	if err != nil && ctx.Err() == nil {
 		lab.Note(c.stream, fmt.Sprintf("without cuBLASLt beside it: %v", err))
@@ -152,15 +193,20 @@ const (
 )
 
 // one measures a rung: samples in turns with the library's, then the check of its product.
-func (c *climb) one(ctx context.Context, g bench.GEMM, library bench.Task, ref *matrix.Reference) (rung record.Rung, err error) {
-	task, err := c.own.Prepare(ctx, c.device, g, learn.Seed, ignore)
+func (c *climb) one(ctx context.Context, r rung, g bench.GEMM, library bench.Task, ref *matrix.Reference) (rung record.Rung, err error) {
+	engine, end, err := r.open(ctx)
+	if err != nil {
+		return rung, err
+	}
+	defer end()
+	task, err := engine.Prepare(ctx, c.device, g, learn.Seed, ignore)
 	if err != nil {
 		return rung, err
 	}
 	defer func() { err = errors.Join(err, task.Close()) }()
-	rung = record.Rung{
-		Name: c.rung.Name, Idea: c.rung.Idea, Threads: 1, DType: c.rung.DType,
-		Global: c.rung.Global, Shared: c.rung.Shared, PerClock: c.rung.PerClock(c.card),
+	rung = r.Rung
+	if r.perClock != nil {
+		rung.PerClock = r.perClock()
 	}
 	lane := "learn/" + strings.ReplaceAll(rung.Name, " ", "-")
 	times := 0 // in a sample

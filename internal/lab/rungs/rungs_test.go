@@ -17,25 +17,38 @@ import (
 	"github.com/gpuplay/gpuplay/internal/record"
 )
 
-// only has no kernel for some rungs.
-type only struct {
-	bench.Engine
-	c *climb
+// only has no kernel for a rung.
+type only struct{ bench.Engine }
+
+func (e only) Prepare(context.Context, hardware.Device, bench.GEMM, uint64, func(bench.Tuning)) (bench.Task, error) {
+	return nil, fault.Errorf(fault.Unsupported, "no clusters")
 }
 
-func (e only) Prepare(ctx context.Context, d hardware.Device, g bench.GEMM, seed uint64, tell func(bench.Tuning)) (bench.Task, error) {
-	if e.c.rung.Name == "clusters" {
-		return nil, fault.Errorf(fault.Unsupported, "no clusters")
+// ladder is that of package ptx, on a scripted engine that has no clusters.
+func ladder(own bench.Engine) (out []rung) {
+	for _, r := range ptx.Ladder {
+		e := own
+		if r.Name == "clusters" {
+			e = only{own}
+		}
+		out = append(out, rung{
+			Rung: record.Rung{Name: r.Name, Threads: 1, DType: r.DType},
+			open: func(context.Context) (bench.Engine, func(), error) { return e, func() {}, nil },
+		})
 	}
-	return e.Engine.Prepare(ctx, d, g, seed, tell)
+	return out
 }
 
 func watch(ctx context.Context, own, library fake.Device, heard func(event.Event)) (*record.Run, []event.Event, error) {
 	clock := &fake.Clock{}
 	w := labtest.New(clock)
 	w.Subscribe(heard)
-	c := &climb{stream: w.Stream, size: 32}
-	c.own, c.library = only{fake.New("cuda", clock, nil, own), c}, fake.New("cublaslt", clock, nil, library)
+	e := fake.New("cuda", clock, nil, own)
+	found, err := e.Devices(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := &climb{rungs: ladder(e), device: found.Devices[0], library: fake.New("cublaslt", clock, nil, library), stream: w.Stream, size: 32, skipped: []string{"another: not here"}}
 	r, err := c.run(ctx, lab.Deps{})
 	return r, w.Events(), err
 }
@@ -71,7 +84,7 @@ func TestClimb(t *testing.T) {
 	if opened != len(r.Ladder.Rungs) || checks != opened {
 		t.Errorf("%d steps and %d checks of %d rungs", opened, checks, len(r.Ladder.Rungs))
 	}
-	if lines := labtest.Lines(events); !strings.Contains(lines, "left out: no clusters") {
+	if lines := labtest.Lines(events); !strings.Contains(lines, "left out: no clusters") || !strings.Contains(lines, "not through another: not here") {
 		t.Error(lines)
 	}
 }
@@ -89,14 +102,17 @@ func TestWithoutLibrary(t *testing.T) {
 	}
 }
 
-// Without a GPU, the ladder on the CPU is named.
-func TestWithoutGPU(t *testing.T) {
-	clock := &fake.Clock{}
-	missing := fake.FailAt(fake.Devices, 1, fault.Errorf(fault.Unavailable, "no driver"))
-	c := &climb{stream: labtest.New(clock).Stream, own: fake.New("cuda", clock, missing)}
-	_, err := c.run(t.Context(), lab.Deps{})
-	if e := fault.From(err); e == nil || e.Message != "no driver" || len(e.Remedies) != 1 {
-		t.Errorf("%+v", e)
+// The usual size is the largest of which the first rung takes at most half a second.
+func TestUsualSize(t *testing.T) {
+	for flops, want := range map[float64]int{1e12: 4096, 200e9: 2048, 5e9: 1024, 1e9: 512, 1e6: 256} {
+		e := fake.New("vulkan", &fake.Clock{}, nil, fake.NewDevice("gpu", hardware.GPU, flops))
+		found, err := e.Devices(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := usualSize(t.Context(), e, found.Devices[0]); err != nil || n != want {
+			t.Errorf("%g FLOP/s: %d, want %d (%v)", flops, n, want, err)
+		}
 	}
 }
 

@@ -107,7 +107,15 @@ func Ladders() map[string]*record.Run {
 		record.Rung{Name: "tiled", Idea: "tiles in shared memory", Threads: 1, DType: "float32", Seconds: []float64{0.015, 0.015, 0.016}, Library: []float64{0.0027, 0.0026, 0.0027}, Global: 0.25, Shared: 8, PerClock: 128},
 		record.Rung{Name: "warpgroups", Idea: "instructions of four warps, which read shared memory", Threads: 1, DType: "bfloat16", Seconds: []float64{0.0002, 0.00021}, Global: 0.0234, Shared: 0.039, PerClock: 2048})
 	gpu.Ladder.GPU, gpu.Ladder.SMs = "Example GPU 80GB", 132
-	return map[string]*record.Run{"ladder": run(1024, rungs...), "ladder.gpu": gpu, "ladder.alone": alone, "ladder.interrupted": part, "ladder.nothing": nothing}
+	shaders := []record.Rung{
+		{Name: "naive", Idea: "an invocation for each element of C", Threads: 1, DType: "float32", Seconds: []float64{0.2, 0.21, 0.2}, Global: 33},
+		{Name: "blocked", Idea: "8×8 sums in registers", Threads: 1, DType: "float32", Seconds: []float64{0.003, 0.0031, 0.003}, Global: 0.125, Shared: 1},
+		{Name: "matrix units", Idea: "matrices of a subgroup", Threads: 1, DType: "float16", Seconds: []float64{0.0005, 0.0005}, Global: 0.0312, Shared: 0.0625},
+	}
+	vulkan, software := run(4096, shaders...), run(512, shaders[:2]...)
+	vulkan.Ladder.GPU, vulkan.Ladder.API = "Example GPU 8GB", "vulkan"
+	software.Ladder.GPU, software.Ladder.API, software.Ladder.Software = "llvmpipe (LLVM 19.1.7, 256 bits)", "vulkan", true
+	return map[string]*record.Run{"ladder": run(1024, rungs...), "ladder.gpu": gpu, "ladder.vulkan": vulkan, "ladder.software": software, "ladder.alone": alone, "ladder.interrupted": part, "ladder.nothing": nothing}
 }
 
 // Diagnoses are examples of what the doctor finds.
