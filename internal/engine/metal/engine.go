@@ -63,20 +63,20 @@ func (g *gpu) lanes() (lanes []lane, missing []hardware.Missing) {
 	lack := func(format string, args ...any) {
 		missing = append(missing, hardware.Missing{API: "metal", Kind: hardware.GPU, Reason: fmt.Sprintf(format, args...)})
 	}
+	types := []matrix.DType{matrix.Float32, matrix.Float16}
+	more := types
+	if g.system.Major >= 14 { // MPSGraph and Metal's language have bfloat16 since macOS 14: docs/METAL.md has the sources
+		more = append(slices.Clone(types), matrix.BFloat16)
+	}
 	if g.mps {
-		types := []matrix.DType{matrix.Float32, matrix.Float16}
-		graph := types
-		if g.system.Major >= 14 { // MPSGraph has bfloat16 since macOS 14
-			graph = append(slices.Clone(types), matrix.BFloat16)
-		}
 		lanes = append(lanes,
-			lane{id: "mpsgraph", library: "MPSGraph", types: graph, graph: true, prepare: (*task).prepareGraph},
+			lane{id: "mpsgraph", library: "MPSGraph", types: more, graph: true, prepare: (*task).prepareGraph},
 			lane{id: "mps", library: "MPSMatrixMultiplication", types: types, front: true, prepare: (*task).prepareMPS})
 	} else {
 		lack("Metal Performance Shaders do not support %s", g.name)
 	}
 	if g.simdgroups {
-		lanes = append(lanes, lane{id: "gpuplay", library: "gpuplay", types: []matrix.DType{matrix.Float32, matrix.Float16}, front: true, prepare: (*task).prepareKernel})
+		lanes = append(lanes, lane{id: "gpuplay", library: "gpuplay", types: more, front: true, prepare: (*task).prepareKernel})
 	} else {
 		lack("gpuplay's kernel needs a GPU of Apple's with simdgroup matrices, M1 or newer: this is %s", g.name)
 	}

@@ -1,7 +1,8 @@
 // C = op(A)·op(B), row-major, in the way that libraries do it: a threadgroup computes a tile
 // of C. It brings strips of A and B into threadgroup memory, where each element is read once
 // for all of the tile's rows or columns, and multiplies blocks of 8×8 with the simdgroups'
-// matrix instructions. Sums are in float. T, the elements' type, is defined before this.
+// matrix instructions. Sums are in float. T, the elements' type, is defined before this:
+// float, half or, in version 3.1 of the language, bfloat.
 #include <metal_stdlib>
 #include <metal_simdgroup_matrix>
 using namespace metal;

@@ -22,15 +22,21 @@ const (
 )
 
 // kernelTypes are the names of the element types in Metal's language.
-var kernelTypes = map[matrix.DType]string{matrix.Float32: "float", matrix.Float16: "half"}
+var kernelTypes = map[matrix.DType]string{matrix.Float32: "float", matrix.Float16: "half", matrix.BFloat16: "bfloat"}
 
 // pipeline compiles the kernel, once for each type.
 func (u *gpu) pipeline(d matrix.DType) (id, error) {
 	if p := u.pipelines[d]; p != 0 {
 		return p, nil
 	}
+	var options id
+	if d == matrix.BFloat16 { // whose type, and matrices of it, are in the language from 3.1 on
+		options = create(objc.Class("MTLCompileOptions"))
+		defer objc.Release(options)
+		setLanguage(options, language3_1)
+	}
 	var e id // may also hold warnings, where there is a result
-	library := newLibrary(u.device, nsString("typedef "+kernelTypes[d]+" T;\n"+kernelSource), 0, &e)
+	library := newLibrary(u.device, nsString("typedef "+kernelTypes[d]+" T;\n"+kernelSource), options, &e)
 	if library == 0 {
 		return 0, failure("compiling gpuplay's kernel", e)
 	}

@@ -22,7 +22,7 @@ func TestKernel(t *testing.T) {
 	if err != nil {
 		enginetest.Require(t, "c++", "there is no C++ compiler (c++) for the kernel")
 	}
-	for _, name := range []string{"float", "half"} {
+	for _, name := range []string{"float", "half", "bfloat"} {
 		t.Run(name, func(t *testing.T) {
 			run := compileKernel(t, cxx, name)
 			for _, size := range [][3]int{{1, 1, 1}, {32, 32, 32}, {33, 70, 45}, {40, 5, 64}} {

@@ -26,12 +26,13 @@ type (
 
 // Constants of Apple's headers, as github.com/madsmtm/objc2-generated has them.
 const (
-	familyApple7         = 1007 // MTLGPUFamilyApple7: M1, the first with simdgroup matrices
-	storageShared        = 0    // MTLResourceStorageModeShared
-	statusCompleted      = 4    // MTLCommandBufferStatusCompleted
-	errorTimeout         = 2    // MTLCommandBufferErrorTimeout
-	errorOutOfMemory     = 8    // MTLCommandBufferErrorOutOfMemory
-	optimizationLevel0   = 0    // MPSGraphOptimizationLevel0: on the GPU alone, not on the Neural Engine
+	familyApple7         = 1007    // MTLGPUFamilyApple7: M1, the first with simdgroup matrices
+	language3_1          = 0x30001 // MTLLanguageVersion3_1, from macOS 14 on
+	storageShared        = 0       // MTLResourceStorageModeShared
+	statusCompleted      = 4       // MTLCommandBufferStatusCompleted
+	errorTimeout         = 2       // MTLCommandBufferErrorTimeout
+	errorOutOfMemory     = 8       // MTLCommandBufferErrorOutOfMemory
+	optimizationLevel0   = 0       // MPSGraphOptimizationLevel0: on the GPU alone, not on the Neural Engine
 	dataFloat32          = 0x10000020
 	dataFloat16          = 0x10000010
 	dataBFloat16         = 0x90000010
@@ -65,6 +66,7 @@ var (
 	newQueue       = objc.Declare[func(id) id]("-[MTLDevice newCommandQueue]")
 	newBuffer      = objc.Declare[func(_ id, length, options uint) id]("-[MTLDevice newBufferWithLength:options:]")
 	newLibrary     = objc.Declare[func(_, source, options id, err *id) id]("-[MTLDevice newLibraryWithSource:options:error:]")
+	setLanguage    = objc.Declare[func(_ id, version uint)]("-[MTLCompileOptions setLanguageVersion:]")
 	newPipeline    = objc.Declare[func(_, function id, err *id) id]("-[MTLDevice newComputePipelineStateWithFunction:error:]")
 	newFunction    = objc.Declare[func(_, name id) id]("-[MTLLibrary newFunctionWithName:]")
 	maxThreads     = objc.Declare[func(id) uint]("-[MTLComputePipelineState maxTotalThreadsPerThreadgroup]")

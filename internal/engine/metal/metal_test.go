@@ -32,10 +32,10 @@ func TestConforms(t *testing.T) {
 	devices(t, e)
 	enginetest.Run(t, e, enginetest.Want{
 		DTypes: func(d hardware.Device) []matrix.DType {
-			if d.ID == "metal:mpsgraph" {
-				return []matrix.DType{matrix.Float32, matrix.Float16, matrix.BFloat16}
+			if d.ID == "metal:mps" {
+				return []matrix.DType{matrix.Float32, matrix.Float16}
 			}
-			return []matrix.DType{matrix.Float32, matrix.Float16}
+			return []matrix.DType{matrix.Float32, matrix.Float16, matrix.BFloat16}
 		},
 		InUse: inUse,
 	})

@@ -221,7 +221,7 @@ func TestConstants(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[string]int{
-		"MTLGPUFamilyApple7": familyApple7, "MTLResourceStorageModeShared": storageShared, "MTLCommandBufferStatusCompleted": statusCompleted,
+		"MTLGPUFamilyApple7": familyApple7, "MTLLanguageVersion3_1": language3_1, "MTLResourceStorageModeShared": storageShared, "MTLCommandBufferStatusCompleted": statusCompleted,
 		"MTLCommandBufferErrorTimeout": errorTimeout, "MTLCommandBufferErrorOutOfMemory": errorOutOfMemory, "MPSGraphOptimizationLevel0": optimizationLevel0,
 		"MPSDataTypeFloat32": dataFloat32, "MPSDataTypeFloat16": dataFloat16, "MPSDataTypeBFloat16": dataBFloat16,
 		"sizeof(MTLSize)": int(unsafe.Sizeof(mtlSize{})), "sizeof(NSOperatingSystemVersion)": int(unsafe.Sizeof(osVersion{})),
@@ -273,9 +273,12 @@ func TestMacs(t *testing.T) {
 			if c.missing != "" && (len(inv.Missing) == 0 || !strings.Contains(inv.Missing[0].Reason, c.missing)) {
 				t.Errorf("missing %+v, want %q", inv.Missing, c.missing)
 			}
-			if c.option == "old" {
-				if _, err := e.Prepare(t.Context(), inv.Devices[0], bench.Square(8, matrix.BFloat16), 1, nil); !errors.Is(err, fault.Unsupported) {
-					t.Errorf("bfloat16 on macOS 13: %v", err)
+			for _, d := range inv.Devices {
+				if c.option != "old" {
+					break
+				}
+				if _, err := e.Prepare(t.Context(), d, bench.Square(8, matrix.BFloat16), 1, nil); !errors.Is(err, fault.Unsupported) {
+					t.Errorf("bfloat16 on macOS 13 with %s: %v", d.ID, err)
 				}
 			}
 		})

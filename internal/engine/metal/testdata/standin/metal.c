@@ -169,7 +169,15 @@ static void enc_bytes(id e, SEL s, const void *p, u64 n, u64 i) {
 
 // --- gpuplay's kernel: its source is not compiled ---
 
+static void options_language(id o, SEL s, u64 version) {
+	if (opt.old && version > 0x30000) BAD(, "-[MTLCompileOptions %s]: macOS 13 has no version %llu.%llu", s, W(version >> 16), W(version & 0xffff));
+	o->n[0] = version;
+}
 static id dev_library(id d, SEL s, id source, id options, id *err) {
+	if (strstr(source->p, "typedef bfloat T;") && !(options && options->n[0] >= 0x30001)) {
+		if (err) *err = autoreleased(error_make("MTLLibraryErrorDomain", 3, "program_source: unknown type name 'bfloat'"));
+		return 0;
+	}
 	if (!strstr(source->p, "kernel void ")) {
 		if (err) *err = autoreleased(error_make("MTLLibraryErrorDomain", 3, "program_source: no kernel function"));
 		return 0;
@@ -189,7 +197,7 @@ static id lib_function(id l, SEL s, id name) {
 }
 static id dev_pipeline(id d, SEL s, id f, id *err) {
 	const char *source = f->held[1]->p;
-	u64 type = strstr(source, "typedef float T;") ? F32 : strstr(source, "typedef half T;") ? F16 : 0;
+	u64 type = strstr(source, "typedef float T;") ? F32 : strstr(source, "typedef half T;") ? F16 : strstr(source, "typedef bfloat T;") ? BF16 : 0;
 	if (strcmp(f->held[0]->p, "gemm") || !type) {
 		violation("-[MTLDevice %s]: the stand-in knows no kernel \"%s\" of this type", s, (char *)f->held[0]->p);
 		if (err) *err = autoreleased(error_make("CompilerError", 2, "unknown kernel"));
@@ -257,6 +265,7 @@ const Method metal_methods[] = {
 	{"MTLDevice", '-', "name", dev_name}, {"MTLDevice", '-', "supportsFamily:", dev_family},
 	{"MTLDevice", '-', "recommendedMaxWorkingSetSize", dev_working_set}, {"MTLDevice", '-', "maxBufferLength", dev_max_buffer},
 	{"MTLDevice", '-', "newCommandQueue", dev_queue}, {"MTLDevice", '-', "newBufferWithLength:options:", dev_buffer},
+	{"MTLCompileOptions", '-', "setLanguageVersion:", options_language},
 	{"MTLDevice", '-', "newLibraryWithSource:options:error:", dev_library}, {"MTLDevice", '-', "newComputePipelineStateWithFunction:error:", dev_pipeline},
 	{"MTLLibrary", '-', "newFunctionWithName:", lib_function}, {"MTLComputePipelineState", '-', "maxTotalThreadsPerThreadgroup", pipe_threads},
 	{"MTLBuffer", '-', "contents", buf_contents}, {"MTLCommandQueue", '-', "commandBuffer", commands_new},
