@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,6 +87,21 @@ func (d *Deps) Finish(ctx context.Context, s *event.Stream, r *record.Run) *reco
 
 // Sensors returns those that are read since Begin.
 func (d Deps) Sensors() measure.Sensors { return d.sampler }
+
+// NoGPU is the error of a machine on which no engine reaches a GPU.
+func NoGPU(missing []record.Missing) *fault.Error {
+	var reasons []string
+	var remedies fault.Remedies
+	for _, m := range missing {
+		reasons = append(reasons, m.Engine+": "+m.Reason)
+		for _, r := range m.Remedies {
+			if !slices.ContainsFunc(remedies, func(have fault.Remedy) bool { return reflect.DeepEqual(have, r) }) {
+				remedies = append(remedies, r)
+			}
+		}
+	}
+	return fault.Errorf(fault.Unavailable, "no GPU is reached (%s)", strings.Join(reasons, "; ")).With(remedies...)
+}
 
 // Settings are what every lab that measures products is told.
 type Settings struct {

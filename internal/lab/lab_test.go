@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -219,5 +220,15 @@ func TestRacingEqualGPUs(t *testing.T) {
 		if !slices.Equal(ids, tt.want) || !slices.Equal(left, tt.out) {
 			t.Errorf("%s: lanes %v, left out %v; want %v, %v", tt.name, ids, left, tt.want, tt.out)
 		}
+	}
+}
+
+// Without a GPU the error has all reasons, and each remedy once.
+func TestNoGPU(t *testing.T) {
+	doctor := fault.Remedies{fault.Run("{} says what is missing", "gpuplay", "doctor")}
+	limit := fault.Change("timeout", "{} gives it longer")
+	err := NoGPU([]record.Missing{{Engine: "cuda", Reason: "no driver", Remedies: append(doctor, limit)}, {Engine: "vulkan", Reason: "no loader", Remedies: append(doctor, fault.Change("device", limit.Text))}})
+	if err.Code != fault.Unavailable || !strings.Contains(err.Message, "(cuda: no driver; vulkan: no loader)") || len(err.Remedies) != 3 {
+		t.Errorf("%+v", err)
 	}
 }

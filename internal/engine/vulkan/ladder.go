@@ -36,9 +36,9 @@ func Ladder(kind hardware.Kind) []Rung {
 	const side, transfer = 16., 32.
 	rungs := []Rung{
 		{Name: "naive", Idea: "an invocation for each element of C; neighbouring ones compute elements of a column", DType: matrix.Float32,
-			Global: transfer + transfer/32, kernel: one("naive", 32, 8, 0)},
+			Global: transfer + transfer/32, kernel: one("naive", 32, 4, 0)},
 		{Name: "coalesced", Idea: "the same, but neighbouring invocations compute elements of a row, so that they read neighbours in memory", DType: matrix.Float32,
-			Global: 4 + transfer/32, kernel: one("coalesced", 8, 32, 1)},
+			Global: 4 + transfer/32, kernel: one("coalesced", 4, 32, 1)},
 		{Name: "tiled", Idea: "workgroups first copy 16×16 tiles of A and B to shared memory, and use each number 16 times", DType: matrix.Float32,
 			Global: 2 * 4 / side, Shared: 2 * 4, kernel: one("tiled", side, side, 2)},
 	}

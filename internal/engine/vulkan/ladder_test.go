@@ -80,7 +80,7 @@ func TestRungs(t *testing.T) {
 		{32768, 1024, []vk.CooperativeMatrixPropertiesKHR{nvidia}, 1024, "naive, coalesced, tiled, blocked, larger, matrix units"},
 		{32768, 1024, []vk.CooperativeMatrixPropertiesKHR{nvidia}, 1000, "naive, coalesced, tiled, blocked, larger"},
 		{16384, 256, nil, 1024, "naive, coalesced, tiled, blocked"},
-		{16384, 128, nil, 1024, "blocked"}, // the least that Vulkan guarantees
+		{16384, 128, nil, 1024, "naive, coalesced, blocked"}, // the least that Vulkan guarantees
 	} {
 		d := &device{about: hardware.Device{Name: "Chip", Kind: hardware.GPU}, subgroup: 32, shapes: c.shapes}
 		d.limits.MaxComputeSharedMemorySize, d.limits.MaxComputeWorkGroupInvocations, d.limits.MaxComputeWorkGroupSize[0] = c.shared, c.invocations, c.invocations

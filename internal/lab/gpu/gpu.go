@@ -9,9 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
@@ -86,7 +84,7 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 		lab.Opened(s, r)
 	}
 	if len(gpus) == 0 && ctx.Err() == nil {
-		r.Error = none(r.Missing)
+		r.Error = lab.NoGPU(r.Missing)
 	}
 	return d.Finish(ctx, s, r), nil
 }
@@ -97,21 +95,6 @@ func number(d hardware.Device) int {
 		return math.MaxInt
 	}
 	return *d.Card
-}
-
-// none is the error of a machine on which no engine reaches a GPU.
-func none(missing []record.Missing) *fault.Error {
-	var reasons []string
-	var remedies fault.Remedies
-	for _, m := range missing {
-		reasons = append(reasons, m.Engine+": "+m.Reason)
-		for _, r := range m.Remedies {
-			if !slices.ContainsFunc(remedies, func(have fault.Remedy) bool { return reflect.DeepEqual(have, r) }) {
-				remedies = append(remedies, r)
-			}
-		}
-	}
-	return fault.Errorf(fault.Unavailable, "no GPU is reached (%s)", strings.Join(reasons, "; ")).With(remedies...)
 }
 
 // examine describes and measures one GPU through an engine. What was measured before an

@@ -2,7 +2,6 @@ package gpu
 
 import (
 	"errors"
-	"strings"
 	"testing"
 	"time"
 
@@ -37,15 +36,5 @@ func TestLaunch(t *testing.T) {
 				t.Errorf("a launch of 3 µs takes %g s", x)
 			}
 		}
-	}
-}
-
-// Without a GPU the error has all reasons, and each remedy once.
-func TestNone(t *testing.T) {
-	doctor := fault.Remedies{fault.Run("{} says what is missing", "gpuplay", "doctor")}
-	limit := fault.Change("timeout", "{} gives it longer")
-	err := none([]record.Missing{{Engine: "cuda", Reason: "no driver", Remedies: append(doctor, limit)}, {Engine: "vulkan", Reason: "no loader", Remedies: append(doctor, fault.Change("device", limit.Text))}})
-	if err.Code != fault.Unavailable || !strings.Contains(err.Message, "(cuda: no driver; vulkan: no loader)") || len(err.Remedies) != 3 {
-		t.Errorf("%+v", err)
 	}
 }

@@ -1,6 +1,7 @@
 package rungs
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/gpuplay/gpuplay/internal/bench"
@@ -9,8 +10,9 @@ import (
 	"github.com/gpuplay/gpuplay/internal/record"
 )
 
-// onCUDA returns the ladder of package ptx on the first NVIDIA GPU, beside cuBLASLt.
-func onCUDA(ctx context.Context, d lab.Deps) (*climb, error) {
+// onCUDA returns the ladder of package ptx on the first NVIDIA GPU, beside cuBLASLt, for a
+// product of a size, 0 for the usual one.
+func onCUDA(ctx context.Context, d lab.Deps, size int) (*climb, error) {
 	var now ptx.Rung  // whose kernel the engine takes
 	var card ptx.Card // as the engine has found it
 	own, library := d.Catalog.CUDA(func(c ptx.Card, p ptx.Problem) ([]ptx.Kernel, error) {
@@ -21,7 +23,7 @@ func onCUDA(ctx context.Context, d lab.Deps) (*climb, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &climb{device: found.Devices[0], sms: func() int { return card.SMs }, library: library, usual: Size}
+	c := &climb{device: found.Devices[0], sms: func() int { return card.SMs }, library: library, size: cmp.Or(size, Size)}
 	for _, r := range ptx.Ladder {
 		c.rungs = append(c.rungs, rung{
 			Rung: record.Rung{Name: r.Name, Idea: r.Idea, Threads: 1, DType: r.DType, Global: r.Global, Shared: r.Shared},

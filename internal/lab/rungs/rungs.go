@@ -3,7 +3,6 @@
 package rungs
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,12 +43,11 @@ type Options struct {
 type climb struct {
 	rungs   []rung
 	device  hardware.Device
+	size    int
 	sms     func() int   // multiprocessors of the GPU, once a product was prepared; nil: not known
 	library bench.Engine // what the rungs are measured beside; nil: nothing
-	usual   int          // n where none is asked for
 	skipped []string     // engines that came first and reach no GPU, with why
 	stream  *event.Stream
-	size    int
 }
 
 // A rung is what is known of a step before it is measured.
@@ -70,26 +68,27 @@ func Climb(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record
 	if o.Engine != "" && !slices.Contains(Engines, o.Engine) {
 		return nil, fault.Errorf(fault.Invalid, "engine %q has no ladder on a GPU", o.Engine).With(fault.DidYouMean(o.Engine, Engines))
 	}
-	c, err := find(ctx, d, o.Engine)
+	c, err := find(ctx, d, o)
 	if err != nil {
 		return nil, err
 	}
-	c.stream, c.size = s, cmp.Or(o.Size, c.usual)
+	c.stream = s
 	return c.run(ctx, d)
 }
 
 // find returns the ladder of the first engine that reaches a GPU, or of the one that was
 // asked for.
-func find(ctx context.Context, d lab.Deps, engine string) (*climb, error) {
+func find(ctx context.Context, d lab.Deps, o Options) (*climb, error) {
 	var reasons []string
+	var missing []record.Missing
 	for _, e := range []struct {
 		name string
-		find func(context.Context, lab.Deps) (*climb, error)
+		find func(ctx context.Context, d lab.Deps, size int) (*climb, error)
 	}{{"cuda", onCUDA}, {"vulkan", onVulkan}} {
-		if engine != "" && engine != e.name {
+		if o.Engine != "" && o.Engine != e.name {
 			continue
 		}
-		c, err := e.find(ctx, d)
+		c, err := e.find(ctx, d, o.Size)
 		if err == nil {
 			c.skipped = reasons
 		}
@@ -97,9 +96,9 @@ func find(ctx context.Context, d lab.Deps, engine string) (*climb, error) {
 			return c, err
 		}
 		reasons = append(reasons, fmt.Sprintf("%s: %v", e.name, err))
+		missing = append(missing, record.Missing{Engine: e.name, Reason: err.Error(), Remedies: fault.From(err).Remedies})
 	}
-	return nil, fault.Errorf(fault.Unavailable, "no GPU is reached (%s)", strings.Join(reasons, "; ")).
-		With(fault.Run("{} says what is missing", "gpuplay", "doctor"), fault.Run("{} measures the steps on the CPU", "gpuplay", "learn", "matmul"))
+	return nil, lab.NoGPU(missing).With(fault.Run("{} measures the steps on the CPU", "gpuplay", "learn", "matmul"))
 }
 
 // run measures the rungs.

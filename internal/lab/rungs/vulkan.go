@@ -18,15 +18,16 @@ import (
 )
 
 // onVulkan returns the ladder of package vulkan on the first GPU, or on a software GPU where
-// there is no other. Each rung has a process of its own: a driver may end it.
-func onVulkan(ctx context.Context, d lab.Deps) (*climb, error) {
+// there is no other, for a product of a size, 0 for the usual one. Each rung has a process of
+// its own: a driver may end it.
+func onVulkan(ctx context.Context, d lab.Deps, size int) (*climb, error) {
 	first, err := startVulkan(ctx, d, "naive")
 	if err != nil {
 		return nil, err
 	}
 	defer first.Client.Close()
 	device := first.Racing()[0]
-	c := &climb{device: device}
+	c := &climb{device: device, size: size}
 	for _, r := range vulkan.Ladder(device.Kind) {
 		c.rungs = append(c.rungs, rung{
 			Rung: record.Rung{Name: r.Name, Idea: r.Idea, Threads: 1, DType: r.DType, Global: r.Global, Shared: r.Shared},
@@ -39,7 +40,9 @@ func onVulkan(ctx context.Context, d lab.Deps) (*climb, error) {
 			},
 		})
 	}
-	c.usual, err = usualSize(ctx, first.Client, device)
+	if size == 0 {
+		c.size, err = usualSize(ctx, first.Client, device)
+	}
 	return c, err
 }
 
