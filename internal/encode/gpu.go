@@ -1,14 +1,18 @@
 package encode
 
 import (
+	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/stats"
+	"github.com/gpuplay/gpuplay/internal/unit"
 )
 
 // gpuCSV writes one row per figure, in seconds.
@@ -16,10 +20,11 @@ func gpuCSV(w io.Writer, r *record.Run, _ fault.Wording) error {
 	out := newRows(w)
 	out.Write([]string{"engine", "device", "what", "of", "bytes", "unit", "median", "low", "high", "confidence", "samples"})
 	for _, g := range r.GPUs {
+		engine := g.Engine
 		row := func(what, of string, bytes int64, seconds []float64) {
 			if len(seconds) > 0 {
 				m := stats.MedianInterval(seconds)
-				out.Write([]string{g.Engine, g.Device.Name, what, of, strconv.FormatInt(bytes, 10), "s", float(m.Value), float(m.Low), float(m.High), float(m.Confidence), strconv.Itoa(len(seconds))})
+				out.Write([]string{engine, g.Device.Name, what, of, strconv.FormatInt(bytes, 10), "s", float(m.Value), float(m.Low), float(m.High), float(m.Confidence), strconv.Itoa(len(seconds))})
 			}
 		}
 		for _, c := range g.Copies {
@@ -27,9 +32,21 @@ func gpuCSV(w io.Writer, r *record.Run, _ fault.Wording) error {
 		}
 		row("launch", "with a wait", 0, g.Launch)
 		row("launch", "in succession", 0, g.Launches)
+		for _, x := range verified(g.Fastest) {
+			engine = x.Engine
+			row("product "+unit.Cube(x.GEMM.M, x.GEMM.N, x.GEMM.K), string(g.Fastest.DType), int64(x.GEMM.Bytes()), x.Seconds())
+		}
 	}
 	out.Flush()
 	return out.Error()
+}
+
+// verified returns the products that were measured in turns and are right.
+func verified(f *record.Fastest) []*bench.Result {
+	if f == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(f.Finals), func(r *bench.Result) bool { return !r.Verified() })
 }
 
 // gpuMarkdown writes a table for each GPU.
@@ -72,6 +89,7 @@ func (p *report) gpus(r *record.Run) {
 	}
 	raw := numbers("Samples as numbers", "engine", "what", "#seconds")
 	for _, g := range r.GPUs {
+		engine := g.Engine
 		row := func(what string, seconds []float64) {
 			if len(seconds) == 0 {
 				return
@@ -80,13 +98,17 @@ func (p *report) gpus(r *record.Run) {
 			for _, v := range seconds {
 				list = append(list, float(v))
 			}
-			raw.row(g.Engine+", "+g.Device.Name, what, strings.Join(list, " "))
+			raw.row(engine+", "+g.Device.Name, what, strings.Join(list, " "))
 		}
 		for _, c := range g.Copies {
 			row(strings.TrimSpace("copy "+string(c.Route)+" "+c.Memory), c.Seconds)
 		}
 		row("launch with a wait", g.Launch)
 		row("launch in succession", g.Launches)
+		for _, x := range verified(g.Fastest) {
+			engine = x.Engine
+			row(fmt.Sprintf("product %s in %s", unit.Cube(x.GEMM.M, x.GEMM.N, x.GEMM.K), g.Fastest.DType), x.Seconds())
+		}
 	}
 	p.add(raw)
 }

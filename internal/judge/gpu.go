@@ -80,12 +80,12 @@ func cardFacts(g *record.GPU) [][2]string {
 	}
 	facts := [][2]string{{"memory", memory}}
 	if len(g.Published) == 0 {
-		return append(facts, [2]string{"published peaks", "unknown"})
+		facts = append(facts, [2]string{"published peaks", "unknown"})
 	}
 	for _, p := range g.Published {
 		facts = append(facts, [2]string{"published " + string(p.DType), bench.Square(1, p.DType).Rate(p.Ops) + " (" + p.Source + ")"})
 	}
-	return facts
+	return append(facts, fastestFacts(g)...)
 }
 
 // reached are the facts of a GPU through an engine.
@@ -175,9 +175,9 @@ func launchTime(seconds []float64, each string) string {
 	return unit.Seconds(time.Duration(median*float64(time.Second))) + each
 }
 
-// gpuSentences say what a copy over the bus costs next to one on the device.
+// gpuSentences say how fast the fastest products are, and what a copy over the bus costs next to one on the device.
 func gpuSentences(r *record.Run) []string {
-	var out []string
+	out := fastestSentences(r)
 	for i := range r.GPUs {
 		g := &r.GPUs[i]
 		speed := func(route hardware.Route, memory string) (float64, bool) {
@@ -206,6 +206,16 @@ func gpuSentences(r *record.Run) []string {
 func gpuHeadline(r *record.Run) Headline {
 	h := Headline{Subject: "what this GPU is, and what reaching it takes"}
 	for _, g := range r.GPUs {
+		if best := bestOf(&g); best != nil {
+			speed, _ := best.Speed()
+			e := Entry{Kind: g.Device.Kind, Name: g.Device.Name, By: fastestName(best.GEMM) + ", " + best.Engine, Speed: best.GEMM.Rate(speed.Value), Value: speed.Value, Verified: true}
+			h.Figure, h.Unit, _ = strings.Cut(e.Speed, " ")
+			h.Claim, h.Winner, h.Proof, h.Trust = "in the fastest product found", g.Device.Kind, "every product checked", Proven
+			h.Entries = []Entry{e}
+			return h
+		}
+	}
+	for _, g := range r.GPUs {
 		for _, c := range g.Copies {
 			speed, ok := CopySpeed(c)
 			if !ok {
@@ -233,6 +243,10 @@ func gpuSummary(r *record.Run) (task, figure string) {
 		if speed, ok := CopySpeed(c); ok && c.Route == hardware.OnDevice {
 			figure = unit.Digits3(speed/1e9) + " GB/s copied"
 		}
+	}
+	if best := bestOf(g); best != nil {
+		speed, _ := best.Speed()
+		figure = best.GEMM.Rate(speed.Value) + " in " + fastestName(best.GEMM)
 	}
 	return g.Device.Name, figure
 }

@@ -35,7 +35,9 @@ func Outcome(r *record.Run, asked bool) bool {
 		if len(r.Cards) > 0 && !ReachesGPU(r) {
 			return false
 		}
-		return len(r.GPUs) > 0 && !slices.ContainsFunc(r.GPUs, func(g record.GPU) bool { return g.Error != nil })
+		return len(r.GPUs) > 0 && !slices.ContainsFunc(r.GPUs, func(g record.GPU) bool {
+			return g.Error != nil || g.Fastest != nil && (g.Fastest.Error != nil || g.Fastest.Best() == nil)
+		})
 	case record.Doctor:
 		return !slices.ContainsFunc(r.Checks, func(c record.Check) bool { return c.Status == record.Failed })
 	}

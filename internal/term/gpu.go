@@ -2,13 +2,16 @@ package term
 
 import (
 	"io"
+	"slices"
 
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/record"
 )
 
-// gpuName is how wide the names of facts about a GPU are.
-const gpuName = 26
+const (
+	gpuName   = 26 // how wide the names of facts about a GPU are
+	gpuNarrow = 60 // below so many columns, a fact is on a line of its own below its name
+)
 
 // gpuSheets writes what is known of each GPU, and how it was measured.
 func gpuSheets(w io.Writer, r *record.Run, s Style) error {
@@ -26,6 +29,15 @@ func gpuSheets(w io.Writer, r *record.Run, s Style) error {
 				p.line(span{"  through " + part.Title, dim})
 			}
 			for _, f := range part.Facts {
+				if p.Width < gpuNarrow {
+					if f[0] != "" {
+						p.line(span{"  " + p.clean(f[0]), usual})
+					}
+					for _, l := range Wrap(p.clean(f[1]), p.Width-4) {
+						p.line(span{"    " + l, usual})
+					}
+					continue
+				}
 				for i, l := range Wrap(p.clean(f[1]), max(8, p.Width-2-gpuName)) {
 					name := ""
 					if i == 0 {
@@ -37,10 +49,14 @@ func gpuSheets(w io.Writer, r *record.Run, s Style) error {
 		}
 	}
 	if r.Measured() {
-		p.notes([]string{
+		notes := []string{
 			"copies: medians of samples, each of which was compared with its source; staging is memory that the GPU and the CPU both see",
 			"launch: a product of 1×1×1, checked; alone with a wait for it, and 2048 with one wait",
-		})
+		}
+		if slices.ContainsFunc(r.GPUs, func(g record.GPU) bool { return g.Fastest != nil }) {
+			notes = append(notes, "MAMF, maximum achievable matmul FLOPS: the fastest of the products tried, all of them checked; the median of its samples, taken in turns with the next fastest ones")
+		}
+		p.notes(notes)
 	}
 	p.sentences(judge.Sentences(r))
 	return p.writeTo(w)

@@ -22,8 +22,16 @@ import (
 	"github.com/gpuplay/gpuplay/internal/record"
 )
 
-// engines reach GPUs with nothing but their drivers.
-var engines = []string{"cuda", "vulkan"}
+// engines reach GPUs with nothing but their drivers; libraries compute on GPUs that these reach.
+var (
+	engines   = known("cuda", "vulkan", "metal")
+	libraries = known("cublaslt")
+)
+
+// known returns the engines that this system has.
+func known(names ...string) []string {
+	return slices.DeleteFunc(names, func(n string) bool { return !slices.Contains(catalog.Names(), n) })
+}
 
 // Options say how GPUs are reached.
 type Options struct {
@@ -31,13 +39,26 @@ type Options struct {
 	// Driver returns the version of NVIDIA's driver, which CUDA does not tell; empty if it is
 	// not known. Nil: it is left out.
 	Driver func(context.Context) string
+	// Time is about how long the fastest product of each card is searched for, from when the
+	// engines have started; 0: it is not.
+	Time time.Duration
+	// DType is that of the products that are searched; empty: bfloat16, or the first of
+	// float16 and float32 that the GPU computes in.
+	DType matrix.DType
 }
 
 // Run describes and measures every GPU through every engine that reaches it, one after the
 // other. Software GPUs are measured where there is no other. A machine without a GPU has a
 // record with the reasons, and its Error.
 func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.Run, error) {
-	list, err := catalog.Select(engines)
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	names := engines
+	if o.Time > 0 {
+		names = slices.Concat(engines, libraries)
+	}
+	list, err := catalog.Select(names)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +72,12 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 		device hardware.Device
 	}
 	var lanes []lane
+	var computing []bench.Lane
 	for _, c := range found {
+		computing = append(computing, lab.Lanes(c, c.Racing()...)...)
+		if slices.Contains(libraries, c.Name) {
+			continue
+		}
 		for _, device := range c.Racing() {
 			lanes = append(lanes, lane{c, device})
 		}
@@ -83,10 +109,41 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 		r.GPUs = slices.Clone(gpus)
 		lab.Opened(s, r)
 	}
+	lab.LaneIDs(computing)
+	for i := range gpus {
+		if o.Time == 0 || ctx.Err() != nil || slices.ContainsFunc(gpus[:i], func(g record.GPU) bool {
+			return same(g.Device, gpus[i].Device) || hardware.Equal(g.Device, gpus[i].Device)
+		}) {
+			continue
+		}
+		its := slices.DeleteFunc(slices.Clone(computing), func(l bench.Lane) bool { return !same(l.Device, gpus[i].Device) })
+		lab.Note(s, "searching for the fastest product of "+gpus[i].Device.Name)
+		gpus[i].Fastest = findFastest(ctx, d, o, s, its)
+		r.GPUs = slices.Clone(gpus)
+		lab.Opened(s, r)
+	}
 	if len(gpus) == 0 && ctx.Err() == nil {
 		r.Error = lab.NoGPU(r.Missing)
 	}
 	return d.Finish(ctx, s, r), nil
+}
+
+// same reports whether two devices are one card, or one device of none.
+func same(a, b hardware.Device) bool {
+	if a.Card == nil || b.Card == nil {
+		return a.Card == b.Card && a.API == b.API && a.ID == b.ID
+	}
+	return *a.Card == *b.Card
+}
+
+func (o Options) check() error {
+	switch {
+	case o.Time < 0 || o.Time > 0 && o.Time < leastTime:
+		return fault.Errorf(fault.Invalid, "%s are too short to search for the fastest product: at least %s are needed", o.Time, leastTime).With(fault.Set("time", "30s", ""))
+	case o.DType != "" && !slices.Contains(matrix.DTypes, o.DType):
+		return fault.Errorf(fault.Invalid, "unknown type %q", o.DType).With(fault.Change("dtype", "{} can be float64, float32, tf32, float16, bfloat16 or int8"))
+	}
+	return nil
 }
 
 // number sorts devices by their cards; those of no card come last.
@@ -123,6 +180,9 @@ func examine(ctx context.Context, c catalog.Contender, d hardware.Device, timeou
 		g.Description, err = c.Client.Describe(ctx, d)
 		return err
 	})
+	if errors.Is(err, fault.Unsupported) { // such an engine has no copies to time
+		err = nil
+	}
 	if err == nil {
 		err = limited(func(ctx context.Context) error { return launch(ctx, c.Client, d, &g) })
 	}

@@ -1,9 +1,11 @@
 package recordtest
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
+	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/matrix"
@@ -57,8 +59,10 @@ func Descriptions() map[string]*record.Run {
 		},
 		Notes:  []string{"launched 32 at a time as a CUDA graph: 1.9 µs a product; launched one by one it takes 2.6 µs"},
 		Launch: []float64{7.1e-6, 7e-6, 7.2e-6}, Launches: []float64{2.1e-6, 2.2e-6, 2.1e-6},
-		Published: []record.Published{{DType: matrix.Float32, Ops: 67e12, Source: "NVIDIA H100 white paper, SXM5"}, {DType: matrix.Int8, Ops: 1979e12, Source: "NVIDIA H100 white paper, SXM5"}},
+		Published: []record.Published{{DType: matrix.Float32, Ops: 67e12, Source: "NVIDIA H100 white paper, SXM5"}, {DType: matrix.BFloat16, Ops: 989.4e12, Source: "NVIDIA H100 white paper, SXM5"}, {DType: matrix.Int8, Ops: 1979e12, Source: "NVIDIA H100 white paper, SXM5"}},
 	}
+	searched := cuda
+	searched.Fastest = fastest(cuda.Device)
 	vulkan := record.GPU{
 		Engine: "vulkan",
 		Device: hardware.Device{ID: "vulkan:a", Name: "NVIDIA H100 80GB HBM3", Kind: hardware.GPU, API: "vulkan", Card: &card, Library: "gpuplay", Versions: map[string]string{"vulkan": "1.4.312", "driver": "NVIDIA 580.95.05"}},
@@ -80,10 +84,33 @@ func Descriptions() map[string]*record.Run {
 	nothing, part := run(), run(cuda)
 	nothing.Error = fault.Errorf(fault.Unavailable, "no GPU is reached (cuda: no libcuda.so.1)")
 	part.Interrupted = true
+	unsearched := software
+	unsearched.Fastest = &record.Fastest{Took: 3e9, Tried: []record.Tried{{Engine: "vulkan", DType: matrix.Int8, M: 256, N: 256, K: 256, Error: fault.Errorf(fault.Wrong, "a product of 256³ in int8 is wrong")}},
+		Error: fault.Errorf(fault.Wrong, "a product of 256³ in int8 is wrong")}
 	unreached := run(software)
 	unreached.Cards = []hardware.Card{{Name: "NVIDIA H100 80GB HBM3", PCI: "0000:19:00.0"}}
 	unreached.Missing = []record.Missing{{Engine: "cuda", Code: fault.Unavailable, Reason: "NVIDIA's driver is not installed"}, {Engine: "vulkan", API: "vulkan", Kind: hardware.GPU, Code: fault.Unavailable, Reason: "no driver for Vulkan lists a GPU"}}
-	return map[string]*record.Run{"gpus": run(cuda, vulkan), "gpus.software": unreached, "gpus.interrupted": part, "gpus.nothing": nothing}
+	return map[string]*record.Run{"gpus": run(cuda, vulkan), "gpus.fastest": run(searched, vulkan), "gpus.wrong": run(unsearched), "gpus.software": unreached, "gpus.interrupted": part, "gpus.nothing": nothing}
+}
+
+// fastest is an example of a search for the fastest product of a GPU.
+func fastest(d hardware.Device) *record.Fastest {
+	f := &record.Fastest{DType: matrix.BFloat16, Sizes: []int{1024, 2048, 3072, 4096, 6144, 8192, 12288, 16384}, Took: 28e9}
+	for i, x := range []struct {
+		engine  string
+		m, n, k int
+		ops     float64
+	}{{"cublaslt", 2048, 2048, 12288, 790e12}, {"cublaslt", 2048, 4096, 8192, 780e12}, {"cuda", 2048, 2048, 12288, 750e12}} {
+		d.API = "cuda"
+		r := &bench.Result{Lane: fmt.Sprint(x.engine, "/", i), Engine: x.engine, Device: d, GEMM: bench.Square(1, matrix.BFloat16), Seed: 1, Protocol: bench.Steady, Check: &matrix.Check{Passed: true}}
+		r.GEMM.M, r.GEMM.N, r.GEMM.K = x.m, x.n, x.k
+		for j := range 10 {
+			r.Samples = append(r.Samples, bench.Sample{Iters: 100, Wall: time.Duration(100e9 * r.GEMM.FLOP() / x.ops * (1 + float64(j%3)/1000))})
+		}
+		f.Finals = append(f.Finals, r)
+		f.Tried = append(f.Tried, record.Tried{Engine: x.engine, DType: matrix.BFloat16, M: x.m, N: x.n, K: x.k, Speed: x.ops})
+	}
+	return f
 }
 
 // Ladders are examples of one product computed in better and better ways.
