@@ -105,6 +105,10 @@ func (s *sysfs) Open() (Found, error) {
 		add(event.Clock, s.first("hwmon/hwmon*/freq1_input"), "", 1)
 		add(event.MemoryClock, s.first("hwmon/hwmon*/freq2_input"), "", 1)
 		add(event.Temperature, s.labelled("hwmon/hwmon*/temp*_input", "edge"), "", 1e-3)
+		if read := amdThrottling(filepath.Join(s.dir, "gpu_metrics")); read != nil {
+			found.Sensors = append(found.Sensors, Sensor{Sensor: event.Sensor{Quantity: event.Throttle}, GPU: &s.card})
+			s.reads = append(s.reads, read)
+		}
 	case "i915", "xe":
 		found.Settle, found.Step = interval, 10*time.Millisecond
 		energy := s.labelled("hwmon/hwmon*/energy*_input", "card")
