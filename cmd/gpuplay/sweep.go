@@ -40,7 +40,9 @@ func newSweep(a *app) *cobra.Command {
 		Short: "Measure engines over a range of sizes, side by side",
 		Long: `sweep measures the same products in every engine, one size after another; at each size
 the engines take turns. It compares the first engine with the best of the others of its
-kind, CPU with CPU, and the fastest GPU with the fastest CPU.
+kind, CPU with CPU, and the fastest GPU with the fastest CPU. Engines that can (cuda,
+cublaslt, vulkan) also time products whose matrices are in main memory: copying them to the
+GPU, launching, computing, and copying the result back.
 
 --sizes takes ranges in powers of two (64:8192) or in steps (64:8192:+256,
 64:8192:*1.5), single sizes, and lists of these; --shapes takes m×n×k. With --output
@@ -64,7 +66,7 @@ after Ctrl-C or a crash, if the conditions are the same. --plot FILE.svg draws a
 	fl.StringSliceVar(&f.engines, "engines", nil, "these, in this order, with a device if the engine has several: gocpu,blas:openblas,torch:cpu")
 	fl.StringVar(&f.sizes, "sizes", "", "n of n×n×n products: 64:8192, 64:8192:+256, 64,100,1k (default "+usualSizes+")")
 	fl.StringVar(&f.shapes, "shapes", "", "other products: 5x4096x4096,64x64x100000")
-	fl.BoolVar(&f.crossover, "crossover", false, "find the size from which the GPU wins")
+	fl.BoolVar(&f.crossover, "crossover", false, "find the size from which the GPU wins, without and with copies")
 	f.addCommon(fl, record.Sweep, time.Minute)
 	fl.StringVar(&f.resume, "resume", "", "continue this file of an earlier --output FILE.jsonl")
 	fl.StringVar(&f.plot, "plot", "", "draw the sweep into this SVG file")

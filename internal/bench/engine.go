@@ -115,8 +115,15 @@ type Task interface {
 	// context ends it early with the context's error. A worker whose products stall
 	// computes fewer than n and says so in Iters.
 	Run(ctx context.Context, n, set int) (Sample, error)
-	// MulVec returns C·x in float64, for the C of the latest Run: x has n elements,
-	// the result m. It is only called after a Run.
+	// RoundTrip computes C once from operands of a set that begin in ordinary main memory,
+	// copies C to ordinary main memory, and times each part. Before its clock starts, it
+	// overwrites the operands on the device, and C on both sides, with what no product has,
+	// so that what was not copied leaves a C that is wrong. An engine that computes in main
+	// memory, or does not time copies, returns fault.Unsupported.
+	RoundTrip(ctx context.Context, set int) (RoundTrip, error)
+	// MulVec returns C·x in float64, for the C of the latest Run, or for the C that the
+	// latest RoundTrip brought to main memory if that came later: x has n elements, the
+	// result m. It is only called after one of the two.
 	MulVec(ctx context.Context, x []float64) ([]float64, error)
 	// Close frees what Prepare allocated; a second call does nothing.
 	Close() error

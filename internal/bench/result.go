@@ -28,23 +28,24 @@ const (
 // A Result is the outcome of one lane. It does not change once it has been
 // returned, and all figures are computed from its samples.
 type Result struct {
-	Lane     string           `json:"lane"` // ID of the lane, unique within its run
-	Engine   string           `json:"engine"`
-	Device   hardware.Device  `json:"device"`
-	GEMM     GEMM             `json:"gemm"`
-	Seed     uint64           `json:"seed"`
-	Protocol Protocol         `json:"protocol"`
-	Facts    Facts            `json:"facts"`
-	Start    time.Duration    `json:"start_ns"`          // from starting the engine to knowing its devices
-	Prepare  time.Duration    `json:"prepare_ns"`        // allocation, fill, compilation, tuning
-	First    time.Duration    `json:"first_ns"`          // the first product, which may include loading
-	Samples  []Sample         `json:"samples"`           // sample i of every lane of a race was taken in the same round
-	Block    *Block           `json:"block,omitempty"`   // products without turns, for the sensors or to see what is sustained; nil: none were taken
-	Sensors  *measure.Sensed  `json:"sensors,omitempty"` // readings of the device meanwhile; nil: no sensors were read
-	Check    *matrix.Check    `json:"check"`             // nil if the lane failed before the check
-	Warnings measure.Warnings `json:"warnings,omitempty"`
-	Error    *fault.Error     `json:"error,omitempty"` // why the lane stopped; samples taken before that are kept
-	Stage    Phase            `json:"stage,omitempty"` // the phase in which Error happened
+	Lane       string           `json:"lane"` // ID of the lane, unique within its run
+	Engine     string           `json:"engine"`
+	Device     hardware.Device  `json:"device"`
+	GEMM       GEMM             `json:"gemm"`
+	Seed       uint64           `json:"seed"`
+	Protocol   Protocol         `json:"protocol"`
+	Facts      Facts            `json:"facts"`
+	Start      time.Duration    `json:"start_ns"`              // from starting the engine to knowing its devices
+	Prepare    time.Duration    `json:"prepare_ns"`            // allocation, fill, compilation, tuning
+	First      time.Duration    `json:"first_ns"`              // the first product, which may include loading
+	Samples    []Sample         `json:"samples"`               // sample i of every lane of a race was taken in the same round
+	RoundTrips []RoundTrip      `json:"round_trips,omitempty"` // products timed with the copies of their matrices; each was checked
+	Block      *Block           `json:"block,omitempty"`       // products without turns, for the sensors or to see what is sustained; nil: none were taken
+	Sensors    *measure.Sensed  `json:"sensors,omitempty"`     // readings of the device meanwhile; nil: no sensors were read
+	Check      *matrix.Check    `json:"check"`                 // nil if the lane failed before the check
+	Warnings   measure.Warnings `json:"warnings,omitempty"`
+	Error      *fault.Error     `json:"error,omitempty"` // why the lane stopped; samples taken before that are kept
+	Stage      Phase            `json:"stage,omitempty"` // the phase in which Error happened
 }
 
 // Prepared is the event that reports what is known of a lane before its samples.

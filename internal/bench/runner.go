@@ -45,6 +45,7 @@ const (
 	Checking  Phase = "checking"
 	WarmingUp Phase = "warming up"
 	Sampling  Phase = "measuring"
+	InTrips   Phase = "copying"    // timing products with the copies of their matrices
 	InBlock   Phase = "sustaining" // computing without turns
 	Finished  Phase = "finished"
 	LeftOut   Phase = "left out" // there is no time to measure the lane
@@ -72,6 +73,9 @@ type Stop struct {
 	// Sustain is how long the fastest lane of each kind of device computes without a
 	// break after the samples, beyond Budget and Until; 0: it does not.
 	Sustain time.Duration
+	// RoundTrips has products timed together with the copies of their matrices after the
+	// samples, for up to a quarter of Budget more for each lane that is not on the CPU.
+	RoundTrips bool
 	// Cold leaves out the time in which a device reaches its clock frequency: for a first
 	// figure, which is no result.
 	Cold bool
@@ -144,6 +148,7 @@ func (r *Runner) Race(ctx context.Context, lanes []Lane, seed uint64, stop Stop)
 		racing = running(racing)
 		r.sample(ctx, racing, stop, refs)
 		r.closing(ctx, running(racing), refs)
+		r.trips(ctx, running(racing), stop, refs)
 		r.blocks(ctx, running(racing), stop)
 		racing = running(racing)
 		for _, e := range racing {
@@ -364,6 +369,20 @@ func (r *Runner) run(ctx context.Context, e *entry, n int) (Sample, error) {
 		e.stalls++
 	}
 	return s, measure.Because(ctx, err)
+}
+
+// roundTrip times a round trip within the time limit of a step, with the set of operands
+// that the run before did not have.
+func (r *Runner) roundTrip(ctx context.Context, e *entry) (RoundTrip, error) {
+	ctx, cancel := r.step(ctx)
+	defer cancel()
+	e.set = (e.set + 1) % matrix.Sets
+	t, err := e.task.RoundTrip(ctx, e.set)
+	if err == nil && (t.In < 0 || t.Product <= 0 || t.Out < 0) {
+		err = fault.Errorf(fault.Internal, "engine %s reports a round trip of %s, %s and %s", e.Engine.Name(), t.In, t.Product, t.Out)
+	}
+	e.broken = err != nil
+	return t, measure.Because(ctx, err)
 }
 
 // prepare prepares a lane; taken bytes of its device are other lanes'.

@@ -24,6 +24,7 @@ type document struct {
 	Results     []result          `json:"results,omitempty"`
 	Comparisons []comparison      `json:"comparisons,omitempty"`
 	Crossing    *crossing         `json:"crossing,omitempty"`
+	WithCopies  *crossing         `json:"crossing_with_copies,omitempty"`
 	Tokens      any               `json:"tokens,omitempty"`
 	Generation  any               `json:"generation,omitempty"`
 	Ready       *bool             `json:"ready,omitempty"`     // of a diagnosis: no check failed
@@ -39,6 +40,7 @@ type result struct {
 	FLOPPerJoule *float64        `json:"flop_per_joule,omitempty"` // which is FLOP/s per watt
 	Proof        measure.Proof   `json:"proof,omitempty"`          // of a GPU lane: what the sensors say of its being one
 	Sustained    *sustained      `json:"sustained,omitempty"`
+	Parts        *bench.Parts    `json:"parts,omitempty"` // of round trips
 }
 
 // sustained is what a lane does at first and in the long run.
@@ -80,6 +82,9 @@ func derive(r *record.Run) document {
 		if s, ok := x.Sustained(); ok && !math.IsNaN(s.Burst) && !math.IsInf(s.Burst, 0) {
 			j.Sustained = &sustained{s.Burst, finite(s.Steady), s.Throttled()}
 		}
+		if p, ok := x.Parts(); ok {
+			j.Parts = &p
+		}
 		d.Results = append(d.Results, j)
 	}
 	for _, c := range judge.Comparisons(r) {
@@ -95,6 +100,9 @@ func derive(r *record.Run) document {
 	if r.Kind == record.Sweep {
 		if c := judge.Crosses(r); c.Compared {
 			d.Crossing = &crossing{c.Below, c.From}
+		}
+		if c := judge.CrossesWithCopies(r); c.Compared {
+			d.WithCopies = &crossing{c.Below, c.From}
 		}
 	}
 	if r.Tokens != nil {

@@ -138,6 +138,17 @@ func (p *report) sweep(r *record.Run, words fault.Wording) {
 			row[i+1].Class = kindClass(sweep.Lanes[i].Device.Kind)
 		}
 	}
+	if heads, rows := sweep.Trips(); len(rows) > 0 {
+		trips := p.section("Where the time of one product goes")
+		trips.Intro = judge.TripsNote + "."
+		for i := 1; i < len(heads)-1; i++ {
+			heads[i] = "#" + heads[i]
+		}
+		trips.head(heads...)
+		for _, r := range rows {
+			trips.row(r...)
+		}
+	}
 	for _, t := range append(sweep.Legend(), sweep.Notes(words)...) {
 		s.note(t)
 	}

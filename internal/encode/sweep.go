@@ -3,9 +3,11 @@ package encode
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/judge"
 	"github.com/gpuplay/gpuplay/internal/plain"
@@ -17,7 +19,7 @@ import (
 func sweepCSV(w io.Writer, r *record.Run, _ fault.Wording) error {
 	c := newRows(w)
 	c.Write([]string{"lane", "m", "n", "k", "in", "acc", "out", "data", "engine", "device", "library", "version", "threads", "samples", "seconds",
-		"flops_median", "flops_low", "flops_high", "peak_flops", "first_times_as_fast", "first_low", "first_high", "verified", "error"})
+		"flops_median", "flops_low", "flops_high", "peak_flops", "first_times_as_fast", "first_low", "first_high", "verified", "error", "round_trips", "copy_in_seconds", "launch_seconds", "compute_seconds", "copy_out_seconds", "round_trip_seconds", "round_trip_low", "round_trip_high"})
 	for _, p := range judge.NewSweep(r).Points {
 		for i, x := range p.Results {
 			if x == nil {
@@ -39,11 +41,24 @@ func sweepCSV(w io.Writer, r *record.Run, _ fault.Wording) error {
 				}
 			}
 			row = append(row, ratio...)
-			c.Write(append(row, strconv.FormatBool(x.Verified()), failure(x)))
+			c.Write(append(append(row, strconv.FormatBool(x.Verified()), failure(x)), parts(x)...))
 		}
 	}
 	c.Flush()
 	return c.Error()
+}
+
+// parts are the cells of where the time of a lane's round trips goes.
+func parts(x *bench.Result) []string {
+	p, ok := x.Parts()
+	if !ok {
+		return []string{"", "", "", "", "", "", "", ""}
+	}
+	launch, compute := "", ""
+	if p.Launch != nil {
+		launch, compute = float(p.Launch.Value), float(p.Compute.Value)
+	}
+	return []string{strconv.Itoa(len(x.RoundTrips)), float(p.In.Value), launch, compute, float(p.Out.Value), float(p.Total.Value), float(p.Total.Low), float(p.Total.High)}
 }
 
 // sweepMarkdown writes a table with every lane, and how the first one does against
@@ -91,6 +106,14 @@ func sweepMarkdown(w io.Writer, r *record.Run, words fault.Wording) error {
 		row(cells)
 	}
 	b.WriteString("\n")
+	if heads, rows := s.Trips(); len(rows) > 0 {
+		row(heads)
+		row(append(append([]string{"-"}, slices.Repeat([]string{"-:"}, len(heads)-2)...), "-"))
+		for _, r := range rows {
+			row(r)
+		}
+		fmt.Fprintf(&b, "\n- %s\n", judge.TripsNote)
+	}
 	for _, l := range append(s.Legend(), s.Notes(words)...) {
 		fmt.Fprintf(&b, "- %s\n", cell(l))
 	}

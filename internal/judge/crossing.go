@@ -7,6 +7,7 @@ import (
 
 	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/hardware"
+	"github.com/gpuplay/gpuplay/internal/measure"
 	"github.com/gpuplay/gpuplay/internal/record"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -21,6 +22,18 @@ type Crossing struct {
 // Crosses looks at the fastest verified lane of each kind at every square size of a
 // sweep.
 func Crosses(r *record.Run) Crossing {
+	return crosses(r, func(results []*bench.Result) (measure.Comparison, bool) {
+		cpu, gpu := Best(results, hardware.CPU), Best(results, hardware.GPU)
+		if cpu == nil || gpu == nil {
+			return measure.Comparison{}, false
+		}
+		return Compare(gpu, cpu), true
+	})
+}
+
+// crosses looks at how the GPU compares with the CPU at every square size, where the two
+// were compared.
+func crosses(r *record.Run, compare func([]*bench.Result) (measure.Comparison, bool)) Crossing {
 	var c Crossing
 	squares := slices.DeleteFunc(r.Points(), func(p []*bench.Result) bool {
 		g := p[0].GEMM
@@ -28,12 +41,8 @@ func Crosses(r *record.Run) Crossing {
 	})
 	slices.SortFunc(squares, func(a, b []*bench.Result) int { return cmp.Compare(b[0].GEMM.N, a[0].GEMM.N) })
 	for _, results := range squares { // from the largest down
-		cpu, gpu := Best(results, hardware.CPU), Best(results, hardware.GPU)
-		if cpu == nil || gpu == nil {
-			continue
-		}
-		x := Compare(gpu, cpu)
-		if len(x.Differs) > 0 {
+		x, ok := compare(results)
+		if !ok || len(x.Differs) > 0 {
 			continue
 		}
 		c.Compared = true

@@ -38,6 +38,10 @@ type Point struct {
 	CPU     int                // the fastest verified CPU lane; -1 where it and GPU cannot be compared
 	GPU     int                // the fastest verified GPU lane; likewise
 	Gain    measure.Comparison // of GPU to CPU, if there are both
+	Trip    int                // the verified GPU lane with the shortest round trip, a software GPU if no other has one; -1: none was timed
+	// WithCopies compares the round trip with the fastest verified CPU lane. It has no ratio
+	// where it has no interval, as without a CPU lane.
+	WithCopies measure.Comparison
 }
 
 // NewSweep sorts a run's results by size and lane.
@@ -71,6 +75,12 @@ func (p *Point) compare(kind hardware.Kind) {
 	}
 	if p.CPU < 0 || p.GPU < 0 || len(p.Gain.Differs) > 0 {
 		p.CPU, p.GPU = -1, -1
+	}
+	if p.Trip = shortestTrip(p.Results, hardware.GPU); p.Trip < 0 {
+		p.Trip = shortestTrip(p.Results, hardware.SoftwareGPU)
+	}
+	if cpu := p.fastest(hardware.CPU, 0); p.Trip >= 0 && cpu >= 0 {
+		p.WithCopies, _ = WithCopies(p.Results[p.Trip], p.Results[cpu])
 	}
 	p.Peer = p.fastest(kind, 1)
 	first := p.Results[0]
@@ -278,7 +288,7 @@ func doubtful(r *bench.Result) bool {
 // Sentences say what the sweep means.
 func (s *Sweep) Sentences() []string {
 	var out []string
-	for _, text := range []string{s.against(), crossover(s.run)} {
+	for _, text := range []string{s.against(), crossover(s.run), crossoverWithCopies(s.run)} {
 		if text != "" {
 			out = append(out, text)
 		}

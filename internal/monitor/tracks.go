@@ -39,7 +39,8 @@ type stretch struct {
 // doings are what phases of lanes stand for. What is measured is told by its samples.
 var doings = map[string]doing{
 	string(bench.Preparing): readying, string(bench.Checking): readying, string(bench.WarmingUp): readying, string(bench.InBlock): sustained,
-	string(llm.Loading): readying, string(llm.Answering): readying,
+	string(bench.InTrips): taking,
+	string(llm.Loading):   readying, string(llm.Answering): readying,
 }
 
 // observeLane takes an event of a lane.

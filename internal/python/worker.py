@@ -45,6 +45,7 @@ OPERATIONS = {
     "hello": ("protocol", "threads", "cpu", "options"),
     "prepare": ("task?", "device", "gemm", "seed", "data?"),
     "run": ("task?", "n", "set"),
+    "round_trip": ("task?", "set"),
     "mulvec": ("task?",),  # a frame with x is answered by a frame with C.x
     "describe": ("device",),
     "rows": ("model", "train", "valid?", "prompt", "limit"),

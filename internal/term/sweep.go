@@ -25,9 +25,31 @@ func sweepTable(w io.Writer, r *record.Run, s Style) error {
 		all = sizes(x, r, 1)
 	}
 	p.table(all)
-	p.notes(append(x.Legend(), x.Notes(s.Words)...))
+	notes := append(x.Legend(), x.Notes(s.Words)...)
+	if heads, rows := x.Trips(); len(rows) > 0 {
+		p.table(trips(heads, rows))
+		notes = append([]string{judge.TripsNote}, notes...)
+	}
+	p.notes(notes)
 	p.sentences(x.Sentences())
 	return p.writeTo(w)
+}
+
+// trips is the table of what judge.Sweep.Trips returns.
+func trips(heads []string, rows [][]string) table {
+	t := table{corner: heads[0], groups: []group{{}}}
+	ranks := map[string]int{"by": 4, "GPU ÷ CPU": 3, "launch": 2, "copy in": 1, "copy out": 1}
+	for _, h := range heads[1:] {
+		c := column{head: h, rank: ranks[h], left: h == "by" || h == "GPU ÷ CPU"}
+		if h == "by" {
+			c.look = dim
+		}
+		t.columns = append(t.columns, c)
+	}
+	for _, r := range rows {
+		t.groups[0].rows = append(t.groups[0].rows, row{name: r[0], cells: r[1:]})
+	}
+	return t
 }
 
 // sizes is the table of a sweep with columns for the first of its lanes.

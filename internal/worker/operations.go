@@ -39,6 +39,7 @@ var (
 	// Products of matrices. A worker holds one prepared product, or several if it says so.
 	prepare = Operation[PrepareArgs, bench.Tuning, bench.Facts]{operation{"prepare", event.TypeTuning, "preparing", smallerSize}}
 	run     = Operation[RunArgs, None, Timing]{operation{name: "run", doing: "computing", less: smallerSize}}
+	trip    = Operation[TripArgs, None, bench.RoundTrip]{operation{name: "round_trip", doing: "copying", less: smallerSize}}
 	mulvec  = Operation[TaskArgs, None, None]{operation{name: "mulvec", doing: "being checked", less: smallerSize}} // the frame of x is answered with the frame of C·x
 
 	// describe says more of a GPU, and times copies on it.
@@ -65,7 +66,7 @@ var (
 
 var operations = []interface {
 	signature() (name string, arguments []string)
-}{hello, prepare, run, mulvec, describe, Rows, Load, Generate, Tune, Train, Network, Steps, Losses, release, stop}
+}{hello, prepare, run, trip, mulvec, describe, Rows, Load, Generate, Tune, Train, Network, Steps, Losses, release, stop}
 
 var (
 	smallerSize     = fault.Remedies{fault.Change("size", "a smaller {}")}
@@ -114,6 +115,13 @@ type PrepareArgs struct {
 type RunArgs struct {
 	Task int `json:"task,omitempty"`
 	N    int `json:"n"`
+	Set  int `json:"set"`
+}
+
+// TripArgs say from which set of operands a product is computed whose matrices are in main
+// memory.
+type TripArgs struct {
+	Task int `json:"task,omitempty"`
 	Set  int `json:"set"`
 }
 

@@ -174,7 +174,7 @@ func (s *server) do(ctx context.Context, m message) (result any, frame []byte, e
 	if m.Op != hello.name && s.engine == nil {
 		return nil, nil, invalid("%q came before hello", m.Op)
 	}
-	if (m.Op == run.name || m.Op == mulvec.name || m.Op == release.name) && s.task == nil {
+	if (m.Op == run.name || m.Op == trip.name || m.Op == mulvec.name || m.Op == release.name) && s.task == nil {
 		return nil, nil, invalid("%q without a prepared task", m.Op)
 	}
 	if m.Bytes != 0 && m.Op != mulvec.name {
@@ -187,6 +187,8 @@ func (s *server) do(ctx context.Context, m message) (result any, frame []byte, e
 		result, err = s.prepare(ctx, m)
 	case run.name:
 		result, err = s.run(ctx, m)
+	case trip.name:
+		result, err = s.roundTrip(ctx, m)
 	case mulvec.name:
 		frame, err = s.mulvec(ctx, m)
 		result = None{}
@@ -225,7 +227,7 @@ func (s *server) hello(ctx context.Context, m message) (w Welcome, err error) {
 	}
 	s.rest()
 	s.engine, s.devices = e, found.Devices
-	can := []string{prepare.name, run.name, mulvec.name, release.name}
+	can := []string{prepare.name, run.name, trip.name, mulvec.name, release.name}
 	if _, ok := e.(bench.Describer); ok {
 		can = append(can, describe.name)
 	}
@@ -285,6 +287,16 @@ func (s *server) run(ctx context.Context, m message) (t Timing, err error) {
 	sample, err := s.sample(ctx, args.N, args.Set)
 	idle := s.rest()
 	return Timing{Iters: sample.Iters, Wall: sample.Wall, Device: sample.Device, Busy: !idle}, err
+}
+
+func (s *server) roundTrip(ctx context.Context, m message) (t bench.RoundTrip, err error) {
+	args, err := trip.arguments(m.Args)
+	if err != nil {
+		return t, err
+	}
+	t, err = s.task.RoundTrip(ctx, args.Set)
+	s.rest()
+	return t, err
 }
 
 func (s *server) mulvec(ctx context.Context, m message) ([]byte, error) {

@@ -99,7 +99,7 @@ func host(hook fake.Hook) { serve(hooked(hook)) }
 func hooked(hook fake.Hook) bench.Engine {
 	d := fake.NewDevice("one", hardware.CPU, 1e9)
 	d.Hook = hook
-	d.Tunings = 3
+	d.Tunings, d.CopyTime = 3, time.Second
 	return fake.New("fake", &fake.Clock{}, nil, d)
 }
 
@@ -132,10 +132,13 @@ func (tall) Prepare(_ context.Context, _ hardware.Device, g bench.GEMM, _ uint64
 	if g.M > 1<<22 {
 		return nil, fault.Errorf(fault.OutOfMemory, "%d rows", g.M)
 	}
-	return tallTask{g}, nil
+	return tallTask{gemm: g}, nil
 }
 
-type tallTask struct{ gemm bench.GEMM }
+type tallTask struct {
+	bench.Task // nil: what is not below is not asked for
+	gemm       bench.GEMM
+}
 
 func (tallTask) Facts() bench.Facts { return bench.Facts{} }
 
@@ -213,7 +216,8 @@ func TestDocument(t *testing.T) {
 	}
 	check := map[string]struct{ args, event, result any }{
 		"hello": {&Hello{}, nil, &Welcome{}}, "prepare": {&PrepareArgs{}, &bench.Tuning{}, &bench.Facts{}}, "run": {&RunArgs{}, nil, &Timing{}},
-		"mulvec": {&TaskArgs{}, nil, &None{}}, "close": {&TaskArgs{}, nil, &None{}}, "stop": {&StopArgs{}, nil, nil},
+		"round_trip": {&TripArgs{}, nil, &bench.RoundTrip{}},
+		"mulvec":     {&TaskArgs{}, nil, &None{}}, "close": {&TaskArgs{}, nil, &None{}}, "stop": {&StopArgs{}, nil, nil},
 		"describe": {&DescribeArgs{}, nil, &Described{}},
 		"rows":     {&RowsArgs{}, nil, &Checked{}}, "load": {&LoadArgs{}, nil, &llm.About{}}, "generate": {&GenerateArgs{}, &llm.Token{}, &Generated{}},
 		"tune": {&train.Settings{}, nil, &train.Plan{}}, "train": {&TrainArgs{}, &train.Step{}, &train.Trained{}},

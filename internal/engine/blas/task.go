@@ -156,6 +156,11 @@ func (t *task[T]) together() int {
 	return max(1, int(1e9/t.gemm.FLOP()))
 }
 
+// RoundTrip is not supported: the matrices are in main memory.
+func (*task[T]) RoundTrip(context.Context, int) (bench.RoundTrip, error) {
+	return bench.RoundTrip{}, fault.Errorf(fault.Unsupported, "the matrices are in main memory: there is nothing to copy")
+}
+
 // MulVec returns C·x, unless something was written beside C.
 func (t *task[T]) MulVec(ctx context.Context, x []float64) ([]float64, error) {
 	if len(x) != t.gemm.N {

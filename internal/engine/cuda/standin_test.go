@@ -45,6 +45,8 @@ const (
 	launchHangs
 	refusesText
 	losesCopies
+	losesUploads
+	losesDownloads
 )
 
 // library is the file of the stand-in, once it is built.

@@ -18,6 +18,7 @@ type task struct {
 	gpu     *gpu
 	library string // that computes
 	gemm    bench.GEMM
+	seed    uint64
 	out     layout
 
 	memory []cuda.Pointer // all that is to be freed
@@ -27,6 +28,7 @@ type task struct {
 	set    int            // whose A is at a
 	b, c   cuda.Pointer
 	work   cuda.Pointer
+	host   hostMatrices
 
 	product  variant
 	seconds  float64 // of a product, as measured while preparing
@@ -46,7 +48,7 @@ const copyBytes = 32 << 20
 
 // newTask allocates the matrices of a product and fills the operands.
 func newTask(ctx context.Context, gpu *gpu, g bench.GEMM, seed uint64, library string) (*task, error) {
-	t := &task{gpu: gpu, library: library, gemm: g, out: layouts[g.Out]}
+	t := &task{gpu: gpu, library: library, gemm: g, seed: seed, out: layouts[g.Out]}
 	if err := gpu.do(ctx, func() error { return t.allocate() }); err != nil {
 		return nil, closing(t, err)
 	}
@@ -178,7 +180,7 @@ func (t *task) Run(ctx context.Context, n, set int) (bench.Sample, error) {
 // other set.
 func (t *task) ready(set int) error {
 	lib, g := t.gpu.lib, t.gemm
-	t.computed = false
+	t.computed, t.host.last = false, false
 	if set != t.set {
 		bytes := g.M * g.K * g.In.Size()
 		for from := 0; from < bytes; from += copyBytes {
@@ -297,6 +299,10 @@ func (t *task) MulVec(ctx context.Context, x []float64) ([]float64, error) {
 					return err
 				}
 			}
+			if t.host.last {
+				copy(some, t.host.c[len(y)*row:])
+				return nil
+			}
 			return t.gpu.check("MemcpyDtoH", t.gpu.lib.MemcpyDtoH(unsafe.Pointer(&some[0]), t.c+cuda.Pointer(len(y)*row), uintptr(len(some))))
 		}); err != nil {
 			return nil, err
@@ -331,6 +337,9 @@ func (t *task) do(ctx context.Context, f func() error) error {
 		if t.closed {
 			return fault.Errorf(fault.Invalid, "the task is closed")
 		}
+		if t.host.half {
+			return fault.Errorf(fault.Internal, "the operands were lost when a copy of them failed")
+		}
 		return f()
 	})
 }
@@ -355,7 +364,7 @@ func (t *task) Close() error {
 		for _, p := range t.memory {
 			err = errors.Join(err, t.gpu.check("MemFree", lib.MemFree(p)))
 		}
-		t.memory = nil
+		t.memory, t.host = nil, hostMatrices{}
 		return err
 	})
 }

@@ -32,6 +32,7 @@ var checks = []struct {
 	{"memory", (*subject).memory},
 	{"two tasks", (*subject).twoTasks},
 	{"sum", (*subject).sum},
+	{"round trip", (*subject).roundTrip},
 }
 
 // seeds: every seed has its operands, the same each time.
@@ -329,4 +330,55 @@ func (s *subject) sum(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// roundTrip: a product whose matrices are in main memory is right and was timed, and so is
+// what is computed after it, or round trips are not supported.
+func (s *subject) roundTrip(ctx context.Context) error {
+	g := s.square(33)
+	g.M, g.K = 40, 65
+	task, err := s.prepare(ctx, g, seed)
+	if err != nil {
+		return err
+	}
+	defer task.Close()
+	if _, err := task.RoundTrip(ctx, 0); errors.Is(err, fault.Unsupported) {
+		return nil
+	}
+	for _, set := range []int{-1, matrix.Sets} {
+		if _, err := task.RoundTrip(ctx, set); !errors.Is(err, fault.Invalid) {
+			return fmt.Errorf("round trip with set %d of operands: %v instead of %q", set, err, fault.Invalid)
+		}
+	}
+	for _, set := range []int{0, 1, 1, 0} {
+		got, err := task.RoundTrip(ctx, set)
+		switch {
+		case err != nil:
+			return fmt.Errorf("round trip with set %d: %w", set, err)
+		case got.In <= 0 || got.Product <= 0 || got.Out <= 0:
+			return fmt.Errorf("round trip with set %d: %+v", set, got)
+		case got.Device != nil && (*got.Device <= 0 || *got.Device > got.Product*3/2):
+			return fmt.Errorf("round trip with set %d: device time %v, product %v", set, *got.Device, got.Product)
+		}
+		if err := inspect(ctx, task, g, seed, set); err != nil {
+			return fmt.Errorf("after a round trip: %w", err)
+		}
+		other := (set + 1) % matrix.Sets
+		if _, err := task.Run(ctx, 2, other); err != nil {
+			return fmt.Errorf("run after a round trip: %w", err)
+		}
+		if err := inspect(ctx, task, g, seed, other); err != nil {
+			return fmt.Errorf("run after a round trip: %w", err)
+		}
+	}
+	over, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := task.RoundTrip(over, 0); !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("round trip with a cancelled context: %v", err)
+	}
+	_ = task.Close() // the process that held the task may be gone
+	if _, err := task.RoundTrip(ctx, 0); err == nil {
+		return errors.New("round trip after close: done")
+	}
+	return s.product(ctx, s.square(8), seed)
 }

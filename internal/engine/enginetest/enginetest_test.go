@@ -19,6 +19,7 @@ func honest() fake.Device {
 	d := fake.NewDevice("gpu/0", hardware.GPU, 1e12)
 	d.DeviceClock = true
 	d.Tunings = 2
+	d.CopyTime = time.Second
 	return d
 }
 
@@ -292,6 +293,8 @@ func TestMutantsAreCaught(t *testing.T) {
 				}}
 			}
 		}},
+		{"loses what it copies", "round trip", scripted(func(d *fake.Device) { d.LosesCopies = true })},
+		{"copies in no time", "round trip", scripted(func(d *fake.Device) { d.CopyTime = 1 })},
 		{"device IDs change", "devices", func(m *mutant) {
 			n := 0
 			m.devices = func(found hardware.Inventory) hardware.Inventory {

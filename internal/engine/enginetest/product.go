@@ -207,3 +207,9 @@ func worst(g bench.GEMM, want, size float64) float64 {
 func Verify(ctx context.Context, task bench.Task, g bench.GEMM, seed uint64) error {
 	return verify(ctx, task, g, seed)
 }
+
+// Inspect is what the suite does with the C of the latest run or round trip, from operands
+// of a set.
+func Inspect(ctx context.Context, task bench.Task, g bench.GEMM, seed uint64, set int) error {
+	return inspect(ctx, task, g, seed, set)
+}

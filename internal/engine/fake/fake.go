@@ -43,11 +43,12 @@ func (c *Clock) Advance(d time.Duration) {
 type Stage string
 
 const (
-	Devices Stage = "devices"
-	Prepare Stage = "prepare"
-	Run     Stage = "run"
-	MulVec  Stage = "mulvec"
-	Close   Stage = "close"
+	Devices   Stage = "devices"
+	Prepare   Stage = "prepare"
+	Run       Stage = "run"
+	RoundTrip Stage = "round trip"
+	MulVec    Stage = "mulvec"
+	Close     Stage = "close"
 )
 
 // A Hook is called before each call is served: number k from 1 on, counted per
@@ -94,7 +95,9 @@ type Device struct {
 	Tunings     int            // variants that Prepare tells of
 	DTypes      []matrix.DType // what it supports, as bench.Square's argument; nil: all
 	Facts       bench.Facts
-	DeviceClock bool // samples carry the device's own time
+	DeviceClock bool          // samples carry the device's own time
+	CopyTime    time.Duration // of round trips, for each MiB that is copied; 0: they are not supported
+	LosesCopies bool          // what a round trip brings back was not computed
 	Hook        Hook
 	Skip        func(run, n int) bool // reports whether a run computes nothing, though it takes its time; nil: none
 	Wrong       *Wrong

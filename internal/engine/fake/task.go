@@ -76,6 +76,31 @@ func (t *task) Run(ctx context.Context, n, set int) (bench.Sample, error) {
 	return s, nil
 }
 
+// RoundTrip takes the time of a product and of its copies, of which launching is a tenth.
+func (t *task) RoundTrip(ctx context.Context, set int) (bench.RoundTrip, error) {
+	if t.device.CopyTime == 0 {
+		return bench.RoundTrip{}, fault.Errorf(fault.Unsupported, "fake: no round trips")
+	}
+	if err := t.call(ctx, RoundTrip); err != nil {
+		return bench.RoundTrip{}, err
+	}
+	s, err := t.Run(ctx, 1, set)
+	if err != nil {
+		return bench.RoundTrip{}, err
+	}
+	t.poisoned = t.poisoned || t.device.LosesCopies
+	out := t.g
+	out.K = 0 // C alone
+	trip := bench.RoundTrip{Product: s.Wall, Out: per(t.device.CopyTime, out)}
+	trip.In = per(t.device.CopyTime, t.g) - trip.Out
+	if t.device.DeviceClock {
+		device := s.Wall / 10 * 9
+		trip.Device = &device
+	}
+	t.clock.Advance(trip.In + trip.Out)
+	return trip, nil
+}
+
 func (t *task) MulVec(ctx context.Context, x []float64) ([]float64, error) {
 	if err := t.call(ctx, MulVec); err != nil {
 		return nil, err

@@ -256,6 +256,11 @@ func (t *task) Run(ctx context.Context, n, set int) (bench.Sample, error) {
 	return s, nil
 }
 
+// RoundTrip is not supported: the matrices are in memory that the CPU and the GPU share.
+func (*task) RoundTrip(context.Context, int) (bench.RoundTrip, error) {
+	return bench.RoundTrip{}, fault.Errorf(fault.Unsupported, "copies are not timed: the GPU shares the memory of the CPU")
+}
+
 // MulVec returns C·x, unless something was written beside C.
 func (t *task) MulVec(ctx context.Context, x []float64) ([]float64, error) {
 	if len(x) != t.gemm.N {

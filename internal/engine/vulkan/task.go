@@ -19,6 +19,7 @@ type task struct {
 	mu       *sync.Mutex // the engine's
 	device   *device
 	gemm     bench.GEMM
+	seed     uint64
 	a        [matrix.Sets]*buffer
 	b        *buffer
 	c        *buffer // with a zone on each side that nothing may write to
@@ -27,6 +28,7 @@ type task struct {
 	kernel   kernel
 	pipeline vk.Pipeline
 	plan     plan
+	host     hostMatrices
 	computed bool
 	freed    bool // the device no longer has the matrices
 	closed   bool
@@ -47,16 +49,16 @@ func (t *task) poison() uint32 {
 }
 
 // newTask returns a task of a device that is open.
-func newTask(mu *sync.Mutex, d *device, g bench.GEMM) *task {
-	t := &task{mu: mu, device: d, gemm: g}
+func newTask(mu *sync.Mutex, d *device, g bench.GEMM, seed uint64) *task {
+	t := &task{mu: mu, device: d, gemm: g, seed: seed}
 	d.tasks[t] = true
 	return t
 }
 
 // prepare makes a task with the fastest kernel of a list. The engine's lock is held.
 func prepare(ctx context.Context, mu *sync.Mutex, d *device, g bench.GEMM, seed uint64, list []kernel, tell func(bench.Tuning)) (*task, error) {
-	t := newTask(mu, d, g)
-	err := t.fill(ctx, seed)
+	t := newTask(mu, d, g, seed)
+	err := t.fill(ctx)
 	if err == nil {
 		err = t.tune(ctx, list, tell)
 	}
@@ -68,7 +70,7 @@ func prepare(ctx context.Context, mu *sync.Mutex, d *device, g bench.GEMM, seed 
 }
 
 // fill allocates the matrices and fills the operands.
-func (t *task) fill(ctx context.Context, seed uint64) error {
+func (t *task) fill(ctx context.Context) error {
 	d, g := t.device, t.gemm
 	for _, m := range []struct {
 		at    **buffer
@@ -86,7 +88,7 @@ func (t *task) fill(ctx context.Context, seed uint64) error {
 		to *buffer
 		n  int
 	}{{matrix.OfA(0), t.a[0], g.M * g.K}, {matrix.OfA(1), t.a[1], g.M * g.K}, {matrix.B, t.b, g.K * g.N}} {
-		if err := fillBuffer(ctx, operand.to, operand.n, g.Data.Stream(seed, operand.of, g.In), g.In); err != nil {
+		if err := fillBuffer(ctx, operand.to, operand.n, g.Data.Stream(t.seed, operand.of, g.In), g.In); err != nil {
 			return err
 		}
 	}
@@ -171,12 +173,8 @@ func (t *task) Run(ctx context.Context, n, set int) (bench.Sample, error) {
 	if err := ctx.Err(); err != nil {
 		return bench.Sample{}, err
 	}
-	d := t.device
-	t.computed = false
-	if err := d.once(func(c vk.CommandBuffer) {
-		d.lib.CmdFillBuffer(c, t.c.handle, 0, vk.WHOLE_SIZE, t.poison())
-		d.barrier(c, vk.PIPELINE_STAGE_TRANSFER_BIT, vk.ACCESS_TRANSFER_WRITE_BIT, vk.PIPELINE_STAGE_COMPUTE_SHADER_BIT, vk.ACCESS_SHADER_READ_BIT|vk.ACCESS_SHADER_WRITE_BIT)
-	}); err != nil {
+	t.computed, t.host.last = false, false
+	if err := t.overwrite(); err != nil {
 		return bench.Sample{}, err
 	}
 	start := time.Now()
@@ -196,6 +194,8 @@ func (t *task) usable() error {
 		return invalid("the task is closed")
 	case t.freed || t.device.lost:
 		return fault.Errorf(fault.Internal, "the driver gave up on %s", t.device.about.Name)
+	case t.host.half:
+		return fault.Errorf(fault.Internal, "the operands were lost when a copy of them ended early")
 	}
 	return nil
 }
@@ -225,7 +225,9 @@ func (t *task) MulVec(ctx context.Context, x []float64) ([]float64, error) {
 	var y []float64
 	for m := 0; m < t.gemm.M; m += rows {
 		part := chunk[:min(rows, t.gemm.M-m)*row]
-		if err := t.c.download(ctx, part, uint64(matrix.GuardBytes+m*row)); err != nil {
+		if t.host.last {
+			part = t.host.c[m*row:][:len(part)]
+		} else if err := t.c.download(ctx, part, uint64(matrix.GuardBytes+m*row)); err != nil {
 			return nil, err
 		}
 		some, err := mulVec(ctx, part, t.gemm.Out, x)
@@ -279,7 +281,7 @@ func (t *task) Close() error {
 }
 
 func (t *task) release() {
-	t.closed = true
+	t.closed, t.host = true, hostMatrices{}
 	t.free()
 }
 

@@ -155,8 +155,8 @@ func with(t *testing.T, d *device, k kernel, g bench.GEMM) (*task, error) {
 	if err := d.open(); err != nil {
 		return nil, err
 	}
-	task := newTask(&e.mu, d, g)
-	err := task.fill(t.Context(), 7)
+	task := newTask(&e.mu, d, g, 7)
+	err := task.fill(t.Context())
 	if err == nil {
 		err = task.use(t.Context(), k)
 	}

@@ -187,17 +187,30 @@ func (w *sweeper) measureAll(ctx context.Context) error {
 			return err
 		}
 	}
-	for w.o.Crossover {
-		n, more := between(judge.Crosses(w.run))
+	if !w.o.Crossover {
+		return nil
+	}
+	for _, crosses := range []func(*record.Run) judge.Crossing{judge.Crosses, judge.CrossesWithCopies} {
+		if err := w.lookCloser(ctx, crosses); err != nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookCloser measures sizes between where the GPU loses and where it wins, until the two
+// are near to each other.
+func (w *sweeper) lookCloser(ctx context.Context, crosses func(*record.Run) judge.Crossing) error {
+	for {
+		n, more := between(crosses(w.run))
 		shape := Shape{M: n, N: n, K: n}
 		if !more || w.has(shape) { // a lane that failed there would fail again
-			break
+			return nil
 		}
 		if err := w.measure(ctx, shape, fmt.Sprintf("looking closer: measuring %s", shape)); err != nil || ctx.Err() != nil {
 			return err
 		}
 	}
-	return nil
 }
 
 // between returns the size, a multiple of 32, in the middle of where the GPU loses
@@ -241,7 +254,9 @@ func (w *sweeper) measure(ctx context.Context, shape Shape, doing string) error 
 	runner := w.Runner(w.stream, w.o.Timeout)
 	runner.Peak = w.Peak(w.o.Settings.Options)
 	lab.Bound(running)
-	for i, x := range runner.Race(ctx, running, w.o.Seed, w.o.Stop()) {
+	stop := w.o.Stop()
+	stop.RoundTrips = true
+	for i, x := range runner.Race(ctx, running, w.o.Seed, stop) {
 		results[at[i]] = x
 	}
 	if ctx.Err() != nil && !slices.ContainsFunc(results, func(x *bench.Result) bool { return len(x.Samples) > 0 }) {

@@ -117,8 +117,17 @@ func TestCrossover(t *testing.T) {
 			t.Errorf("%s: measured %v, %v; want %v", tt.name, sizes(r), err, tt.want)
 		}
 	}
+	// Where copies are timed, the search goes on for where the GPU wins even with them: here
+	// the CPU is as fast at about 520³.
+	gpu.CopyTime = 500 * time.Microsecond
 	clock := &fake.Clock{}
-	_, _, err := measured(t.Context(), t, clock, Options{Crossover: true, Shapes: squares(256)}, []bench.Lane{{Engine: fake.New("fake", clock, nil, cpu), Device: cpu.Device}})
+	engine := fake.New("fake", clock, nil, cpu, gpu)
+	r, _, err := measured(t.Context(), t, clock, Options{Crossover: true, Shapes: squares(256, 512, 1024)}, []bench.Lane{{Engine: engine, Device: cpu.Device}, {Engine: engine, Device: gpu.Device}})
+	if want := []int{256, 512, 1024, 384, 320, 352, 768, 640, 576}; err != nil || !slices.Equal(sizes(r), want) || len(r.Results[1].RoundTrips) == 0 || r.Results[0].RoundTrips != nil {
+		t.Errorf("with copies: measured %v, %v; want %v", sizes(r), err, want)
+	}
+	clock = &fake.Clock{}
+	_, _, err = measured(t.Context(), t, clock, Options{Crossover: true, Shapes: squares(256)}, []bench.Lane{{Engine: fake.New("fake", clock, nil, cpu), Device: cpu.Device}})
 	if !errors.Is(err, fault.Unavailable) || fault.From(err).Remedies.String() != "if this machine has one: gpuplay doctor" {
 		t.Errorf("without a GPU: %v", err)
 	}

@@ -129,6 +129,22 @@ func Size(m, n, k int) func(*bench.Result) {
 	}
 }
 
+// Trips gives a result round trips whose copies reach a speed in bytes per second, and whose
+// products are launched in a time. It comes after what changes the size or the speed.
+func Trips(speed float64, launch time.Duration) func(*bench.Result) {
+	return func(r *bench.Result) {
+		g := r.GEMM
+		c := float64(g.M*g.N*g.Out.Size()) / speed
+		in := g.Bytes()/speed - c
+		for i := range 7 {
+			wiggle := 1 + 0.01*float64(i*3%7-3)/3
+			time := func(seconds float64) time.Duration { return 5*time.Microsecond + time.Duration(seconds*wiggle*1e9) }
+			device := time(r.Samples[0].Seconds())
+			r.RoundTrips = append(r.RoundTrips, bench.RoundTrip{In: time(in), Product: device + launch, Device: &device, Out: time(c)})
+		}
+	}
+}
+
 // Doubtful makes a result one that is not verified, if so.
 func Doubtful(yes bool) func(*bench.Result) {
 	return func(r *bench.Result) {
@@ -171,6 +187,7 @@ var (
 	MKL      = Device(hardware.CPU, Chip, "mkl", "MKL", "2026.2", "sequential")
 	TorchCPU = Device(hardware.CPU, Chip, "cpu", "PyTorch", "2.15.0", "eager")
 	TorchGPU = Device(hardware.GPU, Card, "cuda", "PyTorch", "2.15.0", "eager")
+	Own      = Device(hardware.GPU, Card, "cuda", "gpuplay", "", "built in, sm_90")
 	JAX      = Device(hardware.GPU, Card, "gpu", "JAX", "0.10.2", "")
 	Software = Device(hardware.SoftwareGPU, "llvmpipe", "vulkan", "Vulkan", "1.4", "")
 )
@@ -308,6 +325,15 @@ func Sweeps() map[string]*record.Run {
 			Result(TorchGPU, []float64{0.01e12, 1.2e12, 25e12}[i], Engine("torch"), Size(n, n, n)),
 		)
 	}
+	copies := Run(record.Sweep)
+	copies.Crossover = true
+	for i, n := range []int{64, 512, 1024, 4096} {
+		copies.Results = append(copies.Results,
+			Result(TorchCPU, 0.9e12, Engine("torch"), Size(n, n, n)),
+			Result(Own, []float64{0.01e12, 1.2e12, 8e12, 26e12}[i], Engine("cuda"), Size(n, n, n), Trips(20e9, 12*time.Microsecond)),
+			Result(TorchGPU, []float64{0.01e12, 1.1e12, 7e12, 25e12}[i], Engine("torch"), Size(n, n, n)),
+		)
+	}
 	several := Run(record.Sweep)
 	for _, n := range []int{512, 4096} {
 		several.Results = append(several.Results,
@@ -333,5 +359,5 @@ func Sweeps() map[string]*record.Run {
 	alone := Run(record.Sweep, Result(BuiltIn, 50e9, Engine("gocpu"), Size(64, 64, 64)))
 	nothing := Run(record.Sweep)
 	nothing.Interrupted = true
-	return map[string]*record.Run{"sweep": rising, "crossing": crossing, "several": several, "mixed": mixed, "slow": slow, "alone": alone, "nothing": nothing}
+	return map[string]*record.Run{"sweep": rising, "crossing": crossing, "copies": copies, "several": several, "mixed": mixed, "slow": slow, "alone": alone, "nothing": nothing}
 }

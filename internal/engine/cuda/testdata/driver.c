@@ -14,7 +14,7 @@
 //
 // A fault chooses what goes wrong: the one that the library is built with, or else that of
 // standin_set.
-enum { NONE, NO_DEVICE, HIDDEN, OLD, REFUSES_PTX, ABORTS, OVERWRITES_AFTER, OVERWRITES_BEFORE, SKIPS, HANGS, LAUNCH_FAILS, LAUNCH_ABORTS, LAUNCH_HANGS, REFUSES_TEXT, LOSES_COPIES };
+enum { NONE, NO_DEVICE, HIDDEN, OLD, REFUSES_PTX, ABORTS, OVERWRITES_AFTER, OVERWRITES_BEFORE, SKIPS, HANGS, LAUNCH_FAILS, LAUNCH_ABORTS, LAUNCH_HANGS, REFUSES_TEXT, LOSES_COPIES, LOSES_UPLOADS, LOSES_DOWNLOADS };
 #ifndef FAULT
 #define FAULT NONE
 #endif
@@ -78,6 +78,9 @@ void standin_set(size_t newFault, size_t newVersion, size_t newMemory) {
 	initialised = retained = blockCount = 0;
 	inUse = 0;
 }
+
+// Goes wrong from now on.
+void standin_break(size_t newFault) { fault = newFault; }
 
 static Object *make(Kind kind) {
 	Object *o = calloc(1, sizeof *o);
@@ -205,8 +208,8 @@ CUresult cuMemFreeHost(void *p) {
 		}
 	WRONG("%p is no pinned memory", p);
 }
-CUresult cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t size) { CURRENT; MEMORY_AT(to, size); memcpy((void *)to, from, size); return SUCCESS; }
-CUresult cuMemcpyDtoH_v2(void *to, uint64_t from, size_t size) { CURRENT; MEMORY_AT(from, size); memcpy(to, (void *)from, size); return SUCCESS; }
+CUresult cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t size) { CURRENT; MEMORY_AT(to, size); memcpy((void *)to, from, fault == LOSES_UPLOADS ? size / 2 : size); return SUCCESS; }
+CUresult cuMemcpyDtoH_v2(void *to, uint64_t from, size_t size) { CURRENT; MEMORY_AT(from, size); memcpy(to, (void *)from, fault == LOSES_DOWNLOADS ? size / 2 : size); return SUCCESS; }
 CUresult cuMemcpyDtoD_v2(uint64_t to, uint64_t from, size_t size) { CURRENT; MEMORY_AT(to, size); MEMORY_AT(from, size); memcpy((void *)to, (void *)from, fault == LOSES_COPIES ? size / 2 : size); return SUCCESS; }
 // A block that begins to be filled with zeros is scratch memory: no matrix is.
 CUresult cuMemsetD8_v2(uint64_t to, unsigned char value, size_t size) {
