@@ -478,3 +478,26 @@ func TestWebGPU(t *testing.T) {
 		t.Error(wrong)
 	}
 }
+
+// Chapter Why shows where the time of a product goes that was timed with its copies: a bar to
+// scale, the same numbers in its table, and the size from which the GPU wins even so.
+func TestCopies(t *testing.T) {
+	p := open(t, newSite(t, withGPU(4)), wide, high)
+	p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('#why-go').click()`))
+	p.wait(`document.querySelector('#why').dataset.mode === 'done'`)
+	bars := eval[[]string](p, `[...document.querySelectorAll('#why .split svg')].map(x => x.getAttribute('aria-label'))`)
+	if len(bars) != 3 || bars[2] != "copying in 44 %, launching and waiting 0 %, computing 34 %, copying out 22 %" {
+		t.Errorf("bars %q", bars)
+	}
+	wide := eval[[]float64](p, `[...document.querySelectorAll('#why .split div:last-child rect')].map(x => Math.round(x.getAttribute('width') / 3))`)
+	if len(wide) != 4 || wide[0] != 43 || wide[2] != 34 || wide[3] != 22 { // there is a gap between two parts
+		t.Errorf("parts of the last bar take %v %%", wide)
+	}
+	rows := eval[[]string](p, `[...document.querySelectorAll('#why .parts tbody tr')].map(x => [...x.children].map(y => y.textContent).join('|'))`)
+	if len(rows) != 4 || rows[3] != "4096|6.72 ms|12 µs|5.27 ms|3.36 ms|15.4 ms|gpuplay cuda" {
+		t.Errorf("rows %q", rows)
+	}
+	if text := eval[string](p, `document.querySelector('#why').textContent`); !strings.Contains(text, "with copies: n = 1024") || !strings.Contains(text, "From 1024³ on, the GPU wins even with the copies") {
+		t.Errorf("the chapter says %q", text)
+	}
+}

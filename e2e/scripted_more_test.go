@@ -13,7 +13,7 @@ import (
 
 // sweep is an example of a sweep, told at once.
 func (w *site) sweep(_ context.Context, s *event.Stream) (*record.Run, error) {
-	r := *recordtest.Sweeps()["crossing"]
+	r := *recordtest.Sweeps()["copies"]
 	r.ID = s.Run()
 	s.Emit("", &r)
 	return &r, nil

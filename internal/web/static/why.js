@@ -23,6 +23,30 @@ function best(results) {
   return { cpu: sorted(out.cpu), gpu: sorted(out.gpu) };
 }
 
+/** Where the time of a result's round trips goes, as medians in ns; null where none was timed. */
+function tripOf(r) {
+  const list = r.round_trips ?? [], of = part => median(list.map(part));
+  if (!list.length) return null;
+  const split = list.every(t => t.device_ns > 0 && t.device_ns <= t.product_ns);
+  return {
+    split, in: of(t => t.in_ns), launch: split ? of(t => t.product_ns - t.device_ns) : 0, compute: of(t => split ? t.device_ns : t.product_ns), out: of(t => t.out_ns),
+    total: of(t => t.in_ns + t.product_ns + t.out_ns),
+  };
+}
+
+/** The GPU's shortest round trip at each size: [[n, result, trip], …]. */
+function trips(results) {
+  const out = new Map();
+  for (const r of results) {
+    const trip = r.device.kind === 'gpu' && verified(r) && r.gemm.m === r.gemm.n && r.gemm.n === r.gemm.k ? tripOf(r) : null;
+    if (trip && !(out.get(r.gemm.n)?.[2].total <= trip.total)) out.set(r.gemm.n, [r.gemm.n, r, trip]);
+  }
+  return [...out.values()].sort((a, b) => a[0] - b[0]);
+}
+
+/** A time in ns, for people. */
+const time = ns => ns < 1e6 ? `${num(ns / 1e3)} µs` : `${num(ns / 1e6)} ms`;
+
 /** The unit of an axis up to a speed, and how its ticks are written. */
 function axis(most, op = 'FLOP') {
   const [unit, name] = most >= 1e12 ? [1e12, 'T'] : [1e9, 'G'];
@@ -30,13 +54,14 @@ function axis(most, op = 'FLOP') {
 }
 
 export function why(section, client) {
-  let results = [], crossing = null, head = null, roofs = null, race = null, live = false;
+  let results = [], crossing = null, withCopies = null, copiesSay = '', head = null, roofs = null, race = null, live = false;
 
   const go = h('button', { class: 'go', type: 'button', id: 'why-go' }, play(), h('span', {}, 'Sweep')), badge = h('span', { class: 'badge' });
   const roofGo = h('button', { type: 'button', id: 'roof-go' }, 'Measure the CPU’s roofline');
   const sweepBox = h('div', { class: 'figure' }), roofBox = h('div', { class: 'figure' }), splitBox = h('div', { class: 'split' });
   const sweepSay = h('p', {}), roofSay = h('p', {}), parts = h('div', { class: 'panel parts' });
-  const sweepTable = dataTable('Data of the sweep', ['n', 'CPU', 'by', 'GPU', 'by'], []), roofTable = dataTable('Data of the rooflines', ['what', 'operations per byte', 'speed'], []);
+  const partsKey = h('span', { class: 'key' }), partsChip = chip('', ''), partsSay = h('p', {});
+  const sweepTable = dataTable('Data of the sweep', ['n', 'CPU', 'by', 'GPU', 'by'], []), partsTable = dataTable('Data of the parts', ['n', 'copy in', 'launch and wait', 'compute', 'copy out', 'in all', 'by'], []), roofTable = dataTable('Data of the rooflines', ['what', 'operations per byte', 'speed'], []);
   const roofChips = h('span', { class: 'acts' });
   section.append(
     h('div', { class: 'head' }, h('h2', {}, 'What makes the difference'), h('p', {}, 'Two pictures explain most results: how large a product must be, and how often each number is used once it has been read from memory.'), h('div', { class: 'acts' }, badge, go)),
@@ -44,7 +69,7 @@ export function why(section, client) {
       h('div', { class: 'panel plot' }, h('h3', {}, 'From which size the GPU wins'), sweepSay, sweepBox, h('div', { class: 'foot' }, chip('', 'measured'), sweepTable)),
       h('div', { class: 'panel plot' }, h('h3', {}, 'The roofline of each device'), roofSay, roofBox, h('div', { class: 'foot' }, roofChips, roofGo, roofTable))),
     parts);
-  parts.append(h('header', {}, h('h3', {}, 'Where the time of one product goes, on the GPU'), h('span', { class: 'key' }, h('span', {}, h('i', { class: 'k2' }), 'launch and wait'), h('span', {}, h('i'), 'compute')), chip('', 'measured by the device’s own clock')), splitBox);
+  parts.append(h('header', {}, h('h3', {}, 'Where the time of one product goes, on the GPU'), partsKey, partsChip), splitBox, h('div', { class: 'foot' }, partsSay, partsTable));
 
   function drawSweep() {
     const width = sweepBox.clientWidth || 540, narrow = width < 420, { cpu, gpu } = best(results), all = [...cpu, ...gpu];
@@ -64,12 +89,18 @@ export function why(section, client) {
       x: [x0, x1, ticks(x0, x1, narrow ? 4 : 2), 'n, of n × n matrices', String], y: [y0, y1, ticks(y0, y1), `${unit}, ${results[0].gemm.in}`, tick],
       lines: [line('cpu', cpu, 'CPU'), line('gpu', gpu, 'GPU')],
       extra(g, X, Y, text) {
-        if (!crossing?.from) return;
-        const at = crossing.below ? Math.sqrt(crossing.below * crossing.from) : crossing.from;
-        if (crossing.below) g.append(s('rect', { x: X(crossing.below), width: X(crossing.from) - X(crossing.below), y: 20, height: Y(y0) - 20, fill: color('ink'), opacity: .05 }));
-        const left = X(at) > width * .6, side = left ? -7 : 7, anchor = left ? 'end' : 'start', halo = { stroke: color('surface'), 'stroke-width': 4, 'paint-order': 'stroke', 'text-anchor': anchor };
-        g.append(s('line', { x1: X(crossing.from), x2: X(crossing.from), y1: 20, y2: Y(y0), stroke: color('ink'), 'stroke-width': 1.25, 'stroke-dasharray': '3 3' }),
-          text(X(crossing.from) + side, Y(y0) - 24, `n = ${crossing.from}`, { ...halo, fill: color('ink'), 'font-size': 14, 'font-weight': 680 }), text(X(crossing.from) + side, Y(y0) - 9, 'from here on', { ...halo, fill: color('ink-2') }));
+        if (crossing?.from) {
+          const at = crossing.below ? Math.sqrt(crossing.below * crossing.from) : crossing.from;
+          if (crossing.below) g.append(s('rect', { x: X(crossing.below), width: X(crossing.from) - X(crossing.below), y: 20, height: Y(y0) - 20, fill: color('ink'), opacity: .05 }));
+          const left = X(at) > width * .6, side = left ? -7 : 7, anchor = left ? 'end' : 'start', halo = { stroke: color('surface'), 'stroke-width': 4, 'paint-order': 'stroke', 'text-anchor': anchor };
+          g.append(s('line', { x1: X(crossing.from), x2: X(crossing.from), y1: 20, y2: Y(y0), stroke: color('ink'), 'stroke-width': 1.25, 'stroke-dasharray': '3 3' }),
+            text(X(crossing.from) + side, Y(y0) - 24, `n = ${crossing.from}`, { ...halo, fill: color('ink'), 'font-size': 14, 'font-weight': 680 }), text(X(crossing.from) + side, Y(y0) - 9, 'from here on', { ...halo, fill: color('ink-2') }));
+        }
+        if (withCopies?.from) {
+          const x = X(withCopies.from), left = x > width * .6;
+          g.append(s('line', { x1: x, x2: x, y1: 20, y2: Y(y0), stroke: color('ink-3'), 'stroke-width': 1.25, 'stroke-dasharray': '1.5 4' }),
+            text(x + (left ? -7 : 7), 32, `with copies: n = ${withCopies.from}`, { 'text-anchor': left ? 'end' : 'start', fill: color('ink-2'), stroke: color('surface'), 'stroke-width': 4, 'paint-order': 'stroke' }));
+        }
       },
     }));
     sweepSay.textContent = head ? `${head.Figure}${head.Unit ? ' ' + head.Unit : ''}: ${head.Claim}.` : live ? 'Each size is a race of its own.' : '';
@@ -135,16 +166,45 @@ export function why(section, client) {
     roofTable.fill(rows);
   }
 
+  /** A product's time as one bar, its parts to scale: [[what, ns, opacity], …]. */
+  function bar(n, list, said) {
+    const total = list.reduce((sum, [, ns]) => sum + ns, 0), percent = ns => Math.round(100 * ns / total);
+    let x = 0;
+    const pieces = list.map(([, ns, opacity], i) => {
+      const at = x, wide = 300 * ns / total;
+      x += wide;
+      return s('rect', { x: at, width: Math.max(0, wide - (i < list.length - 1 ? .8 : 0)), height: 22, fill: color('gpu'), opacity });
+    });
+    return h('div', {}, h('p', {}, h('b', {}, `${n}³`), h('span', {}, said(percent))),
+      s('svg', { viewBox: '0 0 300 22', preserveAspectRatio: 'none', height: 22, width: '100%', role: 'img', 'aria-label': list.map(([what, ns]) => `${what} ${percent(ns)} %`).join(', ') }, pieces));
+  }
+
   function drawParts() {
+    const three = list => list.length > 3 ? [list[0], list[list.length >> 1], list.at(-1)] : list;
+    const key = (...list) => partsKey.replaceChildren(...list.map(([name, text]) => h('span', {}, h('i', name ? { class: name } : {}), text)));
+    const carried = trips(results);
+    const by = r => [r.device.library, r.device.api].filter(Boolean).join(' ');
+    partsSay.textContent = carried.length ? copiesSay : '';
+    if (carried.length) {
+      parts.hidden = false;
+      key(['k1', 'copy in and out'], ['k2', 'launch and wait'], ['', 'compute']);
+      partsChip.textContent = 'each part measured, each result checked';
+      splitBox.replaceChildren(...three(carried).map(([n, , t]) => bar(n,
+        [['copying in', t.in, .28], t.split && ['launching and waiting', t.launch, .55], ['computing', t.compute, 1], ['copying out', t.out, .28]].filter(Boolean),
+        percent => `copies ${percent(t.in + t.out)} % of ${time(t.total)}`)));
+      partsTable.fill(carried.map(([n, r, t]) => [String(n), time(t.in), t.split ? time(t.launch) : 'in compute', time(t.compute), time(t.out), time(t.total), by(r)]));
+      return;
+    }
     const { gpu } = best([...results, ...(race?.results ?? [])]);
-    const timed = gpu.map(([n, r]) => [n, r.samples.filter(x => x.device_ns > 0 && x.device_ns <= x.wall_ns)]).filter(([, list]) => list.length);
+    const timed = gpu.map(([n, r]) => {
+      const list = r.samples.filter(x => x.device_ns > 0 && x.device_ns <= x.wall_ns);
+      return [n, r, median(list.map(x => x.wall_ns / x.iters)), median(list.map(x => x.device_ns / x.iters))];
+    }).filter(([, , wall]) => wall > 0);
     parts.hidden = !timed.length;
-    const shown = timed.length > 3 ? [timed[0], timed[timed.length >> 1], timed.at(-1)] : timed;
-    splitBox.replaceChildren(...shown.map(([n, list]) => {
-      const wall = median(list.map(x => x.wall_ns / x.iters)), on = median(list.map(x => x.device_ns / x.iters)), share = on / wall;
-      return h('div', {}, h('p', {}, h('b', {}, `${n}³`), h('span', {}, `computing ${Math.round(share * 100)} % of ${wall < 1e6 ? num(wall / 1e3) + ' µs' : num(wall / 1e6) + ' ms'}`)),
-        s('svg', { viewBox: '0 0 300 22', preserveAspectRatio: 'none', height: 22, width: '100%', role: 'img', 'aria-label': `computing ${Math.round(share * 100)} %, launching and waiting ${Math.round(100 - share * 100)} %` }, s('rect', { width: Math.max(0, 300 * (1 - share) - .8), height: 22, fill: color('gpu'), opacity: .55 }), s('rect', { x: 300 * (1 - share), width: 300 * share, height: 22, fill: color('gpu') })));
-    }));
+    key(['k2', 'launch and wait'], ['', 'compute']);
+    partsChip.textContent = 'measured by the device’s own clock';
+    splitBox.replaceChildren(...three(timed).map(([n, , wall, on]) => bar(n, [['launching and waiting', wall - on, .55], ['computing', on, 1]], percent => `computing ${percent(on)} % of ${time(wall)}`)));
+    partsTable.fill(timed.map(([n, r, wall, on]) => [String(n), '–', time(wall - on), time(on), '–', time(wall), by(r)]));
   }
 
   function draw() { drawSweep(); drawRoof(); drawParts(); }
@@ -164,14 +224,18 @@ export function why(section, client) {
   };
   async function sweep(id) {
     const v = await latest('sweep', id);
-    if (v) { results = v.run.results ?? []; crossing = v.run.crossing; head = v.headline; }
+    if (v) {
+      results = v.run.results ?? [];
+      [crossing, withCopies, head] = [v.run.crossing, v.run.crossing_with_copies, v.headline];
+      copiesSay = withCopies ? v.run.sentences?.find(text => text.includes('copies')) ?? '' : '';
+    }
     draw();
     state();
   }
 
   client.on('sweep', e => {
     switch (e.type) {
-      case 'run': results = []; crossing = head = null; live = true; break;
+      case 'run': results = []; crossing = withCopies = head = null; copiesSay = ''; live = true; break;
       case 'result': results = [...results, e.data]; break;
       case 'end':
         live = false;
