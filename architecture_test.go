@@ -107,6 +107,9 @@ var rules = []struct {
 	{"network knows nothing of gpuplay but its products", is("network"), func(_, imported string) bool {
 		return strings.HasPrefix(imported, module+"/") && !within(imported, "gemm")
 	}},
+	{"gpt knows nothing of gpuplay but its products and small networks", is("gpt"), func(_, imported string) bool {
+		return strings.HasPrefix(imported, module+"/") && !within(imported, "gemm", "network")
+	}},
 	{"topology knows nothing of gpuplay", is("topology"), func(_, imported string) bool { return strings.HasPrefix(imported, module+"/") }},
 }
 

@@ -52,6 +52,7 @@ func TestInterrupt(t *testing.T) {
 		{"in a sweep", []string{"sweep", "--engines", "gocpu", "--sizes", "32,8000", "--threads", "1", "--dtype", "float64", "--repeat", "100"}, "measuring 8000³", "32³", syscall.SIGINT},
 		{"while it measures the CPU", []string{"cpu"}, "measuring caches", "Interrupted", syscall.SIGINT},
 		{"on the ladder", []string{"learn", "matmul", "--size", "1500"}, "multiplying", "Interrupted", syscall.SIGINT},
+		{"while a GPT learns", []string{"learn", "gpt", "--threads", "1", "--steps", "1000000"}, "training for", "A GPT of 409856 weights", syscall.SIGINT},
 		{"in a long product", []string{"matmul", "--size", "12000", "--threads", "1", "--dtype", "float64", "--format", "line"}, "measuring", "interrupted", syscall.SIGINT},
 	}
 	if dir, gguf := llmtest.LlamaCPP(), llmtest.GGUF(); dir != "" && gguf != "" {

@@ -20,13 +20,13 @@ func newLearn(a *app) *cobra.Command {
 		Use:     "learn",
 		Short:   "Learn what makes a product fast, how training works, what is noise, what many GPUs do",
 		Long:    `learn explains with measurements on this machine; only gpus is modelled.`,
-		Example: "  gpuplay learn matmul\n  gpuplay learn gradient\n  gpuplay learn data\n  gpuplay learn noise\n  gpuplay learn gpus",
+		Example: "  gpuplay learn matmul\n  gpuplay learn gradient\n  gpuplay learn gpt\n  gpuplay learn data\n  gpuplay learn noise\n  gpuplay learn gpus",
 		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return usagef("for example gpuplay learn matmul", "gpuplay learn needs to know what: matmul, gradient, data, noise or gpus")
+			return usagef("for example gpuplay learn matmul", "gpuplay learn needs to know what: matmul, gradient, gpt, data, noise or gpus")
 		},
 	}
-	c.AddCommand(newLearnMatmul(a), newLearnGradient(a), newLearnData(a), newLearnNoise(a), newLearnGPUs(a))
+	c.AddCommand(newLearnMatmul(a), newLearnGradient(a), newLearnGPT(a), newLearnData(a), newLearnNoise(a), newLearnGPUs(a))
 	return c
 }
 

@@ -47,7 +47,7 @@ func TestOperationsAgree(t *testing.T) {
 		t.Errorf("Go and Python have other operations (-Go +Python):\n%s", d)
 	}
 	both := got[1].([]any)
-	for _, name := range []string{"transformers", Network} {
+	for _, name := range []string{"transformers", Network, GPT} {
 		both = append(both, evaluate(t, name, []string{"Worker.operations"})[0].([]any)...)
 	}
 	there := map[string]bool{"hello": true, "describe": true, "round_trip": true} // which engines in Go have

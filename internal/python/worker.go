@@ -37,14 +37,18 @@ func parts(name string) []string {
 			return []string{"worker.py", f.Name + ".py", "language.py", name + ".py"}
 		}
 	}
-	if name == Network {
-		return []string{"worker.py", "torch.py", Network + ".py"}
+	if name == Network || name == GPT {
+		return []string{"worker.py", "torch.py", name + ".py"}
 	}
 	return []string{"worker.py", name + ".py"}
 }
 
-// Network is the name of the worker that trains small networks in PyTorch.
-const Network = "torch_network"
+// Network and GPT are the names of the workers that train small networks, and a small
+// transformer, in PyTorch.
+const (
+	Network = "torch_network"
+	GPT     = "torch_gpt"
+)
 
 // Worker returns the arguments, its own name first, that make an interpreter in a mode a
 // worker of that name, a framework's or that of a runtime of language models, and the

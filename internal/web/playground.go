@@ -18,13 +18,8 @@ func torchNetwork(deps lab.Deps, threads int) func(context.Context) (*worker.Cli
 	if deps.Catalog == nil {
 		return nil
 	}
-	return func(ctx context.Context) (*worker.Client, error) {
-		found, err := deps.Catalog.Interpreter(ctx, "torch", "")
-		if err != nil {
-			return nil, err
-		}
-		return deps.Catalog.Language(python.Network, found)(ctx, threads)
-	}
+	start := playground.Torch(deps.Catalog, python.Network, "")
+	return func(ctx context.Context) (*worker.Client, error) { return start(ctx, threads) }
 }
 
 // unlessStopped returns an error that is not that of a run which was stopped.

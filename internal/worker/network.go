@@ -21,9 +21,25 @@ type NetworkArgs struct {
 	V []float64 `json:"v,omitempty"`
 }
 
-// Networked is the answer to NetworkArgs.
+// GPTArgs describe a transformer, as package gpt has it, and the text that it learns. A row of
+// StepsArgs is then the place in the text where a sequence begins.
+type GPTArgs struct {
+	Device     string  `json:"device"`
+	Vocabulary int     `json:"vocabulary"`
+	Context    int     `json:"context"`
+	Layers     int     `json:"layers"`
+	Heads      int     `json:"heads"`
+	Width      int     `json:"width"`
+	Rate       float64 `json:"rate"`
+	DType      string  `json:"dtype"`   // float32 or float64
+	Tokens     []byte  `json:"tokens"`  // int16, little-endian: the text
+	Weights    []byte  `json:"weights"` // float32, little-endian
+	Held       []int   `json:"held"`    // where the sequences begin of which the loss is told
+}
+
+// Networked is the answer to NetworkArgs and GPTArgs.
 type Networked struct {
-	Loss *float64 `json:"loss"` // over all rows; nil when it is no number
+	Loss *float64 `json:"loss"` // over all rows, or those held out; nil when it is no number
 }
 
 // StepsArgs say on which rows steps are made, one after the other.
@@ -36,7 +52,7 @@ type StepsArgs struct {
 // Stepped is the answer to StepsArgs.
 type Stepped struct {
 	Wall time.Duration `json:"wall_ns"` // of the steps alone
-	Loss *float64      `json:"loss"`    // over all rows, after them
+	Loss *float64      `json:"loss"`    // likewise, after them
 }
 
 // LossesArgs name n×n points: that of row j and column i is the weights + (a + i·step)·u +

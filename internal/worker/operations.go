@@ -54,6 +54,7 @@ var (
 
 	// Small networks. A worker holds at most one.
 	Network = Operation[NetworkArgs, None, Networked]{operation{name: "network", doing: "preparing"}}
+	GPT     = Operation[GPTArgs, None, Networked]{operation{name: "gpt", doing: "preparing"}}
 	Steps   = Operation[StepsArgs, None, Stepped]{operation{name: "steps", doing: "training"}}
 	Losses  = Operation[LossesArgs, None, Mapped]{operation{name: "losses", doing: "computing"}}
 
@@ -66,7 +67,7 @@ var (
 
 var operations = []interface {
 	signature() (name string, arguments []string)
-}{hello, prepare, run, trip, mulvec, describe, Rows, Load, Generate, Tune, Train, Network, Steps, Losses, release, stop}
+}{hello, prepare, run, trip, mulvec, describe, Rows, Load, Generate, Tune, Train, Network, GPT, Steps, Losses, release, stop}
 
 var (
 	smallerSize     = fault.Remedies{fault.Change("size", "a smaller {}")}

@@ -221,7 +221,7 @@ func TestDocument(t *testing.T) {
 		"describe": {&DescribeArgs{}, nil, &Described{}},
 		"rows":     {&RowsArgs{}, nil, &Checked{}}, "load": {&LoadArgs{}, nil, &llm.About{}}, "generate": {&GenerateArgs{}, &llm.Token{}, &Generated{}},
 		"tune": {&train.Settings{}, nil, &train.Plan{}}, "train": {&TrainArgs{}, &train.Step{}, &train.Trained{}},
-		"network": {&NetworkArgs{}, nil, &Networked{}}, "steps": {&StepsArgs{}, nil, &Stepped{}}, "losses": {&LossesArgs{}, nil, &Mapped{}},
+		"network": {&NetworkArgs{}, nil, &Networked{}}, "gpt": {&GPTArgs{}, nil, &Networked{}}, "steps": {&StepsArgs{}, nil, &Stepped{}}, "losses": {&LossesArgs{}, nil, &Mapped{}},
 	}
 	strict := func(line string, text []byte, into any) {
 		d := json.NewDecoder(bytes.NewReader(text))

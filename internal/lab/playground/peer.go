@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gpuplay/gpuplay/internal/catalog"
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
@@ -23,8 +24,21 @@ type peer struct {
 	busy  time.Duration
 }
 
-// connect starts PyTorch and chooses its device: its first GPU, else the CPU.
-func connect(ctx context.Context, client func(context.Context) (*worker.Client, error)) (*peer, hardware.Device, error) {
+// Torch returns a function that starts the worker of that name in PyTorch, with that many threads
+// of the CPU (0: as many as there are), in the interpreter or environment that was asked for, or
+// else the usual one.
+func Torch(c *catalog.Catalog, name, asked string) func(ctx context.Context, threads int) (*worker.Client, error) {
+	return func(ctx context.Context, threads int) (*worker.Client, error) {
+		found, err := c.Interpreter(ctx, "torch", asked)
+		if err != nil {
+			return nil, err
+		}
+		return c.Language(name, found)(ctx, threads)
+	}
+}
+
+// connect starts PyTorch and finds a device of it, as hardware.Pick does.
+func connect(ctx context.Context, client func(context.Context) (*worker.Client, error), device string) (*peer, hardware.Device, error) {
 	if client == nil {
 		return nil, hardware.Device{}, fault.Errorf(fault.Unavailable, "there is no PyTorch here")
 	}
@@ -36,10 +50,7 @@ func connect(ctx context.Context, client func(context.Context) (*worker.Client, 
 	if err != nil {
 		return nil, hardware.Device{}, err
 	}
-	d, err := hardware.Pick(link.Inventory(), "torch", "gpu")
-	if err != nil {
-		d, err = hardware.Pick(link.Inventory(), "torch", "cpu")
-	}
+	d, err := hardware.Pick(link.Inventory(), "torch", device)
 	if err != nil {
 		link.Close()
 		return nil, d, err
@@ -71,7 +82,7 @@ func agrees(theirs, ours float64) error {
 
 // dial has PyTorch make the network of a training that has made no step yet.
 func (k *Keeper) dial(ctx context.Context, t *Training, s *state) (*peer, error) {
-	p, d, err := connect(ctx, k.Torch)
+	p, d, err := connect(ctx, k.Torch, "")
 	if err != nil {
 		return nil, err
 	}

@@ -17,9 +17,15 @@ import (
 	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
-// torch returns what makes workers of a real PyTorch, with changes of their program: what is
-// replaced, and by what.
+// torch returns what makes workers of a real PyTorch for small networks: see torchWorker.
 func torch(t *testing.T, changes ...string) func(context.Context) (*worker.Client, error) {
+	start := torchWorker(t, python.Network, changes...)
+	return func(ctx context.Context) (*worker.Client, error) { return start(ctx, 1) }
+}
+
+// torchWorker returns what makes workers of a real PyTorch, with changes of their program: what
+// is replaced, and by what.
+func torchWorker(t *testing.T, name string, changes ...string) func(context.Context, int) (*worker.Client, error) {
 	path, err := filepath.Abs("../../../.venv-torch/bin/python")
 	if err != nil {
 		t.Fatal(err)
@@ -27,10 +33,10 @@ func torch(t *testing.T, changes ...string) func(context.Context) (*worker.Clien
 	if _, err := os.Stat(path); err != nil {
 		enginetest.Require(t, "torch", "no PyTorch in .venv-torch")
 	}
-	return func(context.Context) (*worker.Client, error) {
-		args, source, err := python.Worker(path, python.Isolated, python.Network)
+	return func(_ context.Context, threads int) (*worker.Client, error) {
+		args, source, err := python.Worker(path, python.Isolated, name)
 		source = []byte(strings.NewReplacer(changes...).Replace(string(source)))
-		return &worker.Client{Engine: python.Network, Path: path, Args: args, Source: source, Env: os.Environ(), Hello: worker.Hello{Threads: 1}}, err
+		return &worker.Client{Engine: name, Path: path, Args: args, Source: source, Env: os.Environ(), Hello: worker.Hello{Threads: threads}}, err
 	}
 }
 

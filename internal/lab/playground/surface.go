@@ -119,7 +119,7 @@ func (s *Surface) Run(ctx context.Context, sink event.Sink) error {
 // again has PyTorch compute the tiles, each as one batch of products for each layer. Its first
 // one must be the same as surface's.
 func (s *Surface) again(ctx context.Context, sink event.Sink, surface *network.Surface) error {
-	p, d, err := connect(ctx, s.torch)
+	p, d, err := connect(ctx, s.torch, "")
 	if err != nil {
 		return err
 	}

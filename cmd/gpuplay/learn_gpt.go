@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/gpt"
+	"github.com/gpuplay/gpuplay/internal/lab/playground"
+	"github.com/gpuplay/gpuplay/internal/plain"
+	"github.com/gpuplay/gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/term"
+	"github.com/gpuplay/gpuplay/internal/unit"
+)
+
+// gptFlags are learn gpt's.
+type gptFlags struct {
+	playground.TextOptions
+	threads int
+	python  string
+}
+
+func newLearnGPT(a *app) *cobra.Command {
+	f := gptFlags{TextOptions: playground.DefaultText()}
+	f.Steps = 1000
+	c := &cobra.Command{
+		Use:   "gpt [FILE]",
+		Short: "Train a small GPT to write like a text, character by character",
+		Long: `gpt trains a transformer of 0.4 million weights on the text in a file, or on Shakespeare's
+Coriolanus, with gpuplay's own engine on the CPU. Its gradients are first checked against
+finite differences. Every few seconds it shows the loss of text that is not learned, the speed,
+and what the network writes. Ctrl-C ends it with what was reached.
+
+With --torch, PyTorch makes the same steps from the same weights, in turns, on the same
+number of threads or on a GPU. Its losses must be gpuplay's.`,
+		Example: `  gpuplay learn gpt
+  gpuplay learn gpt book.txt --steps 5000
+  gpuplay learn gpt --torch --device cpu`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("for example gpuplay learn gpt book.txt", "gpuplay learn gpt takes one text, not %d", len(args))
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case f.Steps < 1 || f.Steps > playground.MaxSteps:
+				return usagef("for example --steps 1000", "--steps %d: must be between 1 and %d", f.Steps, playground.MaxSteps)
+			case !(f.Rate > 0 && f.Rate <= 1):
+				return usagef("for example --rate 0.002", "--rate %v: must be above 0 and at most 1", f.Rate)
+			case !f.Torch && c.Flags().Changed("device"):
+				return usagef("add --torch", "--device is PyTorch's, which takes part only with --torch")
+			case !f.Torch && c.Flags().Changed("python"):
+				return usagef("add --torch", "--python is for PyTorch, which takes part only with --torch")
+			}
+			if err := oneOf("dtype", f.DType, []string{"float32", "float64"}); err != nil {
+				return err
+			}
+			if err := checkThreads(c.Flags(), f.threads, runtime.NumCPU(), "for one per core"); err != nil {
+				return err
+			}
+			name := "Shakespeare's Coriolanus"
+			if len(args) > 0 {
+				name = args[0]
+				text, err := readText(a.stdin, name)
+				if err != nil {
+					return err
+				}
+				f.Text = text
+			}
+			return a.learnGPT(c.Context(), f, name)
+		},
+	}
+	fl := c.Flags()
+	fl.SortFlags = false
+	fl.IntVar(&f.Steps, "steps", f.Steps, fmt.Sprintf("steps, each with %d sequences of %d characters", f.Batch, gpt.Context))
+	fl.Float64Var(&f.Rate, "rate", f.Rate, "learning rate of AdamW")
+	fl.StringVar(&f.DType, "dtype", "float32", "float32 or float64")
+	fl.Uint64Var(&f.Seed, "seed", f.Seed, "seed of the weights, the sequences and what is written")
+	fl.IntVar(&f.threads, "threads", 0, "CPU threads (default: one per core)")
+	fl.BoolVar(&f.Torch, "torch", false, "have PyTorch make the same steps, in turns")
+	fl.StringVar(&f.Device, "device", "", "PyTorch's device: cpu, gpu, or a name such as mps, cuda or cuda:1 (default: the GPU if there is one)")
+	fl.StringVar(&f.python, "python", "", "Python interpreter or environment with PyTorch in it")
+	return c
+}
+
+// readText reads the text that is to be learned; "-" is standard input.
+func readText(stdin io.Reader, name string) (string, error) {
+	in := stdin
+	if name != "-" {
+		file, err := os.Open(name)
+		if err != nil {
+			return "", fault.Errorf(fault.Invalid, "%s: %v", name, cause(err))
+		}
+		defer file.Close()
+		in = file
+	}
+	text, err := io.ReadAll(io.LimitReader(in, gpt.MaxText+1))
+	if err == nil {
+		text = inUTF8(text)
+		_, err = gpt.ReadText(text)
+	}
+	if err != nil {
+		return "", fault.Errorf(fault.Invalid, "%s: %v", name, cause(err))
+	}
+	return string(text), nil
+}
+
+func (a *app) learnGPT(ctx context.Context, f gptFlags, name string) error {
+	defer a.work()()
+	keeper := playground.TextKeeper{Threads: f.threads, Torch: playground.Torch(a.catalog(), python.GPT, f.python)}
+	defer keeper.Close()
+	training, err := keeper.New(f.TextOptions)
+	if err != nil {
+		return err
+	}
+	v := gptView{app: a, name: name, steps: f.Steps}
+	stream := event.NewStream("", nil)
+	stream.Subscribe(v.show)
+	err = training.Run(ctx, stream)
+	stream.Close()
+	v.sum()
+	return err
+}
+
+// A gptView shows a training of a text as it goes.
+type gptView struct {
+	*app
+	name  string
+	steps int
+	lanes []gptLane
+}
+
+// A gptLane is an engine of the training, and what it has reached.
+type gptLane struct {
+	id, name string
+	now      playground.Learned
+}
+
+// speed returns an engine's steps per second.
+func (l gptLane) speed() float64 { return float64(l.now.Steps) / time.Duration(l.now.Busy).Seconds() }
+
+func (v *gptView) show(e event.Event) {
+	switch d := e.Data.(type) {
+	case playground.TextStarted:
+		say(v.stdout, "A GPT of %d weights learns %s: %d characters, %d different ones.\n", d.Weights, plain.Line(v.name), d.Characters, d.Shape.Vocabulary)
+		say(v.stdout, "Its gradients were checked: worst %.0e.\n", d.Check.Worst)
+	case event.Note:
+		say(v.stderr, "%s\n", d.Text)
+	case event.Phase:
+		if d.Phase == "measuring" {
+			say(v.stderr, "training for %s; Ctrl-C ends it with what was reached\n", unit.Plural(v.steps, "step"))
+		}
+	case event.Lane:
+		v.lanes = append(v.lanes, gptLane{id: e.Lane, name: d.Name})
+	case playground.Learned:
+		for i := range v.lanes {
+			if v.lanes[i].id == e.Lane {
+				v.lanes[i].now = d
+			}
+		}
+	case playground.Written:
+		say(v.stdout, "\n")
+		for _, l := range v.lanes {
+			if l.now.Steps > 0 {
+				say(v.stdout, "%s, loss %.3f, %s steps/s: %s\n", unit.Plural(l.now.Steps, "step"), l.now.Loss, unit.Digits3(l.speed()), plain.Line(l.name))
+			}
+		}
+		for l := range strings.SplitSeq(strings.Trim(plain.Text(d.Text), "\n"), "\n") {
+			for _, l := range term.Hanging("  | ", l, v.env.style(v.stdout).Width) {
+				say(v.stdout, "%s\n", l)
+			}
+		}
+	}
+}
+
+// sum says what was reached.
+func (v *gptView) sum() {
+	if len(v.lanes) == 0 || v.lanes[0].now.Steps == 0 {
+		return
+	}
+	own := v.lanes[0]
+	took := unit.Seconds(time.Duration(own.now.Busy))
+	if own.now.Diverged {
+		say(v.stdout, "\nAfter %s the loss is not a finite number: the training diverged. Lower the learning rate with --rate.\n", unit.Plural(own.now.Steps, "step"))
+		return
+	}
+	say(v.stdout, "\n%s took %s: %s steps/s by %s. Loss of text that was not learned: %.3f.\n", unit.Plural(own.now.Steps, "step"), took, unit.Digits3(own.speed()), own.name, own.now.Loss)
+	if len(v.lanes) == 2 && v.lanes[1].now.Steps > 0 {
+		other := v.lanes[1]
+		say(v.stdout, "%s: %s steps/s, %s times the speed of this program. Its loss: %.3f.\n",
+			plain.Line(other.name), unit.Digits3(other.speed()), unit.Times(other.speed()/own.speed()), other.now.Loss)
+	}
+}
