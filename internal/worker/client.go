@@ -283,13 +283,14 @@ func (t *task) Run(ctx context.Context, n, set int) (s bench.Sample, err error) 
 	return bench.Sample{Iters: r.Iters, Wall: r.Wall, Device: r.Device, Busy: r.Busy}, nil
 }
 
-// RoundTrip asks the worker, which may have no such operation: fault.Unsupported.
+// RoundTrip asks the worker, which may have no such operation, or may have ended because of
+// another task that it held: fault.Unsupported.
 func (t *task) RoundTrip(ctx context.Context, set int) (bench.RoundTrip, error) {
 	if t.child == nil {
 		return bench.RoundTrip{}, errClosed
 	}
 	if t.lost() {
-		return bench.RoundTrip{}, fault.Errorf(fault.Lost, "the worker that held the product ended because of another lane")
+		return bench.RoundTrip{}, fault.Errorf(fault.Unsupported, "the worker that held the product ended because of another lane")
 	}
 	got, err := ask(ctx, t.child, trip, TripArgs{t.args.Task, set}, exchange[None]{})
 	if err != nil {
