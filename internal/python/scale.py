@@ -380,9 +380,8 @@ def settings():
     return s
 
 
-def leave_with_parent():
+def leave_with_parent(parent):
     """Ends this rank when the torchrun that started it has ended, in whatever way."""
-    parent = os.getppid()
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)
@@ -391,7 +390,10 @@ def leave_with_parent():
 @record  # which writes an exception to the file that torchrun names
 def main():
     faulthandler.register(signal.SIGTERM, chain=True)  # a rank that hangs shows where
-    threading.Thread(target=leave_with_parent, daemon=True).start()
+    parent = os.getppid()
+    if sys.platform == "linux":  # where a rank ends even if none of its threads runs
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    threading.Thread(target=leave_with_parent, args=(parent,), daemon=True).start()
     s = settings()
     cuda = s.device.type == "cuda"
     if cuda:

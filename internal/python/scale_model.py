@@ -8,6 +8,7 @@ With one rank it trains on it alone, and also measures the part of the work that
 has when there are more: with no messages, on one device.
 """
 
+import ctypes
 import datetime
 import faulthandler
 import gc

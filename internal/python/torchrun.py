@@ -123,6 +123,8 @@ def run(request, folder):
     with open(program, "w") as f:
         f.write(request["program"])
     os.environ.update(request["environment"])
+    # How long ranks have to end before they are killed; PyTorch before 2.15 always gives them 30 s.
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "3")
     try:
         if request["master"] and "GLOO_SOCKET_IFNAME" not in os.environ and (name := interface(request["master"])):
             os.environ["GLOO_SOCKET_IFNAME"] = name

@@ -25,6 +25,14 @@ var peers = regexp.MustCompile(`(?i)connection (reset|closed|refused|was closed)
 // memory is what PyTorch says when a device has too little memory.
 var memory = regexp.MustCompile(`(?i)out of memory|DefaultCPUAllocator: can't allocate`)
 
+// late is what a rank says that waited for another one in vain.
+var late = regexp.MustCompile(`(?i)timed out|timeout`)
+
+// killed reports whether a rank was ended by SIGKILL.
+func (f failure) killed() bool {
+	return f.Exit != nil && *f.Exit == -int(syscall.SIGKILL) && f.Message == ""
+}
+
 // guilt orders failures by how likely they are the cause: torchrun reports the first that
 // it sees, which may be a rank that another one has let down.
 func (f failure) guilt() int {
@@ -49,6 +57,15 @@ func blame(failures []failure, phase string) *fault.Error {
 		return fault.Errorf(fault.Crashed, "the ranks ended during %s and left no reason", phase)
 	}
 	failures = slices.Clone(failures)
+	if slices.ContainsFunc(failures, func(f failure) bool { return !f.killed() && late.MatchString(f.Message+f.Stderr) }) {
+		// Nobody waits for a rank that has ended: it was torchrun that killed one which hung and
+		// did not end when it was told to.
+		for i := range failures {
+			if failures[i].killed() {
+				failures[i].Exit = nil
+			}
+		}
+	}
 	slices.SortStableFunc(failures, func(a, b failure) int { return b.guilt() - a.guilt() })
 	f := failures[0]
 	var e *fault.Error

@@ -42,6 +42,10 @@ func TestBlame(t *testing.T) {
 			{Rank: 0, Exit: exit(1), Message: "RuntimeError: " + late},
 			{Rank: 1, Stderr: "Fatal Python error: Terminated\n\nThread 0x1 (most recent call first):\n  File \"watch.py\", line 1 in watch\n\n" + stack},
 		}, fault.Timeout, "rank 1 did not answer during tp; it was in File \"/usr/lib/python3/queue.py\", line 171 in get"},
+		{"a rank hangs, and torchrun has to kill it", []failure{
+			{Rank: 0, Exit: exit(1), Message: "RuntimeError: " + late},
+			{Rank: 1, Exit: exit(-9), Stderr: stack},
+		}, fault.Timeout, "rank 1 did not answer during tp; it was in File \"/usr/lib/python3/queue.py\", line 171 in get"},
 		{"only consequences are left", []failure{
 			{Rank: 0, Exit: exit(1), Message: "RuntimeError: " + reset},
 			{Rank: 1, Exit: exit(1), Message: "RuntimeError: " + late},

@@ -162,6 +162,37 @@ func TestKilledRank(t *testing.T) {
 	}
 }
 
+// A rank that hangs is named, although its peer is the one that fails.
+func TestHungRank(t *testing.T) {
+	d := deps(t)
+	if runtime.GOOS != "linux" {
+		t.Skip("ranks are found in /proc")
+	}
+	s := event.NewStream("run-1", nil)
+	stopped := false
+	s.Subscribe(func(e event.Event) {
+		if n, ok := e.Data.(event.Note); ok && n.Text == "2 of 2 ranks: dp" {
+			for _, pid := range ranks(t, "RANK=1\x00") {
+				stopped = exec.Command("kill", "-STOP", pid).Run() == nil
+			}
+		}
+	})
+	r, err := Run(t.Context(), d, options(func(o *Options) {
+		o.Strategies, o.Budget, o.Timeout = []scaling.Strategy{scaling.DP}, time.Minute, 20*time.Second
+	}), s)
+	s.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := r.Scaling.Worlds[len(r.Scaling.Worlds)-1].Steps
+	if !stopped || len(steps) != 1 || steps[0].Error == nil || !strings.HasPrefix(steps[0].Error.Message, "rank 1 did not answer during dp") {
+		t.Fatalf("stopped %t: %+v %v", stopped, steps, r.Error)
+	}
+	if left := ranks(t, "RANK="); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
 // ranks returns the processes that this test's torchrun has started and whose environment
 // has a text.
 func ranks(t *testing.T, text string) []string {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/lab"
@@ -172,8 +173,9 @@ func (x *session) train(ctx context.Context, p int, s settings, w *record.World)
 		}
 	}
 	// Ranks wait for one another no longer than the limit; one that computes alone, with
-	// several steps in a measurement, may take more.
-	limit := 3 * x.o.Timeout
+	// several steps in a measurement, may take more. Before torchrun tells that a rank failed, it
+	// waits up to 30 s for the others to end.
+	limit := 3*x.o.Timeout + 30*time.Second
 	var failures []failure
 	var first error
 	for ended := 0; ended < hosts; {
