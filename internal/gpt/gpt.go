@@ -2,15 +2,15 @@
 // forward pass, backward pass and AdamW in plain Go, with every matrix product computed by
 // package gemm.
 //
-// The network is a GPT as Radford et al. (2019) describe it, without biases and dropout: token and position
-// embeddings; blocks of causal attention and a perceptron with GELU, each behind a
-// normalisation of its own and added to what it read; a last normalisation; and the token
-// embeddings again, as the output. Its weights are one slice, in the order and with the
-// names that the same network has in PyTorch (internal/python/torch_gpt.py).
+// The network is GPT-2's (Radford et al. 2019) without biases and dropout: embeddings of tokens and
+// positions; blocks of causal attention and of a perceptron with GELU, each of which normalises
+// its input and adds to it; a last normalisation; and the token embeddings again as the output
+// layer. Its weights are one slice, in the order and with the names that the same network has in
+// PyTorch (internal/python/torch_gpt.py).
 //
 // The code runs in float32 and in float64. Trainer.Check compares its gradients with central
-// differences in float64. Everything follows from the seed: the same settings and number
-// of threads on the same CPU give the same bits.
+// differences in float64. Everything follows from the seed: the same settings and number of threads
+// on the same CPU give the same bits.
 package gpt
 
 import (

@@ -8,8 +8,8 @@ import (
 	"github.com/gpuplay/gpuplay/internal/network"
 )
 
-// A Team is the threads that compute one network after another. All of them share each large product; of the
-// small ones of the attention, and of what is no product, each computes its part.
+// A Team is the threads that compute one network at a time. They share each large product; of the
+// small products of the attention, and of everything that is not a product, each computes a part.
 type Team struct {
 	all *gemm.Pool
 	own []*gemm.Pool // one for each thread, for products that are not worth several

@@ -81,8 +81,8 @@ func (t *Trainer[T]) Starts() []int {
 	return starts
 }
 
-// StepOn makes a step with the sequences that begin there, and returns their loss before it, in nats
-// per character.
+// StepOn makes a step with the sequences that begin at those places, and returns their loss before
+// the step, in nats per character.
 func (t *Trainer[T]) StepOn(starts []int) float64 {
 	t.read(starts, t.Network.Shape.Context)
 	loss := t.gradient(t.Network.Shape.Context)
