@@ -1,6 +1,7 @@
 package encode
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -28,7 +29,7 @@ func gpuCSV(w io.Writer, r *record.Run, _ fault.Wording) error {
 			}
 		}
 		for _, c := range g.Copies {
-			row("copy "+string(c.Route), c.Memory, c.Bytes, c.Seconds)
+			row("copy "+string(c.Route), cmp.Or(c.Memory, c.Peer), c.Bytes, c.Seconds)
 		}
 		row("launch", "with a wait", 0, g.Launch)
 		row("launch", "in succession", 0, g.Launches)
@@ -101,7 +102,7 @@ func (p *report) gpus(r *record.Run) {
 			raw.row(engine+", "+g.Device.Name, what, strings.Join(list, " "))
 		}
 		for _, c := range g.Copies {
-			row(strings.TrimSpace("copy "+string(c.Route)+" "+c.Memory), c.Seconds)
+			row(strings.TrimSpace("copy "+string(c.Route)+" "+cmp.Or(c.Memory, c.Peer)), c.Seconds)
 		}
 		row("launch with a wait", g.Launch)
 		row("launch in succession", g.Launches)

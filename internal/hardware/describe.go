@@ -25,12 +25,15 @@ const (
 	OnDevice     Route = "on the device"
 	HostToDevice Route = "host to device"
 	DeviceToHost Route = "device to host"
+	ToPeer       Route = "to another GPU"
 )
 
 // A Copy is a copy that was timed and compared with what was copied.
 type Copy struct {
 	Route   Route     `json:"route"`
 	Memory  string    `json:"memory,omitempty"` // of the host: pinned, pageable, staging
+	Peer    string    `json:"peer,omitempty"`   // the ID of the other GPU, of ToPeer
+	Direct  bool      `json:"direct,omitempty"` // of ToPeer: one GPU may access the other's memory, so that the host's is not used
 	Bytes   int64     `json:"bytes"`            // of one copy
 	Seconds []float64 `json:"seconds"`          // of one copy, one value per sample
 }

@@ -35,7 +35,7 @@ func Sheets(r *record.Run) []Sheet {
 		g := &r.GPUs[i]
 		if g.Device.Card != nil {
 			if at, known := of[*g.Device.Card]; known {
-				sheets[at].Parts = append(sheets[at].Parts, reached(g))
+				sheets[at].Parts = append(sheets[at].Parts, reached(r, g))
 				continue
 			}
 			of[*g.Device.Card] = len(sheets)
@@ -47,7 +47,7 @@ func Sheets(r *record.Run) []Sheet {
 		if g.Device.Kind == hardware.SoftwareGPU {
 			title += " (software: a CPU does the work)"
 		}
-		sheets = append(sheets, Sheet{title, []SheetPart{{Facts: cardFacts(g)}, reached(g)}})
+		sheets = append(sheets, Sheet{title, []SheetPart{{Facts: cardFacts(g)}, reached(r, g)}})
 	}
 	if len(sheets) == 0 { // the run's error says why
 		return nil
@@ -88,8 +88,8 @@ func cardFacts(g *record.GPU) [][2]string {
 	return append(facts, fastestFacts(g)...)
 }
 
-// reached are the facts of a GPU through an engine.
-func reached(g *record.GPU) SheetPart {
+// reached are the facts of a GPU of a run through an engine.
+func reached(r *record.Run, g *record.GPU) SheetPart {
 	part := SheetPart{Title: g.Engine}
 	add := func(name, value string) {
 		if value != "" {
@@ -136,10 +136,19 @@ func reached(g *record.GPU) SheetPart {
 		if c.Memory != "" {
 			name = string(c.Route) + ", " + c.Memory
 		}
+		if c.Route == hardware.ToPeer {
+			name = "copy " + toPeer(r, c)
+		}
 		if speed, ok := CopySpeed(c); ok {
 			text := unit.Digits3(speed/1e9) + " GB/s"
 			if c.Route == hardware.OnDevice {
 				text += " copied, " + unit.Digits3(2*speed/1e9) + " GB/s read and written"
+			}
+			switch {
+			case c.Direct:
+				text += ", directly"
+			case c.Route == hardware.ToPeer:
+				text += ", through the host's memory"
 			}
 			add(name, text)
 		}
@@ -151,6 +160,16 @@ func reached(g *record.GPU) SheetPart {
 		add("not measured", g.Error.Message)
 	}
 	return part
+}
+
+// toPeer names the other GPU of a copy by its number: "to GPU 1".
+func toPeer(r *record.Run, c hardware.Copy) string {
+	for _, g := range r.GPUs {
+		if g.Device.ID == c.Peer && g.Device.Card != nil {
+			return fmt.Sprintf("to GPU %d", *g.Device.Card)
+		}
+	}
+	return string(c.Route)
 }
 
 // CopySpeed returns the median speed of a copy in bytes copied per second; ok is false where

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/gpuplay/gpuplay/internal/hardware"
@@ -11,7 +12,7 @@ import (
 // A run came to what was asked for if each GPU was measured, and a card that is there was
 // reached, not only software.
 func TestGPUOutcome(t *testing.T) {
-	for name, want := range map[string]bool{"gpus": false, "gpus.interrupted": true, "gpus.nothing": false, "gpus.software": false} {
+	for name, want := range map[string]bool{"gpus": false, "gpus.interrupted": true, "gpus.nothing": false, "gpus.software": false, "gpus.wrong": false} {
 		if got := Outcome(recordtest.Descriptions()[name], false); got != want {
 			t.Errorf("%s: %t", name, got)
 		}
@@ -19,6 +20,31 @@ func TestGPUOutcome(t *testing.T) {
 	r := recordtest.Descriptions()["gpus.software"]
 	if r.Cards = nil; !Outcome(r, false) {
 		t.Error("a software GPU alone on a machine without a card")
+	}
+	r = recordtest.Descriptions()["gpus.fastest"]
+	if r.GPUs = r.GPUs[:1]; !Outcome(r, false) {
+		t.Error("a search that found the fastest product")
+	}
+	r.GPUs[0].Fastest.Finals = nil
+	if Outcome(r, false) {
+		t.Error("a search without a result")
+	}
+}
+
+// A copy to another GPU names it, and says whether it went through the host.
+func TestPeerCopies(t *testing.T) {
+	r := recordtest.Descriptions()["gpus"]
+	one, two := r.GPUs[0], r.GPUs[0]
+	number := 1
+	two.Device.ID, two.Device.Card = "cuda:GPU-b", &number
+	one.Copies = []hardware.Copy{{Route: hardware.ToPeer, Peer: "cuda:GPU-b", Direct: true, Bytes: 1e9, Seconds: []float64{0.01}}}
+	two.Copies = []hardware.Copy{{Route: hardware.ToPeer, Peer: "cuda:GPU-c", Bytes: 1e9, Seconds: []float64{0.1}}}
+	r.GPUs = []record.GPU{one, two}
+	sheets := Sheets(r)
+	for i, want := range [][2]string{{"copy to GPU 1", "100 GB/s, directly"}, {"copy to another GPU", "10.0 GB/s, through the host's memory"}} {
+		if !slices.Contains(sheets[i].Parts[1].Facts, want) {
+			t.Errorf("%v, want %v", sheets[i].Parts[1].Facts, want)
+		}
 	}
 }
 

@@ -19,8 +19,8 @@ const (
 	hostCopy   = 64 << 20  // bytes of a copy to or from the host
 )
 
-// Describe asks the driver and times copies: on the device, and between it and pinned and
-// pageable memory of the host, in both directions.
+// Describe asks the driver and times copies: on the device, between it and pinned and pageable
+// memory of the host, in both directions, and to every other GPU.
 func (e *Engine) Describe(ctx context.Context, d hardware.Device) (hardware.Description, error) {
 	g, err := e.machine.gpu(ctx, d.ID)
 	if err != nil {
@@ -53,6 +53,11 @@ func (e *Engine) Describe(ctx context.Context, d hardware.Device) (hardware.Desc
 		}
 		return errors.Join(err, c.free())
 	})
+	if err != nil {
+		return out, err
+	}
+	peers, err := e.peers(ctx, g)
+	out.Copies = append(out.Copies, peers...)
 	return out, err
 }
 

@@ -47,6 +47,9 @@ const (
 	losesCopies
 	losesUploads
 	losesDownloads
+	twoGPUs
+	losesPeerCopies // of two GPUs
+	noPeerAccess    // between two GPUs
 )
 
 // library is the file of the stand-in, once it is built.

@@ -22,12 +22,13 @@ type Result int32
 
 // The values of CUresult that callers tell apart.
 const (
-	SUCCESS                       Result = 0
-	ERROR_OUT_OF_MEMORY           Result = 2
-	ERROR_NO_DEVICE               Result = 100
-	ERROR_INVALID_PTX             Result = 218
-	ERROR_UNSUPPORTED_PTX_VERSION Result = 222
-	ERROR_NOT_FOUND               Result = 500
+	SUCCESS                           Result = 0
+	ERROR_OUT_OF_MEMORY               Result = 2
+	ERROR_NO_DEVICE                   Result = 100
+	ERROR_INVALID_PTX                 Result = 218
+	ERROR_UNSUPPORTED_PTX_VERSION     Result = 222
+	ERROR_NOT_FOUND                   Result = 500
+	ERROR_PEER_ACCESS_ALREADY_ENABLED Result = 704
 )
 
 // Handles and enumerations of cuda.h.
@@ -122,23 +123,27 @@ type Library struct {
 	DeviceTotalMem     func(bytes *uintptr, d Device) Result                  `cu:"cuDeviceTotalMem_v2"`
 	DeviceGetAttribute func(value *int32, a DeviceAttribute, d Device) Result `cu:"cuDeviceGetAttribute"`
 
-	DevicePrimaryCtxRetain func(c *Context, d Device) Result `cu:"cuDevicePrimaryCtxRetain"`
-	CtxSetCurrent          func(c Context) Result            `cu:"cuCtxSetCurrent"`
-	CtxSynchronize         func() Result                     `cu:"cuCtxSynchronize"`
+	DevicePrimaryCtxRetain func(c *Context, d Device) Result       `cu:"cuDevicePrimaryCtxRetain"`
+	CtxSetCurrent          func(c Context) Result                  `cu:"cuCtxSetCurrent"`
+	CtxSynchronize         func() Result                           `cu:"cuCtxSynchronize"`
+	CtxEnablePeerAccess    func(peer Context, flags uint32) Result `cu:"cuCtxEnablePeerAccess"`
+	CtxDisablePeerAccess   func(peer Context) Result               `cu:"cuCtxDisablePeerAccess"`
+	DeviceCanAccessPeer    func(can *int32, d, peer Device) Result `cu:"cuDeviceCanAccessPeer"`
 
 	ModuleLoadDataEx  func(m *Module, image unsafe.Pointer, options uint32, keys *JITOption, values *uintptr) Result `cu:"cuModuleLoadDataEx"`
 	ModuleGetFunction func(f *Function, m Module, name *byte) Result                                                 `cu:"cuModuleGetFunction"`
 	FuncSetAttribute  func(f Function, a FunctionAttribute, value int32) Result                                      `cu:"cuFuncSetAttribute"`
 
-	MemAlloc     func(p *Pointer, size uintptr) Result                      `cu:"cuMemAlloc_v2"`
-	MemFree      func(p Pointer) Result                                     `cu:"cuMemFree_v2"`
-	MemGetInfo   func(free, total *uintptr) Result                          `cu:"cuMemGetInfo_v2"`
-	MemcpyHtoD   func(to Pointer, from unsafe.Pointer, size uintptr) Result `cu:"cuMemcpyHtoD_v2"`
-	MemcpyDtoH   func(to unsafe.Pointer, from Pointer, size uintptr) Result `cu:"cuMemcpyDtoH_v2"`
-	MemcpyDtoD   func(to, from Pointer, size uintptr) Result                `cu:"cuMemcpyDtoD_v2"`
-	MemAllocHost func(p *unsafe.Pointer, size uintptr) Result               `cu:"cuMemAllocHost_v2"`
-	MemFreeHost  func(p unsafe.Pointer) Result                              `cu:"cuMemFreeHost"`
-	MemsetD8     func(to Pointer, value byte, size uintptr) Result          `cu:"cuMemsetD8_v2"`
+	MemAlloc     func(p *Pointer, size uintptr) Result                                                       `cu:"cuMemAlloc_v2"`
+	MemFree      func(p Pointer) Result                                                                      `cu:"cuMemFree_v2"`
+	MemGetInfo   func(free, total *uintptr) Result                                                           `cu:"cuMemGetInfo_v2"`
+	MemcpyHtoD   func(to Pointer, from unsafe.Pointer, size uintptr) Result                                  `cu:"cuMemcpyHtoD_v2"`
+	MemcpyDtoH   func(to unsafe.Pointer, from Pointer, size uintptr) Result                                  `cu:"cuMemcpyDtoH_v2"`
+	MemcpyDtoD   func(to, from Pointer, size uintptr) Result                                                 `cu:"cuMemcpyDtoD_v2"`
+	MemAllocHost func(p *unsafe.Pointer, size uintptr) Result                                                `cu:"cuMemAllocHost_v2"`
+	MemFreeHost  func(p unsafe.Pointer) Result                                                               `cu:"cuMemFreeHost"`
+	MemcpyPeer   func(to Pointer, toContext Context, from Pointer, fromContext Context, size uintptr) Result `cu:"cuMemcpyPeer"`
+	MemsetD8     func(to Pointer, value byte, size uintptr) Result                                           `cu:"cuMemsetD8_v2"`
 
 	StreamCreate       func(s *Stream, flags uint32) Result                 `cu:"cuStreamCreate"`
 	StreamSynchronize  func(s Stream) Result                                `cu:"cuStreamSynchronize"`

@@ -14,7 +14,8 @@
 //
 // A fault chooses what goes wrong: the one that the library is built with, or else that of
 // standin_set.
-enum { NONE, NO_DEVICE, HIDDEN, OLD, REFUSES_PTX, ABORTS, OVERWRITES_AFTER, OVERWRITES_BEFORE, SKIPS, HANGS, LAUNCH_FAILS, LAUNCH_ABORTS, LAUNCH_HANGS, REFUSES_TEXT, LOSES_COPIES, LOSES_UPLOADS, LOSES_DOWNLOADS };
+enum { NONE, NO_DEVICE, HIDDEN, OLD, REFUSES_PTX, ABORTS, OVERWRITES_AFTER, OVERWRITES_BEFORE, SKIPS, HANGS, LAUNCH_FAILS, LAUNCH_ABORTS, LAUNCH_HANGS, REFUSES_TEXT, LOSES_COPIES, LOSES_UPLOADS, LOSES_DOWNLOADS,
+	TWO_GPUS, LOSES_PEER_COPIES, NO_PEER_ACCESS }; // from here on, there are two GPUs
 #ifndef FAULT
 #define FAULT NONE
 #endif
@@ -64,9 +65,11 @@ typedef struct Object {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int initialised;
-static _Thread_local int current; // the context is current on this thread
-static int retained;
-static struct { unsigned char *at; size_t size; int scratch; } blocks[MANY];
+enum { GPUS = 2 };
+static _Thread_local int current; // 1 + the GPU whose context is current on this thread
+static int retained[GPUS];         // a GPU's context is the address of its counter
+static int access_[GPUS][GPUS];     // peer access from a GPU's context to another's
+static struct { unsigned char *at; size_t size; int scratch, gpu; } blocks[MANY];
 static int blockCount;
 static size_t inUse;
 
@@ -75,7 +78,9 @@ void standin_set(size_t newFault, size_t newVersion, size_t newMemory) {
 	fault = newFault;
 	cudaVersion = newVersion;
 	memory = newMemory;
-	initialised = retained = blockCount = 0;
+	initialised = blockCount = 0;
+	memset(retained, 0, sizeof retained);
+	memset(access_, 0, sizeof access_);
 	inUse = 0;
 }
 
@@ -99,14 +104,16 @@ size_t standin_compiled(void) { return compiled; }
 #define STARTED if (!initialised) WRONG("before cuInit")
 #define CURRENT STARTED; if (!current) WRONG("no context is current on this thread")
 #define ALIVE(o, kind) if (!is(o, kind)) WRONG("%p is no living object of kind %d", (void *)(o), kind)
-#define DEVICE(d) STARTED; if ((d) != 0) WRONG("there is no device %d", d)
+static int gpus(void) { return fault >= TWO_GPUS ? 2 : 1; }
+#define DEVICE(d) STARTED; if ((d) < 0 || (d) >= gpus()) WRONG("there is no device %d", d)
 
-// within returns whether bytes lie in one block.
-static int within(uint64_t p, size_t size) {
+// within returns whether bytes lie in one block of a GPU.
+static int withinOf(int gpu, uint64_t p, size_t size) {
 	for (int i = 0; i < blockCount; i++)
-		if (blocks[i].at && p >= (uint64_t)blocks[i].at && p + size <= (uint64_t)blocks[i].at + blocks[i].size) return 1;
+		if (blocks[i].at && blocks[i].gpu == gpu && p >= (uint64_t)blocks[i].at && p + size <= (uint64_t)blocks[i].at + blocks[i].size) return 1;
 	return 0;
 }
+static int within(uint64_t p, size_t size) { return withinOf(current - 1, p, size); }
 #define MEMORY_AT(p, size) if (!within(p, size)) WRONG("%zu bytes at %#lx are not within a block", (size_t)(size), (unsigned long)(p))
 
 CUresult cuInit(unsigned flags) {
@@ -126,11 +133,11 @@ CUresult cuGetErrorString(CUresult r, const char **text) {
 	*text = r == OUT_OF_MEMORY ? "out of memory" : r == UNKNOWN ? "unknown error" : r == UNSUPPORTED_PTX ? "the provided PTX was compiled with an unsupported toolchain." : r == INVALID_PTX ? "a PTX JIT compilation failed" : r == LAUNCH_FAILED ? "unspecified launch failure" : 0;
 	return *text ? SUCCESS : INVALID_VALUE;
 }
-CUresult cuDeviceGetCount(int *count) { STARTED; *count = fault == HIDDEN ? 0 : 1; return SUCCESS; }
-CUresult cuDeviceGet(int *device, int ordinal) { DEVICE(ordinal); *device = 0; return SUCCESS; }
+CUresult cuDeviceGetCount(int *count) { STARTED; *count = fault == HIDDEN ? 0 : gpus(); return SUCCESS; }
+CUresult cuDeviceGet(int *device, int ordinal) { DEVICE(ordinal); *device = ordinal; return SUCCESS; }
 CUresult cuDeviceGetName(char *name, int length, int device) { DEVICE(device); snprintf(name, length, "Stand-in for a GPU"); return SUCCESS; }
-CUresult cuDeviceGetUuid_v2(unsigned char *uuid, int device) { DEVICE(device); for (int i = 0; i < 16; i++) uuid[i] = 16 * i + i; return SUCCESS; }
-CUresult cuDeviceGetPCIBusId(char *id, int length, int device) { DEVICE(device); snprintf(id, length, "0000:7F:00.0"); return SUCCESS; }
+CUresult cuDeviceGetUuid_v2(unsigned char *uuid, int device) { DEVICE(device); for (int i = 0; i < 16; i++) uuid[i] = 16 * i + i + device; return SUCCESS; }
+CUresult cuDeviceGetPCIBusId(char *id, int length, int device) { DEVICE(device); snprintf(id, length, "0000:7%X:00.0", 15 - device); return SUCCESS; }
 CUresult cuDeviceTotalMem_v2(size_t *bytes, int device) { DEVICE(device); *bytes = memory; return SUCCESS; }
 CUresult cuDeviceGetAttribute(int *value, int attribute, int device) {
 	DEVICE(device);
@@ -147,8 +154,14 @@ CUresult cuDeviceGetAttribute(int *value, int attribute, int device) {
 	}
 	WRONG("attribute %d is not known here", attribute);
 }
-CUresult cuDevicePrimaryCtxRetain(void **context, int device) { DEVICE(device); retained++; *context = &retained; return SUCCESS; }
-CUresult cuCtxSetCurrent(void *context) { STARTED; if (context != &retained || !retained) WRONG("%p is no context", context); current = 1; return SUCCESS; }
+CUresult cuDevicePrimaryCtxRetain(void **context, int device) { DEVICE(device); retained[device]++; *context = &retained[device]; return SUCCESS; }
+// gpuOf returns the GPU of a context, -1 for what is none.
+static int gpuOf(void *context) {
+	for (int i = 0; i < gpus(); i++)
+		if (context == &retained[i] && retained[i]) return i;
+	return -1;
+}
+CUresult cuCtxSetCurrent(void *context) { STARTED; if (gpuOf(context) < 0) WRONG("%p is no context", context); current = 1 + gpuOf(context); return SUCCESS; }
 CUresult cuCtxSynchronize(void) { CURRENT; return SUCCESS; }
 
 // Memory.
@@ -164,6 +177,7 @@ CUresult cuMemAlloc_v2(uint64_t *p, size_t size) {
 			memset(blocks[i].at, 0xcd, size);
 			blocks[i].size = size;
 			blocks[i].scratch = 0;
+			blocks[i].gpu = current - 1;
 			if (i == blockCount) blockCount++;
 			inUse += size;
 			*p = (uint64_t)blocks[i].at;
@@ -176,7 +190,7 @@ CUresult cuMemAlloc_v2(uint64_t *p, size_t size) {
 CUresult cuMemFree_v2(uint64_t p) {
 	CURRENT;
 	for (int i = 0; i < blockCount; i++)
-		if (blocks[i].at && (uint64_t)blocks[i].at == p) {
+		if (blocks[i].at && blocks[i].gpu == current - 1 && (uint64_t)blocks[i].at == p) {
 			inUse -= blocks[i].size;
 			free(blocks[i].at);
 			blocks[i].at = 0;
@@ -211,6 +225,34 @@ CUresult cuMemFreeHost(void *p) {
 CUresult cuMemcpyHtoD_v2(uint64_t to, const void *from, size_t size) { CURRENT; MEMORY_AT(to, size); memcpy((void *)to, from, fault == LOSES_UPLOADS ? size / 2 : size); return SUCCESS; }
 CUresult cuMemcpyDtoH_v2(void *to, uint64_t from, size_t size) { CURRENT; MEMORY_AT(from, size); memcpy(to, (void *)from, fault == LOSES_DOWNLOADS ? size / 2 : size); return SUCCESS; }
 CUresult cuMemcpyDtoD_v2(uint64_t to, uint64_t from, size_t size) { CURRENT; MEMORY_AT(to, size); MEMORY_AT(from, size); memcpy((void *)to, (void *)from, fault == LOSES_COPIES ? size / 2 : size); return SUCCESS; }
+CUresult cuDeviceCanAccessPeer(int *can, int device, int peer) { DEVICE(device); DEVICE(peer); if (device == peer) WRONG("%d is no other GPU", peer); *can = fault != NO_PEER_ACCESS; return SUCCESS; }
+CUresult cuCtxEnablePeerAccess(void *peer, unsigned flags) {
+	CURRENT;
+	int other = gpuOf(peer);
+	if (other < 0 || other == current - 1 || flags || fault == NO_PEER_ACCESS) WRONG("context %p of GPU %d from GPU %d, flags %u", peer, other, current - 1, flags);
+	if (access_[current - 1][other]) return 704;
+	access_[current - 1][other] = 1;
+	return SUCCESS;
+}
+CUresult cuCtxDisablePeerAccess(void *peer) {
+	CURRENT;
+	int other = gpuOf(peer);
+	if (other < 0 || !access_[current - 1][other]) WRONG("access to GPU %d is not enabled", other);
+	access_[current - 1][other] = 0;
+	return SUCCESS;
+}
+static size_t peerCopies, directCopies;
+size_t standin_peer_copies(void) { return peerCopies; }
+size_t standin_direct_copies(void) { return directCopies; }
+CUresult cuMemcpyPeer(uint64_t to, void *toContext, uint64_t from, void *fromContext, size_t size) {
+	CURRENT;
+	int a = gpuOf(fromContext), b = gpuOf(toContext);
+	if (a < 0 || b < 0 || a == b || !withinOf(a, from, size) || !withinOf(b, to, size)) WRONG("%zu bytes from %#lx of GPU %d to %#lx of GPU %d", size, (unsigned long)from, a, (unsigned long)to, b);
+	peerCopies++;
+	directCopies += access_[a][b];
+	memcpy((void *)to, (void *)from, fault == LOSES_PEER_COPIES ? size / 2 : size);
+	return SUCCESS;
+}
 // A block that begins to be filled with zeros is scratch memory: no matrix is.
 CUresult cuMemsetD8_v2(uint64_t to, unsigned char value, size_t size) {
 	CURRENT;
