@@ -1,3 +1,5 @@
+//lint:file-ignore U1000 the structures have all fields of the kernel's, so that those in use are where they are there
+
 package telemetry
 
 import (
