@@ -103,10 +103,10 @@ func TestTextDiverges(t *testing.T) {
 	defer k.Close()
 	learn(t, &k, fewSteps(1))
 	k.last.author.(typedAuthor[float32]).Network.Weights[0] = float32(math.NaN())
-	o := fewSteps(1000)
+	o := fewSteps(1e6) // it ends after its first turn, long before that
 	o.Continue = true
 	learned := payloads[Learned](learn(t, &k, o))
-	if last := learned[len(learned)-1]; !last.Diverged || last.Loss != -1 || last.Steps == 1001 {
+	if last := learned[len(learned)-1]; !last.Diverged || last.Loss != -1 || last.Steps > 1e6 {
 		t.Errorf("%+v", last)
 	}
 }
