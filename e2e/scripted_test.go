@@ -252,7 +252,7 @@ func newSite(t *testing.T, sc scene) *site {
 		Activities: []web.Activity{
 			{Kind: "race", Job: func([]byte) (web.Job, error) { return web.Job{Measure: w.race}, nil }},
 			{Kind: "sweep", Job: func([]byte) (web.Job, error) { return web.Job{Measure: w.sweep}, nil }},
-			web.Touch(lab.Deps{}), web.Train(lab.Deps{}), // these two are real
+			web.Touch(lab.Deps{}), web.Train(lab.Deps{}), web.Text(lab.Deps{}), // these are real
 			{Kind: "llm", Get: talkers, Job: func([]byte) (web.Job, error) { return web.Job{Measure: w.talk}, nil }},
 		},
 		Measure: func(ctx context.Context, m web.Measurement, watch func(event.Event)) (*record.Run, string, error) {

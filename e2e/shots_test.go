@@ -53,6 +53,14 @@ func TestShots(t *testing.T) {
 				}
 				p.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`document.getElementById(%q).scrollIntoView()`, id)), chromedp.Sleep(600e6))
 				save(id)
+				if id == "train" {
+					p.click("#train [data-value=text]")
+					p.wait(`!gpuplay.client.current`)
+					p.click("#train .panel:has(.written) .go")
+					p.wait(`document.querySelector('#train .written').textContent && +document.querySelector('#train .panel:has(.written) .stat b').textContent.replace(/,/g, '') > 60`)
+					save("text")
+					p.click("#train .panel:has(.written) .go")
+				}
 			}
 			if wrong := p.wrong(); len(wrong) > 0 {
 				t.Error(wrong)

@@ -156,7 +156,7 @@ func (a *app) page(f serveFlags, hosts []string) web.Options {
 	deps.Command = nil // the command line of this process is not one that measures a run again
 	o := web.Options{
 		Hosts: hosts, Token: f.token, Words: commandLine{}, Repeating: repeating,
-		Activities: []web.Activity{web.Race(deps), web.Touch(deps), web.Train(deps), web.Sweep(deps), web.CPU(deps), web.Talk(deps)},
+		Activities: []web.Activity{web.Race(deps), web.Touch(deps), web.Train(deps), web.Text(deps), web.Sweep(deps), web.CPU(deps), web.Talk(deps)},
 		Measure: func(ctx context.Context, measure web.Measurement, watch func(event.Event)) (*record.Run, string, error) {
 			r, err := a.measure(ctx, outputFlags{quiet: true, keep: true, noStore: f.noStore}, measurement(measure), watch)
 			return r, a.kept.entry.Name, errors.Join(err, a.kept.err)

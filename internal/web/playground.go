@@ -78,3 +78,25 @@ func Train(deps lab.Deps) Activity {
 		},
 	}
 }
+
+// Text is the activity of the data set "text" of chapter Train: a GPT learns to write. It keeps
+// the last training, so that it can go on.
+func Text(deps lab.Deps) Activity {
+	keeper := playground.TextKeeper{Time: playground.MaxTime}
+	if deps.Catalog != nil {
+		keeper.Torch = playground.Torch(deps.Catalog, python.GPT, "")
+	}
+	return Activity{Kind: "text", Job: func(text []byte) (Job, error) {
+		in := playground.DefaultText()
+		if err := Decode(text, &in); err != nil {
+			return Job{}, err
+		}
+		t, err := keeper.New(in)
+		if err != nil {
+			return Job{}, err
+		}
+		return Job{Measure: func(ctx context.Context, stream *event.Stream) (*record.Run, error) {
+			return nil, unlessStopped(ctx, t.Run(ctx, stream))
+		}}, nil
+	}}
+}

@@ -3,7 +3,7 @@
 const API = '/api/v1/';
 
 /** An error that the server explained. */
-export class Refused extends Error {
+class Refused extends Error {
   constructor(status, body) {
     super(body.message ?? 'the server answered with status ' + status);
     this.status = status;
@@ -70,6 +70,11 @@ export class Client {
     return value;
   }
   get(path) { return this.#ask('GET', path); }
+  /** A stored result: the named one, or the latest of a kind; null where there is none. */
+  async result(kind, name) {
+    name ??= (await this.get(`results?kind=${kind}&limit=1`).catch(() => []))[0]?.name;
+    return name ? this.get('results/' + name).catch(() => null) : null;
+  }
   post(path, body) { return this.#ask('POST', path, body); }
 
   /** Has something measured; its events follow. */
@@ -134,6 +139,11 @@ export class Client {
     };
   }
 }
+
+/** What is shown of an error: its message, and what can be done. */
+export const told = e => [e.message, ...(e.ways ?? [])].join('. ');
+/** The lane of this program's engine. */
+export const OWN = 'gocpu/cpu';
 
 // Settings live in the address, behind #, so that it can be shared: #train?race.size=4096&train.eta=0.1
 

@@ -1,6 +1,6 @@
 // Chapter Many GPUs: what each card of a training holds and sends, and how long a step takes. Solid is measured,
 // hatched is modelled. It is here once such a run is kept.
-import { bytes, chip, choice, color, dataTable, h, isDark, median, num, onTheme, s } from './util.js';
+import { bytes, chip, choice, color, dataTable, h, isDark, median, num, onWidth, s } from './util.js';
 
 /** How the work is split, in words, and what a card sends in a step: bytes, by the messages that it takes. */
 const ways = {
@@ -60,7 +60,7 @@ export function view(section, scaling, headline) {
   section.hidden = !m;
   if (!m) return;
   let now = m.list[0];
-  const how = h('p', {}), box = h('div', {}), facts = h('div', { class: 'facts' });
+  const how = h('p'), box = h('div'), facts = h('div', { class: 'facts' });
   const fact = (figure, what, kind, source) => h('div', {}, h('b', {}, figure), what, h('br'), chip(kind, source));
   const { world } = m, table = dataTable('Data of the cards', ['split', 'step', 'weights', 'gradients', 'optimizer', 'activations', 'sent, modelled'],
     m.list.map(d => [d.way.name, `${num(d.step * 1000)} ms`, ...parts.map(([k]) => d.held[k] == null ? '–' : bytes(d.held[k])), d.send ? bytes(d.send) : '–']));
@@ -77,18 +77,11 @@ export function view(section, scaling, headline) {
   section.replaceChildren(h('div', { class: 'head' }, h('h2', {}, 'Many GPUs'), how, choice(m.list.map(d => [d.strategy, d.way.name]), now.strategy, k => { now = m.list.find(d => d.strategy === k); show(); }, 'How the work is split')),
     h('div', { class: 'panel' }, h('div', { class: 'pad' }, box), facts),
     h('div', { class: 'foot' }, chip('', 'solid: measured'), chip('modelled', 'hatched: modelled'), scaling.rehearsal && chip('soft', 'a rehearsal: CPUs instead of GPUs'), h('span', {}, `${scaling.model ? scaling.model + ', ' : ''}${scaling.dtype}, ${world.ranks} × ${world.devices?.[0] ?? 'card'}. Blocks and arrows are drawn to the same scale.`), table));
-  let width = 0;
-  new ResizeObserver(([e]) => {
-    if (e.contentRect.width === width) return;
-    width = e.contentRect.width;
-    requestAnimationFrame(show);
-  }).observe(box);
-  onTheme(show);
+  onWidth(box, show);
 }
 
 export async function gpus(section, client) {
   section.hidden = true;
-  const [latest] = await client.get('results?kind=scale&limit=1').catch(() => []);
-  const v = latest && await client.get('results/' + latest.name).catch(() => null);
+  const v = await client.result('scale');
   if (v?.run.scaling) view(section, v.run.scaling, v.headline);
 }

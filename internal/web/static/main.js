@@ -19,7 +19,7 @@ $('#theme').onclick = () => setTheme(document.documentElement.dataset.theme === 
 
 const motionButton = $('#motion');
 const showMotion = () => {
-  motionButton.setAttribute('aria-pressed', String(motion.reduced));
+  motionButton.setAttribute('aria-pressed', motion.reduced);
   motionButton.title = motion.reduced ? 'Motion is reduced: two updates a second' : 'Reduce motion';
 };
 motionButton.onclick = () => { motion.reduced = !motion.reduced; showMotion(); };

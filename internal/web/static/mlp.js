@@ -1,6 +1,7 @@
 // The network of chapters Touch and Train, in float64: what a page needs to draw a neuron, and to know
 // the gradient under a finger without asking. Its weights are in the order of the server's
 // (internal/network): for each layer the matrix, a row for each neuron, and then the biases.
+import { chip } from './util.js';
 
 const activations = {
   tanh: [Math.tanh, y => 1 - y * y],
@@ -8,6 +9,12 @@ const activations = {
   sigmoid: [z => 1 / (1 + Math.exp(-z)), y => y * (1 - y)],
   identity: [z => z, () => 1],
 };
+
+/** The probabilities of classes, from their logits. */
+export function softmax(logits) {
+  const most = Math.max(...logits), powers = Array.from(logits, z => Math.exp(z - most)), sum = powers.reduce((a, b) => a + b);
+  return powers.map(x => x / sum);
+}
 
 export class MLP {
   /** shape is the server's: {inputs, hidden, outputs, activation}. */
@@ -117,4 +124,6 @@ export function floats(text) {
 }
 
 /** A small number as 3·10⁻⁷. */
-export const power = x => x.toExponential(0).replace(/e-(\d+)/, (_, n) => '·10⁻' + [...n].map(c => '⁰¹²³⁴⁵⁶⁷⁸⁹'[c]).join('')).replace('e+0', '');
+const power = x => x.toExponential(0).replace(/e-(\d+)/, (_, n) => '·10⁻' + [...n].map(c => '⁰¹²³⁴⁵⁶⁷⁸⁹'[c]).join('')).replace('e+0', '');
+/** Whether the server found its gradients right. */
+export const checked = ({ ok, worst }) => chip(ok ? 'ok' : 'bad', ok ? `gradients checked: worst ${power(worst)}` : 'the gradients are wrong');

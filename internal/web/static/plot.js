@@ -19,12 +19,12 @@ export function ticks(least, most, base = 10) {
 }
 
 /**
- * A plot with two logarithmic axes. x and y are [least, most, ticks, label, text of a tick]; lines have token,
+ * A plot with logarithmic axes; that of x may be linear. x and y are [least, most, ticks, label, text of a tick]; lines have token,
  * points, and may have label, dots, thin, dash, area, opacity. extra(svg, X, Y, text) adds to it.
  */
-export function plot({ width, height, x, y, label, lines, right = 90, left = 44, extra }) {
+export function plot({ width, height, x, y, label, lines, right = 90, left = 44, linear, extra }) {
   const bottom = 34, top = 20, [x0, x1] = x, [y0, y1] = y;
-  const X = v => left + (width - left - right) * log(v / x0) / log(x1 / x0), Y = v => height - bottom - (height - bottom - top) * log(v / y0) / log(y1 / y0);
+  const X = v => left + (width - left - right) * (linear ? (v - x0) / (x1 - x0) : log(v / x0) / log(x1 / x0)), Y = v => height - bottom - (height - bottom - top) * log(v / y0) / log(y1 / y0);
   const g = s('svg', { viewBox: `0 0 ${width} ${height}`, width, height, role: 'img', 'aria-label': label });
   const text = (a, b, t, more = {}) => s('text', { x: a, y: b, fill: color('ink-3'), 'font-size': 11.5, 'font-weight': 500, ...more }, t);
   for (const t of y[2]) g.append(s('line', { x1: left, x2: width - right, y1: Y(t), y2: Y(t), stroke: color('grid') }), text(left - 8, Y(t) + 4, y[4](t), { 'text-anchor': 'end' }));
@@ -41,7 +41,7 @@ export function plot({ width, height, x, y, label, lines, right = 90, left = 44,
     if (l.label) ends.push({ x: X(points.at(-1)[0]) + 9, y: Y(points.at(-1)[1]) + 4, l });
   }
   ends.sort((a, b) => a.y - b.y).forEach((e, i) => {
-    if (i && e.y - ends[i - 1].y < 16) e.y = ends[i - 1].y + 16;
+    if (i && e.y - ends[i - 1].y < 16 && Math.abs(e.x - ends[i - 1].x) < 80) e.y = ends[i - 1].y + 16;
     g.append(text(e.x, e.y, e.l.label, { fill: color(e.l.token + '-ink'), 'font-size': 13, 'font-weight': 620, stroke: color('surface'), 'stroke-width': 4, 'paint-order': 'stroke' }));
   });
   extra?.(g, X, Y, text);

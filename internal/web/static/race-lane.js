@@ -1,6 +1,6 @@
 // One lane as it is seen: every card is a product that completed, flies at constant speed to its own cell of
 // the pile, and stays there. All lanes have the same cell, so that the piles are bars to scale.
-import { $, canvas, chip, clamp, color, h, isDark, motion, onTheme, put, rate, rgb, rng } from './util.js';
+import { $, canvas, chip, clamp, color, count, h, isDark, motion, onTheme, put, rate, rgb, rng } from './util.js';
 
 const FLIGHT = 700; // ms
 const FRAME = 1000 / 60; // ms; what completes within one flies as one card
@@ -134,7 +134,7 @@ export class LaneView {
       }
       if (g.unit > 1 && done) {
         x.fillStyle = color('ink-3'); x.font = `450 12px ${font}`; x.textAlign = 'right'; x.textBaseline = 'alphabetic';
-        x.fillText(`one cell: ${g.unit.toLocaleString('en')} products`, w - g.pad, g.narrow ? 12 : 16);
+        x.fillText(`one cell: ${count(g.unit)} products`, w - g.pad, g.narrow ? 12 : 16);
       }
     }
     this.picture.dataset.products = done; // for tests
@@ -210,7 +210,7 @@ export class LaneView {
     this.bar.style.setProperty('--v', speed > 0 ? speed / most : 0);
     if (!lane) return;
     const seconds = stage.mode === 'live' ? line.end.values(samples).reduce((sum, end, i) => sum + end - line.start.at(i), 0) / 1000 : Math.min(t, line.end.last()) / 1000;
-    put(this.count, done || samples ? `${done.toLocaleString('en')} ${done === 1 ? 'product' : 'products'} in ${seconds < 10 ? seconds.toFixed(2) : seconds.toFixed(1)} s` : lane.phase || 'no product yet');
+    put(this.count, done || samples ? `${count(done)} ${done === 1 ? 'product' : 'products'} in ${seconds < 10 ? seconds.toFixed(2) : seconds.toFixed(1)} s` : lane.phase || 'no product yet');
     if (this.tagged !== lane.doubt) { this.tagged = lane.doubt; this.tag.replaceChildren(...(lane.doubt ? [chip('bad', lane.doubt)] : [])); }
   }
 }

@@ -57,7 +57,7 @@ class Timeline {
 }
 
 /** A lane: an engine on a device. */
-export class Lane {
+class Lane {
   kind = ''; // cpu, gpu, software-gpu; empty until it is prepared
   flop = 0; // of a product
   live = new Timeline(); // on the runner's clock

@@ -1,5 +1,5 @@
 // Chapter Race: the same product on every device, live, recorded, or replayed.
-import { bytes, chip, choice, color, dataTable, h, loop, median, motion, num, play, put, rate } from './util.js';
+import { bytes, chip, choice, count, dataTable, h, loop, median, num, play, put, rate } from './util.js';
 import { settings } from './client.js';
 import { RaceRun } from './race-run.js';
 import { LaneView, kinds } from './race-lane.js';
@@ -46,8 +46,8 @@ export function race(section, client) {
   };
 
   const big = h('div', { class: 'big' }), sub = h('div', { class: 'sub' }), spoken = h('span', { class: 'vh', role: 'status' });
-  const badge = h('span', { class: 'badge' }), goText = h('span', {}, 'Race'), go = h('button', { class: 'go', type: 'button', id: 'race-go' }, play(), goText);
-  const again = h('button', { type: 'button', id: 'race-again', hidden: true }, 'Replay together');
+  const badge = h('span', { class: 'badge' }), goText = h('span', {}, 'Race'), go = h('button', { class: 'go', id: 'race-go' }, play(), goText);
+  const again = h('button', { id: 'race-again', hidden: true }, 'Replay together');
   const lanes = h('div', { class: 'lanes' }), more = h('details', { class: 'more', hidden: true }), moreTitle = h('summary'), moreLanes = h('div');
   more.append(moreTitle, moreLanes);
   const history = new History(stage);
@@ -61,7 +61,7 @@ export function race(section, client) {
     return views.get(key);
   };
   let folded = [];
-  const noGPU = h('div', {}, h('h3', {}, 'No GPU found'), h('p', {}), h('code', {}, 'gpuplay doctor'), ' says what is missing.');
+  const noGPU = h('div', {}, h('h3', {}, 'No GPU found'), h('p'), h('code', {}, 'gpuplay doctor'), ' says what is missing.');
 
   const size = choice(sizes, chosen.get().size, n => { chosen.set({ size: n }); idle(); }, 'Size');
   const dtype = h('select', { 'aria-label': 'Data type', onchange: e => { chosen.set({ dtype: e.target.value }); idle(); } }, dtypes.map(d => h('option', { value: d, selected: d === chosen.get().dtype }, d)));
@@ -155,7 +155,7 @@ export function race(section, client) {
   function rows() {
     table.fill((run?.lanes ?? []).filter(l => l.gemm).map(l => {
       const list = [...l.seconds.values()].sort(), spread = list.length > 3 ? (list[Math.floor(list.length * .75)] - list[Math.floor(list.length * .25)]) / median(list) : NaN;
-      return [l.name, l.place, `${l.gemm.n}`, l.gemm.in, `${list.length}`, l.own.cum.last().toLocaleString('en'), l.doubt ? '–' : rate(l.speed(), l.op).join(' '), Number.isFinite(spread) ? `${num(spread * 100, 2)} % between quartiles` : '–', l.error ? l.error.message : l.verified ? 'verified' : l.verified === false || l.wrong ? 'not verified' : '–'];
+      return [l.name, l.place, `${l.gemm.n}`, l.gemm.in, `${list.length}`, count(l.own.cum.last()), l.doubt ? '–' : rate(l.speed(), l.op).join(' '), Number.isFinite(spread) ? `${num(spread * 100, 2)} % between quartiles` : '–', l.error ? l.error.message : l.verified ? 'verified' : l.verified === false || l.wrong ? 'not verified' : '–'];
     }));
   }
 

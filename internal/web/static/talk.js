@@ -1,7 +1,7 @@
 // Chapter Talk: the lanes of one language model, each token at the time at which it was made. What a model
 // writes is text.
-import { bytes, canvas, chip, color, dataTable, h, loop, median, num, play } from './util.js';
-import { settings } from './client.js';
+import { bytes, canvas, chip, color, dataTable, h, loop, median, num, play, stat } from './util.js';
+import { settings, told } from './client.js';
 
 class Side {
   constructor(token, name) {
@@ -9,10 +9,10 @@ class Side {
     this.text = h('div', { class: 'txt' });
     this.picture = h('canvas', { role: 'img', 'aria-label': 'One line for each token, over time' });
     this.about = h('small');
-    this.values = { first: h('b', {}, '–'), rate: h('b', {}, '–'), count: h('b', {}, '0'), memory: h('b', {}, '–') };
-    const stat = (b, text) => h('div', {}, b, text);
+    const stats = ['first token', 'tokens/s', 'tokens', 'memory'].map(stat), [first, rate, count, memory] = stats.map(s => s[1]);
+    this.values = { first, rate, count, memory };
     this.element = h('article', { class: `c-${token} idle` }, h('header', {}, h('i', { class: 'mark' }), name, this.about), this.text, this.picture,
-      h('div', { class: 'stat' }, stat(this.values.first, 'first token'), stat(this.values.rate, 'tokens/s'), stat(this.values.count, 'tokens'), stat(this.values.memory, 'memory')));
+      h('div', { class: 'stat' }, stats.map(s => s[0])));
     this.clear();
   }
   clear() {
@@ -33,7 +33,7 @@ export async function talk(section, client) {
   const cpu = new Side('cpu', 'CPU'), gpu = new Side('gpu', 'GPU'), sides = [cpu, gpu];
   const model = h('select', { 'aria-label': 'Language model' }, talkers.map(t => h('option', { value: t.id }, `${t.name}${t.quantization ? ', ' + t.quantization : ''}, ${bytes(t.bytes)}`)));
   const prompt = h('input', { type: 'text', 'aria-label': 'Prompt', maxlength: 1000, value: chosen.get().prompt, onchange: e => chosen.set({ prompt: e.target.value }) });
-  const go = h('button', { class: 'go', type: 'button', id: 'talk-go' }, play(), h('span', {}, 'Ask both')), again = h('button', { type: 'button', hidden: true }, 'Replay together');
+  const go = h('button', { class: 'go', id: 'talk-go' }, play(), h('span', {}, 'Ask both')), again = h('button', { hidden: true }, 'Replay together');
   const table = dataTable('Data of the answers', ['token', 'CPU, ms', 'GPU, ms', 'text'], []);
   const same = chip('ok', 'same tokens on both'), badge = h('span', { class: 'badge' }), says = h('p', { class: 'says', role: 'status' });
   same.hidden = true;
@@ -118,7 +118,7 @@ export async function talk(section, client) {
       case 'result': result(e.data); break;
       case 'end':
         mode = 'done';
-        says.textContent = e.data.error ? [e.data.error.message, ...(e.data.error.ways ?? [])].join('. ') : '';
+        says.textContent = e.data.error ? told(e.data.error) : '';
         if (e.data.result) client.get('results/' + e.data.result).then(v => { if (v.headline?.Ratio) says.textContent = `${v.headline.Figure} ${v.headline.Claim}: ${v.headline.Detail}; ${v.headline.Proof}.`; }).catch(() => {});
         break;
       case 'idle': break;
@@ -129,7 +129,7 @@ export async function talk(section, client) {
   client.on('race', e => { if (e.type === 'run' || e.type === 'end') show(); });
   go.onclick = async () => {
     if (client.current?.kind === 'llm') { client.stop(); return; }
-    try { await client.start('llm', { model: model.value, prompt: prompt.value, tokens: chosen.get().tokens }); } catch (e) { says.textContent = [e.message, ...(e.ways ?? [])].join('. '); }
+    try { await client.start('llm', { model: model.value, prompt: prompt.value, tokens: chosen.get().tokens }); } catch (e) { says.textContent = told(e); }
   };
   again.onclick = () => { mode = 'replay'; began = performance.now(); for (const s of sides) s.shown = -1; replay.start(); };
   show();

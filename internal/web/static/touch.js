@@ -1,15 +1,14 @@
 // Chapter Touch. A map of the loss of a real network over a plane of its weights; each tile appears when
 // the engine has computed it. Balls roll on it by six rules, with the gradient of the network itself,
 // which this page computes for two coordinates (mlp.js).
-import { $, h, s, canvas, chip, choice, clamp, color, dataTable, fix, isDark, loop, motion, num, play, whenSeen } from './util.js';
-import { settings } from './client.js';
-import { MLP, floats, power, rules } from './mlp.js';
+import { $, h, s, canvas, chip, choice, clamp, color, count, dataTable, fix, isDark, loop, motion, num, play, whenSeen } from './util.js';
+import { OWN, settings } from './client.js';
+import { MLP, checked, floats, rules } from './mlp.js';
 import { LossMap } from './touch-map.js';
 
 const SEA = '#0b1130', SEA_LINE = '#1b2452', NIGHT = '#060922';
 const EDGE = 6; // network.Edge: a ball that is farther away has diverged
 const MOST = 200; // steps
-const OWN = 'gocpu/cpu'; // the lane of this program's engine
 const PACE = 70; // ms a step: slow enough to follow
 
 /** Each rule with its mark, its colour on the map, its line, and its formula. */
@@ -105,19 +104,19 @@ export function touch(section, client) {
     const name = h('span', {}, 'CPU'), told = h('p'), element = h('canvas', { role: 'img', 'aria-label': `Tiles that ${id === 'cpu' ? 'this program' : 'PyTorch'} has computed` });
     return { id, name, told, element, figure: h('figure', { class: 'c-cpu', hidden: id === 'torch' }, element, h('div', {}, h('figcaption', {}, h('i', { class: 'mark' }), name), told)) };
   });
-  const torchButton = h('button', { type: 'button', onclick: () => { torch = true; request(); } }, 'Also with PyTorch');
-  const replayButton = h('button', { type: 'button', hidden: true, onclick: () => replay() }, 'Replay both'), badge = h('span', { class: 'badge replay' }), torchNote = h('p', { class: 'note', role: 'status' });
+  const torchButton = h('button', { onclick: () => { torch = true; request(); } }, 'Also with PyTorch');
+  const replayButton = h('button', { hidden: true, onclick: () => replay() }, 'Replay both'), badge = h('span', { class: 'badge replay' }), torchNote = h('p', { class: 'note', role: 'status' });
   const profileCanvas = h('canvas', { role: 'img', 'aria-label': 'Loss along the arrow, and where one step lands' });
   const tip = h('div', { class: 'tip' }), diverged = h('div', { class: 'dv', role: 'status' });
   const formula = h('div', { class: 'eq' }), profileNote = h('span');
   const slider = h('input', { type: 'range', id: 'touch-eta', min: '-2.5', max: '0.48', step: '0.01' });
   const etaOut = h('output', { for: 'touch-eta' });
-  const playLabel = h('span', {}, 'Let them roll'), playButton = h('button', { class: 'go', type: 'button' }, play(), playLabel);
-  const stepButton = h('button', { type: 'button' }, 'One step'), anew = h('button', { type: 'button', title: 'Another network and another plane' }, 'New map');
+  const playLabel = h('span', {}, 'Let them roll'), playButton = h('button', { class: 'go' }, play(), playLabel);
+  const stepButton = h('button', {}, 'One step'), anew = h('button', { title: 'Another network and another plane' }, 'New map');
   const lead = h('p'), footer = h('div', { class: 'foot' });
   const table = dataTable('Data of the balls', ['optimizer', 'steps', 'a', 'b', 'loss', 'ended'], []);
   const ways = choice(WAYS.map(w => w.slice(0, 2)), directions, chosen => { directions = chosen; torch = false; remember(); request(); }, 'Directions of the plane');
-  const buttons = RULES.map(r => h('button', { type: 'button', 'data-rule': r.id, onclick: () => { rule = r.id; direction = null; remember(); paint(); } }, icon(r), h('span', {}, r.name), h('i'), h('output')));
+  const buttons = RULES.map(r => h('button', { 'data-rule': r.id, onclick: () => { rule = r.id; direction = null; remember(); paint(); } }, icon(r), h('span', {}, r.name), h('output')));
   section.append(
     h('div', { class: 'head' }, h('h2', {}, 'Touch the gradient'), lead, h('div', { class: 'acts' }, ways)),
     h('div', { class: 'panel touch' },
@@ -126,7 +125,7 @@ export function touch(section, client) {
         h('div', { class: 'paint' }, figures.map(f => f.figure), h('div', { class: 'acts' }, torchButton, replayButton, badge), torchNote),
         h('div', {}, formula, h('div', { class: 'lr' }, h('label', { for: 'touch-eta' }, 'learning rate ', h('i', {}, 'η')), slider, etaOut)),
         h('div', { class: 'prof' }, h('h3', {}, 'Loss along the arrow ', profileNote), profileCanvas),
-        h('div', { class: 'opts six' }, buttons),
+        h('div', { class: 'opts' }, buttons),
         h('div', { class: 'acts' }, playButton, stepButton, anew))),
     footer, table);
 
@@ -164,7 +163,7 @@ export function touch(section, client) {
     const mine = gradAt(...d.at), far = Math.max(Math.abs(mine[2] - d.loss_at), Math.abs(mine[0] - d.gradient_at[0]), Math.abs(mine[1] - d.gradient_at[1]));
     const agree = far < 1e-5;
     footer.replaceChildren(
-      chip(d.check.ok ? 'ok' : 'bad', d.check.ok ? `gradients checked: worst ${power(d.check.worst)}` : 'gradients are wrong'),
+      checked(d.check),
       chip(agree ? 'ok' : 'bad', agree ? 'this page agrees with the engine' : `this page differs from the engine by ${num(far, 2)}`),
       h('span', {}, WAYS.find(w => w[0] === d.directions)[2] + ' Loss and gradient are computed with the network, not read from the picture; the six optimizers move the two coordinates.'));
     table.fill([]);
@@ -364,7 +363,7 @@ export function touch(section, client) {
       const by = painters[f.id];
       if (by) f.told.textContent = by.map.complete ? `${map.tiles} tiles in ${fix(Math.max(...by.at.map(t => t[1])) / 1000, 2)} s` : by.at.length || f.id === 'cpu' ? `${by.at.length} of ${map.tiles} tiles` : 'PyTorch starts';
     }
-    figures[0].figure.title = `${(map.tiles * plane.points ** 2 * plane.products).toLocaleString('en')} matrix products on ${plane.threads} threads`;
+    figures[0].figure.title = `${count(map.tiles * plane.points ** 2 * plane.products)} matrix products on ${plane.threads} threads`;
     torchButton.hidden = Boolean(painters.torch);
     replayButton.hidden = !painters.torch?.map.complete;
     etaOut.textContent = num(eta, 2);
@@ -380,8 +379,7 @@ export function touch(section, client) {
       h('div', {}, 'next   ', next ? pair(next) : h('b', {}, 'diverged'), `  η = ${num(eta)}`));
     for (const button of buttons) {
       const of = ballOf(button.dataset.rule);
-      button.setAttribute('aria-pressed', String(of.id === rule));
-      $('i', button).textContent = of.diverged ? `off after ${of.path.length}` : '';
+      button.setAttribute('aria-pressed', of.id === rule);
       $('output', button).textContent = fix(of.losses.at(-1), 3);
     }
     const off = balls.filter(o => o.diverged).map(o => RULES.find(r => r.id === o.id).name);

@@ -1,7 +1,7 @@
 // Handwritten digits in chapter Train: the pictures of the neurons, the pad to write on, and some of the
 // digits that are held out.
-import { canvas, clamp, color, h, rgb } from './util.js';
-import { MLP, floats } from './mlp.js';
+import { canvas, clamp, color, count, h, rgb } from './util.js';
+import { MLP, floats, softmax } from './mlp.js';
 import { mix } from './train-net.js';
 
 const SIDE = 8, PIXELS = SIDE * SIDE;
@@ -9,7 +9,7 @@ const FINE = 32, WIDEST = 24, PEN = 3; // as the digits to learn from were made:
 const CELL = 44, CELL_HIGH = 58; // of the digits to choose from, in CSS pixels
 
 /** What the network gets of strokes, lists of [x, y]: as high as a digit to learn from, and as thick. */
-export function shrink(strokes) {
+function shrink(strokes) {
   const all = strokes.flat(), xs = all.map(p => p[0]), ys = all.map(p => p[1]), [x0, x1, y0, y1] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
   const scale = Math.min((FINE - 2 * PEN) / Math.max(y1 - y0, 1e-9), (WIDEST - 2 * PEN) / Math.max(x1 - x0, 1e-9)), pixels = new Float32Array(PIXELS);
   const lines = strokes.flatMap(s => s.map((p, i) => [...p, ...s[Math.max(0, i - 1)]].map((v, k) => (v - (k % 2 ? y0 + y1 : x0 + x1) / 2) * scale + FINE / 2)));
@@ -40,12 +40,11 @@ export class Digits {
     this.about = h('p');
     const picture = h('canvas', { tabindex: '0', role: 'img', 'aria-label': 'Digits that are held out, with the answers of the network. Arrow keys choose one.' });
     this.element = h('div', { class: 'digits', hidden: true },
-      h('div', { class: 'acts' }, this.says, h('button', { type: 'button', onclick: () => this.choose(this.chosen) }, 'Clear')), picture, this.about);
+      h('div', { class: 'acts' }, this.says, h('button', { onclick: () => this.choose(this.chosen) }, 'Clear')), picture, this.about);
     this.gallery = canvas(picture, (c, width) => this.drawGallery(c, width));
     const across = () => Math.max(1, Math.floor(this.gallery.width / CELL));
     picture.onclick = e => {
-      const b = picture.getBoundingClientRect();
-      this.choose(Math.floor((e.clientY - b.top) / CELL_HIGH) * across() + Math.min(across() - 1, Math.floor((e.clientX - b.left) / CELL)));
+      this.choose(Math.floor(e.offsetY / CELL_HIGH) * across() + Math.min(across() - 1, Math.floor(e.offsetX / CELL)));
     };
     picture.onkeydown = e => {
       const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -across(), ArrowDown: across() }[e.key];
@@ -76,7 +75,7 @@ export class Digits {
     this.net.weights.set(weights);
     this.answers = Array.from(this.y, (_, i) => best(this.net.forward(this.pixels(i))));
     const n = this.y.length, right = this.answers.filter((a, i) => a === this.y[i]).length;
-    this.about.textContent = `${right} of these ${n} are right. They belong to ${this.held.toLocaleString('en')} digits that are held out for the test, which other people wrote. Digits: E. Alpaydin and C. Kaynak, UCI, CC BY 4.0.`;
+    this.about.textContent = `${right} of these ${n} are right. They belong to ${count(this.held)} digits that are held out for the test, which other people wrote. Digits: E. Alpaydin and C. Kaynak, UCI, CC BY 4.0.`;
     this.fit();
     this.gallery.paint();
     this.look(false);
@@ -94,10 +93,8 @@ export class Digits {
   /** Asks the network about what is written, or the chosen digit. */
   look(tell = true) {
     this.input = this.strokes.length ? shrink(this.strokes) : this.pixels(this.chosen);
-    const out = [...this.net.forward(this.input)], most = Math.max(...out), sum = out.reduce((t, z) => t + Math.exp(z - most), 0);
-    this.values = this.net.values.map(v => [...v]);
-    const chances = this.values[this.values.length - 1] = out.map(z => Math.exp(z - most) / sum), answer = best(chances);
-    const mine = this.strokes.length;
+    const chances = softmax(this.net.forward(this.input)), answer = best(chances), mine = this.strokes.length;
+    this.values = [...this.net.values.slice(0, -1).map(v => [...v]), chances];
     this.says.textContent = `The network reads ${mine ? 'your digit' : `this ${this.y[this.chosen]}`} as ${answer} (${Math.round(100 * chances[answer])} %).${mine ? '' : ' Write one into the square, or choose another one below.'}`;
     if (tell) this.changed();
   }

@@ -1,7 +1,7 @@
 // The pictures of chapter Train: what each neuron answers over the plane, the weights between them, and
 // the boundary with the points.
 import { clamp, color, rgb } from './util.js';
-import { MLP } from './mlp.js';
+import { MLP, softmax } from './mlp.js';
 
 const GRID = 64; // places along each side at which a neuron is asked
 /** Colours of more than two classes; each class also has a mark of its own. */
@@ -35,8 +35,8 @@ export class Pictures {
           this.values[last][0][k] = Math.tanh(out[0] / 2); // twice the probability, less 1
         } else if (this.loss === 'squares') this.values[last][0][k] = clamp(out[0], -1, 1);
         else {
-          const most = Math.max(...out), sum = out.reduce((t, z) => t + Math.exp(z - most), 0);
-          for (let n = 0; n < widths[last]; n++) this.values[last][n][k] = Math.exp(out[n] - most) / sum;
+          const chances = softmax(out);
+          for (let n = 0; n < widths[last]; n++) this.values[last][n][k] = chances[n];
         }
       }
     }

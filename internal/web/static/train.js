@@ -1,22 +1,17 @@
 // Chapter Train. The server's engine trains a small network and tells its weights after each slice of
 // steps; this page draws what each neuron answers with them. The clock of the loss is the time that the
 // steps took, so that the pace at which one watches changes nothing.
-import { h, s, canvas, chip, choice, clamp, color, dataTable, fix, num, onTheme, play, whenSeen } from './util.js';
-import { settings } from './client.js';
-import { floats, power } from './mlp.js';
+import { h, canvas, chip, choice, clamp, color, count, dataTable, fix, num, onWidth, play, select, stat, whenSeen } from './util.js';
+import { OWN, settings } from './client.js';
+import { checked, floats } from './mlp.js';
 import { Pictures, drawNetwork, drawPoint } from './train-net.js';
 import { Digits } from './train-digits.js';
+import { trainText } from './train-text.js';
+import { STARTS, drawLoss, keep, perSecond, rows } from './train-loss.js';
 
-const SETS = ['circle', 'xor', 'gauss', 'spiral', 'moons', 'plane', 'hills', 'digits', 'draw', 'csv'];
+const SETS = ['circle', 'xor', 'gauss', 'spiral', 'moons', 'plane', 'hills', 'digits', 'draw', 'csv', 'text'];
 const MOST_LAYERS = 6, MOST_NEURONS = 16, MOST_DRAWN = 600, MOST_TEXT = 60_000;
 const PACES = [[100, '100 steps/s'], [2000, '2,000 steps/s'], [0, 'full speed']];
-const count = n => Math.round(n).toLocaleString('en');
-
-/** A list to choose from, with its label. */
-function select(label, items, current, chosen) {
-  const list = h('select', { onchange: () => chosen(list.value) }, items.map(([value, text]) => h('option', { value, selected: String(value) === String(current) }, text)));
-  return h('label', { class: 'pick' }, h('span', {}, label), list);
-}
 
 /** Has the browser save text or bytes as a file. */
 function save(name, content, type) {
@@ -25,12 +20,6 @@ function save(name, content, type) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-const OWN = 'gocpu/cpu'; // the lane of this program's engine
-/** A history with one more place, and with every other one if there are many. */
-function keep(history, now) {
-  if (now.steps && !now.diverged) history.push([now.busy_ns / 1e9, now.steps, now.loss]);
-  return history.length > 600 ? history.filter((_, i) => i % 2 || i === history.length - 1) : history;
-}
 
 export function train(section, client) {
   const address = settings('train', { data: 'spiral', layers: '', activation: 'tanh', optimizer: 'adam', eta: .02, batch: 32, seed: 1, dtype: 'float32', pace: 2000, torch: false });
@@ -63,7 +52,7 @@ export function train(section, client) {
   }
   async function begin() {
     const mode = wanted;
-    if (!mode || client.current) return;
+    if (!mode || client.current || o.data === 'text') return;
     wanted = null;
     if (!ready()) { empty(); return; }
     const more = { look: { look: true }, run: { continue: true }, step: { continue: true, steps: 1, pace: 0 } }[mode];
@@ -84,10 +73,11 @@ export function train(section, client) {
     history = [];
     want(running ? 'run' : 'look');
   }
+  const drawnPoints = () => ({ x: drawn.flatMap(p => p.slice(0, 2)), y: drawn.map(p => p[2]) });
   function empty() {
     started = pictures = now = null;
     history = [];
-    points = o.data === 'draw' ? { x: drawn.flatMap(p => p.slice(0, 2)), y: drawn.map(p => p[2]) } : { x: [], y: [] };
+    points = o.data === 'draw' ? drawnPoints() : { x: [], y: [] };
     paint();
     words();
   }
@@ -122,13 +112,12 @@ export function train(section, client) {
 
   // --- the elements
   const problem = h('p', { class: 'problem', role: 'status' });
-  const runLabel = h('span', {}, 'Train'), runButton = h('button', { class: 'go', type: 'button', onclick: () => running ? client.stop() : want('run') }, play(), runLabel);
-  const stepButton = h('button', { type: 'button', onclick: () => want('step') }, 'Step');
-  const resetButton = h('button', { type: 'button', onclick: () => { history = []; want('look'); } }, 'Reset');
-  const seedButton = h('button', { type: 'button', title: 'Start from other random weights', onclick: () => { o.seed = o.seed % 1000 + 1; anew(); } }, 'Other weights');
-  const stat = name => { const b = h('b', {}, '–'); return [h('div', {}, b, name), b]; };
+  const runLabel = h('span', {}, 'Train'), runButton = h('button', { class: 'go', onclick: () => running ? client.stop() : want('run') }, play(), runLabel);
+  const stepButton = h('button', { onclick: () => want('step') }, 'Step');
+  const resetButton = h('button', { onclick: () => { history = []; want('look'); } }, 'Reset');
+  const seedButton = h('button', { title: 'Start from other random weights', onclick: () => { o.seed = o.seed % 1000 + 1; anew(); } }, 'Other weights');
   const [stepsBox, stepsOut] = stat('steps'), [lossBox, lossOut] = stat('loss'), [rightBox, rightOut] = stat('right'), rightName = rightBox.lastChild;
-  const pen = h('span', { class: 'pen' }, choice([[1, '●'], [0, '■']], 1, k => { drawClass = +k; }, 'Class to draw'), h('button', { type: 'button', onclick: () => { drawn = []; empty(); } }, 'Clear'));
+  const pen = h('span', { class: 'pen' }, choice([[1, '●'], [0, '■']], 1, k => { drawClass = +k; }, 'Class to draw'), h('button', { onclick: () => { drawn = []; empty(); } }, 'Clear'));
   const netCanvas = h('canvas', { tabindex: '0', role: 'img', 'aria-label': 'The network: a picture for each neuron, a line for each weight. Arrow keys choose a neuron.' });
   const answerCanvas = h('canvas', { role: 'img' });
   const digits = new Digits(answerCanvas, () => paint());
@@ -138,17 +127,19 @@ export function train(section, client) {
   const file = h('input', { type: 'file', accept: '.csv,.tsv,.txt', class: 'vh', 'aria-label': 'A file of points' });
   const paste = h('div', { class: 'paste', hidden: true },
     h('p', {}, 'One line per point: x, y and a label. Up to ten different labels are classes; if there are more, the labels are numbers to be learned. Columns with values beyond ±1 are scaled.'),
-    text, h('div', { class: 'acts' }, h('button', { type: 'button', class: 'go', onclick: () => usePasted(text.value) }, 'Use these points'), h('button', { type: 'button', onclick: () => file.click() }, 'Choose a file'), file));
+    text, h('div', { class: 'acts' }, h('button', { class: 'go', onclick: () => usePasted(text.value) }, 'Use these points'), h('button', { onclick: () => file.click() }, 'Choose a file'), file));
   const table = dataTable('Data of the training', ['engine', 'steps', 'seconds', 'loss'], []);
   const sizes = h('div', { class: 'sizes', role: 'group', 'aria-label': 'Hidden layers' });
   const exports = h('div', { class: 'acts exports' },
     h('span', {}, 'Take it with you:'),
-    h('button', { type: 'button', onclick: () => take(e => save('network.safetensors', Uint8Array.from(atob(e.safetensors), c => c.charCodeAt(0)), 'application/octet-stream')) }, 'Weights'),
-    h('button', { type: 'button', onclick: () => take(e => save('network_torch.py', e.torch, 'text/x-python')) }, 'PyTorch'),
-    h('button', { type: 'button', onclick: () => take(e => save('network_mlx.py', e.mlx, 'text/x-python')) }, 'MLX'),
-    h('button', { type: 'button', onclick: () => save('training.csv', 'engine,steps,seconds,loss\n' + [['gocpu', history], ...(peer ? [['torch', peer.history]] : [])].flatMap(([who, list]) => list.map(([t, n, l]) => `${who},${n},${t},${l}\n`)).join(''), 'text/csv') }, 'The run'));
+    h('button', { onclick: () => take(e => save('network.safetensors', Uint8Array.from(atob(e.safetensors), c => c.charCodeAt(0)), 'application/octet-stream')) }, 'Weights'),
+    h('button', { onclick: () => take(e => save('network_torch.py', e.torch, 'text/x-python')) }, 'PyTorch'),
+    h('button', { onclick: () => take(e => save('network_mlx.py', e.mlx, 'text/x-python')) }, 'MLX'),
+    h('button', { onclick: () => save('training.csv', 'engine,steps,seconds,loss\n' + lanes().flatMap((lane, i) => lane.history.map(([t, n, l]) => `${['gocpu', 'torch'][i]},${n},${t},${l}\n`)).join(''), 'text/csv') }, 'The run'));
   const take = async f => { try { f(await client.get('train')); } catch (e) { problem.textContent = e.message; } };
 
+  const set = name => value => { o[name] = value; anew(); };
+  const writer = trainText(client);
   section.append(
     h('div', { class: 'head' }, h('h2', {}, 'Train it'), about,
       h('div', { class: 'acts' }, choice(SETS.map(k => [k, k === 'csv' ? 'CSV' : k]), o.data, chosenSet, 'Data set'))),
@@ -156,26 +147,29 @@ export function train(section, client) {
       h('div', { class: 'strip' }, h('div', { class: 'acts' }, runButton, stepButton, resetButton, seedButton), pen, h('div', { class: 'stat sp' }, stepsBox, lossBox, rightBox)),
       paste,
       h('div', { class: 'strip picks' }, sizes,
-        select('activation', ['tanh', 'relu', 'sigmoid', 'identity'].map(k => [k, k]), o.activation, k => { o.activation = k; anew(); }),
-        select('optimizer', [['sgd', 'SGD'], ['momentum', 'momentum'], ['nesterov', 'Nesterov'], ['rmsprop', 'RMSProp'], ['adam', 'Adam'], ['muon', 'Muon']], o.optimizer, k => { o.optimizer = k; anew(); }),
+        select('activation', ['tanh', 'relu', 'sigmoid', 'identity'], o.activation, set('activation')),
+        select('optimizer', [['sgd', 'SGD'], ['momentum', 'momentum'], ['nesterov', 'Nesterov'], ['rmsprop', 'RMSProp'], ['adam', 'Adam'], ['muon', 'Muon']], o.optimizer, set('optimizer')),
         h('label', { class: 'pick' }, h('span', {}, 'learning rate η ', etaOut), eta),
-        select('batch', [1, 4, 8, 16, 32, 64, 128].map(k => [k, String(k)]), o.batch, k => { o.batch = +k; anew(); }),
-        select('type', ['float32', 'float64'].map(k => [k, k]), o.dtype, k => { o.dtype = k; anew(); }),
-        select('engines', [[false, 'this program'], [true, 'and PyTorch']], o.torch, k => { o.torch = k === 'true'; anew(); }),
+        select('batch', [1, 4, 8, 16, 32, 64, 128], o.batch, k => set('batch')(+k)),
+        select('type', ['float32', 'float64'], o.dtype, set('dtype')),
+        select('engines', [[false, 'this program'], [true, 'and PyTorch']], o.torch, k => set('torch')(k === 'true')),
         select('watch at', PACES, o.pace, k => { o.pace = +k; remember(); if (running) client.tell({ pace: o.pace }); })),
       problem,
       h('div', { class: 'train' }, h('div', { class: 'net' }, netCanvas), h('div', { class: 'out' }, h('div', { class: 'db' }, answerCanvas))),
       digits.element,
       h('div', { class: 'wall' }, h('div', {}, plot), h('div', { class: 'say2' }, big, small, chips)),
       h('div', { class: 'strip last' }, exports)),
-    table);
+    table, writer);
 
+  /** Shows what belongs to the data set. */
   function showSet() {
+    writer.hidden = o.data !== 'text';
+    section.querySelector('.panel').hidden = table.hidden = !writer.hidden;
     pen.hidden = o.data !== 'draw';
     paste.hidden = o.data !== 'csv';
     const written = o.data === 'digits';
     digits.element.hidden = !written;
-    about.textContent = written ? 'Each neuron of the first layer shows its weights, one for each pixel. Point at one to enlarge it.' : 'Each neuron shows its output for every input. Point at one to enlarge it.';
+    about.textContent = o.data === 'text' ? 'A small GPT learns to write a text, character by character.' : written ? 'Each neuron of the first layer shows its weights, one for each pixel. Point at one to enlarge it.' : 'Each neuron shows its output for every input. Point at one to enlarge it.';
     answerCanvas.setAttribute('aria-label', written ? 'A square to write a digit into with the mouse or a finger' : 'The output of the network at each place, with the points');
   }
   function chosenSet(k) {
@@ -186,6 +180,7 @@ export function train(section, client) {
     }
     o.data = k;
     showSet();
+    if (client.current?.kind === 'text') client.stop();
     running = false;
     anew();
   }
@@ -200,10 +195,10 @@ export function train(section, client) {
     const change = (i, by) => { layers[i] = clamp(layers[i] + by, 1, MOST_NEURONS); showSizes(); anew(); };
     sizes.replaceChildren(
       ...layers.map((n, i) => h('span', { class: 'size', role: 'group', 'aria-label': `Hidden layer ${i + 1}` },
-        h('button', { type: 'button', 'aria-label': `One neuron fewer in layer ${i + 1}`, disabled: n <= 1, onclick: () => change(i, -1) }, '−'), h('b', {}, String(n)),
-        h('button', { type: 'button', 'aria-label': `One more neuron in layer ${i + 1}`, disabled: n >= MOST_NEURONS, onclick: () => change(i, 1) }, '+'))),
-      h('button', { type: 'button', 'aria-label': 'One layer fewer', disabled: !layers.length, onclick: () => { layers.pop(); showSizes(); anew(); } }, '− layer'),
-      h('button', { type: 'button', 'aria-label': 'One more layer', disabled: layers.length >= MOST_LAYERS, onclick: () => { layers.push(layers.at(-1) ?? 4); showSizes(); anew(); } }, '+ layer'));
+        h('button', { 'aria-label': `One neuron fewer in layer ${i + 1}`, disabled: n <= 1, onclick: () => change(i, -1) }, '−'), h('b', {}, String(n)),
+        h('button', { 'aria-label': `One more neuron in layer ${i + 1}`, disabled: n >= MOST_NEURONS, onclick: () => change(i, 1) }, '+'))),
+      h('button', { 'aria-label': 'One layer fewer', disabled: !layers.length, onclick: () => { layers.pop(); showSizes(); anew(); } }, '− layer'),
+      h('button', { 'aria-label': 'One more layer', disabled: layers.length >= MOST_LAYERS, onclick: () => { layers.push(layers.at(-1) ?? 4); showSizes(); anew(); } }, '+ layer'));
   }
 
   eta.value = Math.log10(o.eta);
@@ -244,39 +239,26 @@ export function train(section, client) {
       big.textContent = 'It diverged: lower the learning rate.';
       small.textContent = `After ${count(now.steps)} steps the loss is no longer a finite number. Reset starts again.`;
     } else if (now?.steps && peer?.now) {
-      const [own, other] = [now, peer.now].map(n => n.steps / (n.busy_ns / 1e9)), who = peer.gpu ? ['the CPU', 'the GPU'] : ['this program', 'PyTorch'], faster = own >= other;
+      const [own, other] = [now, peer.now].map(perSecond), who = peer.gpu ? ['the CPU', 'the GPU'] : ['this program', 'PyTorch'], faster = own >= other;
       big.textContent = `Here ${who[faster ? 0 : 1]} is ${num(faster ? own / other : other / own, 2)}× as fast.`;
       small.textContent = `${count(+own.toPrecision(3))} steps a second by this program on one thread of the CPU, ${count(+other.toPrecision(3))} by ${peer.name}, eager. Both make the same steps, in turns. A network with only ${count(started.weights)} weights says little about larger ones.`;
     } else if (now?.steps) {
-      const speed = now.steps / (now.busy_ns / 1e9);
-      big.textContent = `${count(+speed.toPrecision(3))} steps a second.`;
+      big.textContent = `${count(+perSecond(now).toPrecision(3))} steps a second.`;
       small.textContent = `On one thread of the CPU, by the engine of this program: ${num(now.busy_ns / 1e6)} ms for ${count(now.steps)} steps of ${Math.min(o.batch, started.rows)} ${pictures === digits ? 'digits' : 'points'}. ` +
         (o.pace ? 'They are shown more slowly than they are computed.' : 'It runs at full speed.');
     } else {
       big.textContent = 'Watch the loss fall.';
       small.textContent = 'Press Train. The clock counts only the time of the steps, not the time for showing them.';
     }
-    chips.replaceChildren(...started ? [chip(started.check.ok ? 'ok' : 'bad', started.check.ok ? `gradients checked: worst ${power(started.check.worst)}` : 'the gradients are wrong'), chip('', `${count(started.weights)} weights`)] : []);
-    if (running && o.torch && !peer) small.textContent = 'PyTorch is starting, which takes some seconds.';
+    chips.replaceChildren(...started ? [checked(started.check), chip('', `${count(started.weights)} weights`)] : []);
+    if (running && o.torch && !peer) small.textContent = STARTS;
     drawPlot();
-    if (table.open) table.fill([['this program', history], ...(peer ? [['PyTorch', peer.history]] : [])].flatMap(([who, list]) => list.map(([t, n, l]) => [who, count(n), t.toPrecision(4), fix(l, 4)])));
+    if (table.open) table.fill(rows(lanes()));
   }
   table.addEventListener('toggle', words);
 
-  /** The loss over the time that the steps took. */
-  function drawPlot() {
-    const width = plot.clientWidth || 700, height = 190, left = 52, right = 20, top = 18, bottom = 30;
-    const all = [['cpu', history, 'this program'], ...(peer ? [[peer.gpu ? 'gpu' : 'ink-2', peer.history, 'PyTorch']] : [])], end = Math.max(.002, ...all.map(a => a[1].at(-1)?.[0] ?? 0)), low = Math.min(.1, 10 ** Math.floor(Math.log10(Math.max(1e-4, Math.min(1, ...history.map(p => p[2])))))), high = Math.max(1, ...history.map(p => p[2]));
-    const x = t => left + (width - left - right) * t / end, y = l => top + (height - top - bottom) * (Math.log(high) - Math.log(clamp(l, low, high))) / (Math.log(high) - Math.log(low));
-    const unit = end < .2 ? [1e3, 'ms'] : [1, 's'], step = [.001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 20, 50].find(d => end / d <= 6) ?? 100;
-    const label = (at, t, more) => s('text', { ...at, fill: color('ink-3'), 'font-size': 12, ...more }, t), lines = [];
-    for (let l = low; l <= high * 1.001; l *= 10) lines.push(s('path', { d: `M${left} ${y(l)}H${width - right}`, stroke: color('grid') }), label({ x: left - 8, y: y(l) + 4 }, String(+l.toPrecision(1)), { 'text-anchor': 'end' }));
-    for (let t = 0; t <= end; t += step) lines.push(label({ x: x(t), y: height - 10 }, num(t * unit[0]) + (t + step > end ? ' ' + unit[1] : ''), { 'text-anchor': 'middle' }));
-    const path = all.filter(a => a[1].length > 1).map(([ink, list, name], i) => [
-      s('path', { d: 'M' + list.map(p => `${x(p[0]).toFixed(1)} ${y(p[2]).toFixed(1)}`).join('L'), fill: 'none', stroke: color(ink), 'stroke-width': 2.25, 'stroke-linejoin': 'round', 'stroke-dasharray': i ? '6 4' : null }),
-      peer && label({ x: Math.min(x(list.at(-1)[0]) + 8, width - 64), y: y(list.at(-1)[2]) + (i ? -8 : 4) }, name, { fill: color(ink === 'ink-2' ? ink : ink + '-ink'), 'font-weight': 600 })]).flat().filter(Boolean);
-    plot.replaceChildren(s('svg', { viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': 'Loss over the time that the steps took' }, label({ x: 8, y: 12 }, 'loss'), lines, path));
-  }
+  const lanes = () => [{ name: 'this program', history }, ...(peer ? [{ ...peer, name: 'PyTorch', dash: !peer.gpu }] : [])];
+  const drawPlot = () => drawLoss(plot, lanes());
 
   // --- hands
   const point = e => { const b = answerCanvas.getBoundingClientRect(); return [(e.clientX - b.left) / b.width * 2 - 1, 1 - (e.clientY - b.top) / b.height * 2]; };
@@ -286,7 +268,7 @@ export function train(section, client) {
     if (drawn.length >= MOST_DRAWN || Math.max(...p.map(Math.abs)) > 1 || (lastPoint?.length && Math.hypot(p[0] - lastPoint[0], p[1] - lastPoint[1]) < .07)) return;
     lastPoint = p;
     drawn.push([...p, e.shiftKey ? 1 - drawClass : drawClass]);
-    points = { x: drawn.flatMap(q => q.slice(0, 2)), y: drawn.map(q => q[2]) };
+    points = drawnPoints();
     answer.paint();
   };
   answerCanvas.onpointerdown = e => { if (o.data !== 'draw') return; answerCanvas.setPointerCapture(e.pointerId); lastPoint = []; add(e); };
@@ -305,8 +287,7 @@ export function train(section, client) {
   };
   const choose = c => { if (String(c) !== String(chosen)) { chosen = c; paint(); } };
   netCanvas.onpointermove = e => {
-    const b = netCanvas.getBoundingClientRect(), x = e.clientX - b.left, y = e.clientY - b.top;
-    const spot = spots.find(q => x >= q[0] - 4 && x <= q[0] + q[2] + 4 && y >= q[1] - 4 && y <= q[1] + q[2] + 4);
+    const { offsetX: x, offsetY: y } = e, spot = spots.find(q => x >= q[0] - 4 && x <= q[0] + q[2] + 4 && y >= q[1] - 4 && y <= q[1] + q[2] + 4);
     choose(spot ? spot.slice(3) : null);
   };
   netCanvas.onpointerleave = netCanvas.onblur = () => choose(null);
@@ -321,8 +302,7 @@ export function train(section, client) {
   showSet();
   showSizes();
   showEta();
-  onTheme(drawPlot);
-  new ResizeObserver(drawPlot).observe(plot);
+  onWidth(plot, drawPlot);
   words();
   whenSeen(section, () => { seen = true; if (client.current) wanted = 'look'; else want('look'); });
 }

@@ -30,8 +30,6 @@ export const rng = seed => () => {
   t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
   return ((t ^ t >>> 14) >>> 0) / 4294967296;
 };
-/** A normal number from such a generator. */
-export const gauss = random => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 
 export function median(list) {
   if (!list.length) return NaN;
@@ -52,7 +50,9 @@ export function upper(sorted, x, length = sorted.length) {
 const minus = text => text.replace('-', '−');
 /** A number for people: three significant digits. */
 export const num = (x, digits = 3) => !Number.isFinite(x) ? '–' : x === 0 ? '0'
-  : Math.abs(x) >= 10 ** digits ? Math.round(x).toLocaleString('en') : minus(String(+x.toPrecision(digits)));
+  : Math.abs(x) >= 10 ** digits ? count(x) : minus(String(+x.toPrecision(digits)));
+/** A whole number for people. */
+export const count = n => Math.round(n).toLocaleString('en');
 export const fix = (x, decimals = 2) => Number.isFinite(x) ? minus(x.toFixed(decimals)) : '–';
 
 /** A speed in FLOP/s as the command line writes it: ['1.54', 'TFLOP/s'], three significant digits. */
@@ -83,6 +83,16 @@ export const rgb = text => {
 export const isDark = () => document.documentElement.dataset.theme === 'dark';
 /** Calls draw now, and whenever the theme changes. */
 export const onTheme = draw => { themed.add(draw); draw(); };
+/** Calls draw now, and whenever the theme or the width of an element changes; drawing may change its height. */
+export function onWidth(element, draw) {
+  let width = 0;
+  new ResizeObserver(([e]) => {
+    if (e.contentRect.width === width) return;
+    width = e.contentRect.width;
+    requestAnimationFrame(draw);
+  }).observe(element);
+  onTheme(draw);
+}
 export function setTheme(name) {
   document.documentElement.dataset.theme = name;
   colours = {};
@@ -152,12 +162,23 @@ export const whenSeen = (element, f) => new IntersectionObserver((entries, o) =>
 /** A choice of a few: choice([[value, 'text'], …], value, chosen => …, 'Label'). Its set(value) shows another one. */
 export function choice(items, current, chosen, label) {
   const group = h('div', { class: 'seg', role: 'group', 'aria-label': label });
-  group.set = value => { for (const b of group.children) b.setAttribute('aria-pressed', String(b.dataset.value === String(value))); };
+  group.set = value => { for (const b of group.children) b.setAttribute('aria-pressed', b.dataset.value === String(value)); };
   for (const [value, text] of items) {
-    group.append(h('button', { type: 'button', 'data-value': value, onclick: () => { group.set(value); chosen(value); } }, text));
+    group.append(h('button', { 'data-value': value, onclick: () => { group.set(value); chosen(value); } }, text));
   }
   group.set(current);
   return group;
+}
+
+/** A list to choose from, with its label; values are names, or [value, 'text']. */
+export function select(label, items, current, chosen) {
+  const list = h('select', { onchange: () => chosen(list.value) }, items.map(i => [i].flat()).map(([value, text = value]) => h('option', { value: String(value), selected: String(value) === String(current) }, text)));
+  return h('label', { class: 'pick' }, h('span', {}, label), list);
+}
+/** A figure above its name: [the element, the element of the figure]. */
+export function stat(name) {
+  const figure = h('b', {}, '–');
+  return [h('div', {}, figure, name), figure];
 }
 
 /** Where a number comes from: '' measured, 'modelled', 'spec', 'web', 'soft', 'bad', 'ok'. */

@@ -1,5 +1,6 @@
 // Chapter Why: from which size the GPU wins, the roof over each device, and where the time of a product goes.
-import { bytes, chip, color, dataTable, h, median, num, onTheme, play, rate, s } from './util.js';
+import { bytes, chip, color, dataTable, h, median, num, onWidth, play, rate, s } from './util.js';
+import { told } from './client.js';
 import { mark, plot, ticks } from './plot.js';
 
 const verified = r => r.verified ?? (!r.error && r.check?.passed !== false && (r.samples ?? []).length > 0);
@@ -44,6 +45,9 @@ function trips(results) {
   return [...out.values()].sort((a, b) => a[0] - b[0]);
 }
 
+/** The library that computed a result. */
+const by = r => [r.device.library, r.device.api].filter(Boolean).join(' ');
+
 /** A time in ns, for people. */
 const time = ns => ns < 1e6 ? `${num(ns / 1e3)} µs` : `${num(ns / 1e6)} ms`;
 
@@ -56,11 +60,11 @@ function axis(most, op = 'FLOP') {
 export function why(section, client) {
   let results = [], crossing = null, withCopies = null, copiesSay = '', head = null, roofs = null, race = null, live = false;
 
-  const go = h('button', { class: 'go', type: 'button', id: 'why-go' }, play(), h('span', {}, 'Sweep')), badge = h('span', { class: 'badge' });
-  const roofGo = h('button', { type: 'button', id: 'roof-go' }, 'Measure the CPU’s roofline');
+  const go = h('button', { class: 'go', id: 'why-go' }, play(), h('span', {}, 'Sweep')), badge = h('span', { class: 'badge' });
+  const roofGo = h('button', { id: 'roof-go' }, 'Measure the CPU’s roofline');
   const sweepBox = h('div', { class: 'figure' }), roofBox = h('div', { class: 'figure' }), splitBox = h('div', { class: 'split' });
-  const sweepSay = h('p', {}), roofSay = h('p', {}), parts = h('div', { class: 'panel parts' });
-  const partsKey = h('span', { class: 'key' }), partsChip = chip('', ''), partsSay = h('p', {});
+  const sweepSay = h('p'), roofSay = h('p'), parts = h('div', { class: 'panel parts' });
+  const partsKey = h('span', { class: 'key' }), partsChip = chip('', ''), partsSay = h('p');
   const sweepTable = dataTable('Data of the sweep', ['n', 'CPU', 'by', 'GPU', 'by'], []), partsTable = dataTable('Data of the parts', ['n', 'copy in', 'launch and wait', 'compute', 'copy out', 'in all', 'by'], []), roofTable = dataTable('Data of the rooflines', ['what', 'operations per byte', 'speed'], []);
   const roofChips = h('span', { class: 'acts' });
   section.append(
@@ -104,7 +108,6 @@ export function why(section, client) {
       },
     }));
     sweepSay.textContent = head ? `${head.Figure}${head.Unit ? ' ' + head.Unit : ''}: ${head.Claim}.` : live ? 'Each size is a race of its own.' : '';
-    const by = r => [r.device.library, r.device.api].filter(Boolean).join(' ');
     sweepTable.fill([...new Set(ns)].sort((a, b) => a - b).map(n => {
       const c = cpu.find(p => p[0] === n)?.[1], g = gpu.find(p => p[0] === n)?.[1];
       return [String(n), c ? rate(speed(c), op).join(' ') : '–', c ? by(c) : '–', g ? rate(speed(g), op).join(' ') : '–', g ? by(g) : '–'];
@@ -183,7 +186,6 @@ export function why(section, client) {
     const three = list => list.length > 3 ? [list[0], list[list.length >> 1], list.at(-1)] : list;
     const key = (...list) => partsKey.replaceChildren(...list.map(([name, text]) => h('span', {}, h('i', name ? { class: name } : {}), text)));
     const carried = trips(results);
-    const by = r => [r.device.library, r.device.api].filter(Boolean).join(' ');
     partsSay.textContent = carried.length ? copiesSay : '';
     if (carried.length) {
       parts.hidden = false;
@@ -218,12 +220,8 @@ export function why(section, client) {
     roofGo.disabled = Boolean(client.current);
   }
 
-  const latest = async (kind, id) => {
-    const name = id ?? (await client.get(`results?kind=${kind}&limit=1`).catch(() => []))[0]?.name;
-    return name && client.get('results/' + name).catch(() => null);
-  };
   async function sweep(id) {
-    const v = await latest('sweep', id);
+    const v = await client.result('sweep', id);
     if (v) {
       results = v.run.results ?? [];
       [crossing, withCopies, head] = [v.run.crossing, v.run.crossing_with_copies, v.headline];
@@ -248,26 +246,20 @@ export function why(section, client) {
     state();
   });
   client.on('cpu', async e => {
-    if (e.type === 'end') roofs = (await latest('cpu', e.data.result))?.run.cpu ?? null;
+    if (e.type === 'end') roofs = (await client.result('cpu', e.data.result))?.run.cpu ?? null;
     if (e.type === 'end' || e.type === 'run') { draw(); state(); }
     if (e.type === 'run') roofSay.textContent = 'Measuring the CPU, which takes some seconds.';
   });
   client.on('race', async e => {
-    if (e.type === 'end' && e.data.result) { race = (await latest('race', e.data.result))?.run; draw(); }
+    if (e.type === 'end' && e.data.result) { race = (await client.result('race', e.data.result))?.run; draw(); }
     if (e.type === 'run' || e.type === 'end' || e.type === 'idle') state();
   });
   const start = async (kind, settings, into) => {
-    try { await client.start(kind, settings); } catch (e) { into.textContent = [e.message, ...(e.ways ?? [])].join('. '); }
+    try { await client.start(kind, settings); } catch (e) { into.textContent = told(e); }
   };
   go.onclick = () => live ? client.stop() : start('sweep', {}, sweepSay);
   roofGo.onclick = () => start('cpu', {}, roofSay);
 
-  let width = 0;
-  new ResizeObserver(([e]) => { // draws when the width changes; drawing changes the height
-    if (e.contentRect.width === width) return;
-    width = e.contentRect.width;
-    requestAnimationFrame(draw);
-  }).observe(sweepBox);
-  onTheme(draw);
-  return Promise.all([sweep(), latest('cpu').then(v => { roofs = v?.run.cpu ?? null; }), latest('race').then(v => { race = v?.run ?? null; })]).then(() => { draw(); state(); });
+  onWidth(sweepBox, draw);
+  return Promise.all([sweep(), client.result('cpu').then(v => { roofs = v?.run.cpu ?? null; }), client.result('race').then(v => { race = v?.run ?? null; })]).then(() => { draw(); state(); });
 }
