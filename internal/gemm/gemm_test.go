@@ -206,6 +206,33 @@ func TestSameBits(t *testing.T) {
 	})
 }
 
+// TestInline computes large products on the caller's thread.
+func TestInline(t *testing.T) {
+	eachISA(t, func(t *testing.T, isa ISA) {
+		own, err := NewInline(isa)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one := newPool(t, isa, 1, false)
+		g := Problem{M: 150, N: 130, K: 600, TransA: true}
+		a, b := noise(g.M*g.K, 5), noise(g.K*g.N, 6)
+		for _, l := range lanes {
+			want, err := l.product(one, g, a, b)
+			got, failed := l.product(own, g, a, b)
+			if err != nil || failed != nil || !slices.Equal(got, want) {
+				t.Errorf("%s: errors %v and %v, the same bits: %v", l.name, err, failed, slices.Equal(got, want))
+			}
+		}
+		if n, _ := own.Peak(Float32); own.Threads() != 0 || n != 0 {
+			t.Errorf("%d threads, a peak of %v", own.Threads(), n)
+		}
+		own.Close()
+		if _, err := lanes[0].product(own, g, a, b); !errors.Is(err, ErrClosed) {
+			t.Errorf("a closed pool: got %v", err)
+		}
+	})
+}
+
 // TestCollector runs garbage collections in the middle of products, while other
 // goroutines wait for the same pool.
 func TestCollector(t *testing.T) {

@@ -50,7 +50,7 @@ func (p *Pool) Note(a Arithmetic) string {
 // that products of this arithmetic use: the best of three runs of 10 ms. Where the
 // instruction set has no multiply-adds for a 16-bit type, it is the peak of
 // float32. ok is false where the peak is not known: in portable Go, and for a
-// closed pool.
+// pool that is closed or has no threads of its own.
 func (p *Pool) Peak(a Arithmetic) (ops float64, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -58,7 +58,7 @@ func (p *Pool) Peak(a Arithmetic) (ops float64, ok bool) {
 	if k := p.set.kernel(a); k != nil {
 		job.rounds, job.ops = k.peak, k.peakOps
 	}
-	if job.rounds == nil || p.closed {
+	if job.rounds == nil || p.closed || len(p.wake) == 0 {
 		return 0, false
 	}
 	for range 3 {

@@ -40,32 +40,62 @@ func NewPool(isa ISA, threads int) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
+	if threads, err = Threads(threads); err != nil {
+		return nil, err
+	}
 	machine := topology.Read()
 	cpus := machine.CPUs()
-	switch {
-	case threads < 0:
-		return nil, fmt.Errorf("gemm: %d threads: use 1 or more, or 0 for all cores", threads)
-	case threads > maxThreads:
-		return nil, fmt.Errorf("gemm: %d threads: use %d at most", threads, maxThreads)
-	case threads == 0:
-		threads = processors()
-		if cores := machine.Cores(); cores > 0 {
-			threads = min(threads, cores)
-		}
-	}
 	if threads > len(cpus) {
 		cpus = nil
 	}
-	processors() // before leaveRoom changes what it reads
 	leaveRoom(threads)
-	p := &Pool{set: set.fit(machine), wake: make([]chan struct{}, threads)}
+	p := makePool(set.fit(machine), threads)
+	for thread := range threads {
+		go p.serve(thread, cpus)
+	}
+	return p, nil
+}
+
+// NewInline returns a pool without threads of its own: products are computed on the thread of
+// the caller. It is for programs that divide their work among threads themselves, each of which
+// then has a pool of its own.
+func NewInline(isa ISA) (*Pool, error) {
+	set, err := findSet(isa)
+	if err != nil {
+		return nil, err
+	}
+	p := makePool(set.fit(topology.Read()), 1)
+	p.wake = nil
+	return p, nil
+}
+
+func makePool(set instructionSet, threads int) *Pool {
+	p := &Pool{set: set, wake: make([]chan struct{}, threads)}
 	p.team.ended, p.team.own = make(chan struct{}, 1), make([]queue, threads)
 	p.driver.own, p.driver.worth = make([]scratch, threads), worthThreads
 	for thread := range threads {
 		p.wake[thread] = make(chan struct{}, 1)
-		go p.serve(thread, cpus)
 	}
-	return p, nil
+	return p
+}
+
+// Threads returns how many threads NewPool starts for a number of threads: that number, or
+// those that it chooses for 0.
+func Threads(threads int) (int, error) {
+	switch {
+	case threads < 0:
+		return 0, fmt.Errorf("gemm: %d threads: use 1 or more, or 0 for all cores", threads)
+	case threads > maxThreads:
+		return 0, fmt.Errorf("gemm: %d threads: use %d at most", threads, maxThreads)
+	}
+	usable := processors() // before leaveRoom changes what it reads
+	if threads > 0 {
+		return threads, nil
+	}
+	if cores := topology.Read().Cores(); cores > 0 {
+		usable = min(usable, cores)
+	}
+	return usable, nil
 }
 
 // processors returns how many CPUs Go used before leaveRoom asked for more: GOMAXPROCS,
@@ -127,7 +157,7 @@ func (p *Pool) multiply(ctx context.Context, k *kernel, g product, times int) er
 	switch {
 	case d.threads > 1:
 		p.run(ctx, d.threads, d)
-	case float64(times)*float64(g.m)*float64(g.n)*float64(g.depth) < inline:
+	case len(p.wake) == 0 || float64(times)*float64(g.m)*float64(g.n)*float64(g.depth) < inline:
 		alone(ctx, d, 0)
 	default:
 		p.whole = whole{d, ctx}
@@ -142,7 +172,7 @@ const inline = 1 << 20
 // ISA returns the instruction set that the pool uses.
 func (p *Pool) ISA() ISA { return p.set.isa }
 
-// Threads returns the number of threads.
+// Threads returns the number of threads; 0 for a pool that computes on the caller's.
 func (p *Pool) Threads() int { return len(p.wake) }
 
 // Close ends the threads after the current product. Closing twice does nothing.

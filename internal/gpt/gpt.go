@@ -18,6 +18,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/gpuplay/gpuplay/internal/gemm"
 	"github.com/gpuplay/gpuplay/internal/network"
 )
 
@@ -104,8 +105,18 @@ type Network[T network.Real] struct {
 	Shape   Shape
 	Weights []T
 
-	team *Team
-	at   layout
+	team   *Team
+	at     layout
+	passes []*pass[T] // one for each thread of the team
+}
+
+// A pass is what one thread computes: the forward and the backward pass of some sequences.
+type pass[T network.Real] struct {
+	shape   Shape
+	weights []T // of the network
+	at      layout
+	pool    *gemm.Pool // which computes on the thread
+
 	rows int // of the last forward pass: sequences times their length
 	long int // the length of a sequence of the last forward pass
 
@@ -113,10 +124,11 @@ type Network[T network.Real] struct {
 	last   []T // rows × width, what the last normalisation reads
 	normed normed[T]
 	logits []T // rows × vocabulary; after loss, its derivative by the logits
+	loss   float64
+	grad   []T // as long as the weights; of the first pass, that of the whole network
 	// What is needed for a moment only.
-	some, wide []T
-	dx         []T // rows × width: the derivative by what a block returns
-	losses     []float64
+	some, wide, scores []T
+	dx                 []T // rows × width: the derivative by what a block returns
 }
 
 // activations are what a block computed. A row is a character of one of the sequences.
@@ -137,7 +149,15 @@ func New[T network.Real](team *Team, s Shape) (*Network[T], error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	return &Network[T]{Shape: s, Weights: make([]T, s.Weights()), team: team, at: s.layout(), layers: make([]activations[T], s.Layers)}, nil
+	n := &Network[T]{Shape: s, Weights: make([]T, s.Weights()), team: team, at: s.layout()}
+	for range team.threads {
+		pool, err := gemm.NewInline(team.isa)
+		if err != nil {
+			return nil, err
+		}
+		n.passes = append(n.passes, &pass[T]{shape: s, weights: n.Weights, at: n.at, pool: pool, layers: make([]activations[T], s.Layers)})
+	}
+	return n, nil
 }
 
 // Init fills the weights with normally distributed numbers as GPT-2 does: with a deviation of

@@ -8,51 +8,35 @@ import (
 	"github.com/gpuplay/gpuplay/internal/network"
 )
 
-// A Team is the threads that compute one network at a time. They share each large product; of the
-// small products of the attention, and of everything that is not a product, each computes a part.
+// A Team is how many threads compute one network at a time. Each computes a part of the
+// sequences of a step, from the embeddings to the gradient, so that threads wait for each other
+// only when the gradients are summed.
 type Team struct {
-	all *gemm.Pool
-	own []*gemm.Pool // one for each thread, for products that are not worth several
+	isa     gemm.ISA
+	threads int
 }
 
-// NewTeam starts threads; 0: one for each core.
+// NewTeam returns a team of threads; 0: one for each core.
 func NewTeam(threads int) (*Team, error) {
-	isa := gemm.ISAs()[0]
-	all, err := gemm.NewPool(isa, threads)
+	threads, err := gemm.Threads(threads)
 	if err != nil {
 		return nil, err
 	}
-	t := &Team{all: all}
-	for range all.Threads() {
-		own, err := gemm.NewPool(isa, 1)
-		if err != nil {
-			t.Close()
-			return nil, err
-		}
-		t.own = append(t.own, own)
-	}
-	return t, nil
+	return &Team{gemm.ISAs()[0], threads}, nil
 }
 
 // Threads returns the number of threads.
-func (t *Team) Threads() int { return len(t.own) }
+func (t *Team) Threads() int { return t.threads }
 
-// Close ends the threads.
-func (t *Team) Close() {
-	t.all.Close()
-	for _, p := range t.own {
-		p.Close()
-	}
-}
-
-// each divides n items evenly among the threads, and returns when all have been handled.
+// each divides n items evenly among the threads, the first of which gets one if there is any,
+// and returns when all have been handled.
 func (t *Team) each(n int, do func(thread, from, to int)) {
-	threads := len(t.own)
+	from := func(thread int) int { return (n*thread + t.threads - 1) / t.threads }
 	var rest sync.WaitGroup
-	for i := 1; i < threads; i++ {
-		rest.Go(func() { do(i, n*i/threads, n*(i+1)/threads) })
+	for i := 1; i < t.threads; i++ {
+		rest.Go(func() { do(i, from(i), from(i+1)) })
 	}
-	do(0, 0, n/threads)
+	do(0, 0, from(1))
 	rest.Wait()
 }
 
@@ -72,16 +56,15 @@ func multiply[T network.Real](pool *gemm.Pool, g gemm.Problem, a, b, c []T) {
 }
 
 // linear computes y = x·Wᵀ for a matrix with a row for each output.
-func (n *Network[T]) linear(x []T, t network.Tensor, y []T) {
+func (p *pass[T]) linear(x []T, t network.Tensor, y []T) {
 	out, in := t.Shape[0], t.Shape[1]
-	multiply(n.team.all, gemm.Problem{M: len(y) / out, N: out, K: in, TransB: true}, x, part(n.Weights, t), y)
+	multiply(p.pool, gemm.Problem{M: len(y) / out, N: out, K: in, TransB: true}, x, part(p.weights, t), y)
 }
 
-// linearBack computes the derivatives of linear from that by y: by W into grad, and by x into dx
-// unless that is nil.
-func (n *Network[T]) linearBack(dy, x []T, t network.Tensor, grad, dx []T) {
+// linearBack computes the derivatives of linear from that by y: by W into grad, and by x into dx.
+func (p *pass[T]) linearBack(dy, x []T, t network.Tensor, grad, dx []T) {
 	out, in := t.Shape[0], t.Shape[1]
 	rows := len(dy) / out
-	multiply(n.team.all, gemm.Problem{M: out, N: in, K: rows, TransA: true}, dy, x, part(grad, t))
-	multiply(n.team.all, gemm.Problem{M: rows, N: in, K: out}, dy, part(n.Weights, t), dx)
+	multiply(p.pool, gemm.Problem{M: out, N: in, K: rows, TransA: true}, dy, x, part(grad, t))
+	multiply(p.pool, gemm.Problem{M: rows, N: in, K: out}, dy, part(p.weights, t), dx)
 }

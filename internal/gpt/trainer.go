@@ -113,21 +113,24 @@ func (t *Trainer[T]) gradient(length int) float64 {
 func (t *Trainer[T]) adamW() {
 	rate := t.Rate / T(1-math.Pow(beta1, float64(t.Steps)))
 	full := 1 / T(math.Sqrt(1-math.Pow(beta2, float64(t.Steps))))
-	for _, tensor := range t.Network.at.all {
-		keep := T(1)
-		if len(tensor.Shape) == 2 {
-			keep -= t.Rate * decay
-		}
-		t.Network.team.each(tensor.Len(), func(_, from, to int) {
-			from, to = tensor.From+from, tensor.From+to
+	t.Network.team.each(len(t.grad), func(_, first, end int) {
+		for _, tensor := range t.Network.at.all {
+			from, to := max(first, tensor.From), min(end, tensor.From+tensor.Len())
+			if from >= to {
+				continue
+			}
+			keep := T(1)
+			if len(tensor.Shape) == 2 {
+				keep -= t.Rate * decay
+			}
 			w, grad, mean, square := t.Network.Weights[from:to], t.grad[from:to], t.mean[from:to], t.square[from:to]
 			for i, g := range grad {
 				mean[i] += (1 - beta1) * (g - mean[i])
 				square[i] = beta2*square[i] + (1-beta2)*g*g
 				w[i] = keep*w[i] - rate*mean[i]/(T(math.Sqrt(float64(square[i])))*full+epsilon)
 			}
-		})
-	}
+		}
+	})
 }
 
 // heldOut is how many sequences of the text's end are evaluated.
@@ -217,7 +220,7 @@ func (t *Trainer[T]) Write(some int, seed uint64) string {
 	for range some {
 		seen := tokens[max(0, len(tokens)-t.Network.Shape.Context):]
 		t.Network.forward(seen, len(seen))
-		next := t.Network.logits[(len(seen)-1)*size:][:size]
+		next := t.Network.passes[0].logits[(len(seen)-1)*size:][:size]
 		softmax(next, size, 1/T(temperature))
 		token, left := 0, r.Float64()
 		for token < size-1 && left >= float64(next[token]) {

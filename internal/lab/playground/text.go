@@ -67,7 +67,6 @@ type textState struct {
 }
 
 func (s *textState) close() {
-	s.team.Close()
 	if s.peer != nil {
 		s.peer.link.Close()
 	}
@@ -231,7 +230,6 @@ func (k *TextKeeper) take(t *TextTraining) (*textState, error) {
 		worst, err = s.author.Check()
 	}
 	if err != nil {
-		team.Close()
 		return nil, err
 	}
 	s.check = checked(worst, gpt.Tolerance)
