@@ -71,6 +71,11 @@ func (t *task) Run(ctx context.Context, products, set int) (bench.Sample, error)
 	return bench.Sample{Iters: products, Wall: time.Since(start)}, nil
 }
 
+// RoundTrip is not supported: the matrices are in main memory.
+func (*task) RoundTrip(context.Context, int) (bench.RoundTrip, error) {
+	return bench.RoundTrip{}, fault.Errorf(fault.Unsupported, "the matrices are in main memory: there is nothing to copy")
+}
+
 // MulVec returns C·x, from which the product is checked.
 func (t *task) MulVec(_ context.Context, x []float64) ([]float64, error) {
 	y := make([]float64, t.n)
