@@ -179,7 +179,7 @@ func TestKilled(t *testing.T) {
 		t.Fatal("it had no child")
 	}
 	for _, c := range children {
-		for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+		for deadline := time.Now().Add(time.Minute); ; runtime.Gosched() {
 			status, err := c.Status()
 			if err != nil || len(status) == 0 || status[0] == process.Zombie {
 				break

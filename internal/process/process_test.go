@@ -58,7 +58,7 @@ func started(t *testing.T, cmd *exec.Cmd) int {
 // ends waits until a process has ended.
 func ends(t *testing.T, pid int) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); running(pid); runtime.Gosched() {
+	for deadline := time.Now().Add(time.Minute); running(pid); runtime.Gosched() {
 		if time.Now().After(deadline) {
 			t.Fatalf("process %d, started by the one that was killed, lives", pid)
 		}
