@@ -22,6 +22,15 @@ type RoundTrip struct {
 	Out     time.Duration  `json:"out_ns"`              // copying C to main memory
 }
 
+// InMainMemory is embedded by tasks whose matrices are in main memory anyway: they have no
+// round trips.
+type InMainMemory struct{}
+
+// RoundTrip is not supported.
+func (InMainMemory) RoundTrip(context.Context, int) (RoundTrip, error) {
+	return RoundTrip{}, fault.Errorf(fault.Unsupported, "the matrices are in main memory: there is nothing to copy")
+}
+
 // Total returns the sum of the parts.
 func (t RoundTrip) Total() time.Duration { return t.In + t.Product + t.Out }
 

@@ -10,7 +10,7 @@ import (
 
 const (
 	gpuName   = 26 // how wide the names of facts about a GPU are
-	gpuNarrow = 60 // below so many columns, a fact is on a line of its own below its name
+	gpuNarrow = 60 // columns; on a narrower terminal, each fact is on its own line below its name
 )
 
 // gpuSheets writes what is known of each GPU, and how it was measured.

@@ -19,6 +19,8 @@ type element interface{ float32 | float64 }
 
 // A task is a GEMM of one library with its operands.
 type task[T element] struct {
+	bench.InMainMemory
+
 	thread   dl.Thread
 	lib      *library
 	gemm     bench.GEMM
@@ -154,11 +156,6 @@ func (t *task[T]) together() int {
 		return 1
 	}
 	return max(1, int(1e9/t.gemm.FLOP()))
-}
-
-// RoundTrip is not supported: the matrices are in main memory.
-func (*task[T]) RoundTrip(context.Context, int) (bench.RoundTrip, error) {
-	return bench.RoundTrip{}, fault.Errorf(fault.Unsupported, "the matrices are in main memory: there is nothing to copy")
 }
 
 // MulVec returns C·x, unless something was written beside C.

@@ -43,6 +43,8 @@ func bits16(d matrix.DType, narrow func([]uint16, []float32)) storage[uint16, ui
 
 // A task is a product with its matrices in memory.
 type task[S, R any] struct {
+	bench.InMainMemory
+
 	facts   func() bench.Facts
 	shape   gemm.Problem
 	from    func(R) float64
@@ -146,11 +148,6 @@ func (t *task[S, R]) products(ctx context.Context, n int) error {
 }
 
 var errClosed = invalid("gocpu: the task is closed")
-
-// RoundTrip is not supported: the matrices are in main memory.
-func (*task[S, R]) RoundTrip(context.Context, int) (bench.RoundTrip, error) {
-	return bench.RoundTrip{}, fault.Errorf(fault.Unsupported, "the matrices are in main memory: there is nothing to copy")
-}
 
 // MulVec returns C·x, unless something was written beside C.
 func (t *task[S, R]) MulVec(ctx context.Context, x []float64) ([]float64, error) {

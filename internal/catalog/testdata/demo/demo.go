@@ -42,6 +42,8 @@ func (Engine) Prepare(_ context.Context, _ hardware.Device, g bench.GEMM, seed u
 }
 
 type task struct {
+	bench.InMainMemory
+
 	n    int
 	a    [matrix.Sets][]float32
 	b, c []float32
@@ -69,11 +71,6 @@ func (t *task) Run(ctx context.Context, products, set int) (bench.Sample, error)
 		}
 	}
 	return bench.Sample{Iters: products, Wall: time.Since(start)}, nil
-}
-
-// RoundTrip is not supported: the matrices are in main memory.
-func (*task) RoundTrip(context.Context, int) (bench.RoundTrip, error) {
-	return bench.RoundTrip{}, fault.Errorf(fault.Unsupported, "the matrices are in main memory: there is nothing to copy")
 }
 
 // MulVec returns C·x, from which the product is checked.
