@@ -122,12 +122,12 @@ export class Browser {
   onResult = () => {};
   constructor() {
     this.available = availability();
-    this.says = h('p', {}, this.available === 'WebGPU: can join' ? 'WebGPU. 64 elements are checked against float64; each sample lasts at least 200 ms.' : `${this.available}: this browser cannot take part.`);
-    this.rate = h('b', { class: 'webrate' });
+    this.says = h('p', this.available === 'WebGPU: can join' ? 'WebGPU. 64 elements are checked against float64; each sample lasts at least 200 ms.' : `${this.available}: this browser cannot take part.`);
+    this.rate = h('b.webrate');
     this.kind = chip('web', 'browser');
     this.join = h('button', { id: 'web-join', disabled: this.available !== 'WebGPU: can join', onclick: () => this.run() }, 'Join');
     this.line = h('i');
-    this.element = h('article', { class: 'lane slim c-web' }, h('div', { class: 'who' }, h('h3', {}, h('i', { class: 'mark' }), 'This browser')), this.says, this.rate, this.kind, this.join, h('div', { class: 'bar' }, this.line));
+    this.element = h('article.lane.slim.c-web', h('div.who', h('h3', h('i.mark'), 'This browser')), this.says, this.rate, this.kind, this.join, h('div.bar', this.line));
   }
   async run() {
     this.join.disabled = true;

@@ -2,10 +2,12 @@
 // hatched is modelled. It is here once such a run is kept.
 import { bytes, chip, choice, color, dataTable, h, isDark, median, num, onWidth, s } from './util.js';
 
+/** What each of n cards sends so that all have the sum of the gradients. */
+const allReduce = (held, n) => 2 * (n - 1) / n * held.gradients;
 /** How the work is split, in words, and what a card sends in a step: bytes, by the messages that it takes. */
 const ways = {
-  dp: { name: 'Data, sum at the end', how: 'Each card holds the whole model and a part of the batch. After the backward pass, they sum their gradients.', what: 'gradients', send: (held, n) => 2 * (n - 1) / n * held.gradients },
-  ddp: { name: 'Data', how: 'Each card holds the whole model and a part of the batch. During the backward pass, they sum the gradients that are ready.', what: 'gradients', send: (held, n) => 2 * (n - 1) / n * held.gradients },
+  dp: { name: 'Data, sum at the end', how: 'Each card holds the whole model and a part of the batch. After the backward pass, they sum their gradients.', what: 'gradients', send: allReduce },
+  ddp: { name: 'Data', how: 'Each card holds the whole model and a part of the batch. During the backward pass, they sum the gradients that are ready.', what: 'gradients', send: allReduce },
   fsdp: { name: 'Sharded', how: 'Each card keeps a part of all weights, gradients and optimizer state, and fetches the rest of a block just before it is needed.', what: 'weights, gradients', send: (held, n) => 3 * (n - 1) * held.weights },
   tp: { name: 'Tensor', how: 'Each weight matrix is divided. All cards work on the same sequences, and sum their results after each half of a block.', what: 'activations' },
   pp: { name: 'Pipeline', how: 'Each card has some of the blocks. The batch passes through in microbatches; at its start and at its end, some cards wait.', what: 'activations' },
@@ -30,16 +32,17 @@ function draw(box, world, d, width) {
   const held = parts.map(([name]) => [name, d.held[name] ?? 0]), total = held.reduce((sum, [, b]) => sum + b, 0), scale = (base - top) / Math.max(total * 1.08, d.send ?? 0, 1);
   const g = s('svg', { viewBox: `0 0 ${width} ${height}`, width, height, role: 'img', 'aria-label': `${d.way.name}: each card holds ${bytes(total)}${d.send ? `, and sends ${bytes(d.send)} a step, modelled` : ''}; a step takes ${num(d.step * 1000)} ms` });
   const text = (x, y, t, more = {}) => s('text', { x, y, fill: color('ink-2'), 'font-size': narrow ? 10.5 : 12.5, 'font-weight': 500, 'text-anchor': 'middle', ...more }, t);
-  g.append(s('defs', {}, s('pattern', { id: 'hatch', width: 7, height: 7, patternUnits: 'userSpaceOnUse', patternTransform: 'rotate(45)' }, s('rect', { width: 7, height: 7, fill: color('ink-2'), opacity: .1 }), s('rect', { width: 2.2, height: 7, fill: color('ink-2') }))));
+  const rect = (x, y, width, height, more) => s('rect', { x, y, width, height, rx: 4, fill: color('gpu'), ...more });
+  g.append(s('defs', s('pattern', { id: 'hatch', width: 7, height: 7, patternUnits: 'userSpaceOnUse', patternTransform: 'rotate(45)' }, s('rect', { width: 7, height: 7, fill: color('ink-2'), opacity: .1 }), s('rect', { width: 2.2, height: 7, fill: color('ink-2') }))));
   for (let i = 0; i < n; i++) {
     const x = i * (card + gap);
     let y = base;
-    g.append(s('rect', { x: x + .5, y: top - 4, width: card - 1, height: base - top + 8, rx: 10, fill: color('sunken'), stroke: color('line-2') }), text(x + card / 2, top - 14, `${world.backend === 'gloo' ? 'rank' : 'GPU'} ${i}`, { fill: color('ink'), 'font-weight': 620, 'font-size': 13 }));
+    g.append(rect(x + .5, top - 4, card - 1, base - top + 8, { rx: 10, fill: color('sunken'), stroke: color('line-2') }), text(x + card / 2, top - 14, `${world.backend === 'gloo' ? 'rank' : 'GPU'} ${i}`, { fill: color('ink'), 'font-weight': 620, 'font-size': 13 }));
     held.forEach(([name, b], k) => {
       const tall = b * scale, opacity = parts[k][1];
       if (!(tall > 0)) return;
       y -= tall;
-      g.append(s('rect', { x: x + 4, y: y + 1, width: card - 8, height: Math.max(1, tall - 2), rx: 4, fill: color('gpu'), opacity }));
+      g.append(rect(x + 4, y + 1, card - 8, Math.max(1, tall - 2), { opacity }));
       if (tall > 15) g.append(text(x + card / 2, y + tall / 2 + 4.5, narrow || card < 120 ? name : `${name}  ${bytes(b)}`, { fill: opacity > .9 ? (isDark() ? '#0a0c13' : '#ffffff') : color('ink'), 'font-weight': 600 }));
     });
     if (i < n - 1 && !narrow && d.send) { // what goes to the next card, its height to the same scale of bytes
@@ -48,8 +51,8 @@ function draw(box, world, d, width) {
     }
   }
   const y = height - 40, all = d.step * 1.2, bar = width * d.step / all, exposed = d.exposed >= 0 ? width * Math.min(d.exposed, d.step) / all : 0;
-  g.append(text(0, y - 8, 'one step', { 'text-anchor': 'start' }), s('rect', { x: 0, y, width, height: 18, rx: 4, fill: color('sunken') }), s('rect', { x: 0, y, width: bar - exposed, height: 18, rx: 4, fill: color('gpu') }));
-  if (exposed > 1) g.append(s('rect', { x: bar - exposed + 1, y, width: exposed - 1, height: 18, rx: 3, fill: color('ink-2') }), text(bar, y + 34, 'sending, not hidden', { 'text-anchor': 'end' }));
+  g.append(text(0, y - 8, 'one step', { 'text-anchor': 'start' }), rect(0, y, width, 18, { fill: color('sunken') }), rect(0, y, bar - exposed, 18));
+  if (exposed > 1) g.append(rect(bar - exposed + 1, y, exposed - 1, 18, { fill: color('ink-2') }), text(bar, y + 34, 'sending, not hidden', { 'text-anchor': 'end' }));
   g.append(text(bar + 8, y + 14, `${num(d.step * 1000)} ms`, { 'text-anchor': 'start', fill: color('ink'), 'font-weight': 650 }));
   box.replaceChildren(g);
 }
@@ -60,8 +63,8 @@ export function view(section, scaling, headline) {
   section.hidden = !m;
   if (!m) return;
   let now = m.list[0];
-  const how = h('p'), box = h('div'), facts = h('div', { class: 'facts' });
-  const fact = (figure, what, kind, source) => h('div', {}, h('b', {}, figure), what, h('br'), chip(kind, source));
+  const how = h('p'), box = h('div'), facts = h('div.facts');
+  const fact = (figure, what, kind, source) => h('div', h('b', figure), what, h('br'), chip(kind, source));
   const { world } = m, table = dataTable('Data of the cards', ['split', 'step', 'weights', 'gradients', 'optimizer', 'activations', 'sent, modelled'],
     m.list.map(d => [d.way.name, `${num(d.step * 1000)} ms`, ...parts.map(([k]) => d.held[k] == null ? '–' : bytes(d.held[k])), d.send ? bytes(d.send) : '–']));
   function show() {
@@ -74,9 +77,9 @@ export function view(section, scaling, headline) {
       headline && fact(`${headline.Figure} ${headline.Unit}`, headline.Claim, ['', 'ok', 'bad'][headline.Trust], headline.Proof || 'measured'),
     ].filter(Boolean));
   }
-  section.replaceChildren(h('div', { class: 'head' }, h('h2', {}, 'Many GPUs'), how, choice(m.list.map(d => [d.strategy, d.way.name]), now.strategy, k => { now = m.list.find(d => d.strategy === k); show(); }, 'How the work is split')),
-    h('div', { class: 'panel' }, h('div', { class: 'pad' }, box), facts),
-    h('div', { class: 'foot' }, chip('', 'solid: measured'), chip('modelled', 'hatched: modelled'), scaling.rehearsal && chip('soft', 'a rehearsal: CPUs instead of GPUs'), h('span', {}, `${scaling.model ? scaling.model + ', ' : ''}${scaling.dtype}, ${world.ranks} × ${world.devices?.[0] ?? 'card'}. Blocks and arrows are drawn to the same scale.`), table));
+  section.replaceChildren(h('div.head', h('h2', 'Many GPUs'), how, choice(m.list.map(d => [d.strategy, d.way.name]), now.strategy, k => { now = m.list.find(d => d.strategy === k); show(); }, 'How the work is split')),
+    h('div.panel', h('div.pad', box), facts),
+    h('div.foot', chip('', 'solid: measured'), chip('modelled', 'hatched: modelled'), scaling.rehearsal && chip('soft', 'a rehearsal: CPUs instead of GPUs'), h('span', `${scaling.model ? scaling.model + ', ' : ''}${scaling.dtype}, ${world.ranks} × ${world.devices?.[0] ?? 'card'}. Blocks and arrows are drawn to the same scale.`), table));
   onWidth(box, show);
 }
 

@@ -25,6 +25,7 @@ const showMotion = () => {
 motionButton.onclick = () => { motion.reduced = !motion.reduced; showMotion(); };
 showMotion();
 
+$('.end').before(...chapters.map(([id, name]) => h('section.chapter', { id, 'aria-label': name })));
 const sectionOf = id => document.getElementById(id);
 
 function go(id, focus = true) {
@@ -49,16 +50,14 @@ function navigation() {
     for (const e of entries) {
       if (!e.isIntersecting) continue;
       jump.value = e.target.id;
-      for (const a of nav.children) {
-        if (a.hash === '#' + e.target.id) a.setAttribute('aria-current', 'true'); else a.removeAttribute('aria-current');
-      }
+      for (const a of nav.children) a.ariaCurrent = a.hash === '#' + e.target.id ? 'true' : null;
     }
   }, { rootMargin: '-30% 0px -60% 0px' });
   for (const [id] of shown) seen.observe(sectionOf(id));
 }
 
 const client = new Client();
-const open = await client.open().catch(e => { $('#locked').replaceChildren(h('h1', {}, 'No connection'), h('p', {}, e.message)); return false; });
+const open = await client.open().catch(e => { $('#locked').replaceChildren(h('h1', 'No connection'), h('p', e.message)); return false; });
 if (open) {
   const began = chapterNow();
   for (const [id, , chapter] of chapters) await chapter(sectionOf(id), client);

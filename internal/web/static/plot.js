@@ -42,7 +42,7 @@ export function plot({ width, height, x, y, label, lines, right = 90, left = 44,
   }
   ends.sort((a, b) => a.y - b.y).forEach((e, i) => {
     if (i && e.y - ends[i - 1].y < 16 && Math.abs(e.x - ends[i - 1].x) < 80) e.y = ends[i - 1].y + 16;
-    g.append(text(e.x, e.y, e.l.label, { fill: color(e.l.token + '-ink'), 'font-size': 13, 'font-weight': 620, stroke: color('surface'), 'stroke-width': 4, 'paint-order': 'stroke' }));
+    g.append(text(e.x, e.y, e.l.label, { fill: color(e.l.token + '-ink'), 'font-size': 13, 'font-weight': 620, class: 'halo' }));
   });
   extra?.(g, X, Y, text);
   return g;

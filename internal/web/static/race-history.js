@@ -1,5 +1,5 @@
 // What the sensors read during a race, with its phases and, below, who computed when.
-import { canvas, clamp, color, h } from './util.js';
+import { canvas, clamp, color, h, label, line } from './util.js';
 
 const nice = x => { const p = 10 ** Math.floor(Math.log10(x)); for (const m of [1, 2, 2.5, 5, 10]) if (m * p >= x) return m * p; };
 
@@ -8,10 +8,10 @@ export class History {
   constructor(stage) {
     this.stage = stage;
     this.picture = h('canvas', { role: 'img', 'aria-label': 'Utilisation and power over the run, with its phases' });
-    this.title = h('b', {}, 'Sensors');
-    this.key = h('span', {}, 'area: utilisation, line: power');
-    this.chip = h('span', { class: 'chip' }, 'measured, 10 times a second');
-    this.element = h('div', { class: 'hist' }, h('header', {}, this.title, this.key, this.chip), this.picture);
+    this.title = h('b', 'Sensors');
+    this.key = h('span', 'area: utilisation, line: power');
+    this.chip = h('span.chip', 'measured, 10 times a second');
+    this.element = h('div.hist', h('header', this.title, this.key, this.chip), this.picture);
     this.canvas = canvas(this.picture, (x, w, height) => this.draw(x, w, height));
   }
 
@@ -24,7 +24,7 @@ export class History {
   }
 
   draw(x, w, height) {
-    const { stage } = this, { run } = stage, { card, busy, power } = this.series(), font = color('font');
+    const { stage } = this, { run } = stage, { card, busy, power } = this.series();
     const machine = card === null;
     this.title.textContent = machine ? 'Sensors of the machine' : `Sensors of GPU ${card}`;
     this.chip.hidden = !busy && !power;
@@ -32,27 +32,23 @@ export class History {
     const narrow = w < 500, left = narrow ? 0 : 40, right = narrow || !power ? 0 : 52, y0 = height - 32, y1 = 8, end = Math.max(1, run?.end ?? 1), at = stage.at();
     const X = t => left + (w - left - right) * t / end, Y = u => y0 - (y0 - y1) * u, token = machine ? 'cpu' : 'gpu';
     const most = power ? nice(Math.max(...power.values.values()) * 1.05 || 1) : 1;
-    x.font = `500 11px ${font}`; x.textBaseline = 'middle';
     for (const u of [0, .5, 1]) {
       x.fillStyle = color('grid'); x.fillRect(left, Math.round(Y(u)), w - left - right, 1);
       if (narrow) continue;
-      x.fillStyle = color('ink-3'); x.textAlign = 'right'; x.fillText(u * 100 + (u === 1 ? ' %' : ''), left - 7, Y(u));
-      if (power) { x.textAlign = 'left'; x.fillText(u * most + (u === 1 ? ' W' : ''), w - right + 7, Y(u)); }
+      label(x, u * 100 + (u === 1 ? ' %' : ''), left - 7, Y(u), '500 11px', 'ink-3', 'right', 'middle');
+      if (power) label(x, u * most + (u === 1 ? ' W' : ''), w - right + 7, Y(u), '500 11px', 'ink-3', 'left', 'middle');
     }
-    if (!run || !busy && !power) {
-      x.fillStyle = color('ink-2'); x.textAlign = 'center'; x.font = `500 13px ${font}`;
-      x.fillText(run ? 'No sensor was read in this run.' : 'Utilisation and power appear here during a race.', w / 2, (y0 + y1) / 2);
-    }
-    const points = (s, f) => { const n = s.at.upper(at); for (let i = 0; i < n; i++) f(s.at.at(i), s.values.at(i), i); return n; };
+    if (!run || !busy && !power) label(x, run ? 'No sensor was read in this run.' : 'Utilisation and power appear here during a race.', w / 2, (y0 + y1) / 2, '500 13px', 'ink-2', 'center', 'middle');
+    const points = s => Array.from(s.at.values(s.at.upper(at)), (t, i) => [X(t), s.values.at(i)]);
     if (busy?.at.length > 1) {
-      let last = 0, was = 0;
-      x.beginPath(); x.moveTo(X(0), y0);
-      points(busy, (t, u) => { x.lineTo(X(t), Y(was)); was = clamp(u / 100, 0, 1); x.lineTo(X(t), Y(was)); last = t; });
-      x.lineTo(X(last), y0); x.closePath(); x.fillStyle = color(token); x.globalAlpha = .2; x.fill(); x.globalAlpha = 1;
+      let last = left, was = 0;
+      x.beginPath(); x.moveTo(left, y0);
+      for (const [at, u] of points(busy)) { x.lineTo(at, Y(was)); was = clamp(u / 100, 0, 1); x.lineTo(at, Y(was)); last = at; }
+      x.lineTo(last, y0); x.fillStyle = color(token); x.globalAlpha = .2; x.fill(); x.globalAlpha = 1;
     }
     if (power?.at.length > 1) {
-      x.beginPath(); points(power, (t, p, i) => x[i ? 'lineTo' : 'moveTo'](X(t), Y(p / most)));
-      x.strokeStyle = color(token); x.lineWidth = 1.75; x.lineJoin = 'round'; x.stroke();
+      x.lineJoin = 'round';
+      line(x, points(power).map(([at, p]) => [at, Y(p / most)]), color(token), 1.75);
     }
     // Who computed when: one tick for each sample, and one for all that fall on the same half pixel.
     run?.lanes.forEach(lane => {
@@ -67,12 +63,13 @@ export class History {
     });
     const phases = run?.phases ?? [];
     let free = -Infinity;
+    x.font = `500 11px ${color('font')}`;
     phases.forEach((p, i) => {
       const from = X(p.from), to = X(phases[i + 1]?.from ?? end), wide = x.measureText(p.name).width;
       x.fillStyle = color('line-2'); if (i) x.fillRect(from, y1, 1, y0 - y1 + 14);
       const at = clamp((from + to) / 2, left + wide / 2, w - wide / 2);
       if (at - wide / 2 < free + 6 || wide > to - from + 24) return;
-      x.fillStyle = color('ink-2'); x.textAlign = 'center'; x.font = `500 11px ${font}`; x.fillText(p.name, at, y0 + 22);
+      label(x, p.name, at, y0 + 22, '500 11px', 'ink-2', 'center', 'middle');
       free = at + wide / 2;
     });
     if (stage.mode === 'live') { x.fillStyle = color('ink'); x.fillRect(X(at) - .75, y1 - 4, 1.5, y0 - y1 + 8); }

@@ -1,6 +1,6 @@
 // One lane as it is seen: every card is a product that completed, flies at constant speed to its own cell of
 // the pile, and stays there. All lanes have the same cell, so that the piles are bars to scale.
-import { $, canvas, chip, clamp, color, count, h, isDark, motion, onTheme, put, rate, rgb, rng } from './util.js';
+import { $, canvas, chip, clamp, color, count, h, isDark, label, line as drawLine, motion, onTheme, put, rate, rgb, rng } from './util.js';
 
 const FLIGHT = 700; // ms
 const FRAME = 1000 / 60; // ms; what completes within one flies as one card
@@ -51,16 +51,16 @@ export class LaneView {
     this.before = 0; // products that the last frame showed
     const k = kinds[kind];
     this.where = h('small');
-    this.number = h('b', {}, '–');
-    this.unit = h('i', {}, 'TFLOP/s');
-    this.count = h('div', { class: 'n' });
+    this.number = h('b', '–');
+    this.unit = h('i', 'TFLOP/s');
+    this.count = h('div.n');
     this.bar = h('i');
-    this.why = h('div', { class: 'why' });
+    this.why = h('div.why');
     this.picture = h('canvas', { role: 'img', 'aria-label': 'Products that the ' + k.name + ' completed' });
     this.tag = h('span');
     this.element = h('article', { class: `lane c-${k.token}${small ? ' small' : ''}` },
-      h('div', { class: 'who' }, h('h3', {}, h('i', { class: 'mark' }), k.name), this.where, this.tag, h('div', { class: 'rate none' }, this.number, this.unit), this.count),
-      h('div', { class: 'fly' }, this.picture, this.why), h('div', { class: 'bar' }, this.bar));
+      h('div.who', h('h3', h('i.mark'), k.name), this.where, this.tag, h('div.rate.none', this.number, this.unit), this.count),
+      h('div.fly', this.picture, this.why), h('div.bar', this.bar));
     this.canvas = canvas(this.picture, (x, w, height) => this.draw(x, w, height));
     this.canvas.resized = () => this.forget();
     onTheme(() => this.forget());
@@ -94,7 +94,7 @@ export class LaneView {
   }
 
   draw(x, w, height) {
-    const { stage, lane } = this, token = kinds[this.kind].token, pics = picturesOf(token), g = this.geometry(), font = color('font');
+    const { stage, lane } = this, token = kinds[this.kind].token, pics = picturesOf(token), g = this.geometry();
     const idle = stage.mode === 'idle' || !lane, t = lane ? stage.time(lane) : 0, line = lane ? stage.timeline(lane) : null;
     const done = line ? line.count(t) : 0, flight = FLIGHT / stage.slow;
     const flies = line && !motion.reduced && (stage.mode === 'live' || stage.mode === 'replay');
@@ -104,11 +104,9 @@ export class LaneView {
     if (!g.narrow) {
       const a = g.card, y = g.ey - a / 2;
       x.drawImage(pics[0], 29 - a / 2, y, a, a); x.drawImage(pics[1], 95 - a / 2, y, a, a);
-      x.fillStyle = color('ink-2'); x.font = `500 15px ${font}`; x.textAlign = 'center'; x.textBaseline = 'middle'; x.fillText('×', 62, g.ey); x.fillText('=', 130, g.ey);
-      if (!this.small) {
-        x.font = `600 11px ${font}`; x.fillStyle = color('ink-3'); x.fillText('A', 29, g.ey + 36); x.fillText('B', 95, g.ey + 36);
-      }
-      if (!flies) { x.drawImage(pics[2], g.ex - a / 2, y, a, a); if (!this.small) x.fillText('C', g.ex, g.ey + 36); }
+      for (const [sign, at] of [['×', 62], ['=', 130]]) label(x, sign, at, g.ey, '500 15px', 'ink-2', 'center', 'middle');
+      if (!flies) x.drawImage(pics[2], g.ex - a / 2, y, a, a);
+      if (!this.small) for (const [name, at] of [['A', 29], ['B', 95], ...(flies ? [] : [['C', g.ex]])]) label(x, name, at, g.ey + 36, '600 11px', 'ink-3', 'center', 'middle');
     } else x.drawImage(pics[0], 12, g.ey - 15, 30, 30);
     x.globalAlpha = 1;
     if (line) {
@@ -117,7 +115,7 @@ export class LaneView {
       x.drawImage(this.pile, 0, 0, w, height);
       x.globalAlpha = 1;
       if (stage.mode === 'done' && g.unit === 1) { // the product that was not finished yet
-        const part = line.part(t);
+        const part = line.progress(t) - done;
         if (part > .02) {
           const [cx, cy] = this.place(done, g), side = g.cell - 1.2;
           x.fillStyle = color(token); x.globalAlpha = .85; x.fillRect(cx, cy + side * (1 - part), side, side * part); x.globalAlpha = 1;
@@ -128,18 +126,12 @@ export class LaneView {
       const fresh = done - this.before;
       this.before = done;
       if (flies && fresh > 0) { this.fresh = fresh; this.freshAt = t; }
-      if (flies && this.fresh && t - this.freshAt < 120) {
-        x.font = `600 ${g.narrow ? 11 : 13}px ${font}`; x.textAlign = 'left'; x.textBaseline = 'alphabetic'; x.fillStyle = color(token + '-ink');
-        x.fillText(this.fresh > 1 ? `+${this.fresh} this frame` : '+1', 6, g.narrow ? 16 : this.small ? 16 : 24);
-      }
-      if (g.unit > 1 && done) {
-        x.fillStyle = color('ink-3'); x.font = `450 12px ${font}`; x.textAlign = 'right'; x.textBaseline = 'alphabetic';
-        x.fillText(`one cell: ${count(g.unit)} products`, w - g.pad, g.narrow ? 12 : 16);
-      }
+      if (flies && this.fresh && t - this.freshAt < 120) label(x, this.fresh > 1 ? `+${this.fresh} this frame` : '+1', 6, g.narrow || this.small ? 16 : 24, `600 ${g.narrow ? 11 : 13}px`, token + '-ink');
+      if (g.unit > 1 && done) label(x, `one cell: ${count(g.unit)} products`, w - g.pad, g.narrow ? 12 : 16, '450 12px', 'ink-3', 'right');
     }
     this.picture.dataset.products = done; // for tests
     this.picture.dataset.at = t;
-    if (stage.mode === 'idle') this.explain(x, g, token, font);
+    if (stage.mode === 'idle') this.explain(x, g, token);
   }
 
   place(i, g) {
@@ -186,15 +178,14 @@ export class LaneView {
     }
   }
 
-  explain(x, g, token, font) {
+  explain(x, g, token) {
     const says = this.kind === 'cpu' ? ['One card flies for each completed product,', 'and stays as one cell. A fainter cell took longer.'] : ['A cell is the same in all lanes,', 'so the piles are bars to scale.'];
     const left = g.narrow ? 58 : g.x0 + 34;
     if (!g.narrow) {
       x.fillStyle = color(token); x.fillRect(g.x0, g.ey - 14, 13, 13);
-      x.strokeStyle = color('line-2'); x.setLineDash([2, 5]); x.lineWidth = 1.5; x.beginPath(); x.moveTo(g.ex + 32, g.ey); x.lineTo(g.x0 - 10, g.ey - 9); x.stroke(); x.setLineDash([]);
+      drawLine(x, [[g.ex + 32, g.ey], [g.x0 - 10, g.ey - 9]], color('line-2'), 1.5, [2, 5]);
     }
-    x.fillStyle = color('ink-2'); x.font = `450 ${g.narrow ? 12 : 14}px ${font}`; x.textAlign = 'left'; x.textBaseline = 'middle';
-    says.forEach((q, i) => x.fillText(q, left, g.ey - 9 + i * 20));
+    says.forEach((text, i) => label(x, text, left, g.ey - 9 + i * 20, `450 ${g.narrow ? 12 : 14}px`, 'ink-2', 'left', 'middle'));
   }
 
   /** Writes the numbers; most is the speed that the bar at full width stands for. */

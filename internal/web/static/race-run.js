@@ -34,19 +34,14 @@ class Timeline {
     this.end.push(end);
     this.cum.push(this.cum.last() + iters);
   }
-  /** The number of products that had completed at a time. */
-  count(t) {
+  /** The number of products until a time; of the one that is computed then, a part. */
+  progress(t) {
     const k = this.end.upper(t), done = k ? this.cum.at(k - 1) : 0;
     if (k === this.end.length || t <= this.start.at(k)) return done;
-    return done + Math.floor((this.cum.at(k) - done) * (t - this.start.at(k)) / (this.end.at(k) - this.start.at(k)));
+    return done + (this.cum.at(k) - done) * (t - this.start.at(k)) / (this.end.at(k) - this.start.at(k));
   }
-  /** How far the product is, from 0 to 1, that is computed at a time. */
-  part(t) {
-    const k = this.end.upper(t), done = k ? this.cum.at(k - 1) : 0;
-    if (k === this.end.length || t <= this.start.at(k)) return 0;
-    const x = (this.cum.at(k) - done) * (t - this.start.at(k)) / (this.end.at(k) - this.start.at(k));
-    return x - Math.floor(x);
-  }
+  /** The number of products that had completed at a time. */
+  count(t) { return Math.floor(this.progress(t)); }
   /** The sample that a product was in. */
   sampleOf(product) { return this.cum.upper(product); }
   /** When a product completed. */

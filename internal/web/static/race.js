@@ -1,5 +1,5 @@
 // Chapter Race: the same product on every device, live, recorded, or replayed.
-import { bytes, chip, choice, count, dataTable, h, loop, median, num, play, put, rate } from './util.js';
+import { bytes, chip, choice, count, dataTable, h, loop, median, num, play, put, rate, showBadge } from './util.js';
 import { settings } from './client.js';
 import { RaceRun } from './race-run.js';
 import { LaneView, kinds } from './race-lane.js';
@@ -17,10 +17,10 @@ const phaseSays = {
 /** The machine in three words each: CPU, GPUs, this browser. */
 function machineStrip(machine, browser) {
   const cores = machine.cores ? `${machine.cores} cores` : `${machine.cpus} CPUs`, cards = machine.cards ?? [];
-  return h('div', { class: 'machine' },
-    h('div', { class: 'c-cpu' }, h('b', {}, machine.cpu), [cores, machine.memory && bytes(machine.memory)].filter(Boolean).join(', ')),
-    h('div', { class: 'c-gpu' }, h('b', {}, cards.length ? (cards.length > 1 ? `${cards.length} × ` : '') + cards[0].name : 'No GPU listed'), cards.length ? cards[0].vendor || 'driver found' : 'the race looks for one'),
-    h('div', { class: 'c-web' }, h('b', {}, 'This browser'), browser.available));
+  return h('div.machine',
+    h('div.c-cpu', h('b', machine.cpu), [cores, machine.memory && bytes(machine.memory)].filter(Boolean).join(', ')),
+    h('div.c-gpu', h('b', cards.length ? (cards.length > 1 ? `${cards.length} × ` : '') + cards[0].name : 'No GPU listed'), cards.length ? cards[0].vendor || 'driver found' : 'the race looks for one'),
+    h('div.c-web', h('b', 'This browser'), browser.available));
 }
 
 /** Lists what the doctor found wrong with the machine, each with the first command that fixes it. */
@@ -28,8 +28,8 @@ async function findings(client, into) {
   const list = await client.get('doctor').catch(() => []);
   const bad = list.filter(f => f.status === 'failed' || f.status === 'warning');
   if (!bad.length) return;
-  into.append(h('details', { class: 'findings' }, h('summary', {}, `doctor found ${bad.length === 1 ? 'one thing' : bad.length + ' things'} that ${bad.length === 1 ? 'limits' : 'limit'} this machine`),
-    h('ul', {}, bad.map(f => h('li', {}, h('b', {}, f.name), ' ', f.seen, f.why && h('span', {}, ' ' + f.why), (f.ways ?? []).slice(0, 1).map(w => h('code', { tabindex: '0' }, w)))))));
+  into.append(h('details.findings', h('summary', `doctor found ${bad.length === 1 ? 'one thing' : bad.length + ' things'} that ${bad.length === 1 ? 'limits' : 'limit'} this machine`),
+    h('ul', bad.map(f => h('li', h('b', f.name), ' ', f.seen, f.why && h('span', ' ' + f.why), (f.ways ?? []).slice(0, 1).map(w => h('code', { tabindex: '0' }, w)))))));
 }
 
 export function race(section, client) {
@@ -45,23 +45,18 @@ export function race(section, client) {
     at: () => stage.mode === 'live' ? client.clock.shown() : Infinity,
   };
 
-  const big = h('div', { class: 'big' }), sub = h('div', { class: 'sub' }), spoken = h('span', { class: 'vh', role: 'status' });
-  const badge = h('span', { class: 'badge' }), goText = h('span', {}, 'Race'), go = h('button', { class: 'go', id: 'race-go' }, play(), goText);
+  const big = h('div.big'), sub = h('div.sub'), spoken = h('span.vh', { role: 'status' });
+  const badge = h('span.badge'), goText = h('span', 'Race'), go = h('button.go', { id: 'race-go' }, play(), goText);
   const again = h('button', { id: 'race-again', hidden: true }, 'Replay together');
-  const lanes = h('div', { class: 'lanes' }), more = h('details', { class: 'more', hidden: true }), moreTitle = h('summary'), moreLanes = h('div');
+  const lanes = h('div.lanes'), more = h('details.more', { hidden: true }), moreTitle = h('summary'), moreLanes = h('div');
   more.append(moreTitle, moreLanes);
   const history = new History(stage);
   const table = dataTable('Data of the race', ['lane', 'device', 'n', 'type', 'samples', 'products', 'speed', 'spread', 'result'], []);
-  const main = { cpu: new LaneView(stage, 'cpu'), gpu: new LaneView(stage, 'gpu') };
   // Views are made once and shown other lanes later, so that a page that stays open does not grow.
-  const views = new Map([['cpu', main.cpu], ['gpu', main.gpu]]);
-  const viewOf = (kind, place = '') => {
-    const key = kind + place;
-    if (!views.has(key)) views.set(key, new LaneView(stage, kind, place !== ''));
-    return views.get(key);
-  };
+  const views = {}, viewOf = (kind, place = '') => views[kind + place] ??= new LaneView(stage, kind, place !== '');
+  const main = { cpu: viewOf('cpu'), gpu: viewOf('gpu') };
   let folded = [];
-  const noGPU = h('div', {}, h('h3', {}, 'No GPU found'), h('p'), h('code', {}, 'gpuplay doctor'), ' says what is missing.');
+  const noGPU = h('div', h('h3', 'No GPU found'), h('p'), h('code', 'gpuplay doctor'), ' says what is missing.');
 
   const size = choice(sizes, chosen.get().size, n => { chosen.set({ size: n }); idle(); }, 'Size');
   const dtype = h('select', { 'aria-label': 'Data type', onchange: e => { chosen.set({ dtype: e.target.value }); idle(); } }, dtypes.map(d => h('option', { value: d, selected: d === chosen.get().dtype }, d)));
@@ -70,11 +65,11 @@ export function race(section, client) {
   const doctor = h('div');
 
   section.append(
-    h('div', { class: 'hero' }, h('h1', {}, 'Touch the gradient. Watch matrices fly.'), machineStrip(client.machine, browser)), doctor,
-    h('div', { class: 'panel' }, h('h2', { class: 'vh' }, 'Race'),
-      h('div', { class: 'say' }, h('div', {}, big, sub, spoken), h('div', { class: 'acts' }, badge, again, go)),
+    h('div.hero', h('h1', 'Touch the gradient. Watch matrices fly.'), machineStrip(client.machine, browser)), doctor,
+    h('div.panel', h('h2.vh', 'Race'),
+      h('div.say', h('div', big, sub, spoken), h('div.acts', badge, again, go)),
       lanes, more, browser.element, history.element),
-    h('div', { class: 'foot' }, size, dtype, pace, stored, h('span', {}, 'The lines below the lanes show speed, all on one scale.'), table));
+    h('div.foot', size, dtype, pace, stored, h('span', 'The lines below the lanes show speed, all on one scale.'), table));
   lanes.append(main.cpu.element, main.gpu.element);
 
   /** Gives every lane its place: the best of each device first, the others folded, 96 pixels each. */
@@ -119,14 +114,12 @@ export function race(section, client) {
     big.replaceChildren(...[head].flat());
     sub.replaceChildren(...below.filter(Boolean));
   }
-  const trustChip = ['', 'ok', 'bad'];
-
   const phaseNow = () => run.phases.findLast(p => p.from <= client.clock.shown())?.name ?? 'start';
   const first = text => text[0].toUpperCase() + text.slice(1);
 
   function headline() {
     if (failure) {
-      say('Not measured', failure.message, ...(failure.ways ?? []).slice(0, 1).map(w => h('code', {}, w)));
+      say('Not measured', failure.message, ...(failure.ways ?? []).slice(0, 1).map(w => h('code', w)));
       return;
     }
     switch (stage.mode) {
@@ -136,25 +129,27 @@ export function race(section, client) {
         return;
       }
       case 'replay':
-        say(['The same ', h('b', {}, `${num(window_ / 1000)} s`), ' for each lane'], `The lanes were measured in turns. The replay shows their own times side by side${slow > 1 ? `, ${slow} times slower` : ''}.`);
+        say(['The same ', h('b', `${num(window_ / 1000)} s`), ' for each lane'], `The lanes were measured in turns. The replay shows their own times side by side${slow > 1 ? `, ${slow} times slower` : ''}.`);
         return;
       case 'done': {
-        const hd = view.headline;
-        if (hd.Ratio) say([h('b', { class: hd.Winner === 'cpu' ? 'is-cpu' : '' }, hd.Figure), ' ' + hd.Claim], `${first(hd.Subject)}: ${hd.Detail}.`, chip(trustChip[hd.Trust], hd.Proof), chip('', 'measured'));
-        else if (hd.Figure === 'No ratio' || hd.Figure === 'No result') say(`${hd.Figure}: ${hd.Claim.split(': ')[0]}`, `${hd.Claim.split(': ').slice(1).map(c => first(c) + '. ').join('')}${first(hd.Subject)}.`, chip(trustChip[hd.Trust], hd.Proof), run.of('software-gpu').length > 0 && chip('soft', 'software GPU'));
-        else say([h('b', { class: 'is-' + hd.Winner }, `${hd.Figure} ${hd.Unit}`.trim()), ' ' + hd.Claim.split('; ')[0]], `${hd.Claim.split('; ').slice(1).map(c => first(c) + '. ').join('')}${run.of('software-gpu').length ? 'A software GPU runs on the CPU: its figure enters no comparison. ' : ''}${first(hd.Subject)}: ${hd.Detail}.`, chip(trustChip[hd.Trust], hd.Proof), chip('', 'measured'), run.of('software-gpu').length > 0 && chip('soft', 'software GPU'));
+        const hd = view.headline, none = hd.Figure === 'No ratio' || hd.Figure === 'No result', software = run.of('software-gpu').length > 0;
+        const [claim, ...more] = hd.Ratio ? [hd.Claim] : hd.Claim.split(none ? ': ' : '; ');
+        if (software && !none) more.push('A software GPU runs on the CPU: its figure enters no comparison');
+        more.push(none ? hd.Subject : `${hd.Subject}: ${hd.Detail}`);
+        say(none ? `${hd.Figure}: ${claim}` : [h('b', { class: 'is-' + hd.Winner }, `${hd.Figure} ${hd.Unit}`.trim()), ' ' + claim],
+          more.map(c => first(c) + '.').join(' '), chip(['', 'ok', 'bad'][hd.Trust], hd.Proof), !none && chip('', 'measured'), software && chip('soft', 'software GPU'));
         return;
       }
       default: {
-        const s = chosen.get(), n = s.size || 'large';
-        say(client.machine.cards.length ? 'How much faster is this GPU?' : 'How fast is this machine?', s.size ? `Two ${n} × ${n} ${s.dtype} matrices, multiplied on every device for about ${s.seconds} seconds.` : `Two ${s.dtype} matrices of a size that suits this machine, multiplied on every device for about ${s.seconds} seconds.`);
+        const { size: n, dtype, seconds } = chosen.get();
+        say(client.machine.cards.length ? 'How much faster is this GPU?' : 'How fast is this machine?', `Two ${n ? `${n} × ${n} ${dtype} matrices` : `${dtype} matrices of a size that suits this machine`}, multiplied on every device for about ${seconds} seconds.`);
       }
     }
   }
 
   function rows() {
     table.fill((run?.lanes ?? []).filter(l => l.gemm).map(l => {
-      const list = [...l.seconds.values()].sort(), spread = list.length > 3 ? (list[Math.floor(list.length * .75)] - list[Math.floor(list.length * .25)]) / median(list) : NaN;
+      const list = l.seconds.values().slice().sort(), spread = list.length > 3 ? (list[Math.floor(list.length * .75)] - list[Math.floor(list.length * .25)]) / median(list) : NaN;
       return [l.name, l.place, `${l.gemm.n}`, l.gemm.in, `${list.length}`, count(l.own.cum.last()), l.doubt ? '–' : rate(l.speed(), l.op).join(' '), Number.isFinite(spread) ? `${num(spread * 100, 2)} % between quartiles` : '–', l.error ? l.error.message : l.verified ? 'verified' : l.verified === false || l.wrong ? 'not verified' : '–'];
     }));
   }
@@ -170,8 +165,10 @@ export function race(section, client) {
       for (const v of shownLanes()) v.numbers(most);
       browser.bar(most);
     }
-    badge.className = 'badge ' + (stage.mode === 'live' ? (stuck ? 'replay' : 'live') : stage.mode === 'replay' ? 'replay' : '');
-    put(badge, stage.mode === 'live' ? (stuck ? `NO EVENTS FOR ${(silent / 1000).toFixed(1)} s` : '● LIVE') : stage.mode === 'replay' ? '↻ REPLAY' + (slow > 1 ? `, ${slow}× SLOWER` : '') : stage.mode === 'done' ? 'RECORDED' + (result?.created ? ' ' + result.created.slice(0, 10) : '') + (result?.machine?.id && client.machine.id && result.machine.id !== client.machine.id ? ', ANOTHER MACHINE' : '') : '');
+    if (stuck) showBadge(badge, 'replay', `NO EVENTS FOR ${(silent / 1000).toFixed(1)} s`);
+    else if (stage.mode === 'replay' && slow > 1) showBadge(badge, 'replay', `↻ REPLAY, ${slow}× SLOWER`);
+    else if (stage.mode === 'done') showBadge(badge, 'done', 'RECORDED' + (result?.created ? ' ' + result.created.slice(0, 10) : '') + (result?.machine?.id && client.machine.id && result.machine.id !== client.machine.id ? ', ANOTHER MACHINE' : ''));
+    else showBadge(badge, stage.mode);
     put(goText, stage.mode === 'live' || stage.mode === 'replay' ? 'Stop' : stage.mode === 'done' ? 'Race again' : 'Race');
     go.disabled = Boolean(client.current) && client.current.kind !== 'race';
     go.title = go.disabled ? `Chapter ${client.current.kind} is measuring; only one measurement runs at a time` : '';
@@ -260,7 +257,6 @@ export function race(section, client) {
     }
     if (!frames.on) sync(); // each frame does
   });
-  client.on('race', e => { if (e.type === 'link' && !e.data) sync(); });
 
   go.onclick = async () => {
     if (stage.mode === 'replay') { enter('done'); return; }

@@ -5,13 +5,13 @@ import { settings } from './client.js';
 export function result(section, client) {
   const chosen = settings('result', { run: '' });
   let run = null, headline = null;
-  const shot = h('div', { class: 'shot' }), which = h('select', { 'aria-label': 'Stored runs', onchange: e => load(e.target.value) });
+  const shot = h('div.shot'), which = h('select', { 'aria-label': 'Stored runs', onchange: e => load(e.target.value) });
   const save = (format, text, kind = '') => h('a', { class: 'btn ' + kind, id: 'save-' + format, download: '' }, text);
   const links = { png: save('png', 'Save PNG', 'go'), svg: save('svg', 'Save SVG'), report: save('report', 'Save the report'), json: save('json', 'Save JSON'), csv: save('csv', 'Save CSV') };
   const command = h('code', { tabindex: '0', class: 'command' });
   section.append(
-    h('div', { class: 'head' }, h('h2', {}, 'Take it with you'), h('p', {}, 'Every file names the hardware, the engines, the type, the size, the number of products, the spread and the date, so that others can check the result.'), which),
-    h('div', { class: 'card' }, shot, h('div', { class: 'get' }, Object.values(links), h('p', {}, 'This command measures it again:'), command)));
+    h('div.head', h('h2', 'Take it with you'), h('p', 'Every file names the hardware, the engines, the type, the size, the number of products, the spread and the date, so that others can check the result.'), which),
+    h('div.card', shot, h('div.get', Object.values(links), h('p', 'This command measures it again:'), command)));
 
   function show() {
     if (!run) return;
@@ -36,7 +36,7 @@ export function result(section, client) {
     which.hidden = kept.length < 2;
     const id = latest ?? (chosen.get().run || kept[0]?.name);
     if (!id) {
-      shot.replaceChildren(h('p', { class: 'empty' }, 'The card of your first race will appear here.'));
+      shot.replaceChildren(h('p.empty', 'The card of your first race will appear here.'));
       return;
     }
     await load(id);

@@ -1,18 +1,18 @@
 // Chapter Talk: the lanes of one language model, each token at the time at which it was made. What a model
 // writes is text.
-import { bytes, canvas, chip, color, dataTable, h, loop, median, num, play, stat } from './util.js';
+import { bytes, canvas, chip, color, dataTable, h, label, loop, median, num, play, showBadge, stat } from './util.js';
 import { settings, told } from './client.js';
 
 class Side {
   constructor(token, name) {
     this.token = token;
-    this.text = h('div', { class: 'txt' });
+    this.text = h('div.txt');
     this.picture = h('canvas', { role: 'img', 'aria-label': 'One line for each token, over time' });
     this.about = h('small');
     const stats = ['first token', 'tokens/s', 'tokens', 'memory'].map(stat), [first, rate, count, memory] = stats.map(s => s[1]);
     this.values = { first, rate, count, memory };
-    this.element = h('article', { class: `c-${token} idle` }, h('header', {}, h('i', { class: 'mark' }), name, this.about), this.text, this.picture,
-      h('div', { class: 'stat' }, stats.map(s => s[0])));
+    this.element = h('article', { class: `c-${token} idle` }, h('header', h('i.mark'), name, this.about), this.text, this.picture,
+      h('div.stat', stats.map(s => s[0])));
     this.clear();
   }
   clear() {
@@ -33,12 +33,12 @@ export async function talk(section, client) {
   const cpu = new Side('cpu', 'CPU'), gpu = new Side('gpu', 'GPU'), sides = [cpu, gpu];
   const model = h('select', { 'aria-label': 'Language model' }, talkers.map(t => h('option', { value: t.id }, `${t.name}${t.quantization ? ', ' + t.quantization : ''}, ${bytes(t.bytes)}`)));
   const prompt = h('input', { type: 'text', 'aria-label': 'Prompt', maxlength: 1000, value: chosen.get().prompt, onchange: e => chosen.set({ prompt: e.target.value }) });
-  const go = h('button', { class: 'go', id: 'talk-go' }, play(), h('span', {}, 'Ask both')), again = h('button', { hidden: true }, 'Replay together');
+  const go = h('button.go', { id: 'talk-go' }, play(), h('span', 'Ask both')), again = h('button', { hidden: true }, 'Replay together');
   const table = dataTable('Data of the answers', ['token', 'CPU, ms', 'GPU, ms', 'text'], []);
-  const same = chip('ok', 'same tokens on both'), badge = h('span', { class: 'badge' }), says = h('p', { class: 'says', role: 'status' });
+  const same = chip('ok', 'same tokens on both'), badge = h('span.badge'), says = h('p.says', { role: 'status' });
   same.hidden = true;
-  section.append(h('div', { class: 'head' }, h('h2', {}, 'Let it talk'), h('p', {}, 'One model, with the same weights and the same prompt: only the speed differs.')),
-    h('div', { class: 'panel' }, h('div', { class: 'prompt' }, prompt, model, same, badge, h('span', { class: 'sp acts' }, again, go)), says, h('div', { class: 'talk' }, cpu.element, gpu.element)), h('div', { class: 'foot' }, chip('', 'measured'), h('span', {}, 'Each line is a token. Both sides have the same time axis.'), table));
+  section.append(h('div.head', h('h2', 'Let it talk'), h('p', 'One model, with the same weights and the same prompt: only the speed differs.')),
+    h('div.panel', h('div.prompt', prompt, model, same, badge, h('span.sp.acts', again, go)), says, h('div.talk', cpu.element, gpu.element)), h('div.foot', chip('', 'measured'), h('span', 'Each line is a token. Both sides have the same time axis.'), table));
   if (!talkers.length) {
     go.disabled = prompt.disabled = true;
     model.hidden = true;
@@ -46,16 +46,15 @@ export async function talk(section, client) {
   }
 
   for (const side of sides) side.canvas = canvas(side.picture, (x, w, height) => draw(side, x, w, height));
-  const shownTime = side => mode === 'replay' ? performance.now() - began : mode === 'live' ? Infinity : mode === 'done' ? Infinity : 0;
+  const shownTime = side => mode === 'replay' ? performance.now() - began : mode === 'idle' ? 0 : Infinity;
 
   function draw(side, x, w, height) {
     const end = Math.max(200, ...sides.map(s => s.end)) * 1.02, X = t => t / end * (w - 2), t = shownTime(side);
     x.fillStyle = color('grid'); x.fillRect(0, height - 17, w, 1);
     x.fillStyle = color(side.token);
     for (const p of side.pieces) if (p.at <= t) x.fillRect(X(p.at), 4, 1.5, height - 23);
-    x.fillStyle = color('ink-3'); x.font = `500 11px ${color('font')}`; x.textBaseline = 'alphabetic';
     const step = [.1, .2, .5, 1, 2, 5, 10, 20, 60].find(q => end / 1000 / q <= 8) ?? 60;
-    for (let q = 0; q * 1000 <= end; q += step) { x.textAlign = q ? 'center' : 'left'; x.fillText(num(q) + (q ? '' : ' s'), X(q * 1000), height - 3); }
+    for (let q = 0; q * 1000 <= end; q += step) label(x, num(q) + (q ? '' : ' s'), X(q * 1000), height - 3, '500 11px', 'ink-3', q ? 'center' : 'left');
     if (mode === 'replay') { x.fillStyle = color('ink'); x.fillRect(X(Math.min(t, end)), 0, 1.5, height - 16); }
   }
 
@@ -70,8 +69,7 @@ export async function talk(section, client) {
       side.canvas.paint();
     }
     if (mode === 'done') table.fill(Array.from({ length: Math.max(...sides.map(s => s.pieces.length)) }, (_, i) => [String(i + 1), ...sides.map(s => s.pieces[i] ? num(s.pieces[i].at, 4) : '–'), (cpu.pieces[i] ?? gpu.pieces[i]).text]));
-    badge.className = 'badge ' + (mode === 'live' ? 'live' : mode === 'replay' ? 'replay' : '');
-    badge.textContent = mode === 'live' ? '● LIVE' : mode === 'replay' ? '↻ REPLAY' : '';
+    showBadge(badge, mode);
     go.lastChild.textContent = mode === 'live' ? 'Stop' : 'Ask both';
     go.disabled = !talkers.length || Boolean(client.current) && client.current.kind !== 'llm';
     again.hidden = mode !== 'done' || sides.some(s => !s.pieces.length);

@@ -1,7 +1,7 @@
 // Chapter Touch. A map of the loss of a real network over a plane of its weights; each tile appears when
 // the engine has computed it. Balls roll on it by six rules, with the gradient of the network itself,
 // which this page computes for two coordinates (mlp.js).
-import { $, h, s, canvas, chip, choice, clamp, color, count, dataTable, fix, isDark, loop, motion, num, play, whenSeen } from './util.js';
+import { $, h, s, canvas, chip, choice, clamp, color, count, dataTable, disc, fix, isDark, label, line, loop, motion, num, play, put, whenSeen } from './util.js';
 import { OWN, settings } from './client.js';
 import { MLP, checked, floats, rules } from './mlp.js';
 import { LossMap } from './touch-map.js';
@@ -11,34 +11,30 @@ const EDGE = 6; // network.Edge: a ball that is farther away has diverged
 const MOST = 200; // steps
 const PACE = 70; // ms a step: slow enough to follow
 
-/** Each rule with its mark, its colour on the map, its line, and its formula. */
+/** Each rule with its colour on the map, its line, the shape of its mark as an SVG path around 0, and its formula. */
 const RULES = [
-  { id: 'sgd', name: 'SGD', fill: '#ffffff', dash: [], formula: eta => ['θ ← θ − ', eta, ' ∇L(θ)'] },
-  { id: 'momentum', name: 'Momentum', fill: '#ffd84a', dash: [7, 5], formula: eta => ['m ← 0.9 m + ∇L(θ),  θ ← θ − ', eta, ' m'] },
-  { id: 'nesterov', name: 'Nesterov', fill: '#ffa6e7', dash: [9, 4, 2, 4], formula: eta => ['m ← 0.9 m + ∇L(θ),  θ ← θ − ', eta, ' (∇L + 0.9 m)'] },
-  { id: 'rmsprop', name: 'RMSProp', fill: '#a8f06e', dash: [3, 4], formula: eta => ['θ ← θ − ', eta, ' ∇L(θ) / (√v + ε)'] },
-  { id: 'adam', name: 'Adam', fill: '#ff7a66', dash: [1.5, 4.5], formula: eta => ['θ ← θ − ', eta, ' m̂ / (√v̂ + ε)'] },
-  { id: 'muon', name: 'Muon', fill: '#6fe3ff', dash: [12, 4], formula: eta => ['θ ← θ − ', eta, ' NS₅(m),  |NS₅| ≈ 1'] },
+  { id: 'sgd', name: 'SGD', fill: '#ffffff', dash: [], shape: 'M1 0A1 1 0 1 1-1 0 1 1 0 1 1 1 0z', formula: 'θ ← θ − η ∇L(θ)' },
+  { id: 'momentum', name: 'Momentum', fill: '#ffd84a', dash: [7, 5], shape: 'M0-1.25L1.25 0 0 1.25-1.25 0z', formula: 'm ← 0.9 m + ∇L(θ),  θ ← θ − η m' },
+  { id: 'nesterov', name: 'Nesterov', fill: '#ffa6e7', dash: [9, 4, 2, 4], shape: 'M-1-1H1V1H-1z', formula: 'm ← 0.9 m + ∇L(θ),  θ ← θ − η (∇L + 0.9 m)' },
+  { id: 'rmsprop', name: 'RMSProp', fill: '#a8f06e', dash: [3, 4], shape: 'M0 1.3L1.2-.9H-1.2z', formula: 'θ ← θ − η ∇L(θ) / (√v + ε)' },
+  { id: 'adam', name: 'Adam', fill: '#ff7a66', dash: [1.5, 4.5], shape: 'M0-1.3L1.2.9H-1.2z', formula: 'θ ← θ − η m̂ / (√v̂ + ε)' },
+  { id: 'muon', name: 'Muon', fill: '#6fe3ff', dash: [12, 4], shape: 'M0-1.4L.36-.5 1.33-.43.59.19.82 1.13 0 .62-.82 1.13-.59.19-1.33-.43-.36-.5z', formula: 'θ ← θ − η NS₅(m),  |NS₅| ≈ 1' },
 ];
 
-/** The outline of a rule's mark around 0, as points; null is a circle. */
-const outline = {
-  sgd: null,
-  momentum: [[0, -1.25], [1.25, 0], [0, 1.25], [-1.25, 0]],
-  nesterov: [[-1, -1], [1, -1], [1, 1], [-1, 1]],
-  rmsprop: [[0, 1.3], [1.2, -.9], [-1.2, -.9]],
-  adam: [[0, -1.3], [1.2, .9], [-1.2, .9]],
-  muon: Array.from({ length: 10 }, (_, i) => { const r = i % 2 ? .62 : 1.4, a = i * Math.PI / 5; return [r * Math.sin(a), -r * Math.cos(a)]; }),
-};
-function mark(context, id, x, y, r) {
-  context.beginPath();
-  if (!outline[id]) context.arc(x, y, r, 0, 7);
-  else outline[id].forEach(([dx, dy], i) => context[i ? 'lineTo' : 'moveTo'](x + r * dx, y + r * dy));
-  context.closePath();
+const ruleOf = id => RULES.find(r => r.id === id);
+
+/** Draws a rule's mark on the map. */
+function mark(context, rule, x, y, r) {
+  const shape = new Path2D(rule.shape);
+  context.save();
+  context.translate(x, y);
+  context.scale(r, r);
+  Object.assign(context, { fillStyle: rule.fill, strokeStyle: NIGHT, lineWidth: 2.25 / r });
+  context.fill(shape);
+  context.stroke(shape);
+  context.restore();
 }
-const icon = rule => s('svg', { viewBox: '-8 -8 16 16', 'aria-hidden': 'true' }, outline[rule.id]
-  ? s('path', { d: 'M' + outline[rule.id].map(p => p.map(q => (5 * q).toFixed(2)).join(' ')).join('L') + 'z', fill: rule.fill, stroke: '#151929', 'stroke-width': 1.8 })
-  : s('circle', { r: 5.2, fill: rule.fill, stroke: '#151929', 'stroke-width': 1.8 }));
+const icon = rule => s('svg', { viewBox: '-1.6 -1.6 3.2 3.2', 'aria-hidden': 'true' }, s('path', { d: rule.shape, fill: rule.fill, stroke: '#151929', 'stroke-width': .36 }));
 
 const WAYS = [['minima', 'three minima', 'The plane goes through three minima, found by training from three starts. Crosses mark them.'],
   ['principal', 'one training', 'The plane lies along the two principal directions of one training. The dots are its steps.'],
@@ -48,7 +44,7 @@ export function touch(section, client) {
   const address = settings('touch', { directions: 'minima', seed: 22, a: 0, b: -.6, eta: .035, rule: 'sgd' });
   let { directions, seed, a, b, eta, rule } = address.get();
   if (!WAYS.some(w => w[0] === directions)) directions = 'minima';
-  if (!RULES.some(r => r.id === rule)) rule = 'sgd';
+  if (!ruleOf(rule)) rule = 'sgd';
   eta = clamp(eta, .003, 3);
   let start = [clamp(a, -2, 2), clamp(b, -1.7, 1.7)];
 
@@ -57,6 +53,7 @@ export function touch(section, client) {
   const waiting = []; // tiles that are told, until the clock shows their time
   // Who paints: this program, and PyTorch if it was asked to. at are the times of the tiles, in ms since the first began.
   let painters = {}, torch = false, replayed = null;
+  const painterOf = lane => painters[lane === OWN ? 'cpu' : 'torch'];
   const place = (x, y) => {
     for (let i = 0; i < weights.length; i++) weights[i] = plane.center[i] + plane.scale * (x * plane.u[i] + y * plane.v[i]);
     return weights;
@@ -101,32 +98,32 @@ export function touch(section, client) {
   // --- the elements
   const mapCanvas = h('canvas', { tabindex: '0', role: 'application', 'aria-label': 'Loss map. Arrow keys move the ball, Enter makes one step, space starts and pauses.' });
   const figures = ['cpu', 'torch'].map(id => {
-    const name = h('span', {}, 'CPU'), told = h('p'), element = h('canvas', { role: 'img', 'aria-label': `Tiles that ${id === 'cpu' ? 'this program' : 'PyTorch'} has computed` });
-    return { id, name, told, element, figure: h('figure', { class: 'c-cpu', hidden: id === 'torch' }, element, h('div', {}, h('figcaption', {}, h('i', { class: 'mark' }), name), told)) };
+    const name = h('span', 'CPU'), told = h('p'), element = h('canvas', { role: 'img', 'aria-label': `Tiles that ${id === 'cpu' ? 'this program' : 'PyTorch'} has computed` });
+    return { id, name, told, element, figure: h('figure.c-cpu', { hidden: id === 'torch' }, element, h('div', h('figcaption', h('i.mark'), name), told)) };
   });
   const torchButton = h('button', { onclick: () => { torch = true; request(); } }, 'Also with PyTorch');
-  const replayButton = h('button', { hidden: true, onclick: () => replay() }, 'Replay both'), badge = h('span', { class: 'badge replay' }), torchNote = h('p', { class: 'note', role: 'status' });
+  const replayButton = h('button', { hidden: true, onclick: () => replay() }, 'Replay both'), badge = h('span.badge.replay'), torchNote = h('p.note', { role: 'status' });
   const profileCanvas = h('canvas', { role: 'img', 'aria-label': 'Loss along the arrow, and where one step lands' });
-  const tip = h('div', { class: 'tip' }), diverged = h('div', { class: 'dv', role: 'status' });
-  const formula = h('div', { class: 'eq' }), profileNote = h('span');
+  const tip = h('div.tip'), diverged = h('div.dv', { role: 'status' });
+  const formula = h('div.eq'), profileNote = h('span');
   const slider = h('input', { type: 'range', id: 'touch-eta', min: '-2.5', max: '0.48', step: '0.01' });
   const etaOut = h('output', { for: 'touch-eta' });
-  const playLabel = h('span', {}, 'Let them roll'), playButton = h('button', { class: 'go' }, play(), playLabel);
-  const stepButton = h('button', {}, 'One step'), anew = h('button', { title: 'Another network and another plane' }, 'New map');
-  const lead = h('p'), footer = h('div', { class: 'foot' });
+  const playLabel = h('span', 'Let them roll'), playButton = h('button.go', play(), playLabel);
+  const stepButton = h('button', 'One step'), anew = h('button', { title: 'Another network and another plane' }, 'New map');
+  const lead = h('p'), footer = h('div.foot');
   const table = dataTable('Data of the balls', ['optimizer', 'steps', 'a', 'b', 'loss', 'ended'], []);
   const ways = choice(WAYS.map(w => w.slice(0, 2)), directions, chosen => { directions = chosen; torch = false; remember(); request(); }, 'Directions of the plane');
-  const buttons = RULES.map(r => h('button', { 'data-rule': r.id, onclick: () => { rule = r.id; direction = null; remember(); paint(); } }, icon(r), h('span', {}, r.name), h('output')));
+  const buttons = RULES.map(r => h('button', { 'data-rule': r.id, onclick: () => { rule = r.id; direction = null; remember(); paint(); } }, icon(r), h('span', r.name), h('output')));
   section.append(
-    h('div', { class: 'head' }, h('h2', {}, 'Touch the gradient'), lead, h('div', { class: 'acts' }, ways)),
-    h('div', { class: 'panel touch' },
-      h('div', { class: 'map' }, mapCanvas, diverged, tip),
-      h('div', { class: 'side' },
-        h('div', { class: 'paint' }, figures.map(f => f.figure), h('div', { class: 'acts' }, torchButton, replayButton, badge), torchNote),
-        h('div', {}, formula, h('div', { class: 'lr' }, h('label', { for: 'touch-eta' }, 'learning rate ', h('i', {}, 'η')), slider, etaOut)),
-        h('div', { class: 'prof' }, h('h3', {}, 'Loss along the arrow ', profileNote), profileCanvas),
-        h('div', { class: 'opts' }, buttons),
-        h('div', { class: 'acts' }, playButton, stepButton, anew))),
+    h('div.head', h('h2', 'Touch the gradient'), lead, h('div.acts', ways)),
+    h('div.panel.touch',
+      h('div.map', mapCanvas, diverged, tip),
+      h('div.side',
+        h('div.paint', figures.map(f => f.figure), h('div.acts', torchButton, replayButton, badge), torchNote),
+        h('div', formula, h('div.lr', h('label', { for: 'touch-eta' }, 'learning rate ', h('i', 'η')), slider, etaOut)),
+        h('div.prof', h('h3', 'Loss along the arrow ', profileNote), profileCanvas),
+        h('div.opts', buttons),
+        h('div.acts', playButton, stepButton, anew))),
     footer, table);
 
   const remember = () => address.set({ directions, seed, a: +start[0].toFixed(3), b: +start[1].toFixed(3), eta: +eta.toPrecision(3), rule });
@@ -141,7 +138,7 @@ export function touch(section, client) {
     } catch (e) {
       asked = e.status !== 409; // then it is asked again when what is measured has ended
       tip.textContent = e.status === 409 ? 'The map will be computed after the current measurement.' : e.message;
-      if (e.status !== 409 && !plane) footer.replaceChildren(chip('bad', 'no map'), h('span', {}, e.message));
+      if (e.status !== 409 && !plane) footer.replaceChildren(chip('bad', 'no map'), h('span', e.message));
     }
   }
   function begin(d) {
@@ -165,7 +162,7 @@ export function touch(section, client) {
     footer.replaceChildren(
       checked(d.check),
       chip(agree ? 'ok' : 'bad', agree ? 'this page agrees with the engine' : `this page differs from the engine by ${num(far, 2)}`),
-      h('span', {}, WAYS.find(w => w[0] === d.directions)[2] + ' Loss and gradient are computed with the network, not read from the picture; the six optimizers move the two coordinates.'));
+      h('span', WAYS.find(w => w[0] === d.directions)[2] + ' Loss and gradient are computed with the network, not read from the picture; the six optimizers move the two coordinates.'));
     table.fill([]);
     drop(start);
     waiter.start();
@@ -174,7 +171,7 @@ export function touch(section, client) {
     const now = client.current ? client.clock.shown() : Infinity;
     let changed = false;
     while (waiting.length && waiting[0].at_ns / 1e6 <= now) {
-      const { data: tile, at_ns: at, lane } = waiting.shift(), by = painters[lane === OWN ? 'cpu' : 'torch'];
+      const { data: tile, at_ns: at, lane } = waiting.shift(), by = painterOf(lane);
       by.map.add(tile.index, floats(tile.losses));
       by.at.push([tile.index, (at - by.from) / 1e6]);
       changed = true;
@@ -207,7 +204,7 @@ export function touch(section, client) {
       figures[1].figure.className = gpu ? 'c-gpu' : 'c-cpu';
       figures[1].figure.hidden = false;
       waiter.start();
-    } else if (e.type === 'phase' && e.data.phase === 'measuring') painters[e.lane === OWN ? 'cpu' : 'torch'].from = e.at_ns;
+    } else if (e.type === 'phase' && e.data.phase === 'measuring') painterOf(e.lane).from = e.at_ns;
     else if (e.type === 'tile') waiting.push(e);
     else if (e.type === 'end') {
       if (e.data.error) { tip.textContent = e.data.error.message; torchNote.textContent = torch ? e.data.error.message : ''; torch = false; }
@@ -218,9 +215,9 @@ export function touch(section, client) {
   let seen = false;
 
   // --- geometry: one scale for both directions; the picture covers its box and is cut at its edges
-  const reachX = () => -plane.left, reachY = () => plane.top;
+  const reachX = () => -plane.left, reachY = () => plane.top, within = ([x, y]) => [clamp(x, -reachX(), reachX()), clamp(y, -reachY(), reachY())];
   const scale = () => Math.max(view.width / (2 * reachX()), view.height / (2 * reachY()));
-  const X = x => view.width / 2 + x * scale(), Y = y => view.height / 2 - y * scale();
+  const onMap = ([x, y]) => [view.width / 2 + x * scale(), view.height / 2 - y * scale()];
   /** The arrow: three steps of plain descent long, or along the direction that a finger chose. */
   function arrow() {
     const p = position(), g = gradAt(...p), size = Math.hypot(g[0], g[1]) || 1e-9;
@@ -245,66 +242,41 @@ export function touch(section, client) {
     for (const r of [...RULES].sort((p, q) => (p.id === rule) - (q.id === rule))) {
       const ball = ballOf(r.id);
       if (!ball || ball.diverged || (r.id !== rule && steps === 0)) continue;
-      const q = ball.path.at(-1);
-      c.fillStyle = r.fill;
-      c.strokeStyle = NIGHT;
-      c.lineWidth = 2.25;
-      mark(c, r.id, X(q[0]), Y(q[1]), r.id === rule ? 9.5 : 7);
-      c.fill();
-      c.stroke();
+      mark(c, r, ...onMap(ball.path.at(-1)), r.id === rule ? 9.5 : 7);
     }
   }
   function drawMarks(c) {
-    const few = plane.marks.length <= 3;
-    c.strokeStyle = c.fillStyle = 'rgb(255 255 255 / .9)';
-    c.lineWidth = 1.5;
-    for (const m of plane.marks) {
-      const x = X(m[0]), y = Y(m[1]);
-      c.beginPath();
-      if (few) { c.moveTo(x - 5, y); c.lineTo(x + 5, y); c.moveTo(x, y - 5); c.lineTo(x, y + 5); c.stroke(); } else { c.arc(x, y, 1.6, 0, 7); c.fill(); }
+    const few = plane.marks.length <= 3, ink = 'rgb(255 255 255 / .9)';
+    for (const [x, y] of plane.marks.map(onMap)) {
+      if (!few) { disc(c, x, y, 1.6, ink); continue; }
+      line(c, [[x - 5, y], [x + 5, y]], ink, 1.5);
+      line(c, [[x, y - 5], [x, y + 5]], ink, 1.5);
     }
   }
   function drawPath(c, r) {
     const ball = ballOf(r.id);
     if (!ball || ball.path.length < 2) return;
-    const line = () => { c.beginPath(); ball.path.forEach((q, i) => c[i ? 'lineTo' : 'moveTo'](X(q[0]), Y(q[1]))); c.stroke(); };
-    const chosen = r.id === rule;
+    const chosen = r.id === rule, points = ball.path.map(onMap);
     c.lineJoin = c.lineCap = 'round';
-    c.setLineDash([]);
-    c.strokeStyle = 'rgb(6 9 34 / .62)';
-    c.lineWidth = chosen ? 6 : 4;
-    line();
-    c.strokeStyle = r.fill;
-    c.lineWidth = chosen ? 3 : 1.75;
-    c.setLineDash(r.dash);
-    line();
-    c.setLineDash([]);
-    if (!chosen) return;
-    c.fillStyle = r.fill;
-    for (const q of ball.path.slice(1, 60)) { c.beginPath(); c.arc(X(q[0]), Y(q[1]), 2.4, 0, 7); c.fill(); }
+    line(c, points, 'rgb(6 9 34 / .62)', chosen ? 6 : 4);
+    line(c, points, r.fill, chosen ? 3 : 1.75, r.dash);
+    if (chosen) for (const [x, y] of points.slice(1, 60)) disc(c, x, y, 2.4, r.fill);
   }
   function drawArrow(c, width) {
-    const { p, d, size, tip: end } = arrow(), ax = X(p[0]), ay = Y(p[1]), bx = X(end[0]), by = Y(end[1]), angle = Math.atan2(by - ay, bx - ax);
-    c.strokeStyle = 'rgb(255 255 255 / .55)';
-    c.lineWidth = 1.25;
-    c.setLineDash([3, 5]);
-    c.beginPath(); c.moveTo(bx, by); c.lineTo(ax + Math.cos(angle) * width * .52, ay + Math.sin(angle) * width * .52); c.stroke();
-    c.setLineDash([]);
+    const { p, d, size, tip: end } = arrow(), from = onMap(p), [x, y] = onMap(end), angle = Math.atan2(y - from[1], x - from[0]);
+    const back = (far, turn = 0) => [x - far * Math.cos(angle + turn), y - far * Math.sin(angle + turn)];
+    line(c, [[x, y], back(Math.hypot(x - from[0], y - from[1]) - width * .52)], 'rgb(255 255 255 / .55)', 1.25, [3, 5]);
     c.lineCap = c.lineJoin = 'round';
-    for (const [thick, ink] of [[8, 'rgb(6 9 34 / .7)'], [4, '#fff']]) {
-      c.strokeStyle = c.fillStyle = ink;
-      c.lineWidth = thick;
-      c.beginPath(); c.moveTo(ax, ay); c.lineTo(bx - Math.cos(angle) * 12, by - Math.sin(angle) * 12); c.stroke();
-      c.beginPath(); c.moveTo(bx, by);
-      for (const side of [-.42, .42]) c.lineTo(bx - 15 * Math.cos(angle + side), by - 15 * Math.sin(angle + side));
-      c.closePath();
-      if (thick === 8) { c.lineWidth = 4; c.stroke(); }
+    for (const [ink, thick, edge] of [['rgb(6 9 34 / .7)', 8, 4], ['#fff', 4, 1]]) {
+      line(c, [from, back(12)], ink, thick);
+      line(c, [[x, y], back(15, -.42), back(15, .42), [x, y]], ink, edge);
+      c.fillStyle = ink;
       c.fill();
     }
-    if (!direction) { c.fillStyle = NIGHT; c.beginPath(); c.arc(X(p[0] + d[0] * eta * size), Y(p[1] + d[1] * eta * size), 3, 0, 7); c.fill(); }
+    if (!direction) disc(c, ...onMap([p[0] + d[0] * eta * size, p[1] + d[1] * eta * size]), 3, NIGHT);
     c.strokeStyle = drag === 'tip' ? '#fff' : 'rgb(255 255 255 / .5)';
     c.lineWidth = 1.5;
-    c.beginPath(); c.arc(bx, by, 17, 0, 7); c.stroke();
+    c.beginPath(); c.arc(x, y, 17, 0, 7); c.stroke();
   }
 
   function drawProfile(c, width, height) {
@@ -315,37 +287,25 @@ export function touch(section, client) {
     const x = t => 2 + (width - 4) * t / span, y = l => height - bottom - (height - bottom - top) * (l - low) / (high - low || 1);
     c.fillStyle = color('grid');
     c.fillRect(0, height - bottom, width, 1);
-    c.beginPath();
-    losses.forEach((l, i) => c.lineTo(x(span * i / N), y(l)));
-    c.strokeStyle = c.fillStyle = color('ink');
-    c.lineWidth = 2;
     c.lineJoin = 'round';
-    c.stroke();
+    line(c, losses.map((l, i) => [x(span * i / N), y(l)]), color('ink'), 2);
     c.lineTo(width - 2, height - bottom); c.lineTo(2, height - bottom);
+    c.fillStyle = color('ink');
     c.globalAlpha = .06; c.fill(); c.globalAlpha = 1;
     const slope = g[0] * d[0] + g[1] * d[1], tangent = Math.min(span * .3, .5);
     c.save();
     c.beginPath(); c.rect(0, 0, width, height - bottom); c.clip();
-    c.setLineDash([4, 3]);
-    c.lineWidth = 1.5;
-    c.strokeStyle = color('ink-3');
-    c.beginPath(); c.moveTo(x(0), y(losses[0])); c.lineTo(x(tangent), y(losses[0] + slope * tangent)); c.stroke();
+    line(c, [[x(0), y(losses[0])], [x(tangent), y(losses[0] + slope * tangent)]], color('ink-3'), 1.5, [4, 3]);
     c.restore();
-    const one = eta * size, landing = lossAt(p[0] + d[0] * one, p[1] + d[1] * one), up = !(landing <= losses[0]);
-    c.fillStyle = color('surface');
+    const one = eta * size, landing = lossAt(p[0] + d[0] * one, p[1] + d[1] * one), up = !(landing <= losses[0]), ink = up ? 'warn' : 'good', at = x(one);
+    disc(c, x(0) + 5, y(losses[0]), 5, color('surface'));
     c.strokeStyle = color('ink');
     c.lineWidth = 2.5;
-    c.beginPath(); c.arc(x(0) + 5, y(losses[0]), 5, 0, 7); c.fill(); c.stroke();
-    c.strokeStyle = c.fillStyle = color(up ? 'warn' : 'good');
-    c.lineWidth = 1.25;
-    c.setLineDash([2, 3]);
-    c.beginPath(); c.moveTo(x(one), y(landing)); c.lineTo(x(one), height - bottom); c.stroke();
-    c.setLineDash([]);
-    c.beginPath(); c.arc(clamp(x(one), 6, width - 6), clamp(y(landing), 6, height), 6, 0, 7); c.fill();
-    c.font = `500 11px ${color('font')}`;
-    c.textAlign = x(one) > width - 60 ? 'right' : x(one) < 40 ? 'left' : 'center';
-    c.fillText(up ? 'lands higher' : 'one step', clamp(x(one), 2, width - 2), height - 4);
-    if (x(one) > 74) { c.fillStyle = color('ink-3'); c.textAlign = 'left'; c.fillText('here', 1, height - 4); }
+    c.stroke();
+    line(c, [[at, y(landing)], [at, height - bottom]], color(ink), 1.25, [2, 3]);
+    disc(c, clamp(at, 6, width - 6), clamp(y(landing), 6, height), 6, color(ink));
+    label(c, up ? 'lands higher' : 'one step', clamp(at, 2, width - 2), height - 4, '500 11px', ink, at > width - 60 ? 'right' : at < 40 ? 'left' : 'center');
+    if (at > 74) label(c, 'here', 1, height - 4, '500 11px', 'ink-3');
     profileNote.textContent = up ? 'this step is too long: it goes uphill' : direction ? `slope ${fix(slope)} this way` : `slope −${fix(size)}`;
     profileNote.className = up ? 'up' : '';
   }
@@ -370,21 +330,20 @@ export function touch(section, client) {
     slider.setAttribute('aria-valuetext', num(eta, 2));
     playLabel.textContent = running ? 'Pause' : 'Let them roll';
     if (!map.complete) { tip.textContent = 'Each tile appears as soon as its losses are computed.'; return; }
-    const { g } = arrow(), q = position(), chosen = RULES.find(r => r.id === rule), ball = ballOf(rule);
-    const pad = x => (x < 0 ? '−' : '\u2007') + Math.abs(x).toFixed(2), pair = v => h('b', {}, `(${pad(v[0])}, ${pad(v[1])})`);
-    const next = nextOf(ball);
+    const { g } = arrow(), q = position(), chosen = ruleOf(rule), ball = ballOf(rule);
+    const pad = x => (x < 0 ? '−' : '\u2007') + Math.abs(x).toFixed(2), pair = v => h('b', `(${pad(v[0])}, ${pad(v[1])})`);
+    const next = nextOf(ball), [before, after] = chosen.formula.split('η');
     formula.replaceChildren(
-      h('div', { class: 'sym' }, chosen.formula(h('span', { class: 'eta' }, 'η'))),
-      h('div', {}, 'θ      ', pair(q)), h('div', {}, '∇L(θ)  ', pair(g)),
-      h('div', {}, 'next   ', next ? pair(next) : h('b', {}, 'diverged'), `  η = ${num(eta)}`));
+      h('div.sym', before, h('span.eta', 'η'), after),
+      h('div', 'θ      ', pair(q)), h('div', '∇L(θ)  ', pair(g)),
+      h('div', 'next   ', next ? pair(next) : h('b', 'diverged'), `  η = ${num(eta)}`));
     for (const button of buttons) {
       const of = ballOf(button.dataset.rule);
       button.setAttribute('aria-pressed', of.id === rule);
       $('output', button).textContent = fix(of.losses.at(-1), 3);
     }
-    const off = balls.filter(o => o.diverged).map(o => RULES.find(r => r.id === o.id).name);
-    const says = off.length ? [h('span', {}, `${off.length === RULES.length ? 'All six' : off.join(', ')} diverged: lower the learning rate`)] : [];
-    if (diverged.textContent !== (says[0]?.textContent ?? '')) diverged.replaceChildren(...says);
+    const off = balls.filter(o => o.diverged).map(o => ruleOf(o.id).name);
+    put(diverged, off.length ? `${off.length === RULES.length ? 'All six' : off.join(', ')} diverged: lower the learning rate` : '');
     tip.textContent = hint ? 'Drag the ball, or the tip of its arrow. The arrow is three steps long.' : steps ? `${chosen.name} after ${ball.path.length - 1} steps: loss ${fix(ball.losses.at(-1), 3)}` : `loss ${fix(g[2], 3)} with these ${plane.weights} weights`;
     if (table.open) fillTable();
   }
@@ -395,7 +354,7 @@ export function touch(section, client) {
     for (let i = 0; i < ball.path.length; i++) advance(again);
     return again.diverged ? null : again.path.at(-1);
   }
-  const fillTable = () => table.fill(balls.map(ball => [RULES.find(r => r.id === ball.id).name, String(ball.path.length - 1), ...ball.path.at(-1).map(x => fix(x, 3)), fix(ball.losses.at(-1), 4), ball.diverged ? 'diverged' : '']));
+  const fillTable = () => table.fill(balls.map(ball => [ruleOf(ball.id).name, String(ball.path.length - 1), ...ball.path.at(-1).map(x => fix(x, 3)), fix(ball.losses.at(-1), 4), ball.diverged ? 'diverged' : '']));
   table.addEventListener('toggle', () => map?.complete && fillTable());
 
   function paint() {
@@ -460,9 +419,9 @@ export function touch(section, client) {
   mapCanvas.onpointermove = e => {
     if (!drag) return;
     const at = where(e);
-    if (drag === 'ball') drop([clamp(at[0], -reachX(), reachX()), clamp(at[1], -reachY(), reachY())]);
+    if (drag === 'ball') drop(within(at));
     else {
-      const p = position(), g = gradAt(...p), size = Math.hypot(g[0], g[1]) || 1e-9, d = [at[0] - p[0], at[1] - p[1]], length = Math.hypot(...d) || 1e-9;
+      const { p, g, size } = arrow(), d = [at[0] - p[0], at[1] - p[1]], length = Math.hypot(...d) || 1e-9;
       // Near the line of steepest descent the tip sets the learning rate; elsewhere it turns the view.
       const along = -(d[0] * g[0] + d[1] * g[1]) / (size * length);
       if (along > .94) { direction = null; setEta(length / (3 * size)); } else direction = [d[0] / length, d[1] / length];
@@ -473,7 +432,7 @@ export function touch(section, client) {
   mapCanvas.onkeydown = e => {
     if (!map?.complete) return;
     const far = e.shiftKey ? .25 : .05, move = { ArrowLeft: [-far, 0], ArrowRight: [far, 0], ArrowUp: [0, far], ArrowDown: [0, -far] }[e.key];
-    if (move) { const p = position(); hint = false; drop([clamp(p[0] + move[0], -reachX(), reachX()), clamp(p[1] + move[1], -reachY(), reachY())]); remember(); paint(); }
+    if (move) { const p = position(); hint = false; drop(within([p[0] + move[0], p[1] + move[1]])); remember(); paint(); }
     else if (e.key === 'Enter') stepButton.onclick();
     else if (e.key === ' ') playButton.onclick();
     else return;

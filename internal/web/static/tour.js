@@ -12,9 +12,9 @@ const SEEN = 'gpuplay.tour';
 
 export function tour() {
   let at = 0;
-  const title = h('h2'), text = h('p'), count = h('span', { class: 'count' });
-  const next = h('button', { class: 'go' }, 'Next'), skip = h('button', {}, 'Skip');
-  const box = h('div', { class: 'tour', role: 'dialog', 'aria-label': 'A tour in five steps', hidden: true }, title, text, h('div', { class: 'acts' }, count, skip, next));
+  const title = h('h2'), text = h('p'), count = h('span.count');
+  const next = h('button.go', 'Next'), skip = h('button', 'Skip');
+  const box = h('div.tour', { role: 'dialog', 'aria-label': 'A tour in five steps', hidden: true }, title, text, h('div.acts', count, skip, next));
   document.body.append(box);
   const list = steps.filter(([id]) => !document.getElementById(id).hidden);
   const show = scroll => {

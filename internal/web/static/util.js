@@ -1,24 +1,26 @@
 // What all chapters share: elements without markup from strings (the content policy allows none),
 // canvases that fit their box, themes, and one way to draw frames.
 
-const SVG = 'http://www.w3.org/2000/svg';
-
-function fill(element, attributes, children) {
-  for (const [name, value] of Object.entries(attributes ?? {})) {
-    if (value === false || value == null) continue;
-    if (name.startsWith('on')) element.addEventListener(name.slice(2), value);
-    else element.setAttribute(name, value === true ? '' : value);
+function build(create, named, parts) {
+  const [tag, ...classes] = named.split('.'), e = create(tag);
+  if (classes.length) e.setAttribute('class', classes.join(' '));
+  if (parts[0]?.constructor === Object) {
+    for (const [name, value] of Object.entries(parts.shift())) {
+      if (value === false || value == null) continue;
+      if (name.startsWith('on')) e.addEventListener(name.slice(2), value);
+      else e.setAttribute(name, value === true ? '' : value);
+    }
   }
-  element.append(...children.flat(3).filter(c => c != null && c !== false));
-  return element;
+  e.append(...parts.flat(3).filter(c => c != null && c !== false));
+  return e;
 }
 
-/** An HTML element: h('p', {class: 'x', onclick: f}, 'text', child). */
-export const h = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
+/** An HTML element: h('p.note', { onclick: f }, 'text', child); its attributes may be left out. */
+export const h = (name, ...parts) => build(tag => document.createElement(tag), name, parts);
+/** An SVG element. */
+export const s = (name, ...parts) => build(tag => document.createElementNS('http://www.w3.org/2000/svg', tag), name, parts);
 /** Sets the text of an element. The same text again costs nothing; set anyway, it would be laid out again. */
 export const put = (element, text) => { if (element.textContent !== text) element.textContent = text; };
-/** An SVG element. */
-export const s = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 export const $ = (selector, root = document) => root.querySelector(selector);
 
 export const clamp = (x, least, most) => x < least ? least : x > most ? most : x;
@@ -131,6 +133,28 @@ export function canvas(element, draw) {
   return c;
 }
 
+/** Draws a line through points. */
+export function line(context, points, ink, width, dash = []) {
+  context.beginPath();
+  for (const [x, y] of points) context.lineTo(x, y);
+  Object.assign(context, { strokeStyle: ink, lineWidth: width });
+  context.setLineDash(dash);
+  context.stroke();
+  context.setLineDash([]);
+}
+/** Draws a disc, which stays the path. */
+export function disc(context, x, y, radius, ink) {
+  context.beginPath();
+  context.arc(x, y, radius, 0, 7);
+  context.fillStyle = ink;
+  context.fill();
+}
+/** Writes a text in the page's font: label(context, 'text', x, y, '500 11px', 'ink-3', 'center'). */
+export function label(context, text, x, y, font, ink, textAlign = 'left', textBaseline = 'alphabetic') {
+  Object.assign(context, { font: `${font} ${color('font')}`, fillStyle: color(ink), textAlign, textBaseline });
+  context.fillText(text, x, y);
+}
+
 /** What tests count: frames that were drawn, and what listens for the theme. */
 export const frames = { drawn: 0, get themed() { return themed.size; } };
 
@@ -161,7 +185,7 @@ export const whenSeen = (element, f) => new IntersectionObserver((entries, o) =>
 
 /** A choice of a few: choice([[value, 'text'], …], value, chosen => …, 'Label'). Its set(value) shows another one. */
 export function choice(items, current, chosen, label) {
-  const group = h('div', { class: 'seg', role: 'group', 'aria-label': label });
+  const group = h('div.seg', { role: 'group', 'aria-label': label });
   group.set = value => { for (const b of group.children) b.setAttribute('aria-pressed', b.dataset.value === String(value)); };
   for (const [value, text] of items) {
     group.append(h('button', { 'data-value': value, onclick: () => { group.set(value); chosen(value); } }, text));
@@ -173,25 +197,31 @@ export function choice(items, current, chosen, label) {
 /** A list to choose from, with its label; values are names, or [value, 'text']. */
 export function select(label, items, current, chosen) {
   const list = h('select', { onchange: () => chosen(list.value) }, items.map(i => [i].flat()).map(([value, text = value]) => h('option', { value: String(value), selected: String(value) === String(current) }, text)));
-  return h('label', { class: 'pick' }, h('span', {}, label), list);
+  return h('label.pick', h('span', label), list);
 }
 /** A figure above its name: [the element, the element of the figure]. */
 export function stat(name) {
-  const figure = h('b', {}, '–');
-  return [h('div', {}, figure, name), figure];
+  const figure = h('b', '–');
+  return [h('div', figure, name), figure];
 }
 
 /** Where a number comes from: '' measured, 'modelled', 'spec', 'web', 'soft', 'bad', 'ok'. */
 export const chip = (kind, text) => h('span', { class: 'chip ' + kind }, text);
+
+/** Marks what is seen as measured now, or as a replay: mode is 'live', 'replay', or another for neither. */
+export function showBadge(badge, mode, text = { live: '● LIVE', replay: '↻ REPLAY' }[mode] ?? '') {
+  badge.className = `badge ${mode}`;
+  put(badge, text);
+}
 
 export const play = () => s('svg', { viewBox: '0 0 16 16', 'aria-hidden': 'true' }, s('path', { d: 'M4 2.5v11l9-5.5z' }));
 
 /** The table behind a picture, which can be opened: heads, and rows as arrays of strings. */
 export function dataTable(title, heads, rows) {
   const body = h('tbody');
-  const d = h('details', { class: 'data' }, h('summary', {}, title),
-    h('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': title }, h('table', {}, h('thead', {}, h('tr', {}, heads.map(t => h('th', { scope: 'col' }, t)))), body)));
-  d.fill = list => body.replaceChildren(...list.map(row => h('tr', {}, row.map((t, i) => i ? h('td', {}, t) : h('th', { scope: 'row' }, t)))));
+  const d = h('details.data', h('summary', title),
+    h('div.scroll', { tabindex: '0', role: 'region', 'aria-label': title }, h('table', h('thead', h('tr', heads.map(t => h('th', { scope: 'col' }, t)))), body)));
+  d.fill = list => body.replaceChildren(...list.map(row => h('tr', row.map((t, i) => i ? h('td', t) : h('th', { scope: 'row' }, t)))));
   d.fill(rows);
   return d;
 }

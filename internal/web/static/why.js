@@ -1,10 +1,10 @@
 // Chapter Why: from which size the GPU wins, the roof over each device, and where the time of a product goes.
-import { bytes, chip, color, dataTable, h, median, num, onWidth, play, rate, s } from './util.js';
+import { bytes, chip, color, dataTable, h, median, num, onWidth, play, rate, s, showBadge } from './util.js';
 import { told } from './client.js';
 import { mark, plot, ticks } from './plot.js';
 
 const verified = r => r.verified ?? (!r.error && r.check?.passed !== false && (r.samples ?? []).length > 0);
-const flop = g => 2 * g.m * g.n * g.k;
+const flop = g => 2 * g.m * g.n * g.k, square = g => g.m === g.n && g.n === g.k;
 const speed = r => r.speed?.value ?? (r.samples?.length ? median(r.samples.map(x => flop(r.gemm) * x.iters / x.wall_ns * 1e9)) : NaN);
 const sizesOf = { float64: 8, float32: 4, tf32: 4, float16: 2, bfloat16: 2, int8: 1 };
 
@@ -16,7 +16,7 @@ function best(results) {
   const out = { cpu: new Map(), gpu: new Map() };
   for (const r of results) {
     const list = out[r.device.kind];
-    if (!list || !verified(r) || !(r.samples ?? []).length || r.gemm.m !== r.gemm.n || r.gemm.n !== r.gemm.k) continue;
+    if (!list || !verified(r) || !(r.samples ?? []).length || !square(r.gemm)) continue;
     const now = list.get(r.gemm.n);
     if (!now || speed(r) > speed(now)) list.set(r.gemm.n, r);
   }
@@ -39,10 +39,18 @@ function tripOf(r) {
 function trips(results) {
   const out = new Map();
   for (const r of results) {
-    const trip = r.device.kind === 'gpu' && verified(r) && r.gemm.m === r.gemm.n && r.gemm.n === r.gemm.k ? tripOf(r) : null;
+    const trip = r.device.kind === 'gpu' && verified(r) && square(r.gemm) ? tripOf(r) : null;
     if (trip && !(out.get(r.gemm.n)?.[2].total <= trip.total)) out.set(r.gemm.n, [r.gemm.n, r, trip]);
   }
   return [...out.values()].sort((a, b) => a[0] - b[0]);
+}
+
+/** The same of its samples, without copies, by the device's own clock; null where it has none. */
+function clocked(r) {
+  const list = r.samples.filter(x => x.device_ns > 0 && x.device_ns <= x.wall_ns);
+  if (!list.length) return null;
+  const total = median(list.map(x => x.wall_ns / x.iters)), compute = median(list.map(x => x.device_ns / x.iters));
+  return { split: true, launch: total - compute, compute, total };
 }
 
 /** The library that computed a result. */
@@ -50,6 +58,9 @@ const by = r => [r.device.library, r.device.api].filter(Boolean).join(' ');
 
 /** A time in ns, for people. */
 const time = ns => ns < 1e6 ? `${num(ns / 1e3)} µs` : `${num(ns / 1e6)} ms`;
+
+/** The power of ten below or above x: decade(Math.floor, x). */
+const decade = (round, x) => 10 ** round(Math.log10(x));
 
 /** The unit of an axis up to a speed, and how its ticks are written. */
 function axis(most, op = 'FLOP') {
@@ -60,51 +71,47 @@ function axis(most, op = 'FLOP') {
 export function why(section, client) {
   let results = [], crossing = null, withCopies = null, copiesSay = '', head = null, roofs = null, race = null, live = false;
 
-  const go = h('button', { class: 'go', id: 'why-go' }, play(), h('span', {}, 'Sweep')), badge = h('span', { class: 'badge' });
+  const go = h('button.go', { id: 'why-go' }, play(), h('span', 'Sweep')), badge = h('span.badge');
   const roofGo = h('button', { id: 'roof-go' }, 'Measure the CPU’s roofline');
-  const sweepBox = h('div', { class: 'figure' }), roofBox = h('div', { class: 'figure' }), splitBox = h('div', { class: 'split' });
-  const sweepSay = h('p'), roofSay = h('p'), parts = h('div', { class: 'panel parts' });
-  const partsKey = h('span', { class: 'key' }), partsChip = chip('', ''), partsSay = h('p');
+  const sweepBox = h('div.figure'), roofBox = h('div.figure'), splitBox = h('div.split');
+  const sweepSay = h('p'), roofSay = h('p'), parts = h('div.panel.parts');
+  const partsKey = h('span.key'), partsChip = chip('', ''), partsSay = h('p');
   const sweepTable = dataTable('Data of the sweep', ['n', 'CPU', 'by', 'GPU', 'by'], []), partsTable = dataTable('Data of the parts', ['n', 'copy in', 'launch and wait', 'compute', 'copy out', 'in all', 'by'], []), roofTable = dataTable('Data of the rooflines', ['what', 'operations per byte', 'speed'], []);
-  const roofChips = h('span', { class: 'acts' });
+  const roofChips = h('span.acts');
   section.append(
-    h('div', { class: 'head' }, h('h2', {}, 'What makes the difference'), h('p', {}, 'Two pictures explain most results: how large a product must be, and how often each number is used once it has been read from memory.'), h('div', { class: 'acts' }, badge, go)),
-    h('div', { class: 'two' },
-      h('div', { class: 'panel plot' }, h('h3', {}, 'From which size the GPU wins'), sweepSay, sweepBox, h('div', { class: 'foot' }, chip('', 'measured'), sweepTable)),
-      h('div', { class: 'panel plot' }, h('h3', {}, 'The roofline of each device'), roofSay, roofBox, h('div', { class: 'foot' }, roofChips, roofGo, roofTable))),
+    h('div.head', h('h2', 'What makes the difference'), h('p', 'Two pictures explain most results: how large a product must be, and how often each number is used once it has been read from memory.'), h('div.acts', badge, go)),
+    h('div.two',
+      h('div.panel.plot', h('h3', 'From which size the GPU wins'), sweepSay, sweepBox, h('div.foot', chip('', 'measured'), sweepTable)),
+      h('div.panel.plot', h('h3', 'The roofline of each device'), roofSay, roofBox, h('div.foot', roofChips, roofGo, roofTable))),
     parts);
-  parts.append(h('header', {}, h('h3', {}, 'Where the time of one product goes, on the GPU'), partsKey, partsChip), splitBox, h('div', { class: 'foot' }, partsSay, partsTable));
+  parts.append(h('header', h('h3', 'Where the time of one product goes, on the GPU'), partsKey, partsChip), splitBox, h('div.foot', partsSay, partsTable));
 
   function drawSweep() {
     const width = sweepBox.clientWidth || 540, narrow = width < 420, { cpu, gpu } = best(results), all = [...cpu, ...gpu];
     sweepBox.classList.toggle('empty', !all.length);
     if (!all.length) {
-      sweepBox.replaceChildren(h('p', { class: 'empty' }, live ? 'The first size is being measured.' : 'A sweep measures products from small to large, on the CPU and on the GPU, until it is clear from which size one of them wins.'));
+      sweepBox.replaceChildren(h('p.empty', live ? 'The first size is being measured.' : 'A sweep measures products from small to large, on the CPU and on the GPU, until it is clear from which size one of them wins.'));
       sweepSay.textContent = '';
       sweepTable.fill([]);
       return;
     }
     const ns = all.map(([n]) => n), speeds = all.map(([, r]) => speed(r));
-    const x0 = Math.min(...ns), x1 = Math.max(...ns, 2 * x0), y0 = 10 ** Math.floor(Math.log10(Math.min(...speeds))), y1 = 10 ** Math.ceil(Math.log10(Math.max(...speeds) * 1.01));
-    const line = (token, list, label) => ({ token, dots: true, label, points: list.map(([n, r]) => [n, speed(r)]) });
+    const x0 = Math.min(...ns), x1 = Math.max(...ns, 2 * x0), y0 = decade(Math.floor, Math.min(...speeds)), y1 = decade(Math.ceil, Math.max(...speeds) * 1.01);
+    const line = (token, list) => ({ token, dots: true, label: token.toUpperCase(), points: list.map(([n, r]) => [n, speed(r)]) });
     const op = results[0].gemm.in === 'int8' ? 'OP' : 'FLOP', [unit, tick] = axis(y1, op);
     sweepBox.replaceChildren(plot({
       width, height: narrow ? 300 : 372, right: 54, left: 44, label: 'Speed against size, CPU and GPU',
       x: [x0, x1, ticks(x0, x1, narrow ? 4 : 2), 'n, of n × n matrices', String], y: [y0, y1, ticks(y0, y1), `${unit}, ${results[0].gemm.in}`, tick],
-      lines: [line('cpu', cpu, 'CPU'), line('gpu', gpu, 'GPU')],
+      lines: [line('cpu', cpu), line('gpu', gpu)],
       extra(g, X, Y, text) {
-        if (crossing?.from) {
-          const at = crossing.below ? Math.sqrt(crossing.below * crossing.from) : crossing.from;
-          if (crossing.below) g.append(s('rect', { x: X(crossing.below), width: X(crossing.from) - X(crossing.below), y: 20, height: Y(y0) - 20, fill: color('ink'), opacity: .05 }));
-          const left = X(at) > width * .6, side = left ? -7 : 7, anchor = left ? 'end' : 'start', halo = { stroke: color('surface'), 'stroke-width': 4, 'paint-order': 'stroke', 'text-anchor': anchor };
-          g.append(s('line', { x1: X(crossing.from), x2: X(crossing.from), y1: 20, y2: Y(y0), stroke: color('ink'), 'stroke-width': 1.25, 'stroke-dasharray': '3 3' }),
-            text(X(crossing.from) + side, Y(y0) - 24, `n = ${crossing.from}`, { ...halo, fill: color('ink'), 'font-size': 14, 'font-weight': 680 }), text(X(crossing.from) + side, Y(y0) - 9, 'from here on', { ...halo, fill: color('ink-2') }));
-        }
-        if (withCopies?.from) {
-          const x = X(withCopies.from), left = x > width * .6;
-          g.append(s('line', { x1: x, x2: x, y1: 20, y2: Y(y0), stroke: color('ink-3'), 'stroke-width': 1.25, 'stroke-dasharray': '1.5 4' }),
-            text(x + (left ? -7 : 7), 32, `with copies: n = ${withCopies.from}`, { 'text-anchor': left ? 'end' : 'start', fill: color('ink-2'), stroke: color('surface'), 'stroke-width': 4, 'paint-order': 'stroke' }));
-        }
+        const from = (n, ink, dash, ...says) => {
+          const x = X(n), left = x > width * .6;
+          g.append(s('line', { x1: x, x2: x, y1: 20, y2: Y(y0), stroke: color(ink), 'stroke-width': 1.25, 'stroke-dasharray': dash }));
+          for (const [y, what, look] of says) g.append(text(x + (left ? -7 : 7), y, what, { class: 'halo', 'text-anchor': left ? 'end' : 'start', fill: color('ink-2'), ...look }));
+        };
+        if (crossing?.from && crossing.below) g.append(s('rect', { x: X(crossing.below), width: X(crossing.from) - X(crossing.below), y: 20, height: Y(y0) - 20, fill: color('ink'), opacity: .05 }));
+        if (crossing?.from) from(crossing.from, 'ink', '3 3', [Y(y0) - 24, `n = ${crossing.from}`, { fill: color('ink'), 'font-size': 14, 'font-weight': 680 }], [Y(y0) - 9, 'from here on']);
+        if (withCopies?.from) from(withCopies.from, 'ink-3', '1.5 4', [32, `with copies: n = ${withCopies.from}`]);
       },
     }));
     sweepSay.textContent = head ? `${head.Figure}${head.Unit ? ' ' + head.Unit : ''}: ${head.Claim}.` : live ? 'Each size is a race of its own.' : '';
@@ -131,13 +138,13 @@ export function why(section, client) {
     roofGo.hidden = Boolean(cpu);
     roofChips.replaceChildren(...[points.length > 0 && chip('', 'points measured'), cpu && chip('', 'CPU roof measured'), published > 0 && chip('spec', 'dotted: GPU, published')].filter(Boolean));
     if (!cpu && !points.length) {
-      roofBox.replaceChildren(h('p', { class: 'empty' }, 'The roofline is the speed that multiply-adds alone and memory alone allow. Measuring it takes some seconds.'));
+      roofBox.replaceChildren(h('p.empty', 'The roofline is the speed that multiply-adds alone and memory alone allow. Measuring it takes some seconds.'));
       roofSay.textContent = '';
       roofTable.fill([]);
       return;
     }
     const ys = [...points.map(p => p.y), cpu?.peak, published].filter(y => y > 0);
-    const x0 = .1, x1 = Math.max(1000, ...points.map(p => p.x * 2)), y1 = 10 ** Math.ceil(Math.log10(Math.max(...ys) * 1.05)), y0 = Math.min(10 ** Math.floor(Math.log10(Math.min(...ys))), cpu ? 10 ** Math.floor(Math.log10(x0 * cpu.bandwidth)) : Infinity);
+    const x0 = .1, x1 = Math.max(1000, ...points.map(p => p.x * 2)), y1 = decade(Math.ceil, Math.max(...ys) * 1.05), y0 = decade(Math.floor, Math.min(...ys, cpu ? x0 * cpu.bandwidth : Infinity));
     const lines = [], [unit, tick] = axis(y1);
     if (cpu) {
       const ridge = cpu.peak / cpu.bandwidth;
@@ -148,9 +155,8 @@ export function why(section, client) {
       width, height: narrow ? 300 : 372, right: 18, left: 44, label: 'Speed against operations per byte, with rooflines',
       x: [x0, x1, ticks(x0, x1), 'operations per byte of the matrices', v => num(v)], y: [y0, y1, ticks(y0, y1), `${unit}, float32`, tick], lines,
       extra(g, X, Y, text) {
-        const halo = { stroke: color('surface'), 'stroke-width': 3.5, 'paint-order': 'stroke' };
         if (cpu) {
-          g.append(text(X(x1), Y(cpu.peak) - 7, `CPU ${rate(cpu.peak).join(' ')}`, { 'text-anchor': 'end', fill: color('cpu-ink'), 'font-weight': 600, 'font-size': 12.5, ...halo }));
+          g.append(text(X(x1), Y(cpu.peak) - 7, `CPU ${rate(cpu.peak).join(' ')}`, { 'text-anchor': 'end', fill: color('cpu-ink'), 'font-weight': 600, 'font-size': 12.5, class: 'halo' }));
           const a = X(.3), b = Y(.3 * cpu.bandwidth) - 9, turn = -Math.atan2(Y(1) - Y(10), X(10) - X(1)) * 180 / Math.PI;
           g.append(text(a, b, bytes(cpu.bandwidth) + '/s', { fill: color('cpu-ink'), 'font-weight': 600, 'font-size': 12.5, transform: `rotate(${turn} ${a} ${b})` }));
         }
@@ -161,7 +167,7 @@ export function why(section, client) {
           rows.push([`${p.token.toUpperCase()}, ${p.name}`, num(p.x), rate(p.y).join(' ')]);
           if (named.has(p.token)) continue;
           named.add(p.token);
-          g.append(text(X(p.x) - 10, Y(p.y) + 19, `${p.token.toUpperCase()} ${p.name}`, { fill: color('ink'), 'font-weight': 600, 'text-anchor': 'end', ...halo }));
+          g.append(text(X(p.x) - 10, Y(p.y) + 19, `${p.token.toUpperCase()} ${p.name}`, { fill: color('ink'), 'font-weight': 600, 'text-anchor': 'end', class: 'halo' }));
         }
       },
     }));
@@ -178,43 +184,29 @@ export function why(section, client) {
       x += wide;
       return s('rect', { x: at, width: Math.max(0, wide - (i < list.length - 1 ? .8 : 0)), height: 22, fill: color('gpu'), opacity });
     });
-    return h('div', {}, h('p', {}, h('b', {}, `${n}³`), h('span', {}, said(percent))),
+    return h('div', h('p', h('b', `${n}³`), h('span', said(percent))),
       s('svg', { viewBox: '0 0 300 22', preserveAspectRatio: 'none', height: 22, width: '100%', role: 'img', 'aria-label': list.map(([what, ns]) => `${what} ${percent(ns)} %`).join(', ') }, pieces));
   }
 
   function drawParts() {
-    const three = list => list.length > 3 ? [list[0], list[list.length >> 1], list.at(-1)] : list;
-    const key = (...list) => partsKey.replaceChildren(...list.map(([name, text]) => h('span', {}, h('i', name ? { class: name } : {}), text)));
-    const carried = trips(results);
-    partsSay.textContent = carried.length ? copiesSay : '';
-    if (carried.length) {
-      parts.hidden = false;
-      key(['k1', 'copy in and out'], ['k2', 'launch and wait'], ['', 'compute']);
-      partsChip.textContent = 'each part measured, each result checked';
-      splitBox.replaceChildren(...three(carried).map(([n, , t]) => bar(n,
-        [['copying in', t.in, .28], t.split && ['launching and waiting', t.launch, .55], ['computing', t.compute, 1], ['copying out', t.out, .28]].filter(Boolean),
-        percent => `copies ${percent(t.in + t.out)} % of ${time(t.total)}`)));
-      partsTable.fill(carried.map(([n, r, t]) => [String(n), time(t.in), t.split ? time(t.launch) : 'in compute', time(t.compute), time(t.out), time(t.total), by(r)]));
-      return;
-    }
-    const { gpu } = best([...results, ...(race?.results ?? [])]);
-    const timed = gpu.map(([n, r]) => {
-      const list = r.samples.filter(x => x.device_ns > 0 && x.device_ns <= x.wall_ns);
-      return [n, r, median(list.map(x => x.wall_ns / x.iters)), median(list.map(x => x.device_ns / x.iters))];
-    }).filter(([, , wall]) => wall > 0);
-    parts.hidden = !timed.length;
-    key(['k2', 'launch and wait'], ['', 'compute']);
-    partsChip.textContent = 'measured by the device’s own clock';
-    splitBox.replaceChildren(...three(timed).map(([n, , wall, on]) => bar(n, [['launching and waiting', wall - on, .55], ['computing', on, 1]], percent => `computing ${percent(on)} % of ${time(wall)}`)));
-    partsTable.fill(timed.map(([n, r, wall, on]) => [String(n), '–', time(wall - on), time(on), '–', time(wall), by(r)]));
+    const carried = trips(results), copies = carried.length > 0;
+    const list = copies ? carried : best([...results, ...(race?.results ?? [])]).gpu.map(([n, r]) => [n, r, clocked(r)]).filter(([, , t]) => t);
+    const three = list.length > 3 ? [list[0], list[list.length >> 1], list.at(-1)] : list;
+    parts.hidden = !list.length;
+    partsKey.replaceChildren(...[['k1', 'copy in and out'], ['k2', 'launch and wait'], ['k3', 'compute']].slice(copies ? 0 : 1).map(([kind, text]) => h('span', h('i.' + kind), text)));
+    partsChip.textContent = copies ? 'each part measured, each result checked' : 'measured by the device’s own clock';
+    partsSay.textContent = copies ? copiesSay : '';
+    splitBox.replaceChildren(...three.map(([n, , t]) => bar(n,
+      [copies && ['copying in', t.in, .28], t.split && ['launching and waiting', t.launch, .55], ['computing', t.compute, 1], copies && ['copying out', t.out, .28]].filter(Boolean),
+      percent => copies ? `copies ${percent(t.in + t.out)} % of ${time(t.total)}` : `computing ${percent(t.compute)} % of ${time(t.total)}`)));
+    partsTable.fill(list.map(([n, r, t]) => [String(n), copies ? time(t.in) : '–', t.split ? time(t.launch) : 'in compute', time(t.compute), copies ? time(t.out) : '–', time(t.total), by(r)]));
   }
 
   function draw() { drawSweep(); drawRoof(); drawParts(); }
 
   function state() {
     section.dataset.mode = live ? 'live' : results.length ? 'done' : 'idle';
-    badge.className = 'badge ' + (live ? 'live' : '');
-    badge.textContent = live ? '● LIVE' : '';
+    showBadge(badge, section.dataset.mode);
     go.lastChild.textContent = live ? 'Stop' : results.length ? 'Sweep again' : 'Sweep';
     go.disabled = Boolean(client.current) && client.current.kind !== 'sweep';
     roofGo.disabled = Boolean(client.current);
