@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,6 +18,8 @@ import (
 	"github.com/gpuplay/gpuplay/internal/lab/playground"
 	"github.com/gpuplay/gpuplay/internal/plain"
 	"github.com/gpuplay/gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/record"
+	"github.com/gpuplay/gpuplay/internal/stats"
 	"github.com/gpuplay/gpuplay/internal/term"
 	"github.com/gpuplay/gpuplay/internal/unit"
 )
@@ -26,6 +29,7 @@ type gptFlags struct {
 	playground.TextOptions
 	threads int
 	python  string
+	out     outputFlags
 }
 
 func newLearnGPT(a *app) *cobra.Command {
@@ -40,10 +44,12 @@ finite differences. Every few seconds it shows the loss of text that is not lear
 and what the network writes. Ctrl-C ends it with what was reached.
 
 With --torch, PyTorch makes the same steps from the same weights, in turns, on the same
-number of threads or on a GPU. Its losses must be gpuplay's.`,
+number of threads or on a GPU. Its losses must be gpuplay's. On a CUDA device each of its steps
+is launched as one CUDA graph; --eager shows what that is worth.`,
 		Example: `  gpuplay learn gpt
   gpuplay learn gpt book.txt --steps 5000
-  gpuplay learn gpt --torch --device cpu`,
+  gpuplay learn gpt --torch --device cpu
+  gpuplay learn gpt --torch --eager -o gpt.events`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return usagef("for example gpuplay learn gpt book.txt", "gpuplay learn gpt takes one text, not %d", len(args))
@@ -58,6 +64,8 @@ number of threads or on a GPU. Its losses must be gpuplay's.`,
 				return usagef("for example --rate 0.002", "--rate %v: must be above 0 and at most 1", f.Rate)
 			case !f.Torch && c.Flags().Changed("device"):
 				return usagef("add --torch", "--device is PyTorch's, which takes part only with --torch")
+			case !f.Torch && f.Eager:
+				return usagef("add --torch", "--eager is for PyTorch, which takes part only with --torch")
 			case !f.Torch && c.Flags().Changed("python"):
 				return usagef("add --torch", "--python is for PyTorch, which takes part only with --torch")
 			}
@@ -66,6 +74,12 @@ number of threads or on a GPU. Its losses must be gpuplay's.`,
 			}
 			if err := checkThreads(c.Flags(), f.threads, runtime.NumCPU(), "for one per core"); err != nil {
 				return err
+			}
+			if err := f.out.check(); err != nil {
+				return err
+			}
+			if f.out.format != events && f.out.to != nil {
+				return usagef("for example --output gpt.events", "--output %s: only events are written to a file", f.out.output)
 			}
 			name := "Shakespeare's Coriolanus"
 			if len(args) > 0 {
@@ -88,7 +102,12 @@ number of threads or on a GPU. Its losses must be gpuplay's.`,
 	fl.IntVar(&f.threads, "threads", 0, "CPU threads (default: one per core)")
 	fl.BoolVar(&f.Torch, "torch", false, "have PyTorch make the same steps, in turns")
 	fl.StringVar(&f.Device, "device", "", "PyTorch's device: cpu, gpu, or a name such as mps, cuda or cuda:1 (default: the GPU if there is one)")
+	fl.BoolVar(&f.Eager, "eager", false, "have PyTorch on a CUDA device also make the steps without CUDA graphs, in turns")
 	fl.StringVar(&f.python, "python", "", "Python interpreter or environment with PyTorch in it")
+	f.out = outputFlags{people: "text", names: []string{"text", events}}
+	fl.StringVarP(&f.out.format, "format", "f", "", alternatives(f.out.names)+" (default: by --output's ending, else text)")
+	must(fl.SetAnnotation("format", valuesOf, f.out.names))
+	fl.StringVarP(&f.out.output, "output", "o", "", "write the events to this file as they happen: every turn of each engine, and what is written")
 	return c
 }
 
@@ -122,13 +141,25 @@ func (a *app) learnGPT(ctx context.Context, f gptFlags, name string) error {
 	if err != nil {
 		return err
 	}
-	v := gptView{app: a, name: name, steps: f.Steps}
-	stream := event.NewStream("", nil)
+	v := gptView{app: a, name: name, steps: f.Steps, out: a.stdout}
+	stream := event.NewStream(record.NewID(), nil)
+	written := func() error { return nil }
+	if f.out.format == events {
+		each, end, err := a.events(f.out.to)
+		if err != nil {
+			return err
+		}
+		stream.Subscribe(each)
+		written = end
+		if f.out.to == nil { // the events are what goes to stdout
+			v.out = io.Discard
+		}
+	}
 	stream.Subscribe(v.show)
 	err = training.Run(ctx, stream)
 	stream.Close()
 	v.sum()
-	return err
+	return errors.Join(err, written())
 }
 
 // A gptView shows a training of a text as it goes.
@@ -136,6 +167,7 @@ type gptView struct {
 	*app
 	name  string
 	steps int
+	out   io.Writer
 	lanes []gptLane
 }
 
@@ -143,6 +175,7 @@ type gptView struct {
 type gptLane struct {
 	id, name string
 	now      playground.Learned
+	turns    []float64 // steps per second of each
 }
 
 // speed returns an engine's steps per second.
@@ -151,8 +184,8 @@ func (l gptLane) speed() float64 { return float64(l.now.Steps) / time.Duration(l
 func (v *gptView) show(e event.Event) {
 	switch d := e.Data.(type) {
 	case playground.TextStarted:
-		say(v.stdout, "A GPT of %d weights learns %s: %d characters, %d different ones.\n", d.Weights, plain.Line(v.name), d.Characters, d.Shape.Vocabulary)
-		say(v.stdout, "Its gradients were checked: worst %.0e.\n", d.Check.Worst)
+		say(v.out, "A GPT of %d weights learns %s: %d characters, %d different ones.\n", d.Weights, plain.Line(v.name), d.Characters, d.Shape.Vocabulary)
+		say(v.out, "Its gradients were checked: worst %.0e.\n", d.Check.Worst)
 	case event.Note:
 		say(v.stderr, "%s\n", d.Text)
 	case event.Phase:
@@ -164,19 +197,23 @@ func (v *gptView) show(e event.Event) {
 	case playground.Learned:
 		for i := range v.lanes {
 			if v.lanes[i].id == e.Lane {
+				before := v.lanes[i].now
+				if steps := d.Steps - before.Steps; steps > 0 {
+					v.lanes[i].turns = append(v.lanes[i].turns, float64(steps)/time.Duration(d.Busy-before.Busy).Seconds())
+				}
 				v.lanes[i].now = d
 			}
 		}
 	case playground.Written:
-		say(v.stdout, "\n")
+		say(v.out, "\n")
 		for _, l := range v.lanes {
 			if l.now.Steps > 0 {
-				say(v.stdout, "%s, loss %.3f, %s steps/s: %s\n", unit.Plural(l.now.Steps, "step"), l.now.Loss, unit.Digits3(l.speed()), plain.Line(l.name))
+				say(v.out, "%s, loss %.3f, %s steps/s: %s\n", unit.Plural(l.now.Steps, "step"), l.now.Loss, unit.Digits3(l.speed()), plain.Line(l.name))
 			}
 		}
 		for l := range strings.SplitSeq(strings.Trim(plain.Text(d.Text), "\n"), "\n") {
 			for _, l := range term.Hanging("  | ", l, v.env.style(v.stdout).Width) {
-				say(v.stdout, "%s\n", l)
+				say(v.out, "%s\n", l)
 			}
 		}
 	}
@@ -190,13 +227,23 @@ func (v *gptView) sum() {
 	own := v.lanes[0]
 	took := unit.Seconds(time.Duration(own.now.Busy))
 	if own.now.Diverged {
-		say(v.stdout, "\nAfter %s the loss is not a finite number: the training diverged. Lower the learning rate with --rate.\n", unit.Plural(own.now.Steps, "step"))
+		say(v.out, "\nAfter %s the loss is not a finite number: the training diverged. Lower the learning rate with --rate.\n", unit.Plural(own.now.Steps, "step"))
 		return
 	}
-	say(v.stdout, "\n%s took %s: %s steps/s by %s. Loss of text that was not learned: %.3f.\n", unit.Plural(own.now.Steps, "step"), took, unit.Digits3(own.speed()), own.name, own.now.Loss)
-	if len(v.lanes) == 2 && v.lanes[1].now.Steps > 0 {
-		other := v.lanes[1]
-		say(v.stdout, "%s: %s steps/s, %s times the speed of this program. Its loss: %.3f.\n",
-			plain.Line(other.name), unit.Digits3(other.speed()), unit.Times(other.speed()/own.speed()), other.now.Loss)
+	say(v.out, "\n%s took %s: %s steps/s by %s. Loss of text that was not learned: %.3f.\n", unit.Plural(own.now.Steps, "step"), took, unit.Digits3(own.speed()), own.name, own.now.Loss)
+	others := v.lanes[1:]
+	for _, other := range others {
+		if other.now.Steps > 0 {
+			say(v.out, "%s: %s steps/s, %s times the speed of this program. Its loss: %.3f.\n",
+				plain.Line(other.name), unit.Digits3(other.speed()), unit.Times(other.speed()/own.speed()), other.now.Loss)
+		}
+	}
+	if len(others) == 0 || !stats.MedianInterval(own.turns).Firm() {
+		return
+	}
+	say(v.out, "\nMedians of %s, with their 95 %% intervals:\n", unit.Plural(len(own.turns), "turn"))
+	for _, l := range v.lanes {
+		i := stats.MedianInterval(l.turns)
+		say(v.out, "  %s steps/s, %s to %s: %s\n", unit.Digits3(i.Value), unit.Digits3(i.Low), unit.Digits3(i.High), plain.Line(l.name))
 	}
 }

@@ -55,7 +55,7 @@ OPERATIONS = {
              "max_length", "save_every", "eval_every", "state"),
     "train": ("iters",),
     "network": ("device", "inputs", "hidden", "outputs", "activation", "loss", "optimizer", "rate", "dtype", "x", "y", "weights", "u?", "v?"),
-    "gpt": ("device", "vocabulary", "context", "layers", "heads", "width", "rate", "dtype", "tokens", "weights", "held"),
+    "gpt": ("device", "vocabulary", "context", "layers", "heads", "width", "rate", "dtype", "batch", "eager", "tokens", "weights", "held"),
     "steps": ("rows", "batch", "rate"),
     "losses": ("a", "b", "step", "n"),
     "close": ("task?",),

@@ -32,6 +32,8 @@ type GPTArgs struct {
 	Width      int     `json:"width"`
 	Rate       float64 `json:"rate"`
 	DType      string  `json:"dtype"`   // float32 or float64
+	Batch      int     `json:"batch"`   // of all steps
+	Eager      bool    `json:"eager"`   // the steps are not to be CUDA graphs
 	Tokens     []byte  `json:"tokens"`  // int16, little-endian: the text
 	Weights    []byte  `json:"weights"` // float32, little-endian
 	Held       []int   `json:"held"`    // where the sequences begin of which the loss is told
@@ -40,6 +42,9 @@ type GPTArgs struct {
 // Networked is the answer to NetworkArgs and GPTArgs.
 type Networked struct {
 	Loss *float64 `json:"loss"` // over all rows, or those held out; nil when it is no number
+	// Detail is for people, how the steps of a transformer are launched: "eager", "CUDA graphs",
+	// or why they are not.
+	Detail string `json:"detail,omitempty"`
 }
 
 // StepsArgs say on which rows steps are made, one after the other.

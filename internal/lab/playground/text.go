@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/event"
@@ -26,7 +27,10 @@ type TextOptions struct {
 	// Device is PyTorch's, by a word that hardware.Pick knows; empty: its GPU if it has one, else
 	// the CPU.
 	Device string `json:"device,omitempty"`
-	Steps  int    `json:"steps,omitempty"` // how many steps to make; 0: until it is stopped
+	// Eager has PyTorch on a CUDA device make the steps a second time, launched from Python kernel
+	// by kernel, in turns with its CUDA graphs.
+	Eager bool `json:"eager,omitempty"`
+	Steps int  `json:"steps,omitempty"` // how many steps to make; 0: until it is stopped
 	// Continue has the last training go on, if it was of the same options; only Steps may differ.
 	Continue bool `json:"continue,omitempty"`
 }
@@ -63,12 +67,12 @@ type textState struct {
 	author  author
 	check   Check
 	busy    time.Duration
-	peer    *peer // PyTorch with the same network; nil: it does not take part
+	peers   []*peer // PyTorch with the same network, in one or two ways; none: it does not take part
 }
 
 func (s *textState) close() {
-	if s.peer != nil {
-		s.peer.link.Close()
+	for _, p := range s.peers {
+		p.link.Close()
 	}
 }
 
@@ -151,14 +155,16 @@ func (t *TextTraining) Run(ctx context.Context, sink event.Sink) error {
 	}
 	sink.Emit(Lane, event.Lane{Name: fmt.Sprintf("this program, %s", unit.Plural(s.team.Threads(), "thread")), Engine: "gocpu", Device: "CPU"})
 	if t.options.Torch {
-		if s.peer == nil {
+		if s.peers == nil {
 			sink.Emit("", event.Note{Text: "PyTorch is starting"})
-			if s.peer, err = k.dial(ctx, t, s); err != nil {
+			if err := k.dial(ctx, t, s); err != nil {
 				k.Close()
 				return err
 			}
 		}
-		sink.Emit(s.peer.lane, s.peer.about)
+		for _, p := range s.peers {
+			sink.Emit(p.lane, p.about)
+		}
 	}
 	sink.Emit(Lane, event.Phase{Phase: "measuring"})
 	write := func() {
@@ -170,16 +176,21 @@ func (t *TextTraining) Run(ctx context.Context, sink event.Sink) error {
 		if t.options.Steps > 0 {
 			most = began + t.options.Steps - s.author.made()
 		}
-		if s.peer != nil && s.peer.made == 0 {
-			most = min(most, firstTurn)
-		} else if s.peer != nil { // whose turn is not to take longer than one can wait
-			most = min(most, s.peer.within(textSlice))
+		for _, p := range s.peers { // whose turn is not to take longer than one can wait
+			if p.made == 0 {
+				most = min(most, firstTurn)
+			} else {
+				most = min(most, p.within(textSlice))
+			}
 		}
 		learned, starts := s.steps(ctx, most)
 		sink.Emit(Lane, learned)
-		if s.peer != nil && len(starts) > 0 { // its turn, with the same sequences
-			first := s.peer.made == 0
-			theirs, err := s.peer.steps(ctx, t.options.Rate, starts, t.options.Batch)
+		for _, p := range s.peers { // their turns, with the same sequences
+			if len(starts) == 0 {
+				break
+			}
+			first := p.made == 0
+			theirs, err := p.steps(ctx, t.options.Rate, starts, t.options.Batch)
 			if err == nil && first {
 				err = agreeAfter(theirs, learned)
 			}
@@ -187,7 +198,7 @@ func (t *TextTraining) Run(ctx context.Context, sink event.Sink) error {
 				k.Close() // the two do not go on together
 				return err
 			}
-			sink.Emit(s.peer.lane, theirs)
+			sink.Emit(p.lane, theirs)
 		}
 		if learned.Diverged || t.options.Steps > 0 && s.author.made() >= began+t.options.Steps {
 			break
@@ -254,36 +265,51 @@ func (s *textState) steps(ctx context.Context, most int) (l Learned, starts []in
 	return l, starts
 }
 
-// dial has PyTorch make the network of a training that has made no step yet.
-func (k *TextKeeper) dial(ctx context.Context, t *TextTraining, s *textState) (*peer, error) {
+// graphs is how a worker's detail begins if its steps are CUDA graphs.
+const graphs = "CUDA graphs"
+
+// dial has PyTorch make the network of a training that has made no step yet, and make it again for
+// eager steps if they were asked for and its own are CUDA graphs.
+func (k *TextKeeper) dial(ctx context.Context, t *TextTraining, s *textState) error {
+	detail, err := k.join(ctx, t, s, false)
+	if err == nil && t.options.Eager && strings.HasPrefix(detail, graphs) {
+		_, err = k.join(ctx, t, s, true)
+	}
+	return err
+}
+
+// join adds a peer to a training. detail says how its steps are launched.
+func (k *TextKeeper) join(ctx context.Context, t *TextTraining, s *textState, eager bool) (detail string, err error) {
 	var client func(context.Context) (*worker.Client, error)
 	if k.Torch != nil {
 		client = func(ctx context.Context) (*worker.Client, error) { return k.Torch(ctx, s.team.Threads()) }
 	}
 	p, d, err := connect(ctx, client, t.options.Device)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
+	s.peers = append(s.peers, p)
 	tokens := make([]byte, 0, 2*len(t.text.Tokens))
 	for _, token := range t.text.Tokens {
 		tokens = binary.LittleEndian.AppendUint16(tokens, uint16(token))
 	}
 	got, _, err := worker.Do(ctx, p.link, worker.GPT, worker.GPTArgs{
 		Device: d.ID, Vocabulary: t.shape.Vocabulary, Context: t.shape.Context, Layers: t.shape.Layers, Heads: t.shape.Heads, Width: t.shape.Width,
-		Rate: t.options.Rate, DType: cmp.Or(t.options.DType, "float32"), Tokens: tokens, Weights: s.author.weights(), Held: s.author.HeldOut(),
+		Rate: t.options.Rate, DType: cmp.Or(t.options.DType, "float32"), Batch: t.options.Batch, Eager: eager,
+		Tokens: tokens, Weights: s.author.weights(), Held: s.author.HeldOut(),
 	}, nil, 0)
-	if err == nil {
-		theirs := math.NaN()
-		if got.Loss != nil {
-			theirs = *got.Loss
-		}
-		err = agrees(theirs, s.author.Evaluate())
-	}
 	if err != nil {
-		p.link.Close()
-		return nil, err
+		return "", err
 	}
-	return p, nil
+	p.about.Name += ", " + got.Detail
+	if eager {
+		p.lane += "#eager"
+	}
+	theirs := math.NaN()
+	if got.Loss != nil {
+		theirs = *got.Loss
+	}
+	return got.Detail, agrees(theirs, s.author.Evaluate())
 }
 
 // sameAfter is how far apart the losses of two engines may be after the first steps with the same

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/gpt"
 	"github.com/gpuplay/gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
 // learn runs a training of a text and returns what it told.
@@ -145,30 +147,60 @@ func TestTextWithoutTorch(t *testing.T) {
 	learn(t, &k, fewSteps(1))
 }
 
-// PyTorch makes the same steps with the same sequences: its losses are ours.
+// PyTorch makes the same steps with the same sequences: its losses are ours, however they are
+// launched. Where there is no CUDA, Python makes the steps that a graph would repeat, which shows
+// that everything they need is in their tensors, and that recording leaves no trace.
 func TestTextPeer(t *testing.T) {
-	k := TextKeeper{shape: small, Threads: 1, Torch: torchWorker(t, python.GPT)}
-	defer k.Close()
-	o := fewSteps(12)
-	o.Torch, o.Device, o.DType = true, "cpu", "float64"
-	list := learn(t, &k, o)
-	var ours []Learned
-	for _, e := range list {
-		if l, ok := e.Data.(Learned); ok && e.Lane == Lane {
-			ours = append(ours, l)
-		}
-	}
-	theirs := of[Learned](list)
-	if len(theirs) < 2 || len(theirs) != len(ours) {
-		t.Fatalf("%d and %d turns", len(ours), len(theirs))
-	}
-	for i, l := range theirs {
-		if l.Steps != ours[i].Steps || l.Busy <= 0 || !(math.Abs(l.Loss-ours[i].Loss) <= 1e-9) {
-			t.Errorf("after %d and %d steps losses of %v and %v", ours[i].Steps, l.Steps, ours[i].Loss, l.Loss)
-		}
-	}
-	if last := theirs[len(theirs)-1]; last.Steps != 12 {
-		t.Errorf("%d steps", last.Steps)
+	const onCUDA = `self.device.type != "cuda"`
+	for _, tt := range []struct {
+		want    string
+		lanes   int // of PyTorch
+		changes []string
+	}{
+		{"CUDA graphs", 2, []string{onCUDA, "False", "self.record(device)", "self.step(); self.replay = self.step", "table = 1024", "table = 3"}},
+		{"without CUDA graphs: no luck", 1, []string{onCUDA, "False", "self.record(device)", "self.step(); raise RuntimeError('no luck')"}},
+	} {
+		t.Run(tt.want, func(t *testing.T) {
+			start := torchWorker(t, python.GPT)
+			k := TextKeeper{shape: small, Threads: 1, Torch: func(ctx context.Context, threads int) (*worker.Client, error) {
+				c, err := start(ctx, threads)
+				long := slices.Index(c.Args, strconv.Itoa(len(c.Source)))
+				c.Source = []byte(strings.NewReplacer(tt.changes...).Replace(string(c.Source)))
+				c.Args[long] = strconv.Itoa(len(c.Source))
+				return c, err
+			}}
+			defer k.Close()
+			o := fewSteps(12)
+			o.Torch, o.Device, o.DType, o.Eager = true, "cpu", "float64", true
+			list := learn(t, &k, o)
+			turns := map[string][]Learned{}
+			for _, e := range list {
+				if l, ok := e.Data.(Learned); ok {
+					turns[e.Lane] = append(turns[e.Lane], l)
+				}
+			}
+			ours := turns[Lane]
+			if len(turns) != 1+tt.lanes || len(ours) < 2 {
+				t.Fatalf("%d lanes, %d turns", len(turns), len(ours))
+			}
+			for lane, theirs := range turns {
+				limit := 1e-9
+				if tt.lanes == 2 && lane == "torch/cpu" {
+					limit = 1e-6 // a graph's learning rate is a float32
+				}
+				if len(theirs) != len(ours) || theirs[len(theirs)-1].Steps != 12 {
+					t.Fatalf("%s has %d turns, this program %d", lane, len(theirs), len(ours))
+				}
+				for i, l := range theirs {
+					if l.Steps != ours[i].Steps || l.Busy <= 0 || !(math.Abs(l.Loss-ours[i].Loss) <= limit) {
+						t.Errorf("%s after %d and %d steps losses of %v and %v", lane, ours[i].Steps, l.Steps, ours[i].Loss, l.Loss)
+					}
+				}
+			}
+			if about := of[event.Lane](list); !strings.Contains(about[0].Name, ", cpu, "+tt.want) {
+				t.Errorf("%+v", about)
+			}
+		})
 	}
 }
 

@@ -89,7 +89,7 @@ export function trainText(client) {
     } else if (now?.steps && other?.[1].now?.steps) {
       const [mine, its] = [perSecond(now), perSecond(other[1].now)], who = other[0] === 'torch/cpu' ? ['This program', 'PyTorch'] : ['The CPU', 'The GPU'];
       big.textContent = `${who[mine >= its ? 0 : 1]} is ${num(Math.max(mine / its, its / mine), 2)}× as fast here.`;
-      small.textContent = `${num(mine)} steps a second by ${started.threads} thread${started.threads > 1 ? 's' : ''} of this program, ${num(its)} by ${other[1].name}, eager. Both make the same steps, in turns; their losses are ${fix(now.loss, 3)} and ${fix(other[1].now.loss, 3)}.`;
+      small.textContent = `${num(mine)} steps a second by ${started.threads} thread${started.threads > 1 ? 's' : ''} of this program, ${num(its)} by ${other[1].name}. Both make the same steps, in turns; their losses are ${fix(now.loss, 3)} and ${fix(other[1].now.loss, 3)}.`;
     } else if (now?.steps) {
       big.textContent = `${num(perSecond(now))} steps a second.`;
       small.textContent = 'The loss is that of text that is not learned, in nats per character.' + (running && o.torch && !other ? ' ' + STARTS : '');
