@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -237,8 +238,9 @@ func (c conn) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
-// newSite serves the page until the test ends.
-func newSite(t *testing.T, sc scene) *site {
+// newSite serves the page until the test ends. Activities in the place of others of their kind
+// may be given.
+func newSite(t *testing.T, sc scene, instead ...web.Activity) *site {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -247,14 +249,19 @@ func newSite(t *testing.T, sc scene) *site {
 	w := &site{host: ln.Addr().String(), scene: sc, frozen: new(sync.Mutex)}
 	ctx, cancel := context.WithCancel(t.Context())
 	kept := map[string]*record.Run{}
+	activities := []web.Activity{
+		{Kind: "race", Job: func([]byte) (web.Job, error) { return web.Job{Measure: w.race}, nil }},
+		{Kind: "sweep", Job: func([]byte) (web.Job, error) { return web.Job{Measure: w.sweep}, nil }},
+		web.Touch(lab.Deps{}), web.Train(lab.Deps{}), web.Text(lab.Deps{}), // these are real
+		{Kind: "llm", Get: talkers, Job: func([]byte) (web.Job, error) { return web.Job{Measure: w.talk}, nil }},
+	}
+	for i, a := range activities {
+		if k := slices.IndexFunc(instead, func(b web.Activity) bool { return b.Kind == a.Kind }); k >= 0 {
+			activities[i] = instead[k]
+		}
+	}
 	w.server = web.New(ctx, web.Options{
-		Hosts: []string{w.host}, Token: token, Machine: machine,
-		Activities: []web.Activity{
-			{Kind: "race", Job: func([]byte) (web.Job, error) { return web.Job{Measure: w.race}, nil }},
-			{Kind: "sweep", Job: func([]byte) (web.Job, error) { return web.Job{Measure: w.sweep}, nil }},
-			web.Touch(lab.Deps{}), web.Train(lab.Deps{}), web.Text(lab.Deps{}), // these are real
-			{Kind: "llm", Get: talkers, Job: func([]byte) (web.Job, error) { return web.Job{Measure: w.talk}, nil }},
-		},
+		Hosts: []string{w.host}, Token: token, Machine: machine, Activities: activities,
 		Measure: func(ctx context.Context, m web.Measurement, watch func(event.Event)) (*record.Run, string, error) {
 			s := event.NewStream(record.NewID(), nil)
 			s.Subscribe(watch)

@@ -47,13 +47,35 @@ func Touch(deps lab.Deps) Activity {
 	}}
 }
 
+// Trained is what chapter Train can ask for: which engines can take part here, by the names of
+// their settings, and the last training.
+type Trained struct {
+	Engines []string `json:"engines"`
+	*playground.Export
+}
+
+// engines returns those that can take part in a training, beside this program's own one.
+func engines(ctx context.Context, deps lab.Deps) []string {
+	list := []string{}
+	if deps.Catalog == nil {
+		return list
+	}
+	if _, err := deps.Catalog.Interpreter(ctx, "torch", ""); err == nil {
+		list = append(list, "torch")
+	}
+	return list
+}
+
 // Train is the activity of chapter Train. It keeps the last training, so that it can go on
 // and be exported.
 func Train(deps lab.Deps) Activity {
 	keeper := playground.Keeper{Torch: torchNetwork(deps, 1)} // for such small products a second thread only costs time
 	return Activity{
 		Kind: "train",
-		Get:  func(context.Context) (any, error) { return keeper.Export() },
+		Get: func(ctx context.Context) (any, error) {
+			e, err := keeper.Export()
+			return Trained{engines(ctx, deps), e}, err
+		},
 		Job: func(text []byte) (Job, error) {
 			in := playground.TrainOptions{Points: playground.Points{Set: "spiral"}, Settings: network.Settings{Hidden: []int{8, 8}, Activation: network.Tanh, Optimizer: network.Adam, Rate: 0.02, Batch: 32, Seed: 1}}
 			if err := Decode(text, &in); err != nil {

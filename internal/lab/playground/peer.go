@@ -15,9 +15,10 @@ import (
 	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
-// A peer is PyTorch with the same network, which makes the same steps when it is its turn.
+// A peer is another engine with the same network, which makes the same steps when it is its turn.
 type peer struct {
 	link  *worker.Link
+	name  string // of the engine, for people
 	lane  string
 	about event.Lane
 	made  int // steps
@@ -37,10 +38,19 @@ func Torch(c *catalog.Catalog, name, asked string) func(ctx context.Context, thr
 	}
 }
 
-// connect starts PyTorch and finds a device of it, as hardware.Pick does.
-func connect(ctx context.Context, client func(context.Context) (*worker.Client, error), device string) (*peer, hardware.Device, error) {
+// The engines that can be peers.
+const (
+	torchEngine = "torch"
+	cudaEngine  = "cuda"
+)
+
+var peerNames = map[string]string{torchEngine: "PyTorch", cudaEngine: "the CUDA kernel"}
+
+// connect starts an engine and finds a device of it, as hardware.Pick does.
+func connect(ctx context.Context, engine string, client func(context.Context) (*worker.Client, error), device string) (*peer, hardware.Device, error) {
+	name := peerNames[engine]
 	if client == nil {
-		return nil, hardware.Device{}, fault.Errorf(fault.Unavailable, "there is no PyTorch here")
+		return nil, hardware.Device{}, fault.Errorf(fault.Unavailable, "%s cannot be started here", name)
 	}
 	c, err := client(ctx)
 	if err != nil {
@@ -50,12 +60,13 @@ func connect(ctx context.Context, client func(context.Context) (*worker.Client, 
 	if err != nil {
 		return nil, hardware.Device{}, err
 	}
-	d, err := hardware.Pick(link.Inventory(), "torch", device)
+	d, err := hardware.Pick(link.Inventory(), engine, device)
 	if err != nil {
 		link.Close()
 		return nil, d, err
 	}
-	return &peer{link: link, lane: "torch/" + d.ID, about: event.Lane{Name: d.Library + " " + d.Version + ", " + d.ID, Engine: "torch", Device: d.Name, Card: d.Card}}, d, nil
+	about := event.Lane{Name: d.Library + " " + d.Version + ", " + d.ID, Engine: engine, Device: d.Name, Card: d.Card}
+	return &peer{link: link, name: name, lane: engine + "/" + d.ID, about: about}, d, nil
 }
 
 // description is a network as a worker is told of it.
@@ -72,38 +83,84 @@ func description(d hardware.Device, s network.Shape, data *network.Data) worker.
 // loss, or of 1 if the loss is smaller.
 const sameLoss = 1e-4
 
-// agrees returns an error if PyTorch's loss of a network is not that of this program.
-func agrees(theirs, ours float64) error {
+// agrees returns an error if an engine's loss of a network is not that of this program.
+func agrees(engine string, theirs, ours float64) error {
 	if math.Abs(theirs-ours) <= sameLoss*max(1, ours) {
 		return nil
 	}
-	return fault.Errorf(fault.Wrong, "PyTorch's loss of the network is %.6g, that of this program %.6g", theirs, ours)
+	return fault.Errorf(fault.Wrong, "the loss of the network is %.6g by %s, and %.6g by this program on the CPU", theirs, engine, ours)
 }
 
-// dial has PyTorch make the network of a training that has made no step yet.
-func (k *Keeper) dial(ctx context.Context, t *Training, s *state) (*peer, error) {
-	p, d, err := connect(ctx, k.Torch, "")
-	if err != nil {
-		return nil, err
+// join starts the engines that were asked for, and tells which take part.
+func (k *Keeper) join(ctx context.Context, t *Training, s *state, sink event.Sink) error {
+	if !s.joined && t.options.peers() {
+		learned, _, err := s.steps(ctx, t.options.Rate, 0, 0) // engines take seconds to start: the network is shown meanwhile
+		if err != nil {
+			return err
+		}
+		sink.Emit(Lane, learned)
+		peers, err := k.dial(ctx, t, s)
+		k.mu.Lock()
+		s.peers, s.joined = peers, err == nil
+		k.mu.Unlock()
+		if err != nil {
+			return err
+		}
 	}
+	for _, p := range s.peers {
+		sink.Emit(p.lane, p.about)
+	}
+	return nil
+}
+
+// dial has the engines that were asked for make the network of a training that has made no step
+// yet.
+func (k *Keeper) dial(ctx context.Context, t *Training, s *state) (peers []*peer, err error) {
+	defer func() {
+		if err != nil {
+			for _, p := range peers {
+				p.link.Close()
+			}
+			peers = nil
+		}
+	}()
+	for _, e := range []struct {
+		name  string
+		asked bool
+		start func(context.Context) (*worker.Client, error)
+	}{{torchEngine, t.options.Torch, k.Torch}, {cudaEngine, t.options.CUDA, k.CUDA}} {
+		if !e.asked {
+			continue
+		}
+		p, d, err := connect(ctx, e.name, e.start, "")
+		if err != nil {
+			return peers, err
+		}
+		peers = append(peers, p)
+		if err := p.prepare(ctx, d, t, s); err != nil {
+			return peers, err
+		}
+	}
+	return peers, nil
+}
+
+// prepare has an engine make the network of a training, whose loss has to be that of this program.
+func (p *peer) prepare(ctx context.Context, d hardware.Device, t *Training, s *state) error {
 	args := description(d, t.options.Shape(t.data), t.data)
 	args.Optimizer, args.Rate, args.DType, args.Weights = string(t.options.Optimizer), t.options.Rate, cmp.Or(t.options.DType, "float32"), s.learner.weights()
 	got, _, err := worker.Do(ctx, p.link, worker.Network, args, nil, 0)
-	want, ours := s.learner.evaluate(ctx)
-	switch {
-	case err != nil:
-	case ours != nil:
-		err = ours
-	case got.Loss == nil:
-		err = agrees(math.NaN(), want.Loss)
-	default:
-		err = agrees(*got.Loss, want.Loss)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		return p, nil
+	want, err := s.learner.evaluate(ctx)
+	if err != nil {
+		return err
 	}
-	p.link.Close()
-	return nil, err
+	theirs := math.NaN()
+	if got.Loss != nil {
+		theirs = *got.Loss
+	}
+	return agrees(p.name, theirs, want.Loss)
 }
 
 // within returns how many steps fit into a time, by the steps so far.

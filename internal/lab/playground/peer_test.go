@@ -143,7 +143,7 @@ func TestAgrees(t *testing.T) {
 		{math.NaN(), 0.5, false},
 		{0.5, math.NaN(), false},
 	} {
-		if err := agrees(tt.theirs, tt.ours); (err == nil) != tt.want {
+		if err := agrees("PyTorch", tt.theirs, tt.ours); (err == nil) != tt.want {
 			t.Errorf("%v and %v: %v", tt.theirs, tt.ours, err)
 		}
 	}

@@ -119,7 +119,7 @@ func (s *Surface) Run(ctx context.Context, sink event.Sink) error {
 // again has PyTorch compute the tiles, each as one batch of products for each layer. Its first
 // one must be the same as surface's.
 func (s *Surface) again(ctx context.Context, sink event.Sink, surface *network.Surface) error {
-	p, d, err := connect(ctx, s.torch, "")
+	p, d, err := connect(ctx, torchEngine, s.torch, "")
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func (s *Surface) again(ctx context.Context, sink event.Sink, surface *network.S
 		return fault.Errorf(fault.Wrong, "PyTorch computed %d losses of a tile that has %d", len(first.Losses), len(ours))
 	}
 	for i, loss := range first.Losses {
-		if err := agrees(float64(loss), float64(ours[i])); err != nil {
+		if err := agrees(p.name, float64(loss), float64(ours[i])); err != nil {
 			return err
 		}
 	}

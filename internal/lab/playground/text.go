@@ -284,7 +284,7 @@ func (k *TextKeeper) join(ctx context.Context, t *TextTraining, s *textState, ea
 	if k.Torch != nil {
 		client = func(ctx context.Context) (*worker.Client, error) { return k.Torch(ctx, s.team.Threads()) }
 	}
-	p, d, err := connect(ctx, client, t.options.Device)
+	p, d, err := connect(ctx, torchEngine, client, t.options.Device)
 	if err != nil {
 		return "", err
 	}
@@ -309,7 +309,7 @@ func (k *TextKeeper) join(ctx context.Context, t *TextTraining, s *textState, ea
 	if got.Loss != nil {
 		theirs = *got.Loss
 	}
-	return got.Detail, agrees(theirs, s.author.Evaluate())
+	return got.Detail, agrees(p.name, theirs, s.author.Evaluate())
 }
 
 // sameAfter is how far apart the losses of two engines may be after the first steps with the same

@@ -36,9 +36,11 @@ type TrainOptions struct {
 	Points
 	network.Settings
 	DType string `json:"dtype,omitempty"` // float32, which is the usual one, or float64
-	// Torch has PyTorch make the same steps, in turns: on its GPU if it has one, else on one
-	// thread of the CPU.
+	// Torch has PyTorch make the same steps, in turns: on its first GPU if it has one, else on
+	// one thread of the CPU.
 	Torch bool `json:"torch,omitempty"`
+	// CUDA has this program's kernel make them on the first NVIDIA GPU.
+	CUDA bool `json:"cuda,omitempty"`
 	// Steps is how many steps to make; 0: until it is stopped.
 	Steps int `json:"steps,omitempty"`
 	// Pace is how many steps a second are made at most, so that one can follow them; 0: as
@@ -56,6 +58,9 @@ func (t TrainOptions) same(o TrainOptions) bool {
 	o.Rate, o.Steps, o.Pace, o.Continue, o.Look = t.Rate, t.Steps, t.Pace, t.Continue, t.Look
 	return reflect.DeepEqual(t, o)
 }
+
+// peers reports whether other engines take part.
+func (t TrainOptions) peers() bool { return t.Torch || t.CUDA }
 
 // A Change is what can change while a training runs; what is nil stays.
 type Change struct {
@@ -76,8 +81,9 @@ type Training struct {
 
 // A Keeper keeps the last training, so that it can go on and be exported.
 type Keeper struct {
-	// Torch makes the parent's end of a worker for networks in PyTorch; nil: there is none.
-	Torch func(ctx context.Context) (*worker.Client, error)
+	// Torch and CUDA make the parent's ends of workers for networks, in PyTorch and on an NVIDIA
+	// GPU; nil: there is none.
+	Torch, CUDA func(ctx context.Context) (*worker.Client, error)
 
 	mu   sync.Mutex
 	last *state
@@ -92,13 +98,14 @@ type state struct {
 	check   Check         // of its gradients before the first step
 	busy    time.Duration // spent on steps
 	pool    *gemm.Pool
-	peer    *peer // PyTorch with the same network; nil: it does not take part
+	peers   []*peer // other engines with the same network
+	joined  bool    // whether all of them that were asked for take part
 }
 
 func (s *state) close() {
 	s.pool.Close()
-	if s.peer != nil {
-		s.peer.link.Close()
+	for _, p := range s.peers {
+		p.link.Close()
 	}
 }
 
@@ -179,23 +186,11 @@ func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 	}
 	began := s.learner.made()
 	sink.Emit("", Started{s.drawn, began, s.check, t.options.Continue && began > 0})
-	sink.Emit(Lane, event.Lane{Name: "this program, CPU", Engine: "gocpu", Device: "CPU"})
-	if t.options.Torch && !t.options.Look {
-		if s.peer == nil { // PyTorch takes seconds to start: the network is shown meanwhile
-			learned, _, err := s.steps(ctx, t.options.Rate, 0, 0)
-			if err != nil {
-				return err
-			}
-			sink.Emit(Lane, learned)
-			peer, err := k.dial(ctx, t, s)
-			if err != nil {
-				return err
-			}
-			k.mu.Lock()
-			s.peer = peer
-			k.mu.Unlock()
+	sink.Emit(Lane, event.Lane{Name: "this program on one thread of the CPU", Engine: "gocpu", Device: "CPU"})
+	if !t.options.Look {
+		if err := k.join(ctx, t, s, sink); err != nil {
+			return err
 		}
-		sink.Emit(s.peer.lane, s.peer.about)
 	}
 	sink.Emit(Lane, event.Phase{Phase: "measuring"})
 	every := slice
@@ -215,8 +210,8 @@ func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 		if t.options.Steps > 0 {
 			most = min(most, began+t.options.Steps-s.learner.made())
 		}
-		if s.peer != nil { // whose turn is not to take longer than one can wait
-			most = min(most, s.peer.within(100*time.Millisecond))
+		for _, p := range s.peers { // whose turns are not to take longer than one can wait
+			most = min(most, p.within(100*time.Millisecond))
 		}
 		if t.options.Look {
 			most = 0
@@ -229,12 +224,15 @@ func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 			return err
 		}
 		sink.Emit(Lane, learned)
-		if s.peer != nil && len(rows) > 0 { // its turn, with the same rows
-			learned, err := s.peer.steps(ctx, rate, rows, min(s.options.Batch, s.data.Rows()))
+		for _, p := range s.peers { // their turns, with the same rows
+			if len(rows) == 0 {
+				break
+			}
+			learned, err := p.steps(ctx, rate, rows, min(s.options.Batch, s.data.Rows()))
 			if err != nil {
 				return err
 			}
-			sink.Emit(s.peer.lane, learned)
+			sink.Emit(p.lane, learned)
 		}
 		if learned.Diverged || t.options.Look || t.options.Steps > 0 && s.learner.made() >= began+t.options.Steps {
 			break
@@ -253,7 +251,7 @@ func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 // take returns the training that t continues, or a new one in its place, whose gradients it
 // checks. Those of a network that has learned are so small that rounding would look like an error.
 func (k *Keeper) take(ctx context.Context, t *Training) (*state, error) {
-	if t.options.Continue && k.last != nil && k.last.options.same(t.options) && (k.last.peer != nil) == t.options.Torch {
+	if t.options.Continue && k.last != nil && k.last.options.same(t.options) && k.last.joined == t.options.peers() {
 		k.last.options.Rate = t.options.Rate
 		return k.last, nil
 	}
@@ -284,7 +282,7 @@ func (k *Keeper) take(ctx context.Context, t *Training) (*state, error) {
 }
 
 // steps makes up to most steps in up to that time, and then looks at what was learned. rows are
-// those of all steps, for a peer to make the same.
+// those of all steps, for peers to make the same.
 func (s *state) steps(ctx context.Context, rate float64, most int, within time.Duration) (l Learned, rows []int, err error) {
 	s.learner.setRate(rate)
 	begun, made := time.Now(), 0
@@ -296,7 +294,7 @@ func (s *state) steps(ctx context.Context, rate float64, most int, within time.D
 		if err := s.learner.step(ctx, some); err != nil {
 			return l, nil, err
 		}
-		if s.peer != nil {
+		if len(s.peers) > 0 {
 			rows = append(rows, some...)
 		}
 	}

@@ -2,7 +2,8 @@
 import { count, fix, num } from './util.js';
 import { plot, ticks } from './plot.js';
 
-export const STARTS = 'PyTorch is starting, which takes some seconds.';
+export const STARTS = 'Other engines take some seconds to start.';
+export const HEADS = ['engine', 'steps', 'seconds', 'loss', 'steps/s'];
 
 /** A history, [seconds, steps, loss] each, with one more place, and with every other one if there are many. */
 export function keep(history, now) {
@@ -14,7 +15,7 @@ export function keep(history, now) {
 export const perSecond = now => now.steps / (now.busy_ns / 1e9);
 
 /** The rows of the table: lanes are {name, history}. */
-export const rows = lanes => lanes.flatMap(({ name, history }) => history.map(([t, n, l]) => [name, count(n), t.toPrecision(4), fix(l, 4)]));
+export const rows = lanes => lanes.flatMap(({ name, history }) => history.map(([t, n, l]) => [name, count(n), t.toPrecision(4), fix(l, 4), num(n / t)]));
 
 /** Draws the loss over the time that the steps took: lanes are {name, history, gpu, dash}. */
 export function drawLoss(box, lanes) {

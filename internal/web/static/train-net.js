@@ -52,7 +52,7 @@ export class Pictures {
     const mid = rgb(color('mid')), neg = rgb(color('neg')), pos = rgb(color('pos'));
     for (let k = 0, o = 0; k < v.length; k++, o += 4) {
       const a = v[k] / scale, c = mix(mid, a < 0 ? neg : pos, Math.min(1, Math.abs(a)) * strength);
-      [data[o], data[o + 1], data[o + 2], data[o + 3]] = [...c, 255];
+      data.set([...c, 255], o);
     }
     this.put(context, image, x, y, size);
   }
@@ -74,7 +74,7 @@ export class Pictures {
     for (let k = 0, o = 0; k < GRID * GRID; k++, o += 4) {
       let best = 0;
       for (let n = 1; n < this.classes; n++) if (this.values[last][n][k] > this.values[last][best][k]) best = n;
-      [data[o], data[o + 1], data[o + 2], data[o + 3]] = [...mix(mid, colours[best], .2 + .55 * this.values[last][best][k]), 255];
+      data.set([...mix(mid, colours[best], .2 + .55 * this.values[last][best][k]), 255], o);
     }
     this.put(context, image, 0, 0, size);
   }
@@ -103,6 +103,8 @@ export class Pictures {
   }
 }
 
+/** The marks of classes; that of class 1 is round. */
+const CORNERS = [[[-3.7, -3.7], [3.7, -3.7], [3.7, 3.7], [-3.7, 3.7]], , [[0, -5.3], [4.8, 3.5], [-4.8, 3.5]], [[0, -5.7], [5.7, 0], [0, 5.7], [-5.7, 0]], [[0, 5.3], [4.8, -3.5], [-4.8, -3.5]]];
 /** Draws a point in the colour and with the mark of its class, or in that of its value. */
 export function drawPoint(context, x, y, target, classes, colourOf) {
   context.strokeStyle = color('surface');
@@ -114,14 +116,9 @@ export function drawPoint(context, x, y, target, classes, colourOf) {
     context.arc(x, y, 4.3, 0, 7);
   } else {
     context.fillStyle = colourOf(target);
-    const r = 4.4;
-    switch (target % 5) {
-      case 0: context.rect(x - 3.7, y - 3.7, 7.4, 7.4); break;
-      case 1: context.arc(x, y, 4.3, 0, 7); break;
-      case 2: context.moveTo(x, y - r * 1.2); context.lineTo(x + r * 1.1, y + r * .8); context.lineTo(x - r * 1.1, y + r * .8); break;
-      case 3: context.moveTo(x, y - r * 1.3); context.lineTo(x + r * 1.3, y); context.lineTo(x, y + r * 1.3); context.lineTo(x - r * 1.3, y); break;
-      default: context.moveTo(x, y + r * 1.2); context.lineTo(x + r * 1.1, y - r * .8); context.lineTo(x - r * 1.1, y - r * .8);
-    }
+    const corners = CORNERS[target % 5];
+    if (corners) for (const [a, b] of corners) context.lineTo(x + a, y + b);
+    else context.arc(x, y, 4.3, 0, 7);
     context.closePath();
   }
   context.fill();

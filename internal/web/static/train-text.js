@@ -3,7 +3,7 @@
 import { chip, count, dataTable, fix, h, num, onWidth, play, select, stat } from './util.js';
 import { OWN, settings } from './client.js';
 import { checked } from './mlp.js';
-import { STARTS, drawLoss, keep, perSecond, rows } from './train-loss.js';
+import { HEADS, STARTS, drawLoss, keep, perSecond, rows } from './train-loss.js';
 
 const MOST_BODY = 64_000;
 
@@ -21,7 +21,7 @@ export function trainText(client) {
   const use = h('button', { onclick: () => { pasted = text.value; anew(); } }, 'Learn this text');
   const written = h('pre', { class: 'written', tabindex: '0', 'aria-label': 'What the network writes' });
   const picture = h('div'), big = h('div', { class: 'big' }), small = h('p'), chips = h('div', { class: 'acts' });
-  const table = dataTable('Data of the training', ['engine', 'steps', 'seconds', 'loss'], []);
+  const table = dataTable('Data of the training', HEADS, []);
   const set = (name, value) => { o[name] = value; address.set(o); anew(); };
   const element = h('div', {}, h('div', { class: 'panel' },
     h('div', { class: 'strip' }, h('div', { class: 'acts' }, go, reset), h('div', { class: 'stat sp' }, stepsBox, lossBox, speedBox)),
@@ -44,7 +44,7 @@ export function trainText(client) {
       await client.start('text', asked);
     } catch (e) {
       running = false;
-      problem.textContent = e.status === 409 ? 'Another measurement is running.' : e.message;
+      problem.textContent = e.message;
     }
     words();
   }

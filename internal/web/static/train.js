@@ -1,16 +1,16 @@
-// Chapter Train. The server's engine trains a small network and tells its weights after each slice of
-// steps; this page draws what each neuron answers with them. The clock of the loss is the time that the
-// steps took, so that the pace at which one watches changes nothing.
+// Chapter Train: a small network learns on the server, which tells its weights after each slice of steps. The
+// clock of the loss counts the steps alone, so that the pace of watching changes nothing.
 import { h, canvas, chip, choice, clamp, color, count, dataTable, fix, num, onWidth, play, select, stat, whenSeen } from './util.js';
 import { OWN, settings } from './client.js';
 import { checked, floats } from './mlp.js';
 import { Pictures, drawNetwork, drawPoint } from './train-net.js';
 import { Digits } from './train-digits.js';
 import { trainText } from './train-text.js';
-import { STARTS, drawLoss, keep, perSecond, rows } from './train-loss.js';
+import { HEADS, STARTS, drawLoss, keep, perSecond, rows } from './train-loss.js';
 
 const SETS = ['circle', 'xor', 'gauss', 'spiral', 'moons', 'plane', 'hills', 'digits', 'draw', 'csv', 'text'];
 const MOST_LAYERS = 6, MOST_NEURONS = 16, MOST_DRAWN = 600, MOST_TEXT = 60_000;
+const ENGINES = { torch: 'PyTorch', cuda: 'gpuplay on CUDA' }; // beside this program, by their settings
 const PACES = [[100, '100 steps/s'], [2000, '2,000 steps/s'], [0, 'full speed']];
 
 /** Has the browser save text or bytes as a file. */
@@ -20,18 +20,19 @@ function save(name, content, type) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-
 export function train(section, client) {
-  const address = settings('train', { data: 'spiral', layers: '', activation: 'tanh', optimizer: 'adam', eta: .02, batch: 32, seed: 1, dtype: 'float32', pace: 2000, torch: false });
+  const address = settings('train', { data: 'spiral', layers: '', activation: 'tanh', optimizer: 'adam', eta: .02, batch: 32, seed: 1, dtype: 'float32', pace: 2000, with: '' });
   const o = address.get();
   if (!SETS.includes(o.data)) o.data = 'spiral';
   const usual = () => o.data === 'digits' ? '16' : '8-6';
   let layers = (o.layers || usual()).split('-').map(Number).filter(n => n >= 1 && n <= MOST_NEURONS).slice(0, MOST_LAYERS);
   let drawn = [], pasted = '', drawClass = 1;
+  let engines = []; // those of ENGINES that can take part here
+  const others = new Set(o.with.split('-')); // those that are to
 
   // What the server has told.
-  let peer = null; // PyTorch, if it takes part: {name, gpu, history, now}
-  let started = null, pictures = null, points = null, now = null, history = [], chosen = null, spots = [], seen = false;
+  let lanes = new Map(); // of all engines: {engine, name, gpu, history, now}
+  let started = null, pictures = null, points = null, chosen = null, spots = [], seen = false;
   // What is to be started as soon as nothing else runs: 'look', 'run' or 'step'.
   let wanted = null, running = false;
 
@@ -39,9 +40,12 @@ export function train(section, client) {
     const own = o.data === 'draw' || o.data === 'csv';
     return {
       set: own ? 'csv' : o.data, csv: own ? (o.data === 'draw' ? drawn.map(p => `${p[0].toFixed(4)},${p[1].toFixed(4)},${p[2]}`).join('\n') : pasted) : '',
-      hidden: layers, activation: o.activation, optimizer: o.optimizer, rate: o.eta, batch: o.batch, seed: o.seed, dtype: o.dtype, pace: o.pace, torch: o.torch, ...more,
+      hidden: layers, activation: o.activation, optimizer: o.optimizer, rate: o.eta, batch: o.batch, seed: o.seed, dtype: o.dtype, pace: o.pace, ...Object.fromEntries(taking().map(e => [e, true])), ...more,
     };
   };
+  const taking = () => engines.filter(e => others.has(e));
+  const own = () => lanes.get(OWN)?.now;
+  const forget = () => { for (const l of lanes.values()) { l.now = null; l.history = []; } };
   const ready = () => o.data === 'draw' ? new Set(drawn.map(p => p[2])).size === 2 : o.data === 'csv' ? pasted !== '' : true;
   const remember = () => { const text = layers.join('-') || '0'; address.set({ ...o, layers: text === usual() ? '' : text }); };
 
@@ -50,11 +54,15 @@ export function train(section, client) {
     if (client.current?.kind === 'train') { await client.stop(); return; } // its end starts what is wanted
     await begin();
   }
+  let asking = null;
+  const ask = () => asking ??= client.get('train').then(t => showEngines(t.engines), () => {});
   async function begin() {
+    if (wanted !== 'look' && !client.current) await ask();
     const mode = wanted;
     if (!mode || client.current || o.data === 'text') return;
     wanted = null;
     if (!ready()) { empty(); return; }
+    ask();
     const more = { look: { look: true }, run: { continue: true }, step: { continue: true, steps: 1, pace: 0 } }[mode];
     try {
       running = mode === 'run';
@@ -62,21 +70,21 @@ export function train(section, client) {
       problem.textContent = '';
     } catch (e) {
       running = false;
-      if (e.status === 409) { wanted = mode === 'look' ? mode : null; }
-      problem.textContent = e.status === 409 ? 'Another measurement is running.' : e.message;
+      if (e.status === 409 && mode === 'look') wanted = mode;
+      problem.textContent = e.message;
     }
     words();
   }
   /** After a change of what is trained: from the first step on. */
   function anew() {
     remember();
-    history = [];
+    forget();
     want(running ? 'run' : 'look');
   }
   const drawnPoints = () => ({ x: drawn.flatMap(p => p.slice(0, 2)), y: drawn.map(p => p[2]) });
   function empty() {
-    started = pictures = now = null;
-    history = [];
+    started = pictures = null;
+    forget();
     points = o.data === 'draw' ? drawnPoints() : { x: [], y: [] };
     paint();
     words();
@@ -85,23 +93,21 @@ export function train(section, client) {
   client.on('train', e => {
     if (e.type === 'network') {
       const d = e.data;
-      if (!d.continued) { history = []; peer = null; }
+      if (!d.continued) lanes = new Map();
       started = d;
       pictures = d.set === 'digits' ? digits.take(d) : new Pictures(d);
       points = { x: floats(d.x), y: floats(d.y) };
       if (chosen && !(chosen[1] < (pictures.columns[chosen[0]] ?? 0))) chosen = null;
-    } else if (e.type === 'lane' && e.lane !== OWN) {
-      peer = { history: [], now: null, ...(started.continued ? peer : {}), name: e.data.name, gpu: e.lane !== 'torch/cpu' };
-    } else if (e.type === 'learned' && e.lane !== OWN) {
-      peer.now = e.data;
-      peer.history = keep(peer.history, e.data);
+    } else if (e.type === 'lane') {
+      lanes.set(e.lane, { history: [], now: null, ...lanes.get(e.lane), ...e.data, gpu: !e.lane.endsWith('/cpu') });
     } else if (e.type === 'learned' && pictures) {
-      now = e.data;
-      if (!now.diverged) {
-        pictures.learn(floats(now.weights));
-        history = keep(history, now);
+      const l = lanes.get(e.lane);
+      l.now = e.data;
+      l.history = keep(l.history, e.data);
+      if (e.lane === OWN) {
+        if (!e.data.diverged) pictures.learn(floats(e.data.weights));
+        paint();
       }
-      paint();
     } else if (e.type === 'end') {
       running = false;
       if (e.data.error && !e.data.stopped) problem.textContent = e.data.error.message;
@@ -114,7 +120,7 @@ export function train(section, client) {
   const problem = h('p', { class: 'problem', role: 'status' });
   const runLabel = h('span', {}, 'Train'), runButton = h('button', { class: 'go', onclick: () => running ? client.stop() : want('run') }, play(), runLabel);
   const stepButton = h('button', { onclick: () => want('step') }, 'Step');
-  const resetButton = h('button', { onclick: () => { history = []; want('look'); } }, 'Reset');
+  const resetButton = h('button', { onclick: () => { forget(); want('look'); } }, 'Reset');
   const seedButton = h('button', { title: 'Start from other random weights', onclick: () => { o.seed = o.seed % 1000 + 1; anew(); } }, 'Other weights');
   const [stepsBox, stepsOut] = stat('steps'), [lossBox, lossOut] = stat('loss'), [rightBox, rightOut] = stat('right'), rightName = rightBox.lastChild;
   const pen = h('span', { class: 'pen' }, choice([[1, '●'], [0, '■']], 1, k => { drawClass = +k; }, 'Class to draw'), h('button', { onclick: () => { drawn = []; empty(); } }, 'Clear'));
@@ -128,14 +134,15 @@ export function train(section, client) {
   const paste = h('div', { class: 'paste', hidden: true },
     h('p', {}, 'One line per point: x, y and a label. Up to ten different labels are classes; if there are more, the labels are numbers to be learned. Columns with values beyond ±1 are scaled.'),
     text, h('div', { class: 'acts' }, h('button', { class: 'go', onclick: () => usePasted(text.value) }, 'Use these points'), h('button', { onclick: () => file.click() }, 'Choose a file'), file));
-  const table = dataTable('Data of the training', ['engine', 'steps', 'seconds', 'loss'], []);
+  const table = dataTable('Data of the training', HEADS, []);
   const sizes = h('div', { class: 'sizes', role: 'group', 'aria-label': 'Hidden layers' });
+  const beside = h('div', { class: 'seg', role: 'group', 'aria-label': 'Engines beside this program' }), besideBox = h('div', { class: 'pick', hidden: true }, h('span', {}, 'beside this program'), beside);
   const exports = h('div', { class: 'acts exports' },
     h('span', {}, 'Take it with you:'),
     h('button', { onclick: () => take(e => save('network.safetensors', Uint8Array.from(atob(e.safetensors), c => c.charCodeAt(0)), 'application/octet-stream')) }, 'Weights'),
     h('button', { onclick: () => take(e => save('network_torch.py', e.torch, 'text/x-python')) }, 'PyTorch'),
     h('button', { onclick: () => take(e => save('network_mlx.py', e.mlx, 'text/x-python')) }, 'MLX'),
-    h('button', { onclick: () => save('training.csv', 'engine,steps,seconds,loss\n' + lanes().flatMap((lane, i) => lane.history.map(([t, n, l]) => `${['gocpu', 'torch'][i]},${n},${t},${l}\n`)).join(''), 'text/csv') }, 'The run'));
+    h('button', { onclick: () => save('training.csv', 'engine,steps,seconds,loss\n' + [...lanes.values()].flatMap(l => l.history.map(([t, n, v]) => `${l.engine},${n},${t},${v}\n`)).join(''), 'text/csv') }, 'The run'));
   const take = async f => { try { f(await client.get('train')); } catch (e) { problem.textContent = e.message; } };
 
   const set = name => value => { o[name] = value; anew(); };
@@ -152,7 +159,7 @@ export function train(section, client) {
         h('label', { class: 'pick' }, h('span', {}, 'learning rate η ', etaOut), eta),
         select('batch', [1, 4, 8, 16, 32, 64, 128], o.batch, k => set('batch')(+k)),
         select('type', ['float32', 'float64'], o.dtype, set('dtype')),
-        select('engines', [[false, 'this program'], [true, 'and PyTorch']], o.torch, k => set('torch')(k === 'true')),
+        besideBox,
         select('watch at', PACES, o.pace, k => { o.pace = +k; remember(); if (running) client.tell({ pace: o.pace }); })),
       problem,
       h('div', { class: 'train' }, h('div', { class: 'net' }, netCanvas), h('div', { class: 'out' }, h('div', { class: 'db' }, answerCanvas))),
@@ -185,12 +192,24 @@ export function train(section, client) {
     anew();
   }
   function usePasted(value) {
-    if (value.length > MOST_TEXT) { problem.textContent = `${count(value.length)} characters of points: at most ${count(MOST_TEXT)} are accepted`; return; }
+    if (value.length > MOST_TEXT) { problem.textContent = `The points have more than ${count(MOST_TEXT)} characters, which are not accepted.`; return; }
     pasted = value;
     anew();
   }
-  file.onchange = async () => { const f = file.files[0]; if (f && f.size <= MOST_TEXT) { text.value = await f.text(); usePasted(text.value); } else if (f) problem.textContent = `${f.name} has ${count(f.size)} bytes: at most ${count(MOST_TEXT)} are accepted`; };
+  const textOf = f => f.slice(0, 4 * MOST_TEXT + 4).text(); // a character has up to four bytes
+  file.onchange = async () => { const [f] = file.files; if (f) usePasted(text.value = await textOf(f)); };
 
+  /** Shows which engines can take part beside this program. */
+  function showEngines(list) {
+    engines = list.filter(e => ENGINES[e]);
+    besideBox.hidden = !engines.length;
+    beside.replaceChildren(...engines.map(e => h('button', { 'data-value': e, 'aria-pressed': String(others.has(e)), onclick: () => {
+      if (!others.delete(e)) others.add(e);
+      o.with = taking().join('-');
+      showEngines(list);
+      anew();
+    } }, ENGINES[e])));
+  }
   function showSizes() {
     const change = (i, by) => { layers[i] = clamp(layers[i] + by, 1, MOST_NEURONS); showSizes(); anew(); };
     sizes.replaceChildren(
@@ -216,7 +235,7 @@ export function train(section, client) {
       c.fillStyle = color('ink-2');
       c.textAlign = 'center';
       const lines = o.data === 'draw' ? ['Draw your own points here', 'Choose ● or ■ above. Five of each will do.'] : o.data === 'csv' ? ['Paste your points above', 'or drop a file here'] : [];
-      lines.forEach((line, i) => { c.font = `${i ? 450 : 600} ${i ? 14 : 17}px ${color('font')}`; c.fillText(line, width / 2, width / 2 - 6 + 26 * i); });
+      lines.forEach((line, i) => { c.font = `${i ? '450 14' : '600 17'}px ${color('font')}`; c.fillText(line, width / 2, width / 2 - 6 + 26 * i); });
       return;
     }
     if (pictures && chosen) pictures.draw(c, chosen[0], chosen[1], 0, 0, width, .78);
@@ -227,7 +246,9 @@ export function train(section, client) {
   });
   const paint = () => { net.paint(); answer.paint(); };
 
+  const curves = () => [...lanes.values()].map(l => ({ ...l, about: l.name + (l.engine === 'torch' ? ', eager' : ''), name: ENGINES[l.engine] ?? 'this program', dash: l.engine === 'torch' }));
   function words() {
+    const now = own(), speed = l => perSecond(l.now), ran = curves().filter(l => l.now?.steps).sort((a, b) => speed(b) - speed(a)), speeds = ran.map(l => `${count(+speed(l).toPrecision(3))} by ${l.about}`);
     runLabel.textContent = running ? 'Stop' : 'Train';
     stepsOut.textContent = now ? count(now.steps) : '0';
     lossOut.textContent = !now ? '–' : now.diverged ? 'NaN' : fix(now.loss, 3);
@@ -238,27 +259,25 @@ export function train(section, client) {
     if (now?.diverged) {
       big.textContent = 'It diverged: lower the learning rate.';
       small.textContent = `After ${count(now.steps)} steps the loss is no longer a finite number. Reset starts again.`;
-    } else if (now?.steps && peer?.now) {
-      const [own, other] = [now, peer.now].map(perSecond), who = peer.gpu ? ['the CPU', 'the GPU'] : ['this program', 'PyTorch'], faster = own >= other;
-      big.textContent = `Here ${who[faster ? 0 : 1]} is ${num(faster ? own / other : other / own, 2)}× as fast.`;
-      small.textContent = `${count(+own.toPrecision(3))} steps a second by this program on one thread of the CPU, ${count(+other.toPrecision(3))} by ${peer.name}, eager. Both make the same steps, in turns. A network with only ${count(started.weights)} weights says little about larger ones.`;
+    } else if (ran.length > 1) {
+      big.textContent = `Here ${ran[0].name} is ${num(speed(ran[0]) / speed(ran[1]), 2)}× as fast as ${ran[1].name}.`;
+      small.textContent = `Steps a second: ${speeds.join('; ')}. All make the same steps, in turns. A network with only ${count(started.weights)} weights says little about larger ones.`;
     } else if (now?.steps) {
       big.textContent = `${count(+perSecond(now).toPrecision(3))} steps a second.`;
-      small.textContent = `On one thread of the CPU, by the engine of this program: ${num(now.busy_ns / 1e6)} ms for ${count(now.steps)} steps of ${Math.min(o.batch, started.rows)} ${pictures === digits ? 'digits' : 'points'}. ` +
+      small.textContent = `${num(now.busy_ns / 1e6)} ms for ${count(now.steps)} steps of ${Math.min(o.batch, started.rows)} ${pictures === digits ? 'digits' : 'points'}, by ${ran[0].about}. ` +
         (o.pace ? 'They are shown more slowly than they are computed.' : 'It runs at full speed.');
     } else {
       big.textContent = 'Watch the loss fall.';
       small.textContent = 'Press Train. The clock counts only the time of the steps, not the time for showing them.';
     }
     chips.replaceChildren(...started ? [checked(started.check), chip('', `${count(started.weights)} weights`)] : []);
-    if (running && o.torch && !peer) small.textContent = STARTS;
+    if (running && taking().length >= (lanes.size || 1)) small.textContent = STARTS;
     drawPlot();
-    if (table.open) table.fill(rows(lanes()));
+    if (table.open) table.fill(rows(curves()));
   }
   table.addEventListener('toggle', words);
 
-  const lanes = () => [{ name: 'this program', history }, ...(peer ? [{ ...peer, name: 'PyTorch', dash: !peer.gpu }] : [])];
-  const drawPlot = () => drawLoss(plot, lanes());
+  const drawPlot = () => drawLoss(plot, curves());
 
   // --- hands
   const point = e => { const b = answerCanvas.getBoundingClientRect(); return [(e.clientX - b.left) / b.width * 2 - 1, 1 - (e.clientY - b.top) / b.height * 2]; };
@@ -277,7 +296,7 @@ export function train(section, client) {
   answerCanvas.ondragover = e => e.preventDefault();
   answerCanvas.ondrop = async e => {
     e.preventDefault();
-    const f = e.dataTransfer.files[0], dropped = f ? (f.size <= MOST_TEXT ? await f.text() : '') : e.dataTransfer.getData('text');
+    const f = e.dataTransfer.files[0], dropped = f ? await textOf(f) : e.dataTransfer.getData('text');
     if (!dropped) return;
     o.data = 'csv';
     section.querySelector('.seg').set('csv');
