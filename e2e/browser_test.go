@@ -47,8 +47,12 @@ type tab struct {
 
 // start starts the one Chromium of all tests; each has a tab of its own.
 var start = sync.OnceValues(func() (context.Context, error) {
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(found), chromedp.NoSandbox,
-		chromedp.Flag("enable-unsafe-webgpu", true), chromedp.Flag("use-webgpu-adapter", "swiftshader"), chromedp.Flag("enable-unsafe-swiftshader", true))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(found), chromedp.NoSandbox, chromedp.Flag("enable-unsafe-webgpu", true))
+	if *withCard {
+		options = append(options, chromedp.Flag("disable-gpu", false), chromedp.Flag("enable-features", "Vulkan"), chromedp.Flag("use-angle", "vulkan"), chromedp.Flag("disable-vulkan-surface", true))
+	} else {
+		options = append(options, chromedp.Flag("use-webgpu-adapter", "swiftshader"), chromedp.Flag("enable-unsafe-swiftshader", true))
+	}
 	ctx, end := chromedp.NewExecAllocator(context.Background(), options...)
 	ends = append(ends, end)
 	ctx, end = chromedp.NewContext(ctx)
@@ -69,6 +73,14 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// patience is how long a test waits for one thing.
+func patience() time.Duration {
+	if *live != "" {
+		return 4 * time.Minute // for a race of all engines of a machine
+	}
+	return time.Minute
+}
+
 // watch counts what a page must never do, from before its first script on.
 const watch = `window.__wrong = []; addEventListener('securitypolicyviolation', e => __wrong.push('policy: ' + e.violatedDirective + ' ' + e.blockedURI));
 addEventListener('error', e => __wrong.push('error: ' + (e.message ?? e.target?.src))); addEventListener('unhandledrejection', e => __wrong.push('rejected: ' + (e.reason?.stack ?? e.reason)));`
@@ -83,7 +95,7 @@ func open(t *testing.T, w *site, width, height int, more ...chromedp.Action[chro
 	}
 	ctx, cancel := chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 2*patience())
 	t.Cleanup(cancel)
 	p := &tab{t, ctx}
 	p.do(chromedp.EmulateViewport(int64(width), int64(height)))
@@ -107,7 +119,7 @@ func (p *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 // wait waits for an expression to be true.
 func (p *tab) wait(expression string) {
 	p.t.Helper()
-	if _, err := chromedp.Run(p.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(60*time.Second))); err != nil {
+	if _, err := chromedp.Run(p.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingTimeout(patience()))); err != nil {
 		p.t.Fatalf("%s: %v; the page says %q and %v", expression, err, eval[string](p, `document.querySelector('.say .big')?.textContent ?? document.body.textContent.slice(0, 300)`), p.wrong())
 	}
 }

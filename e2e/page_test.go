@@ -334,7 +334,7 @@ func TestThousandEvents(t *testing.T) {
 	w := newSite(t, sc)
 	p := open(t, w, wide, high)
 	p.do(chromedp.Evaluate[chromedp.Void](`window.__texts = 0; new MutationObserver(list => { __texts += list.length; }).observe(document.querySelector('#race-go'), { childList: true, subtree: true });`))
-	p.do(chromedp.Evaluate[chromedp.Void](`window.__late = [0, 0]; { let last = 0; const f = t => { if (last && `+mode+` === 'live') { __late[1]++; if (t - last > 34) __late[0]++; } last = t; requestAnimationFrame(f); }; requestAnimationFrame(f); }`), chromedp.Evaluate[chromedp.Void](clickRaceGo))
+	p.do(chromedp.Evaluate[chromedp.Void](countLate), chromedp.Evaluate[chromedp.Void](clickRaceGo))
 	p.wait(mode + ` === 'live'`)
 	p.wait(mode + ` === 'done'`)
 	if got := eval[string](p, `document.querySelector('#race').dataset.received`); got != fmt.Sprint(w.fly) {

@@ -1,0 +1,85 @@
+package e2e
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+var (
+	live     = flag.String("live", "", "race, sweep and train on the page of -address, and write pictures and figures into this folder")
+	withCard = flag.Bool("card", false, "Chromium draws, and computes with WebGPU, on a GPU through Vulkan")
+)
+
+// TestLive does on the page of a real server what a visitor does on a machine with a GPU: a race,
+// this browser's lane, the map of a loss, a training by every engine that can take part, and a
+// sweep. What the machine measures is written down and not judged; the page must show a result everywhere, and do nothing wrong.
+//
+//	gpuplay serve --token 0123456789abcdef &
+//	go test -run TestLive -address 'http://127.0.0.1:PORT/#token=0123456789abcdef' -live FOLDER -card .
+func TestLive(t *testing.T) {
+	if *address == "" || *live == "" {
+		t.Skip("no address, or no folder for what is measured")
+	}
+	found := map[string]any{}
+	defer func() {
+		b, err := json.MarshalIndent(found, "", "  ")
+		if err == nil {
+			err = os.WriteFile(filepath.Join(*live, "live.json"), b, 0o644)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}()
+	p := open(t, &site{address: *address}, wide, high)
+	p.wait(`!gpuplay.client.current`)
+	shot := func(name string) { saveShot(t, p, filepath.Join(*live, name+".png")) }
+	text := func(selector string) []string {
+		return eval[[]string](p, fmt.Sprintf(`[...document.querySelectorAll(%q)].map(x => x.innerText)`, selector))
+	}
+
+	p.do(chromedp.Evaluate[chromedp.Void](countLate), chromedp.Evaluate[chromedp.Void](clickRaceGo))
+	p.wait(mode + ` === 'live' && [...document.querySelectorAll('#race .lane canvas')].filter(x => +x.dataset.products > 0).length > 1`)
+	shot("race-live")
+	p.wait(mode + ` === 'done'`)
+	shot("race-done")
+	found["race"], found["race_lanes"], found["race_late_frames"] = text("#race .say")[0], text("#race .lane"), eval[[]int](p, `__late`)
+
+	p.click("#web-join")
+	p.wait(`!document.querySelector('#web-join').disabled || document.querySelector('#web-join').textContent !== 'Join'`)
+	p.wait(`document.querySelector('#web-join').textContent === 'Again'`)
+	found["browser"] = text(".lane.c-web")[0]
+
+	p.show("touch")
+	p.wait(`!gpuplay.client.current && document.querySelector('#touch canvas')`)
+	shot("touch")
+
+	p.do(chromedp.Navigate(strings.Split(*address, "#")[0]+"?#train?train.with=torch-cuda-browser&train.pace=0"), chromedp.Evaluate[chromedp.Void](`document.getElementById('train').scrollIntoView()`))
+	p.wait(`document.documentElement?.dataset.ready === 'true'`)
+	p.show("train")
+	p.wait(`!gpuplay.client.current && document.querySelector('#train .go')`)
+	p.click("#train .go")
+	p.wait(`document.querySelectorAll('#train .data tbody tr').length > 30`)
+	shot("train")
+	p.click("#train .go")
+	p.wait(`!gpuplay.client.current`)
+	found["train"] = text("#train .say2")
+
+	p.show("why")
+	p.click("#why-go")
+	p.wait(`document.querySelector('#why').dataset.mode === 'done'`)
+	shot("why")
+	found["why"] = text("#why")[0]
+	if wrong := p.wrong(); len(wrong) > 0 {
+		t.Error(wrong)
+	}
+}
+
+// countLate counts the frames of a live race, and those that took longer than two.
+const countLate = `window.__late = [0, 0]; { let last = 0; const f = t => { if (last && ` + mode + ` === 'live') { __late[1]++; if (t - last > 34) __late[0]++; } last = t; requestAnimationFrame(f); }; requestAnimationFrame(f); }`
