@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -45,7 +46,8 @@ func TestLive(t *testing.T) {
 	}
 
 	p.do(chromedp.Evaluate[chromedp.Void](countLate), chromedp.Evaluate[chromedp.Void](clickRaceGo))
-	p.wait(mode + ` === 'live' && [...document.querySelectorAll('#race .lane canvas')].filter(x => +x.dataset.products > 0).length > 1`)
+	p.wait(mode + ` === 'live'`)
+	p.wait(mode + ` === 'done' || [...document.querySelectorAll('#race .lane:not(.c-web) canvas')].every(x => x.dataset.products > 0)`)
 	shot("race-live")
 	p.wait(mode + ` === 'done'`)
 	shot("race-done")
@@ -57,15 +59,16 @@ func TestLive(t *testing.T) {
 	found["browser"] = text(".lane.c-web")[0]
 
 	p.show("touch")
-	p.wait(`!gpuplay.client.current && document.querySelector('#touch canvas')`)
+	p.wait(`!gpuplay.client.current && document.querySelector('#touch canvas') !== null`)
 	shot("touch")
 
 	p.do(chromedp.Navigate(strings.Split(*address, "#")[0]+"?#train?train.with=torch-cuda-browser&train.pace=0"), chromedp.Evaluate[chromedp.Void](`document.getElementById('train').scrollIntoView()`))
 	p.wait(`document.documentElement?.dataset.ready === 'true'`)
 	p.show("train")
-	p.wait(`!gpuplay.client.current && document.querySelector('#train .go')`)
+	p.wait(`!gpuplay.client.current && document.querySelector('#train .go') !== null`)
 	p.click("#train .go")
-	p.wait(`document.querySelectorAll('#train .data tbody tr').length > 30`)
+	p.wait(`+document.querySelector('#train .stat b').textContent.replace(/,/g, '') > 2000`)
+	p.do(chromedp.Sleep(10 * time.Second)) // for the other engines to start, and for all of them to settle
 	shot("train")
 	p.click("#train .go")
 	p.wait(`!gpuplay.client.current`)
