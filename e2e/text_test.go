@@ -38,6 +38,18 @@ func TestTrainText(t *testing.T) {
 	p.click(panel + ".go")
 	p.wait(`gpuplay.client.current === null`)
 
+	// Another size starts anew, and is in the address.
+	weights := `document.querySelector('` + panel + `.say2').textContent`
+	p.do(chromedp.Evaluate[chromedp.Void](`{ const s = [...document.querySelectorAll('` + panel + `.pick')].find(e => e.textContent.startsWith('width')).querySelector('select'); s.value = '32'; s.dispatchEvent(new Event('change')); }`))
+	p.wait(`location.hash.includes('text.width=32')`)
+	if n := eval[int](p, steps); n != 0 {
+		t.Errorf("%d steps of another network", n)
+	}
+	p.click(panel + ".go")
+	p.wait(steps + ` > 0 && /28,736 weights/.test(` + weights + `)`)
+	p.click(panel + ".go")
+	p.wait(`gpuplay.client.current === null`)
+
 	paste := func(text string) {
 		p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('` + panel + `textarea').value = ` + text))
 		p.click(panel + ".paste button")

@@ -38,8 +38,8 @@ func newLearnGPT(a *app) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "gpt [FILE]",
 		Short: "Train a small GPT to write like a text, character by character",
-		Long: `gpt trains a transformer of 0.4 million weights on the text in a file, or on Shakespeare's
-Coriolanus, with gpuplay's own engine on the CPU. Its gradients are first checked against
+		Long: `gpt trains a transformer, usually of 0.4 million weights, on the text in a file, or on
+Shakespeare's Coriolanus, with gpuplay's own engine on the CPU. Its gradients are first checked against
 finite differences. Every few seconds it shows the loss of text that is not learned, the speed,
 and what the network writes. Ctrl-C ends it with what was reached.
 
@@ -47,7 +47,7 @@ With --torch, PyTorch makes the same steps from the same weights, in turns, on t
 number of threads or on a GPU. Its losses must be gpuplay's. On a CUDA device each of its steps
 is launched as one CUDA graph; --eager shows what that is worth.`,
 		Example: `  gpuplay learn gpt
-  gpuplay learn gpt book.txt --steps 5000
+  gpuplay learn gpt book.txt --steps 5000 --layers 3 --context 128
   gpuplay learn gpt --torch --device cpu
   gpuplay learn gpt --torch --eager -o gpt.events`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -95,7 +95,11 @@ is launched as one CUDA graph; --eager shows what that is worth.`,
 	}
 	fl := c.Flags()
 	fl.SortFlags = false
-	fl.IntVar(&f.Steps, "steps", f.Steps, fmt.Sprintf("steps, each with %d sequences of %d characters", f.Batch, gpt.Context))
+	fl.IntVar(&f.Steps, "steps", f.Steps, "steps")
+	fl.IntVar(&f.Layers, "layers", f.Layers, fmt.Sprintf("layers, at most %d", gpt.MaxLayers))
+	fl.IntVar(&f.Width, "width", f.Width, fmt.Sprintf("width, a multiple of %d up to %d; each %d are a head of attention", gpt.HeadSize, gpt.MaxWidth, gpt.HeadSize))
+	fl.IntVar(&f.Context, "context", f.Context, fmt.Sprintf("characters of a sequence, which the network sees at most: up to %d", gpt.MaxContext))
+	fl.IntVar(&f.Batch, "batch", f.Batch, fmt.Sprintf("sequences of a step, at most %d", gpt.MaxBatch))
 	fl.Float64Var(&f.Rate, "rate", f.Rate, "learning rate of AdamW")
 	fl.StringVar(&f.DType, "dtype", "float32", "float32 or float64")
 	fl.Uint64Var(&f.Seed, "seed", f.Seed, "seed of the weights, the sequences and what is written")

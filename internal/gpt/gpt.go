@@ -31,12 +31,34 @@ type Shape struct {
 	Width      int `json:"width"` // a multiple of Heads
 }
 
-// Context is how many characters the networks of ShapeOf see at most.
-const Context = 64
+// A Size is what can be chosen of a shape: the vocabulary is the text's, and there is a head for
+// each HeadSize of the width.
+type Size struct {
+	Layers  int `json:"layers"`
+	Width   int `json:"width"`
+	Context int `json:"context"`
+}
 
-// ShapeOf returns the usual shape for a text: 0.4 million weights for English.
-func ShapeOf(t *Text) Shape {
-	return Shape{Vocabulary: len(t.Characters), Context: Context, Layers: 2, Heads: 4, Width: 128}
+// HeadSize is the width of a head of a Size.
+const HeadSize = 32
+
+// Usual is the size of 0.4 million weights for English.
+var Usual = Size{Layers: 2, Width: 128, Context: 64}
+
+// Shape returns the shape of a network of this size for a text.
+func (s Size) Shape(t *Text) Shape {
+	return Shape{Vocabulary: len(t.Characters), Context: s.Context, Layers: s.Layers, Heads: s.Width / HeadSize, Width: s.Width}
+}
+
+// Check returns an error that names what is wrong with the size.
+func (s Size) Check() error {
+	switch {
+	case s.Layers < 1 || s.Layers > MaxLayers:
+		return fmt.Errorf("%d layers: must be between 1 and %d", s.Layers, MaxLayers)
+	case s.Width < HeadSize || s.Width > MaxWidth || s.Width%HeadSize != 0:
+		return fmt.Errorf("a width of %d: must be a multiple of %d, the width of a head, up to %d", s.Width, HeadSize, MaxWidth)
+	}
+	return nil
 }
 
 // Check returns an error that names what is wrong with the shape.
@@ -52,9 +74,14 @@ func (s Shape) Check() error {
 	return nil
 }
 
-// MaxContext keeps the products of one head so small that package gemm computes them on the
-// thread that asks for them: each thread has heads of its own.
-const MaxContext = 128
+// Limits of a shape.
+const (
+	// MaxContext keeps the products of one head so small that package gemm computes them on the
+	// thread that asks for them: each thread has heads of its own.
+	MaxContext = 128
+	MaxLayers  = 6
+	MaxWidth   = 256
+)
 
 // block holds the tensors of a block.
 type block struct{ norm1, qkv, proj, norm2, up, down network.Tensor }

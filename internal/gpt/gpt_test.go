@@ -133,7 +133,7 @@ func TestDeterministic(t *testing.T) {
 	run := func(threads int, seed uint64) ([]float64, string) {
 		trainer := newTrainer[float32](t, threads, tiny, Settings{Rate: 1e-3, Batch: 3, Seed: seed})
 		list := losses(trainer, 5)
-		return list, trainer.Write(40, seed)
+		return list, trainer.Write(t.Context(), 40, seed)
 	}
 	first, wrote := run(2, 1)
 	again, wroteAgain := run(2, 1)
@@ -162,7 +162,7 @@ func TestWrite(t *testing.T) {
 	trainer := newTrainer[float32](t, 1, tiny, Settings{Rate: 1e-2, Batch: 8, Seed: 1})
 	losses(trainer, 60)
 	weights := append([]float32{}, trainer.Network.Weights...)
-	text := trainer.Write(200, 3)
+	text := trainer.Write(t.Context(), 200, 3)
 	if n := len([]rune(text)); n != 200 {
 		t.Errorf("wrote %d characters", n)
 	}
@@ -201,7 +201,7 @@ func TestHeldOut(t *testing.T) {
 
 func TestShape(t *testing.T) {
 	text := readText(t)
-	if n := ShapeOf(text).Weights(); n != 409_856 {
+	if n := Usual.Shape(text).Weights(); n != 409_856 {
 		t.Errorf("%d weights", n)
 	}
 	for _, tt := range []struct {
@@ -215,6 +215,57 @@ func TestShape(t *testing.T) {
 	} {
 		if err := tt.shape.Check(); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: %v", tt.shape, err)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	for _, tt := range []struct {
+		size Size
+		want string
+	}{
+		{Usual, ""},
+		{Size{1, 32, 1}, ""},
+		{Size{MaxLayers, MaxWidth, MaxContext}, ""},
+		{Size{0, 128, 64}, "0 layers: must be between 1 and 6"},
+		{Size{7, 128, 64}, "7 layers: must be between 1 and 6"},
+		{Size{2, 0, 64}, "a width of 0: must be a multiple of 32, the width of a head, up to 256"},
+		{Size{2, 100, 64}, "a width of 100: "},
+		{Size{2, 288, 64}, "a width of 288: "},
+	} {
+		if err := tt.size.Check(); (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%+v: %v", tt.size, err)
+		}
+	}
+	if heads := (Size{2, 96, 64}).Shape(readText(t)).Heads; heads != 3 {
+		t.Errorf("%d heads", heads)
+	}
+}
+
+// What would take too long or too much memory is refused before anything is allocated.
+func TestWork(t *testing.T) {
+	whole := readText(t)
+	short, err := ReadText(Coriolanus[:1200])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		text  *Text
+		size  Size
+		batch int
+		want  string
+	}{
+		{whole, Usual, 16, ""},
+		{whole, Usual, MaxBatch, ""},
+		{whole, Size{MaxLayers, MaxWidth, MaxContext}, 4, ""},
+		{whole, Size{MaxLayers, MaxWidth, MaxContext}, MaxBatch, "a step of 64 sequences of 128 characters with 4770304 weights is 9.1 times what is allowed: "},
+		{whole, Size{1, 32, MaxContext + 1}, 1, "a context of 129 characters: must be between 1 and 128"},
+		{short, Size{1, 32, 119}, 1, ""},
+		{short, Size{1, 32, 120}, 1, "a text of 1200 characters is too short for a context of 120: it needs 1201"},
+	} {
+		err := Check(tt.text, tt.size.Shape(tt.text), Settings{Rate: 1e-3, Batch: tt.batch})
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%+v, batch %d: %v", tt.size, tt.batch, err)
 		}
 	}
 }

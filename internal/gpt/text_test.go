@@ -23,7 +23,7 @@ func TestReadText(t *testing.T) {
 		case tt.want == "":
 			if err != nil {
 				t.Errorf("%s: %v", tt.name, err)
-			} else if context := ShapeOf(text).Context; text.learned <= context || len(text.Tokens)-text.learned <= context {
+			} else if context := Usual.Context; text.learned <= context || len(text.Tokens)-text.learned <= context {
 				t.Errorf("%s: %d characters are learned, of %d", tt.name, text.learned, len(text.Tokens))
 			}
 		case err == nil || !strings.Contains(err.Error(), tt.want):

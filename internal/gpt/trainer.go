@@ -1,6 +1,8 @@
 package gpt
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -23,8 +25,13 @@ const (
 	decay        = 0.1
 )
 
-// MaxBatch keeps a step below a second.
-const MaxBatch = 64
+// Limits of a step.
+const (
+	MaxBatch = 64
+	// MaxWork is the most that the weights times the characters of a step may be, ten times what
+	// is usual: a step then takes about a second on one core.
+	MaxWork = 4 << 30
+)
 
 // Check returns an error that names what is wrong with the settings.
 func (s Settings) Check() error {
@@ -33,6 +40,21 @@ func (s Settings) Check() error {
 	}
 	if s.Batch < 1 || s.Batch > MaxBatch {
 		return fmt.Errorf("a batch of %d sequences: must be between 1 and %d", s.Batch, MaxBatch)
+	}
+	return nil
+}
+
+// Check returns an error that names what keeps a network of a shape from being trained on a text.
+func Check(t *Text, shape Shape, s Settings) error {
+	if err := cmp.Or(s.Check(), shape.Check()); err != nil {
+		return err
+	}
+	if len(t.Tokens)-t.learned <= shape.Context { // the shorter part
+		return fmt.Errorf("a text of %d characters is too short for a context of %d: it needs %d", len(t.Tokens), shape.Context, 10*shape.Context+1)
+	}
+	if work := float64(shape.Weights()) * float64(s.Batch*shape.Context); work > MaxWork {
+		return fmt.Errorf("a step of %d sequences of %d characters with %d weights is %.1f times what is allowed: choose a smaller batch, context, width or number of layers",
+			s.Batch, shape.Context, shape.Weights(), work/MaxWork)
 	}
 	return nil
 }
@@ -53,15 +75,12 @@ type Trainer[T network.Real] struct {
 
 // NewTrainer returns a trainer that has made no step yet.
 func NewTrainer[T network.Real](team *Team, text *Text, shape Shape, s Settings) (*Trainer[T], error) {
-	if err := s.Check(); err != nil {
+	if err := Check(text, shape, s); err != nil {
 		return nil, err
 	}
 	n, err := New[T](team, shape)
 	if err != nil {
 		return nil, err
-	}
-	if text.learned <= shape.Context || len(text.Tokens)-text.learned <= shape.Context {
-		return nil, fmt.Errorf("a text of %d characters is too short for sequences of %d", len(text.Tokens), shape.Context)
 	}
 	n.Init(s.Seed)
 	weights := len(n.Weights)
@@ -161,9 +180,10 @@ const Tolerance = 1e-5
 // Check compares the gradient that is computed in T with central differences of the loss of the
 // same network in float64, and returns the largest difference, relative to the largest element
 // of the gradient of the same tensor. It tries the largest element of each tensor, and
-// others that are spread evenly over it. The weights and the order of the steps stay as they are.
+// others that are spread evenly over it, nine unless the network is large. The weights and the order of the steps stay as they are.
 func (t *Trainer[T]) Check() (worst float64, err error) {
-	const sequences, each, h = 2, 9, 1e-5
+	const sequences, h = 2, 1e-5
+	each := min(9, max(1, 4<<20/len(t.Network.Weights))) // takes about a second at most
 	length := min(t.Network.Shape.Context, 16)
 	starts := make([]int, sequences)
 	for i := range starts {
@@ -210,14 +230,14 @@ func (t *Trainer[T]) Check() (worst float64, err error) {
 // likelier.
 const temperature = 0.8
 
-// Write has the network write some characters. It begins as if a line of the text had ended,
+// Write has the network write some characters, fewer if ctx ends. It begins as if a line of the text had ended,
 // and draws each character by the probability that the network gives it.
-func (t *Trainer[T]) Write(some int, seed uint64) string {
+func (t *Trainer[T]) Write(ctx context.Context, some int, seed uint64) string {
 	r := random(seed, 3)
 	tokens := []int32{t.text.begin()}
 	text := make([]rune, 0, some)
 	size := t.Network.Shape.Vocabulary
-	for range some {
+	for len(text) < some && ctx.Err() == nil {
 		seen := tokens[max(0, len(tokens)-t.Network.Shape.Context):]
 		t.Network.forward(seen, len(seen))
 		next := t.Network.passes[0].logits[(len(seen)-1)*size:][:size]

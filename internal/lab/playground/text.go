@@ -20,6 +20,7 @@ import (
 // TextOptions say which text a GPT learns to write, and how.
 type TextOptions struct {
 	Text string `json:"text,omitempty"` // empty: gpt.Coriolanus
+	gpt.Size
 	gpt.Settings
 	DType string `json:"dtype,omitempty"` // float32, which is the usual one, or float64
 	// Torch has PyTorch make the same steps, in turns, on as many threads of the CPU or on a GPU.
@@ -37,7 +38,7 @@ type TextOptions struct {
 
 // DefaultText are the options of Coriolanus.
 func DefaultText() TextOptions {
-	return TextOptions{Settings: gpt.Settings{Rate: 0.002, Batch: 16, Seed: 1}}
+	return TextOptions{Size: gpt.Usual, Settings: gpt.Settings{Rate: 0.002, Batch: 16, Seed: 1}}
 }
 
 // A TextTraining is options that were checked.
@@ -56,8 +57,7 @@ type TextKeeper struct {
 	Threads int           // of the CPU; 0: one for each core
 	Time    time.Duration // of one run at most; 0: no limit
 
-	shape func(*gpt.Text) gpt.Shape // for tests; nil: gpt.ShapeOf
-	last  *textState
+	last *textState
 }
 
 // A textState is a GPT in training.
@@ -84,7 +84,7 @@ func (k *TextKeeper) New(o TextOptions) (*TextTraining, error) {
 	if d := cmp.Or(o.DType, "float32"); d != "float32" && d != "float64" {
 		return nil, fault.Errorf(fault.Invalid, "dtype %q: float32 or float64", o.DType)
 	}
-	if err := o.Settings.Check(); err != nil {
+	if err := o.Size.Check(); err != nil {
 		return nil, fault.Errorf(fault.Invalid, "%v", err)
 	}
 	bytes := []byte(o.Text)
@@ -95,9 +95,9 @@ func (k *TextKeeper) New(o TextOptions) (*TextTraining, error) {
 	if err != nil {
 		return nil, fault.Errorf(fault.Invalid, "%v", err)
 	}
-	shape := gpt.ShapeOf(text)
-	if k.shape != nil {
-		shape = k.shape(text)
+	shape := o.Shape(text)
+	if err := gpt.Check(text, shape, o.Settings); err != nil {
+		return nil, fault.Errorf(fault.Invalid, "%v", err)
 	}
 	return &TextTraining{options: o, text: text, shape: shape, keeper: k}, nil
 }
@@ -167,10 +167,17 @@ func (t *TextTraining) Run(ctx context.Context, sink event.Sink) error {
 		}
 	}
 	sink.Emit(Lane, event.Phase{Phase: "measuring"})
+	begun, next := sink.Now(), sink.Now()+writeEvery
 	write := func() {
-		sink.Emit(Lane, Written{s.author.made(), s.author.Write(writeLong, t.options.Seed+uint64(s.author.made()))})
+		before := sink.Now()
+		text := s.author.Write(ctx, writeLong, t.options.Seed+uint64(s.author.made()))
+		if ctx.Err() != nil {
+			return
+		}
+		sink.Emit(Lane, Written{s.author.made(), text})
+		now := sink.Now()
+		next = now + max(writeEvery, 10*(now-before)) // a large network takes seconds to write
 	}
-	begun, wrote := sink.Now(), sink.Now()
 	for ctx.Err() == nil && (k.Time == 0 || sink.Now() < begun+k.Time) {
 		most := MaxSteps
 		if t.options.Steps > 0 {
@@ -203,14 +210,11 @@ func (t *TextTraining) Run(ctx context.Context, sink event.Sink) error {
 		if learned.Diverged || t.options.Steps > 0 && s.author.made() >= began+t.options.Steps {
 			break
 		}
-		if sink.Now() > wrote+writeEvery {
+		if sink.Now() > next {
 			write()
-			wrote = sink.Now()
 		}
 	}
-	if ctx.Err() == nil {
-		write()
-	}
+	write()
 	sink.Emit(Lane, event.Phase{Phase: "finished"})
 	return ctx.Err()
 }
@@ -332,7 +336,7 @@ type author interface {
 	Evaluate() (loss float64)
 	HeldOut() []int
 	Check() (worst float64, err error)
-	Write(characters int, seed uint64) string
+	Write(ctx context.Context, characters int, seed uint64) string
 	made() int
 	weights() []byte
 }

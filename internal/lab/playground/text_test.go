@@ -26,14 +26,10 @@ func learn(t *testing.T, k *TextKeeper, o TextOptions) []event.Event {
 	return told(t, func(sink event.Sink) error { return training.Run(t.Context(), sink) })
 }
 
-// small is the shape of the networks of the tests.
-func small(t *gpt.Text) gpt.Shape {
-	return gpt.Shape{Vocabulary: len(t.Characters), Context: 16, Layers: 1, Heads: 2, Width: 16}
-}
-
 // fewSteps are the options of the tests.
 func fewSteps(steps int) TextOptions {
 	o := DefaultText()
+	o.Size = gpt.Size{Layers: 1, Width: 32, Context: 16}
 	o.Rate, o.Batch, o.Steps = 0.01, 4, steps
 	return o
 }
@@ -41,23 +37,24 @@ func fewSteps(steps int) TextOptions {
 // A training tells what it begins with, its steps with their time, and what the network writes
 // at the end; it goes on from there, and starts anew with another seed.
 func TestText(t *testing.T) {
-	k := TextKeeper{shape: small, Threads: 1}
+	k := TextKeeper{Threads: 1}
 	defer k.Close()
 	o := fewSteps(30)
 	var last Learned
 	for i, want := range []struct {
-		begins, ends int
-		change       func(*TextOptions)
+		begins, ends, weights int
+		change                func(*TextOptions)
 	}{
-		{0, 30, func(*TextOptions) {}},
-		{30, 60, func(o *TextOptions) { o.Continue, o.Steps = true, 30 }},
-		{0, 30, func(o *TextOptions) { o.Seed = 2 }},
-		{0, 30, func(o *TextOptions) { o.Continue = false }},
+		{0, 30, 14848, func(*TextOptions) {}},
+		{30, 60, 14848, func(o *TextOptions) { o.Continue, o.Steps = true, 30 }},
+		{0, 30, 14848, func(o *TextOptions) { o.Seed = 2 }},
+		{0, 30, 14592, func(o *TextOptions) { o.Context = 8 }},
+		{0, 30, 14848, func(o *TextOptions) { o.Continue, o.Context = false, 16 }},
 	} {
 		want.change(&o)
 		list := learn(t, &k, o)
 		started, learned, written := payloads[TextStarted](list), payloads[Learned](list), payloads[Written](list)
-		if len(started) != 1 || started[0].Steps != want.begins || !started[0].Check.OK || started[0].Weights != 4352 || started[0].Threads != 1 {
+		if len(started) != 1 || started[0].Steps != want.begins || !started[0].Check.OK || started[0].Weights != want.weights || started[0].Threads != 1 {
 			t.Errorf("training %d: %+v", i, started)
 		}
 		before := last
@@ -75,7 +72,7 @@ func TestText(t *testing.T) {
 }
 
 func TestTextIsCanceled(t *testing.T) {
-	k := TextKeeper{shape: small, Threads: 1}
+	k := TextKeeper{Threads: 1}
 	defer k.Close()
 	training, err := k.New(fewSteps(0))
 	if err != nil {
@@ -101,7 +98,7 @@ func TestTextIsCanceled(t *testing.T) {
 
 // A loss that is no number ends a training, and is told as such.
 func TestTextDiverges(t *testing.T) {
-	k := TextKeeper{shape: small, Threads: 1}
+	k := TextKeeper{Threads: 1}
 	defer k.Close()
 	learn(t, &k, fewSteps(1))
 	k.last.author.(typedAuthor[float32]).Network.Weights[0] = float32(math.NaN())
@@ -122,6 +119,12 @@ func TestTextRefuses(t *testing.T) {
 		{func(o *TextOptions) { o.Steps = -1 }, "-1 steps"},
 		{func(o *TextOptions) { o.DType = "int8" }, `dtype "int8"`},
 		{func(o *TextOptions) { o.Rate = 0 }, "a learning rate of 0"},
+		{func(o *TextOptions) { o.Layers = 9 }, "9 layers: must be between 1 and 6"},
+		{func(o *TextOptions) { o.Width = 48 }, "a width of 48"},
+		{func(o *TextOptions) { o.Width = 0 }, "a width of 0"},
+		{func(o *TextOptions) { o.Context = 1 << 40 }, "a context of 1099511627776 characters"},
+		{func(o *TextOptions) { o.Batch = 65 }, "a batch of 65 sequences: must be between 1 and 64"},
+		{func(o *TextOptions) { o.Size, o.Batch = gpt.Size{Layers: 6, Width: 256, Context: 128}, 64 }, "9.1 times what is allowed"},
 	} {
 		o := DefaultText()
 		tt.change(&o)
@@ -133,7 +136,7 @@ func TestTextRefuses(t *testing.T) {
 
 // A text can be learned without PyTorch, and not with it, where there is none.
 func TestTextWithoutTorch(t *testing.T) {
-	k := TextKeeper{shape: small, Threads: 1}
+	k := TextKeeper{Threads: 1}
 	defer k.Close()
 	o := fewSteps(1)
 	o.Torch = true
@@ -162,7 +165,7 @@ func TestTextPeer(t *testing.T) {
 	} {
 		t.Run(tt.want, func(t *testing.T) {
 			start := torchWorker(t, python.GPT)
-			k := TextKeeper{shape: small, Threads: 1, Torch: func(ctx context.Context, threads int) (*worker.Client, error) {
+			k := TextKeeper{Threads: 1, Torch: func(ctx context.Context, threads int) (*worker.Client, error) {
 				c, err := start(ctx, threads)
 				long := slices.Index(c.Args, strconv.Itoa(len(c.Source)))
 				c.Source = []byte(strings.NewReplacer(tt.changes...).Replace(string(c.Source)))
@@ -211,7 +214,7 @@ func TestWrongTextPeer(t *testing.T) {
 		{"x = x + self.proj", "x = x - self.proj"}, // each as long as what it replaces
 		{"betas=(0.9, 0.99)", "betas=(0.0, 0.99)"},
 	} {
-		k := TextKeeper{shape: small, Threads: 1, Torch: torchWorker(t, python.GPT, change...)}
+		k := TextKeeper{Threads: 1, Torch: torchWorker(t, python.GPT, change...)}
 		o := fewSteps(8)
 		o.Torch, o.Device = true, "cpu"
 		training, err := k.New(o)

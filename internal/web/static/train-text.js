@@ -6,10 +6,11 @@ import { checked } from './mlp.js';
 import { HEADS, STARTS, drawLoss, keep, perSecond, rows } from './train-loss.js';
 
 const MOST_BODY = 64_000;
+const SIZES = { layers: [1, 2, 3, 4, 6], width: [32, 64, 96, 128, 192, 256], context: [8, 16, 32, 64, 128], batch: [1, 4, 8, 16, 32, 64] };
 
 /** The panel of the data set, which is shown while it is chosen. */
 export function trainText(client) {
-  const address = settings('text', { eta: .002, seed: 1, dtype: 'float32', torch: '' }), o = address.get();
+  const address = settings('text', { layers: 2, width: 128, context: 64, batch: 16, eta: .002, seed: 1, dtype: 'float32', torch: '' }), o = address.get();
   let pasted = '', started = null, running = false, lanes = new Map(); // {name, history: [seconds, steps, loss], now}
   let going = false; // whether the next run goes on from the last one
 
@@ -27,6 +28,7 @@ export function trainText(client) {
     h('div', { class: 'strip' }, h('div', { class: 'acts' }, go, reset), h('div', { class: 'stat sp' }, stepsBox, lossBox, speedBox)),
     h('div', { class: 'paste' }, text, h('div', { class: 'acts' }, use)),
     h('div', { class: 'strip picks' },
+      ...Object.entries(SIZES).map(([name, sizes]) => select(name, sizes.includes(o[name]) ? sizes : [o[name], ...sizes], o[name], k => set(name, +k))),
       select('learning rate', [.0005, .001, .002, .004, .01], o.eta, k => set('eta', +k)),
       select('type', ['float32', 'float64'], o.dtype, k => set('dtype', k)),
       select('weights', [1, 2, 3, 4].map(k => [k, `seed ${k}`]), o.seed, k => set('seed', +k)),
@@ -36,7 +38,7 @@ export function trainText(client) {
 
   async function begin() {
     problem.textContent = '';
-    const asked = { text: pasted, rate: o.eta, seed: o.seed, dtype: o.dtype, torch: o.torch !== '', device: o.torch, continue: going };
+    const asked = { text: pasted, layers: o.layers, width: o.width, context: o.context, batch: o.batch, rate: o.eta, seed: o.seed, dtype: o.dtype, torch: o.torch !== '', device: o.torch, continue: going };
     const size = new TextEncoder().encode(JSON.stringify(asked)).length;
     if (size > MOST_BODY) { problem.textContent = `The text has ${count(size)} bytes: at most ${count(MOST_BODY)} are accepted here. gpuplay learn gpt FILE learns larger ones.`; return; }
     try {
