@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -49,6 +50,17 @@ func TestTrainText(t *testing.T) {
 	p.wait(steps + ` > 0 && /28,736 weights/.test(` + weights + `)`)
 	p.click(panel + ".go")
 	p.wait(`gpuplay.client.current === null`)
+
+	// What can be taken along: the weights, programs that write with them, and the run.
+	p.do(chromedp.Evaluate[chromedp.Void](`{ const url = URL.createObjectURL; URL.createObjectURL = b => { b.text().then(t => { window.taken = t; }); return url.call(URL, b); }; }`))
+	for i, want := range []string{`"blocks.1.norm1.weight"`, "import torch", "import mlx.core", "gocpu/cpu,"} {
+		p.do(chromedp.Evaluate[chromedp.Void](`window.taken = ''`))
+		p.click(fmt.Sprintf("%s.exports button:nth-of-type(%d)", panel, i+1))
+		p.wait(`window.taken !== ''`)
+		if text := eval[string](p, `window.taken`); !strings.Contains(text, want) {
+			t.Errorf("no %s in %.300q", want, text)
+		}
+	}
 
 	paste := func(text string) {
 		p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('` + panel + `textarea').value = ` + text))

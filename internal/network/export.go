@@ -10,20 +10,26 @@ import (
 )
 
 // WriteSafetensors writes the weights as a safetensors file, with the names and shapes of
-// PyTorch's nn.Sequential: the length of the header, the header in JSON, and the numbers in
-// little-endian order (https://github.com/huggingface/safetensors#format).
+// PyTorch's nn.Sequential.
 func (n *Network[T]) WriteSafetensors(w io.Writer) error {
+	return WriteSafetensors(w, n.Shape.Tensors(), n.Weights)
+}
+
+// WriteSafetensors writes tensors among some weights as a safetensors file: the length of the
+// header, the header in JSON, and the numbers in little-endian order
+// (https://github.com/huggingface/safetensors#format).
+func WriteSafetensors[T Real](w io.Writer, tensors []Tensor, weights []T) error {
 	type entry struct {
 		DType   string `json:"dtype"`
 		Shape   []int  `json:"shape"`
 		Offsets [2]int `json:"data_offsets"` // bytes
 	}
 	dtype, size := "F32", 4
-	if _, double := any(n.Weights).([]float64); double {
+	if _, double := any(weights).([]float64); double {
 		dtype, size = "F64", 8
 	}
 	header := map[string]entry{}
-	for _, t := range n.Shape.Tensors() {
+	for _, t := range tensors {
 		header[t.Name] = entry{dtype, t.Shape, [2]int{size * t.From, size * (t.From + t.Len())}}
 	}
 	text, err := json.Marshal(header)
@@ -39,7 +45,7 @@ func (n *Network[T]) WriteSafetensors(w io.Writer) error {
 	if _, err := w.Write(text); err != nil {
 		return err
 	}
-	return binary.Write(w, binary.LittleEndian, n.Weights)
+	return binary.Write(w, binary.LittleEndian, weights)
 }
 
 // Code returns a Python program that trains the same network on the same data with the same

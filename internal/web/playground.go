@@ -102,13 +102,13 @@ func Train(deps lab.Deps) Activity {
 }
 
 // Text is the activity of the data set "text" of chapter Train: a GPT learns to write. It keeps
-// the last training, so that it can go on.
+// the last training, so that it can go on and be exported.
 func Text(deps lab.Deps) Activity {
 	keeper := playground.TextKeeper{Time: playground.MaxTime}
 	if deps.Catalog != nil {
 		keeper.Torch = playground.Torch(deps.Catalog, python.GPT, "")
 	}
-	return Activity{Kind: "text", Job: func(text []byte) (Job, error) {
+	return Activity{Kind: "text", Get: func(context.Context) (any, error) { return keeper.Export() }, Job: func(text []byte) (Job, error) {
 		in := playground.DefaultText()
 		if err := Decode(text, &in); err != nil {
 			return Job{}, err

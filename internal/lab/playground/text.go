@@ -1,12 +1,15 @@
 package playground
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gpuplay/gpuplay/internal/event"
@@ -49,7 +52,8 @@ type TextTraining struct {
 	keeper  *TextKeeper
 }
 
-// A TextKeeper keeps the last training of a text, so that it can go on. It runs one at a time.
+// A TextKeeper keeps the last training of a text, so that it can go on and be exported. It runs one at
+// a time.
 type TextKeeper struct {
 	// Torch makes the parent's end of a worker for such networks in PyTorch, with that many
 	// threads; nil: there is none.
@@ -57,12 +61,15 @@ type TextKeeper struct {
 	Threads int           // of the CPU; 0: one for each core
 	Time    time.Duration // of one run at most; 0: no limit
 
+	mu   sync.Mutex
 	last *textState
 }
 
 // A textState is a GPT in training.
 type textState struct {
 	options TextOptions
+	text    *gpt.Text
+	shape   gpt.Shape
 	team    *gpt.Team
 	author  author
 	check   Check
@@ -87,11 +94,11 @@ func (k *TextKeeper) New(o TextOptions) (*TextTraining, error) {
 	if err := o.Size.Check(); err != nil {
 		return nil, fault.Errorf(fault.Invalid, "%v", err)
 	}
-	bytes := []byte(o.Text)
+	raw := []byte(o.Text)
 	if o.Text == "" {
-		bytes = gpt.Coriolanus
+		raw = gpt.Coriolanus
 	}
-	text, err := gpt.ReadText(bytes)
+	text, err := gpt.ReadText(raw)
 	if err != nil {
 		return nil, fault.Errorf(fault.Invalid, "%v", err)
 	}
@@ -104,6 +111,12 @@ func (k *TextKeeper) New(o TextOptions) (*TextTraining, error) {
 
 // Close ends the last training.
 func (k *TextKeeper) Close() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.end()
+}
+
+func (k *TextKeeper) end() {
 	if k.last != nil {
 		k.last.close()
 		k.last = nil
@@ -144,7 +157,9 @@ const (
 // Run trains until the steps are made, the time is over or ctx ends, and tells of it.
 func (t *TextTraining) Run(ctx context.Context, sink event.Sink) error {
 	k := t.keeper
+	k.mu.Lock()
 	s, err := k.take(t)
+	k.mu.Unlock()
 	if err != nil {
 		return err
 	}
@@ -190,7 +205,9 @@ func (t *TextTraining) Run(ctx context.Context, sink event.Sink) error {
 				most = min(most, p.within(textSlice))
 			}
 		}
+		k.mu.Lock()
 		learned, starts := s.steps(ctx, most)
+		k.mu.Unlock()
 		sink.Emit(Lane, learned)
 		for _, p := range s.peers { // their turns, with the same sequences
 			if len(starts) == 0 {
@@ -229,12 +246,12 @@ func (k *TextKeeper) take(t *TextTraining) (*textState, error) {
 			return k.last, nil
 		}
 	}
-	k.Close()
+	k.end()
 	team, err := gpt.NewTeam(k.Threads)
 	if err != nil {
 		return nil, err
 	}
-	s := &textState{options: t.options, team: team}
+	s := &textState{options: t.options, text: t.text, shape: t.shape, team: team}
 	if t.options.DType == "float64" {
 		s.author, err = newAuthor[float64](team, t)
 	} else {
@@ -250,6 +267,27 @@ func (k *TextKeeper) take(t *TextTraining) (*textState, error) {
 	s.check = checked(worst, gpt.Tolerance)
 	k.last = s
 	return s, nil
+}
+
+// Export returns the weights of the last training, and programs with the same network; nil if there
+// was none.
+func (k *TextKeeper) Export() (*Export, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s := k.last
+	if s == nil {
+		return nil, nil
+	}
+	var weights bytes.Buffer
+	if err := s.author.write(&weights); err != nil {
+		return nil, err
+	}
+	torch, err := gpt.Code("torch", s.shape, s.text)
+	if err != nil {
+		return nil, err
+	}
+	mlx, err := gpt.Code("mlx", s.shape, s.text)
+	return &Export{Steps: s.author.made(), Safetensors: weights.Bytes(), Torch: torch, MLX: mlx}, err
 }
 
 // steps makes up to most steps, and evaluates what was learned. starts are the sequences of all of
@@ -339,6 +377,7 @@ type author interface {
 	Write(ctx context.Context, characters int, seed uint64) string
 	made() int
 	weights() []byte
+	write(w io.Writer) error
 }
 
 type typedAuthor[T network.Real] struct{ *gpt.Trainer[T] }
@@ -349,6 +388,8 @@ func newAuthor[T network.Real](team *gpt.Team, t *TextTraining) (author, error) 
 }
 
 func (a typedAuthor[T]) made() int { return a.Steps }
+
+func (a typedAuthor[T]) write(w io.Writer) error { return a.Network.WriteSafetensors(w) }
 
 // weights returns them as little-endian float32.
 func (a typedAuthor[T]) weights() []byte {

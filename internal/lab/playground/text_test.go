@@ -2,6 +2,7 @@ package playground
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"math"
 	"slices"
@@ -68,6 +69,44 @@ func TestText(t *testing.T) {
 		if n := len(written); n < 1 || written[n-1].Steps != want.ends || len(written[n-1].Text) != writeLong {
 			t.Errorf("training %d wrote %+v", i, written)
 		}
+	}
+}
+
+// What is exported is the last training, also while it goes on.
+func TestTextExport(t *testing.T) {
+	k := TextKeeper{Threads: 1}
+	defer k.Close()
+	if e, err := k.Export(); e != nil || err != nil {
+		t.Errorf("before a training: %+v, %v", e, err)
+	}
+	training, err := k.New(fewSteps(30))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := event.NewStream("test", nil)
+	var seen []*Export
+	stream.Subscribe(func(e event.Event) {
+		if e.Type == TypeLearned {
+			x, err := k.Export()
+			if err != nil {
+				t.Error(err)
+			}
+			seen = append(seen, x)
+		}
+	})
+	if err := training.Run(t.Context(), stream); err != nil {
+		t.Fatal(err)
+	}
+	stream.Close()
+	if len(seen) == 0 {
+		t.Fatal("nothing was learned")
+	}
+	last := seen[len(seen)-1]
+	if header := binary.LittleEndian.Uint64(last.Safetensors); last.Steps != 30 || len(last.Safetensors) != 8+int(header)+4*14848 {
+		t.Errorf("%d bytes of weights after %d steps", len(last.Safetensors), last.Steps)
+	}
+	if !strings.Contains(last.Torch, "import torch") || !strings.Contains(last.MLX, "import mlx") || !strings.Contains(last.MLX, "context, layers, heads, width = 16, 1, 1, 32") {
+		t.Errorf("%s\n%s", last.Torch, last.MLX)
 	}
 }
 

@@ -23,6 +23,19 @@ export function trainText(client) {
   const written = h('pre', { class: 'written', tabindex: '0', 'aria-label': 'What the network writes' });
   const picture = h('div'), big = h('div', { class: 'big' }), small = h('p'), chips = h('div', { class: 'acts' });
   const table = dataTable('Data of the training', HEADS, []);
+  const take = (label, name, content) => h('button', { onclick: async () => {
+    try {
+      const url = URL.createObjectURL(new Blob([await content()]));
+      h('a', { href: url, download: name }).click();
+      setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    } catch (e) { problem.textContent = e.message; }
+  } }, label);
+  const last = () => client.get('text');
+  const exports = h('div', { class: 'acts exports' }, h('span', {}, 'Take it with you:'),
+    take('Weights', 'gpt.safetensors', async () => Uint8Array.from(atob((await last()).safetensors), c => c.charCodeAt(0))),
+    take('PyTorch', 'gpt_torch.py', async () => (await last()).torch),
+    take('MLX', 'gpt_mlx.py', async () => (await last()).mlx),
+    take('The run', 'training.csv', () => 'engine,steps,seconds,loss\n' + [...lanes].flatMap(([id, l]) => l.history.map(([t, n, loss]) => `${id},${n},${t},${loss}\n`)).join('')));
   const set = (name, value) => { o[name] = value; address.set(o); anew(); };
   const element = h('div', {}, h('div', { class: 'panel' },
     h('div', { class: 'strip' }, h('div', { class: 'acts' }, go, reset), h('div', { class: 'stat sp' }, stepsBox, lossBox, speedBox)),
@@ -34,7 +47,8 @@ export function trainText(client) {
       select('weights', [1, 2, 3, 4].map(k => [k, `seed ${k}`]), o.seed, k => set('seed', +k)),
       select('engines', [['', 'this program'], ['gpu', 'and PyTorch on the GPU'], ['cpu', 'and PyTorch on the CPU']], o.torch, k => set('torch', k))),
     problem, written,
-    h('div', { class: 'wall' }, picture, h('div', { class: 'say2' }, big, small, chips))), table);
+    h('div', { class: 'wall' }, picture, h('div', { class: 'say2' }, big, small, chips)),
+    h('div', { class: 'strip last' }, exports)), table);
 
   async function begin() {
     problem.textContent = '';
@@ -100,6 +114,7 @@ export function trainText(client) {
       small.textContent = running && o.torch && started ? STARTS : 'A transformer reads a play and guesses each next character. Press Train; every few seconds it shows what it would write.';
     }
     chips.replaceChildren(...started ? [checked(started.check), chip('', `${count(started.weights)} weights`), chip('', `${count(started.characters)} characters`)] : []);
+    for (const b of exports.querySelectorAll('button')) b.disabled = !now?.steps;
     if (table.open) table.fill(rows([...lanes.values()]));
     draw();
   }
