@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -30,7 +31,12 @@ type gptFlags struct {
 	threads int
 	python  string
 	out     outputFlags
+	save    string // a folder
+	files   []*destination
 }
+
+// gptFiles are what --save writes into the folder: the weights, and a program for each framework.
+var gptFiles = []string{gpt.Weights, "gpt_torch.py", "gpt_mlx.py"}
 
 func newLearnGPT(a *app) *cobra.Command {
 	f := gptFlags{TextOptions: playground.DefaultText()}
@@ -48,6 +54,7 @@ number of threads or on a GPU. Its losses must be gpuplay's. On a CUDA device ea
 is launched as one CUDA graph; --eager shows what that is worth.`,
 		Example: `  gpuplay learn gpt
   gpuplay learn gpt book.txt --steps 5000 --layers 3 --context 128
+  gpuplay learn gpt --save play && python play/gpt_torch.py
   gpuplay learn gpt --torch --device cpu
   gpuplay learn gpt --torch --eager -o gpt.events`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -81,6 +88,18 @@ is launched as one CUDA graph; --eager shows what that is worth.`,
 			if f.out.format != events && f.out.to != nil {
 				return usagef("for example --output gpt.events", "--output %s: only events are written to a file", f.out.output)
 			}
+			if f.save != "" {
+				if err := os.MkdirAll(f.save, 0o777); err != nil {
+					return usagef("name a folder that may be written to", "--save %s: %v", f.save, cause(err))
+				}
+				for _, name := range gptFiles {
+					d, err := newDestination("save", filepath.Join(f.save, name))
+					if err != nil {
+						return err
+					}
+					f.files = append(f.files, d)
+				}
+			}
 			name := "Shakespeare's Coriolanus"
 			if len(args) > 0 {
 				name = args[0]
@@ -108,6 +127,7 @@ is launched as one CUDA graph; --eager shows what that is worth.`,
 	fl.StringVar(&f.Device, "device", "", "PyTorch's device: cpu, gpu, or a name such as mps, cuda or cuda:1 (default: the GPU if there is one)")
 	fl.BoolVar(&f.Eager, "eager", false, "have PyTorch on a CUDA device also make the steps without CUDA graphs, in turns")
 	fl.StringVar(&f.python, "python", "", "Python interpreter or environment with PyTorch in it")
+	fl.StringVar(&f.save, "save", "", "write the weights, and programs for PyTorch and MLX that write text with them, into this `folder`")
 	f.out = outputFlags{people: "text", names: []string{"text", events}}
 	fl.StringVarP(&f.out.format, "format", "f", "", alternatives(f.out.names)+" (default: by --output's ending, else text)")
 	must(fl.SetAnnotation("format", valuesOf, f.out.names))
@@ -163,7 +183,22 @@ func (a *app) learnGPT(ctx context.Context, f gptFlags, name string) error {
 	err = training.Run(ctx, stream)
 	stream.Close()
 	v.sum()
-	return errors.Join(err, written())
+	return errors.Join(err, written(), v.save(&keeper, f))
+}
+
+// save writes what was learned where --save says, unless it is nothing.
+func (v *gptView) save(keeper *playground.TextKeeper, f gptFlags) error {
+	e, err := keeper.Export()
+	if err != nil || e == nil || len(f.files) == 0 || e.Steps == 0 || v.lanes[0].now.Diverged {
+		return err
+	}
+	for i, content := range [][]byte{e.Safetensors, []byte(e.Torch), []byte(e.MLX)} {
+		if err := f.files[i].write(func(w io.Writer) error { _, err := w.Write(content); return err }); err != nil {
+			return err
+		}
+	}
+	say(v.out, "\n%s: the weights, and programs that write text with them: %s.\n", plain.Line(f.save), unit.List(gptFiles))
+	return nil
 }
 
 // A gptView shows a training of a text as it goes.
