@@ -32,7 +32,6 @@ const token = "a-token-of-the-end-to-end-tests"
 type site struct {
 	address string // of the page, with its token
 	host    string
-	server  *web.Server
 
 	mu     sync.Mutex
 	scene  scene
@@ -40,6 +39,7 @@ type site struct {
 	fly    int // products in them
 	record *record.Run
 	cut    func()      // ends all connections
+	again  func()      // ends the server and starts another one at the same address
 	frozen *sync.Mutex // while it is locked, nothing is sent
 
 	refuses atomic.Bool  // to open streams
@@ -247,7 +247,6 @@ func newSite(t *testing.T, sc scene, instead ...web.Activity) *site {
 		t.Fatal(err)
 	}
 	w := &site{host: ln.Addr().String(), scene: sc, frozen: new(sync.Mutex)}
-	ctx, cancel := context.WithCancel(t.Context())
 	kept := map[string]*record.Run{}
 	activities := []web.Activity{
 		{Kind: "race", Job: func([]byte) (web.Job, error) { return web.Job{Measure: w.race}, nil }},
@@ -260,7 +259,7 @@ func newSite(t *testing.T, sc scene, instead ...web.Activity) *site {
 			activities[i] = instead[k]
 		}
 	}
-	w.server = web.New(ctx, web.Options{
+	options := web.Options{
 		Hosts: []string{w.host}, Token: token, Machine: machine, Activities: activities,
 		Measure: func(ctx context.Context, m web.Measurement, watch func(event.Event)) (*record.Run, string, error) {
 			s := event.NewStream(record.NewID(), nil)
@@ -273,10 +272,23 @@ func newSite(t *testing.T, sc scene, instead ...web.Activity) *site {
 			return r, "", err
 		},
 		Repeating: func(r *record.Run) string { return fmt.Sprintf("gpuplay %s", r.Kind) },
-	})
-	h := w.server.HTTP()
-	page := h.Handler
+	}
+	var page http.Handler
+	var end func()
+	begin := func() *http.Server {
+		ctx, cancel := context.WithCancel(t.Context())
+		server := web.New(ctx, options)
+		h := server.HTTP()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		page, end = h.Handler, func() { cancel(); server.Wait() }
+		return h
+	}
+	h := begin()
 	h.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.mu.Lock()
+		page := page
+		w.mu.Unlock()
 		if r.URL.Path == "/api/v1/events" && w.refuses.Load() {
 			w.refused.Add(1)
 			http.Error(rw, "not now", http.StatusServiceUnavailable)
@@ -293,8 +305,9 @@ func newSite(t *testing.T, sc scene, instead ...web.Activity) *site {
 		}
 	}
 	w.cut = func() { conns.Range(func(c, _ any) bool { c.(net.Conn).Close(); return true }) }
+	w.again = func() { w.cut(); end(); begin() }
 	go h.Serve(listener{ln, w.frozen}) //nolint:errcheck // it ends with the test
-	t.Cleanup(func() { cancel(); w.server.Wait(); h.Close() })
+	t.Cleanup(func() { end(); h.Close() })
 	w.address = "http://" + w.host + "/#token=" + token
 	return w
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -150,6 +151,7 @@ func (s *Server) failure(err error) (int, *failed) {
 	var busy busyError
 	switch {
 	case errors.As(err, &large):
+		f.Code, f.Message = fault.Invalid, fmt.Sprintf("the request is larger than %d bytes, the most that is accepted: send less", large.Limit)
 		return http.StatusRequestEntityTooLarge, f
 	case errors.As(err, &busy):
 		f.Code, f.Run = fault.Unavailable, busy.run

@@ -42,6 +42,7 @@ export class Client {
   current = null; // {run, kind} of what is measured
   connected = false;
   #listeners = [];
+  #asked = null; // {kind, answer} of a run, from the request for it to its end
 
   /** Exchanges the token in the address for a session; false if there is none. */
   async open() {
@@ -62,7 +63,8 @@ export class Client {
   }
 
   async #ask(method, path, body) {
-    const answer = await fetch(API + path, { method, headers: body === undefined ? {} : { 'Content-Type': 'application/json' }, body: body === undefined ? undefined : JSON.stringify(body) });
+    const answer = await fetch(API + path, { method, headers: body === undefined ? {} : { 'Content-Type': 'application/json' }, body: body === undefined ? undefined : JSON.stringify(body) })
+      .catch(() => { throw new Error('gpuplay does not answer. Is it still running?'); });
     const text = await answer.text();
     let value = {};
     try { value = JSON.parse(text); } catch { value = { message: text.trim() }; }
@@ -78,16 +80,26 @@ export class Client {
   post(path, body) { return this.#ask('POST', path, body); }
 
   /** Has something measured; its events follow. */
-  start(kind, settings) { return this.post('runs', { kind, settings }); }
-  /** Stops what is measured; its end follows as an event. */
-  stop() { return this.current && this.#ask('DELETE', 'runs/' + this.current.run); }
+  start(kind, settings) {
+    const asked = { kind, answer: this.post('runs', { kind, settings }) };
+    this.#asked ??= asked;
+    asked.answer.catch(() => { if (this.#asked === asked) this.#asked = null; });
+    return asked.answer;
+  }
+  /** Whether something of a kind is measured, or was asked for and will be. */
+  has(kind) { return (this.current ?? this.#asked)?.kind === kind; }
+  /** Stops what is measured, also if the server has not answered yet; its end follows as an event. */
+  async stop() {
+    const run = this.current?.run ?? (await this.#asked?.answer.catch(() => null))?.id;
+    if (run) await this.#ask('DELETE', 'runs/' + run).catch(e => { if (e.status !== 404) throw e; }); // 404: it has ended
+  }
   /** Gives what is measured a message. */
   tell(message) { return this.current && this.post(`runs/${this.current.run}/messages`, message); }
 
   /**
    * Calls f(event) for the events of runs of a kind: those of docs/event.schema.json, and those of the
    * server with the types run (one begins), end (it ended; data has its result), gap (events are missing)
-   * and link (data: whether the stream stands).
+   * and link (data: whether the stream stands, or 'over' if the session is).
    */
   on(kind, f) { this.#listeners.push([kind, f]); }
 
@@ -95,8 +107,16 @@ export class Client {
     for (const [k, f] of this.#listeners) if (k === kind || kind === undefined) f(event);
   }
 
-  /** Opens the stream, behind the message of an id. */
-  #listen(after = '') {
+  /** Has chapters know that what was measured has ended. */
+  #ended(d) {
+    const kind = this.current?.kind ?? d.kind;
+    this.current = this.#asked = null;
+    this.#say({ type: 'end', run: d.run, data: d }, kind);
+    this.#say({ type: 'idle', data: d }, undefined);
+  }
+
+  /** Opens the stream, behind the message of an id. If it is refused, the next attempt is after wait ms. */
+  #listen(after = '', wait = 1000) {
     const source = new EventSource(`${API}events?after=${after}`);
     const on = (name, f) => source.addEventListener(name, m => {
       after = m.lastEventId || after;
@@ -104,11 +124,10 @@ export class Client {
     });
     on('hello', d => {
       this.connected = true;
+      wait = 1000;
       if (this.current && d.current?.run !== this.current.run && !d.resumed) { // it ended while nobody listened
-        const ended = this.current;
-        this.current = null;
-        this.#say({ type: 'gap', data: { missed: 0 } }, ended.kind);
-        this.#say({ type: 'end', run: ended.run, data: { run: ended.run, kind: ended.kind, result: ended.run } }, ended.kind);
+        this.#say({ type: 'gap', data: { missed: 0 } });
+        this.#ended({ ...this.current, result: this.current.run });
       }
       this.#say({ type: 'link', data: true }, undefined);
     });
@@ -119,12 +138,7 @@ export class Client {
     });
     on('clock', d => this.clock.tell(d.at_ns / 1e6));
     on('gap', d => this.#say({ type: 'gap', data: d }));
-    on('end', d => {
-      const kind = this.current?.kind ?? d.kind;
-      this.current = null;
-      this.#say({ type: 'end', run: d.run, data: d }, kind);
-      this.#say({ type: 'idle', data: d }, undefined);
-    });
+    on('end', d => this.#ended(d));
     source.onmessage = m => {
       after = m.lastEventId;
       const e = JSON.parse(m.data);
@@ -135,7 +149,13 @@ export class Client {
       this.connected = false;
       this.#say({ type: 'link', data: false }, undefined);
       // After an answer other than 200 a browser gives up, and Firefox after other errors too.
-      if (source.readyState === EventSource.CLOSED) setTimeout(() => this.#listen(after), 1000);
+      if (source.readyState !== EventSource.CLOSED) return;
+      setTimeout(async () => {
+        if (await this.get('machine').then(() => false, e => e.status === 401)) {
+          if (this.current) this.#ended({ ...this.current, error: { message: 'gpuplay was started again during the run.' } });
+          this.#say({ type: 'link', data: 'over' }, undefined);
+        } else this.#listen(after, Math.min(2 * wait, 30_000));
+      }, wait);
     };
   }
 }

@@ -56,7 +56,18 @@ function navigation() {
   for (const [id] of shown) seen.observe(sectionOf(id));
 }
 
-const client = new Client();
+// While there is no connection, the page says so; a short interruption is not worth a message.
+const client = new Client(), lost = h('p.lost', { role: 'alert', hidden: true });
+let losing = 0;
+$('header').after(lost);
+client.on('', e => {
+  if (e.type !== 'link') return;
+  clearTimeout(losing);
+  const tell = text => { lost.textContent = text; lost.hidden = !text; };
+  if (e.data === true) tell('');
+  else if (e.data === 'over') tell('The session of this page is over, since gpuplay was started again. Open the address that it has printed.');
+  else losing = setTimeout(tell, 3000, 'The connection to gpuplay is lost. Once gpuplay answers again, the page continues.');
+});
 const open = await client.open().catch(e => { $('#locked').replaceChildren(h('h1', 'No connection'), h('p', e.message)); return false; });
 if (open) {
   const began = chapterNow();

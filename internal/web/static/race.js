@@ -260,7 +260,7 @@ export function race(section, client) {
 
   go.onclick = async () => {
     if (stage.mode === 'replay') { enter('done'); return; }
-    if (client.current?.kind === 'race') { client.stop(); return; }
+    if (client.has('race')) { client.stop(); return; }
     const s = chosen.get();
     try {
       failure = null;

@@ -126,7 +126,7 @@ export async function talk(section, client) {
   });
   client.on('race', e => { if (e.type === 'run' || e.type === 'end') show(); });
   go.onclick = async () => {
-    if (client.current?.kind === 'llm') { client.stop(); return; }
+    if (client.has('llm')) { client.stop(); return; }
     try { await client.start('llm', { model: model.value, prompt: prompt.value, tokens: chosen.get().tokens }); } catch (e) { says.textContent = told(e); }
   };
   again.onclick = () => { mode = 'replay'; began = performance.now(); for (const s of sides) s.shown = -1; replay.start(); };

@@ -210,7 +210,7 @@ export function touch(section, client) {
       if (e.data.error) { tip.textContent = e.data.error.message; torchNote.textContent = torch ? e.data.error.message : ''; torch = false; }
       if (plane && !map.complete && waiting.length + map.known.size < map.tiles && !e.data.error) tip.textContent = 'Stopped before the map was complete.';
     } else if (e.type === 'gap' && e.data.missed) asked = false;
-    if ((e.type === 'idle' || e.type === 'link') && seen && !asked && !client.current) request();
+    if ((e.type === 'idle' || e.type === 'link' && e.data === true) && seen && !asked && !client.current) request();
   });
   let seen = false;
 

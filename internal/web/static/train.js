@@ -51,7 +51,7 @@ export function train(section, client) {
 
   async function want(mode) {
     wanted = mode;
-    if (client.current?.kind === 'train') { await client.stop(); return; } // its end starts what is wanted
+    if (client.has('train')) { await client.stop(); return; } // its end starts what is wanted
     await begin();
   }
   let asking = null;
@@ -118,7 +118,7 @@ export function train(section, client) {
 
   // --- the elements
   const problem = h('p', { class: 'problem', role: 'status' });
-  const runLabel = h('span', {}, 'Train'), runButton = h('button', { class: 'go', onclick: () => running ? client.stop() : want('run') }, play(), runLabel);
+  const runLabel = h('span', {}, 'Train'), runButton = h('button', { class: 'go', onclick: () => { if (running || wanted === 'run') { wanted = null; client.stop(); } else want('run'); } }, play(), runLabel);
   const stepButton = h('button', { onclick: () => want('step') }, 'Step');
   const resetButton = h('button', { onclick: () => { forget(); want('look'); } }, 'Reset');
   const seedButton = h('button', { title: 'Start from other random weights', onclick: () => { o.seed = o.seed % 1000 + 1; anew(); } }, 'Other weights');
@@ -301,8 +301,7 @@ export function train(section, client) {
     o.data = 'csv';
     section.querySelector('.seg').set('csv');
     showSet();
-    text.value = dropped;
-    usePasted(dropped);
+    usePasted(text.value = dropped);
   };
   const choose = c => { if (String(c) !== String(chosen)) { chosen = c; paint(); } };
   netCanvas.onpointermove = e => {

@@ -249,8 +249,8 @@ export function why(section, client) {
   const start = async (kind, settings, into) => {
     try { await client.start(kind, settings); } catch (e) { into.textContent = told(e); }
   };
-  go.onclick = () => live ? client.stop() : start('sweep', {}, sweepSay);
-  roofGo.onclick = () => start('cpu', {}, roofSay);
+  go.onclick = () => client.has('sweep') ? client.stop() : start('sweep', {}, sweepSay);
+  roofGo.onclick = () => { if (!client.has('cpu')) start('cpu', {}, roofSay); };
 
   onWidth(sweepBox, draw);
   return Promise.all([sweep(), client.result('cpu').then(v => { roofs = v?.run.cpu ?? null; }), client.result('race').then(v => { race = v?.run ?? null; })]).then(() => { draw(); state(); });
