@@ -21,27 +21,28 @@ func TestFaultyDrivers(t *testing.T) {
 		fault string
 		code  fault.Code // of the lane's error; empty: it is verified
 		says  string     // of an engine that does not start
-		short bool
+		some  bool       // tried where not all cases are, too
 	}{
-		{fault: "NONE", short: true},
-		{fault: "SKIPS", code: fault.Wrong, short: true},
+		{fault: "NONE", some: true},
+		{fault: "SKIPS", code: fault.Wrong, some: true},
 		{fault: "OVERWRITES_AFTER", code: fault.Wrong},
 		{fault: "LAUNCH_FAILS", code: fault.Internal},
-		{fault: "LAUNCH_ABORTS", code: fault.Crashed, short: true},
+		{fault: "LAUNCH_ABORTS", code: fault.Crashed, some: true},
 		{fault: "LAUNCH_HANGS", code: fault.Timeout},
 		{fault: "REFUSES_PTX", says: "does not compile PTX"},
 		{fault: "NO_DEVICE", says: "finds no GPU"},
 		{fault: "HIDDEN", says: "CUDA_VISIBLE_DEVICES hides every GPU"},
-		{fault: "ABORTS", says: "GPU has fallen off the bus", short: true},
+		{fault: "ABORTS", says: "GPU has fallen off the bus", some: true},
 		{fault: "HANGS", says: "did not start within"},
 	} {
-		if (testing.Short() || !enginetest.Required("cc")) && !tt.short {
+		if !enginetest.AllCases() && !tt.some {
 			continue
 		}
 		t.Run(tt.fault, func(t *testing.T) {
+			t.Parallel()
 			driver := enginetest.SharedLibrary(t, filepath.Join("..", "..", "internal", "engine", "cuda", "testdata", "driver.c"), "libcuda.so.1", "-DFAULT="+tt.fault, "-Wl,--no-as-needed", "-lm")
-			t.Setenv("XDG_CACHE_HOME", t.TempDir())
-			m := measureWith(t, "LD_LIBRARY_PATH="+filepath.Dir(driver), []string{"race", "--engines", "gocpu,cuda", "--time", "1s", "--timeout", "2s"})
+			m := measureWith(t, []string{"race", "--engines", "gocpu,cuda", "--time", "1s", "--timeout", "2s"},
+				"LD_LIBRARY_PATH="+filepath.Dir(driver), "XDG_CACHE_HOME="+t.TempDir())
 			lanes := 0
 			for _, r := range m.Results {
 				if r.Engine == "gocpu" {

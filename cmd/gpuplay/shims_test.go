@@ -37,9 +37,9 @@ type shimmed struct {
 	exit  int
 }
 
-// measureWith runs gpuplay with a library in the place of a real one, to which a variable of
-// the environment, as NAME=value, leads it.
-func measureWith(t *testing.T, variable string, args []string) (m shimmed) {
+// measureWith runs gpuplay with a library in the place of a real one, to which variables of
+// the environment, as NAME=value, lead it.
+func measureWith(t *testing.T, args []string, variables ...string) (m shimmed) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -49,7 +49,7 @@ func measureWith(t *testing.T, variable string, args []string) (m shimmed) {
 	cmd := &exec.Cmd{
 		Path: self, Dir: t.TempDir(), Stdout: &out, Stderr: &log,
 		Args: append([]string{"gpuplay"}, append(args, "--size", "128", "--threads", "1", "--format", "json", "--quiet")...),
-		Env:  append(os.Environ(), variable),
+		Env:  append(os.Environ(), variables...),
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -104,7 +104,7 @@ func TestFaultyLibraries(t *testing.T) {
 		fault, name string
 		args        []string
 		want        int
-		short       bool // where GPUPLAY_REQUIRE does not name cc, and in short mode, as well
+		some        bool // tried where not all cases are, too
 	}{
 		{"NONE", "steady", steady, right, true},
 		{"NONE", "single", single, right, false},
@@ -138,12 +138,13 @@ func TestFaultyLibraries(t *testing.T) {
 		{"PRINT", "steady", steady, right, false},
 		{"FORK", "steady", steady, right, false},
 	} {
-		if (testing.Short() || !enginetest.Required("cc")) && !tt.short {
-			continue // all of them take a minute
+		if !enginetest.AllCases() && !tt.some {
+			continue
 		}
 		t.Run(tt.fault+"/"+tt.name, func(t *testing.T) {
+			t.Parallel()
 			library := enginetest.SharedLibrary(t, filepath.Join("..", "..", "internal", "engine", "blas", "testdata", "shims", "openblas.c"), "libopenblas.so", "-DFAULT="+tt.fault)
-			m := measureWith(t, "GPUPLAY_BLAS="+library, tt.args)
+			m := measureWith(t, tt.args, "GPUPLAY_BLAS="+library)
 			lanes := 0
 			for _, r := range m.Results {
 				if r.Device.Version != "0.3.999" {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"testing"
+
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
 )
 
 // most is the largest m, n and k up to which all shapes are tested. It is beyond
@@ -76,12 +78,24 @@ func TestSmallShapes(t *testing.T) {
 }
 
 func smallShapes[S, R comparable](t *testing.T, isa ISA, s *small, st storing[S, R]) {
-	smallShapesOf(t, newPool(t, isa, 1, false), newPool(t, isa, 1, true), s, st, testing.Short())
+	smallShapesOf(t, newPool(t, isa, 1, false), newPool(t, isa, 1, true), s, st, everyFew())
 }
 
-// smallShapesOf computes the plain products on one pool and the others on another.
-// thin skips most of the shapes.
-func smallShapesOf[S, R comparable](t *testing.T, plain, blocks *Pool, s *small, st storing[S, R], thin bool) {
+// everyFew returns 1 where all of the small shapes are tested, and elsewhere how many there
+// are for each that is.
+func everyFew() int {
+	switch {
+	case testing.Short():
+		return 29
+	case enginetest.AllCases():
+		return 1
+	}
+	return 5
+}
+
+// smallShapesOf computes the plain products on one pool and the others on another, of one
+// shape in a few.
+func smallShapesOf[S, R comparable](t *testing.T, plain, blocks *Pool, s *small, st storing[S, R], few int) {
 	var a, b [most][most]S
 	for i := range most {
 		for j := range most {
@@ -98,7 +112,7 @@ func smallShapesOf[S, R comparable](t *testing.T, plain, blocks *Pool, s *small,
 		}
 		for m := 1; m <= most; m++ {
 			for n := 1; n <= most; n++ {
-				if thin && (m+7*n+11*k)%29 != 0 {
+				if (m+7*n+11*k)%few != 0 {
 					continue
 				}
 				g := Problem{M: m, N: n, K: k}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
 	"github.com/gpuplay/gpuplay/internal/matrix"
 )
 
@@ -13,7 +14,7 @@ import (
 // one.
 func TestLargeShapes(t *testing.T) {
 	shapes := [][3]int{{100, 100, 100}, {5, 300, 200}, {200, 5, 300}, {33, 31, 2001}, {57, 129, 131}}
-	if !testing.Short() {
+	if enginetest.AllCases() {
 		shapes = append(shapes, [3]int{300, 300, 300}, [3]int{33, 31, 9001})
 		random := rand.New(rand.NewPCG(1, 2))
 		for range 8 {

@@ -40,7 +40,7 @@ func TestOffset(t *testing.T) {
 		func(p *Pool, g Problem, a, b []int8, c []int32) error {
 			return p.Int8(context.Background(), 1, g, a, b, c)
 		}}
-	smallShapesOf(t, p, p, s, st, true)
+	smallShapesOf(t, p, p, s, st, 29)
 	for _, g := range []Problem{{M: 37, N: 81, K: 131}, {M: 40, N: 64, K: 128, TransA: true, TransB: true}} {
 		verify(t, matrix.Int8, g, matrix.Stream.Fill8, func(x int32) float64 { return float64(x) }, func(a, b []int8, c []int32) error { return p.Int8(t.Context(), 1, g, a, b, c) })
 	}
@@ -55,7 +55,7 @@ func TestBFloat16AVX512(t *testing.T) {
 	p := newPool(t, AVX512, 2, false)
 	p.set.bfloat16s = bfloat16AVX512
 	st := storing[uint16, uint16]{toBFloat16, toBFloat16, 0x7fc1, 0x7fc1, 0xabcd, func(p *Pool, g Problem, a, b, c []uint16) error { return p.BFloat16(t.Context(), 1, g, a, b, c) }}
-	smallShapesOf(t, p, p, newSmall(), st, true)
+	smallShapesOf(t, p, p, newSmall(), st, 29)
 	g := Problem{M: 37, N: 181, K: 531}
 	verify(t, matrix.BFloat16, g, matrix.Stream.Fill16, fromBFloat16, func(a, b, c []uint16) error { return p.BFloat16(t.Context(), 1, g, a, b, c) })
 }

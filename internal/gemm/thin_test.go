@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"testing"
+
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
 )
 
 // thin lists shapes that have code paths of their own: a matrix-vector product, few
@@ -21,7 +23,7 @@ func TestThin(t *testing.T) {
 	eachISA(t, func(t *testing.T, isa ISA) {
 		for _, threads := range []int{1, 2, 3} {
 			for _, small := range []bool{false, true} {
-				if testing.Short() && (threads != 2 || !small || isa == Portable) {
+				if testing.Short() && (threads != 2 || !small || isa == Portable) || !enginetest.AllCases() && threads == 3 {
 					continue
 				}
 				p := newPool(t, isa, threads, small)
@@ -31,7 +33,7 @@ func TestThin(t *testing.T) {
 							continue // sums of more terms may be rounded before the end
 						}
 						for _, apart := range []int{0, 3} {
-							if testing.Short() && apart == 0 {
+							if !enginetest.AllCases() && apart == 0 {
 								continue
 							}
 							for _, trans := range transposes {

@@ -53,17 +53,26 @@ func clientIn(t *testing.T, interpreter string, m Mode, framework string) *worke
 // would be found from the repository's root.
 func frameworkPython(t *testing.T, framework string) string {
 	t.Helper()
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
+	path, ok := interpreters[framework]
+	if !ok {
+		root, err := filepath.Abs("../..")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := Search{Variable: os.Getenv(Variable(framework)), Folder: root, VirtualEnv: os.Getenv("VIRTUAL_ENV"), LookPath: exec.LookPath}
+		if found, err := s.Find(limit(t), framework); err == nil && HasModule(limit(t), found.Path, framework) {
+			path = found.Path
+		}
+		interpreters[framework] = path
 	}
-	s := Search{Variable: os.Getenv(Variable(framework)), Folder: root, VirtualEnv: os.Getenv("VIRTUAL_ENV"), LookPath: exec.LookPath}
-	found, err := s.Find(limit(t), framework)
-	if err != nil || !HasModule(limit(t), found.Path, framework) {
+	if path == "" {
 		enginetest.Require(t, framework, "no Python with "+framework+" was found: pip install "+framework+" into .venv-"+framework)
 	}
-	return found.Path
+	return path
 }
+
+// interpreters are those that tests have asked for, by framework, "" for none.
+var interpreters = map[string]string{}
 
 func python3(t *testing.T) string {
 	t.Helper()

@@ -159,8 +159,11 @@ func Require(t testing.TB, name, why string) {
 	t.Skip(why)
 }
 
-// Required reports whether GPUPLAY_REQUIRE names a component. Tests that take long try all
-// of their cases where it is, as in CI, and elsewhere a few.
+// Required reports whether GPUPLAY_REQUIRE names a component.
 func Required(name string) bool {
 	return slices.Contains(strings.Split(os.Getenv("GPUPLAY_REQUIRE"), ","), name)
 }
+
+// AllCases reports whether a test with many cases tries all of them: where GPUPLAY_REQUIRE
+// names cases, as in CI, unless -short is given. Elsewhere it tries some of each kind.
+func AllCases() bool { return Required("cases") && !testing.Short() }

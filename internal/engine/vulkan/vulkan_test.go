@@ -39,8 +39,8 @@ func TestValidation(t *testing.T) {
 	if os.Getenv(validated) != "" {
 		t.Skip("this is the process that is checked")
 	}
-	if testing.Short() {
-		t.Skip("takes half a minute")
+	if !enginetest.AllCases() {
+		t.Skip("takes half a minute: GPUPLAY_REQUIRE=cases runs it")
 	}
 	devices(t)
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^(TestConforms|TestKernels|TestLadder|TestLost|TestDescribe)$", "-test.short", "-test.v")

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,15 +60,39 @@ func Limit(t testing.TB) context.Context {
 // would be from the repository's root; without one the test is skipped.
 func Interpreter(t testing.TB, name string) string {
 	t.Helper()
+	looked.Lock()
+	defer looked.Unlock()
+	f, ok := interpreters[name]
+	if !ok {
+		f = search(Limit(t), name)
+		interpreters[name] = f
+	}
+	if f.missing != "" {
+		enginetest.Require(t, f.missing, "no Python with "+f.missing+" was found: pip install "+f.missing+" into .venv-"+modules(name)[0])
+	}
+	return f.path
+}
+
+// A found is where the Python of a runtime is, or the first module that is missing.
+type found struct{ path, missing string }
+
+// interpreters are those that tests have asked for, by runtime: to look for one takes a
+// second.
+var (
+	looked       sync.Mutex
+	interpreters = map[string]found{}
+)
+
+func search(ctx context.Context, name string) found {
 	first := modules(name)[0]
 	s := python.Search{Variable: os.Getenv(python.Variable(first)), Folder: Root(), VirtualEnv: os.Getenv("VIRTUAL_ENV"), LookPath: exec.LookPath}
-	found, err := s.Find(Limit(t), first)
+	at, err := s.Find(ctx, first)
 	for _, m := range modules(name) {
-		if err != nil || !python.HasModule(Limit(t), found.Path, m) {
-			enginetest.Require(t, m, "no Python with "+m+" was found: pip install "+m+" into .venv-"+first)
+		if err != nil || !python.HasModule(ctx, at.Path, m) {
+			return found{missing: m}
 		}
 	}
-	return found.Path
+	return found{path: at.Path}
 }
 
 // Real returns a runtime with the user's framework.
