@@ -29,15 +29,16 @@ func TestLive(t *testing.T) {
 		t.Skip("no address, or no folder for what is measured")
 	}
 	found := map[string]any{}
-	defer func() {
+	note := func(name string, what any) { // at once, so that nothing is lost if a later part fails
+		found[name] = what
 		b, err := json.MarshalIndent(found, "", "  ")
 		if err == nil {
 			err = os.WriteFile(filepath.Join(*live, "live.json"), b, 0o644)
 		}
 		if err != nil {
-			t.Error(err)
+			t.Fatal(err)
 		}
-	}()
+	}
 	p := open(t, &site{address: *address}, wide, high)
 	p.wait(`!gpuplay.client.current`)
 	shot := func(name string) { saveShot(t, p, filepath.Join(*live, name+".png")) }
@@ -51,14 +52,17 @@ func TestLive(t *testing.T) {
 	shot("race-live")
 	p.wait(mode + ` === 'done'`)
 	shot("race-done")
-	found["race"], found["race_lanes"], found["race_late_frames"] = text("#race .say")[0], text("#race .lane"), eval[[]int](p, `__late`)
+	note("race", text("#race .say")[0])
+	note("race_lanes", text("#race .lane"))
+	note("race_late_frames", eval[[]int](p, `__late`))
 
 	p.click("#web-join")
 	p.wait(`!document.querySelector('#web-join').disabled || document.querySelector('#web-join').textContent !== 'Join'`)
 	p.wait(`document.querySelector('#web-join').textContent === 'Again'`)
-	found["browser"] = text(".lane.c-web")[0]
+	note("browser", text(".lane.c-web")[0])
 
 	p.show("touch")
+	p.wait(`gpuplay.client.current !== null`)
 	p.wait(`!gpuplay.client.current && document.querySelector('#touch canvas') !== null`)
 	shot("touch")
 
@@ -72,13 +76,16 @@ func TestLive(t *testing.T) {
 	shot("train")
 	p.click("#train .go")
 	p.wait(`!gpuplay.client.current`)
-	found["train"] = text("#train .say2")
+	note("train", text("#train .say2"))
 
 	p.show("why")
 	p.click("#why-go")
+	p.wait(`document.querySelector('#why').dataset.mode === 'live'`)
+	p.do(chromedp.Sleep(40 * time.Second)) // not for all sizes, which takes minutes
+	p.click("#why-go")
 	p.wait(`document.querySelector('#why').dataset.mode === 'done'`)
 	shot("why")
-	found["why"] = text("#why")[0]
+	note("why", text("#why")[0])
 	if wrong := p.wrong(); len(wrong) > 0 {
 		t.Error(wrong)
 	}
