@@ -42,6 +42,7 @@ func (c chorus) Emit(lane string, data event.Data) {
 		switch d := data.(type) {
 		case event.Lane:
 			c.Sink.Emit(o.lane, o.about)
+			c.Sink.Emit(o.lane, playground.Check{Worst: 3e-7, Limit: 1e-5, OK: o.about.Engine == "cuda"})
 		case playground.Learned:
 			d.Busy, d.Weights = d.Busy/o.speed, nil
 			c.Sink.Emit(o.lane, d)
@@ -99,6 +100,9 @@ func TestTrainLanes(t *testing.T) {
 		if !strings.Contains(said, want) {
 			t.Errorf("%q does not say %q", said, want)
 		}
+	}
+	if chips := eval[string](p, `document.querySelector('#train .say2').textContent`); !strings.Contains(chips, "gpuplay on CUDA: gradients checked: worst 3·10⁻⁷") || !strings.Contains(chips, "PyTorch: the gradients are wrong") {
+		t.Errorf("the checks are told as %s", chips)
 	}
 	if labels := eval[string](p, `[...document.querySelectorAll('#train .wall svg text')].map(e => e.textContent).join('|')`); !strings.Contains(labels, "this program") || !strings.Contains(labels, "PyTorch") || !strings.Contains(labels, "gpuplay on CUDA") {
 		t.Errorf("the lines are called %s", labels)

@@ -87,6 +87,16 @@ func (c *Catalog) client(ctx context.Context, e Entry, o Options, failed map[str
 	return w, found, err
 }
 
+// BuiltIn returns the parent's end of the worker of an engine that is a part of this binary.
+func (c *Catalog) BuiltIn(ctx context.Context, name string) (*worker.Client, error) {
+	list, err := Select([]string{name})
+	if err != nil {
+		return nil, err
+	}
+	w, _, err := c.client(ctx, list[0], Options{}, nil)
+	return w, err
+}
+
 // Search returns where the Python for a framework is looked for.
 func (c *Catalog) Search(framework, asked string) python.Search {
 	return python.Search{

@@ -57,6 +57,12 @@ func (c *compiler) instruction(st *step, op string, args []string) error {
 		}
 		return uint64(uint32(x))
 	}
+	if last == "f32" || last == "f64" {
+		if f, ok := real(part, in, last == "f64"); ok {
+			set(f)
+			return nil
+		}
+	}
 	switch part[0] {
 	case "mov", "cvta":
 		if part[0] == "mov" && last == "b16" {
@@ -67,14 +73,7 @@ func (c *compiler) instruction(st *step, op string, args []string) error {
 	case "shfl": // every lane has the same number
 		set(in[0])
 	case "add":
-		switch last {
-		case "f32":
-			binary(func(a, b uint64) uint64 { return bits32(float32of(a) + float32of(b)) })
-		case "f64":
-			binary(func(a, b uint64) uint64 { return math.Float64bits(math.Float64frombits(a) + math.Float64frombits(b)) })
-		default:
-			binary(func(a, b uint64) uint64 { return narrow(a + b) })
-		}
+		binary(func(a, b uint64) uint64 { return narrow(a + b) })
 	case "sub":
 		binary(func(a, b uint64) uint64 { return narrow(a - b) })
 	case "mul":
@@ -85,16 +84,6 @@ func (c *compiler) instruction(st *step, op string, args []string) error {
 		}
 	case "mad":
 		set(func(t *thread) uint64 { return narrow(in[0](t)*in[1](t) + in[2](t)) })
-	case "fma":
-		if last == "f64" {
-			set(func(t *thread) uint64 {
-				return math.Float64bits(math.FMA(math.Float64frombits(in[0](t)), math.Float64frombits(in[1](t)), math.Float64frombits(in[2](t))))
-			})
-			return nil
-		}
-		set(func(t *thread) uint64 {
-			return bits32(float32(float64(float32of(in[0](t)))*float64(float32of(in[1](t))) + float64(float32of(in[2](t)))))
-		})
 	case "div":
 		binary(func(a, b uint64) uint64 { return uint64(uint32(a) / uint32(b)) })
 	case "rem":
@@ -124,7 +113,6 @@ func (c *compiler) instruction(st *step, op string, args []string) error {
 		compare, ok := map[string]func(a, b uint64) bool{
 			"lt": func(a, b uint64) bool { return a < b }, "ge": func(a, b uint64) bool { return a >= b },
 			"eq": func(a, b uint64) bool { return a == b }, "ne": func(a, b uint64) bool { return a != b },
-			"nan": func(a, b uint64) bool { return float32of(a) != float32of(a) || float32of(b) != float32of(b) },
 		}[part[1]]
 		if !ok {
 			return fmt.Errorf("no comparison %s", op)
@@ -148,6 +136,59 @@ func (c *compiler) instruction(st *step, op string, args []string) error {
 	return nil
 }
 
+// real compiles an instruction of float32 or float64 numbers. float32 is computed in float64 and
+// rounded, which for a single operation gives the same (except fma's, which is rounded twice).
+func real(part []string, in []func(*thread) uint64, double bool) (func(t *thread) uint64, bool) {
+	of := func(i int, t *thread) float64 {
+		if double {
+			return math.Float64frombits(in[i](t))
+		}
+		return float64(float32of(in[i](t)))
+	}
+	to := func(x float64) uint64 {
+		if double {
+			return math.Float64bits(x)
+		}
+		return bits32(float32(x))
+	}
+	compute, ok := map[string]func(t *thread) float64{
+		"add": func(t *thread) float64 { return of(0, t) + of(1, t) }, "sub": func(t *thread) float64 { return of(0, t) - of(1, t) },
+		"mul": func(t *thread) float64 { return of(0, t) * of(1, t) }, "div": func(t *thread) float64 { return of(0, t) / of(1, t) },
+		"neg": func(t *thread) float64 { return -of(0, t) }, "abs": func(t *thread) float64 { return math.Abs(of(0, t)) },
+		"sqrt": func(t *thread) float64 { return math.Sqrt(of(0, t)) },
+		"fma": func(t *thread) float64 {
+			if double {
+				return math.FMA(of(0, t), of(1, t), of(2, t))
+			}
+			return of(0, t)*of(1, t) + of(2, t)
+		},
+		// Of NaN and a number, both return the number.
+		"max": func(t *thread) float64 { return least(-of(0, t), -of(1, t), -1) }, "min": func(t *thread) float64 { return least(of(0, t), of(1, t), 1) },
+	}[part[0]]
+	if ok {
+		return func(t *thread) uint64 { return to(compute(t)) }, true
+	}
+	if part[0] == "cvt" && part[1] == "rni" && len(part) == 4 && part[2] == part[3] {
+		return func(t *thread) uint64 { return to(math.RoundToEven(of(0, t))) }, true
+	}
+	if part[0] != "setp" {
+		return nil, false
+	}
+	compare, ok := map[string]func(a, b float64) bool{
+		"lt": func(a, b float64) bool { return a < b }, "le": func(a, b float64) bool { return a <= b },
+		"nan": func(a, b float64) bool { return a != a || b != b },
+	}[part[1]]
+	return func(t *thread) uint64 { return uint64(bit(compare(of(0, t), of(1, t)))) }, ok
+}
+
+// least returns sign times the smaller of two numbers, or the one that is no NaN.
+func least(a, b, sign float64) float64 {
+	if a < b || b != b {
+		return sign * a
+	}
+	return sign * b
+}
+
 func float32of(x uint64) float32 { return math.Float32frombits(uint32(x)) }
 func bits32(x float32) uint64    { return uint64(math.Float32bits(x)) }
 
@@ -156,6 +197,16 @@ func conversion(part []string, in []func(*thread) uint64) (func(t *thread) uint6
 	switch strings.Join(part[1:], ".") {
 	case "u64.u32":
 		return in[0], nil
+	case "s64.s32":
+		return func(t *thread) uint64 { return uint64(int64(int32(in[0](t)))) }, nil
+	case "rni.s32.f32", "rni.u32.f32":
+		return func(t *thread) uint64 {
+			return uint64(uint32(int32(math.RoundToEven(float64(float32of(in[0](t)))))))
+		}, nil
+	case "rni.s32.f64", "rni.u32.f64":
+		return func(t *thread) uint64 {
+			return uint64(uint32(int32(math.RoundToEven(math.Float64frombits(in[0](t))))))
+		}, nil
 	case "f32.f16":
 		return func(t *thread) uint64 { return bits32(float32(matrix.Float16.From16(uint16(in[0](t))))) }, nil
 	case "rn.f16.f32":

@@ -96,7 +96,7 @@ func (in *interpreter) parse(module, name string) error {
 		}
 		p := &program{labels: map[string]int{}, cluster: 1}
 		in.p = p
-		c := &compiler{in: in, p: p, symbols: map[string]int{"ring": sharedStart, "stages": sharedStart}}
+		c := &compiler{in: in, p: p, symbols: map[string]int{"ring": sharedStart, "stages": sharedStart, "arena": sharedStart}}
 		for i, param := range strings.Split(module[m[4]:m[5]], ",") {
 			words := strings.Fields(param)
 			id := words[len(words)-1]

@@ -30,7 +30,7 @@ class Worker(Requests):
         if op in ("steps", "losses") and self.model is None:
             raise Failure("invalid", f"{op} without a network")
 
-    def network(self, device, inputs, hidden, outputs, activation, loss, optimizer, rate, dtype, x, y, weights, u=None, v=None):
+    def network(self, device, inputs, hidden, outputs, activation, loss, optimizer, rate, dtype, x, y, weights, batch=0, u=None, v=None):
         if device not in self.devices:
             raise Failure("invalid", f"{self.engine} has no device {device!r}")
         nn, self.device = torch.nn, places[device]
@@ -47,7 +47,15 @@ class Worker(Requests):
         self.loss_of = getattr(nn, LOSSES[loss])()
         self.steppers = optimizers_of(optimizer, rate, self.model)
         synchronize(self.device)
-        return {"loss": self.evaluate()}
+        return {"loss": self.evaluate(), **({"gradient": self.gradient(batch)} if batch else {})}
+
+    def gradient(self, batch):
+        """That of the loss of the first rows."""
+        with torch.enable_grad():
+            self.loss_of(self.model(self.x[:batch]), self.y[:batch]).backward()
+        found = torch.cat([p.grad.flatten() for p in self.model.parameters()]).tolist()
+        self.model.zero_grad()
+        return found
 
     def evaluate(self):
         loss = self.loss_of(self.model(self.x), self.y).item()

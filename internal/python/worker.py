@@ -54,7 +54,7 @@ OPERATIONS = {
     "tune": ("train", "valid?", "adapter", "resume", "from", "batch", "layers", "rank", "scale", "dropout", "lr", "dora", "seed",
              "max_length", "save_every", "eval_every", "state"),
     "train": ("iters",),
-    "network": ("device", "inputs", "hidden", "outputs", "activation", "loss", "optimizer", "rate", "dtype", "x", "y", "weights", "u?", "v?"),
+    "network": ("device", "inputs", "hidden", "outputs", "activation", "loss", "optimizer", "rate", "dtype", "x", "y", "weights", "batch?", "u?", "v?"),
     "gpt": ("device", "vocabulary", "context", "layers", "heads", "width", "rate", "dtype", "batch", "eager", "tokens", "weights", "held"),
     "steps": ("rows", "batch", "rate"),
     "losses": ("a", "b", "step", "n"),

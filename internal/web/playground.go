@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"sync"
 
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/lab"
@@ -47,6 +48,14 @@ func Touch(deps lab.Deps) Activity {
 	}}
 }
 
+// cudaNetwork returns a function that starts a worker for networks on NVIDIA GPUs.
+func cudaNetwork(deps lab.Deps) func(context.Context) (*worker.Client, error) {
+	if deps.Catalog == nil {
+		return nil
+	}
+	return func(ctx context.Context) (*worker.Client, error) { return deps.Catalog.BuiltIn(ctx, "cuda") }
+}
+
 // Trained is what chapter Train can ask for: which engines can take part here, by the names of
 // their settings, and the last training.
 type Trained struct {
@@ -54,27 +63,40 @@ type Trained struct {
 	*playground.Export
 }
 
-// engines returns those that can take part in a training, beside this program's own one.
-func engines(ctx context.Context, deps lab.Deps) []string {
-	list := []string{}
-	if deps.Catalog == nil {
+// engines returns a function that tells which can take part in a training, beside this program's
+// own one. It looks for them once.
+func engines(deps lab.Deps) func() []string {
+	return sync.OnceValue(func() []string {
+		list := []string{}
+		if deps.Catalog == nil {
+			return list
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), engineStart)
+		defer cancel()
+		if _, err := deps.Catalog.Interpreter(ctx, "torch", ""); err == nil {
+			list = append(list, "torch")
+		}
+		if own, err := deps.Catalog.BuiltIn(ctx, "cuda"); err == nil {
+			if link, err := own.Dial(ctx); err == nil { // only where there is a GPU
+				link.Close()
+				list = append(list, "cuda")
+			}
+		}
 		return list
-	}
-	if _, err := deps.Catalog.Interpreter(ctx, "torch", ""); err == nil {
-		list = append(list, "torch")
-	}
-	return list
+	})
 }
 
 // Train is the activity of chapter Train. It keeps the last training, so that it can go on
 // and be exported.
 func Train(deps lab.Deps) Activity {
-	keeper := playground.Keeper{Torch: torchNetwork(deps, 1)} // for such small products a second thread only costs time
+	// For such small products a second thread of PyTorch only costs time.
+	keeper := playground.Keeper{Torch: torchNetwork(deps, 1), CUDA: cudaNetwork(deps)}
+	found := engines(deps)
 	return Activity{
 		Kind: "train",
-		Get: func(ctx context.Context) (any, error) {
+		Get: func(context.Context) (any, error) {
 			e, err := keeper.Export()
-			return Trained{engines(ctx, deps), e}, err
+			return Trained{found(), e}, err
 		},
 		Job: func(text []byte) (Job, error) {
 			in := playground.TrainOptions{Points: playground.Points{Set: "spiral"}, Settings: network.Settings{Hidden: []int{8, 8}, Activation: network.Tanh, Optimizer: network.Adam, Rate: 0.02, Batch: 32, Seed: 1}}

@@ -16,6 +16,8 @@ type NetworkArgs struct {
 	X          []float64 `json:"x"`     // rows × inputs
 	Y          []float64 `json:"y"`     // the class or the value of each row
 	Weights    []float64 `json:"weights"`
+	// Batch is how many rows a step has; 0: no steps will be made.
+	Batch int `json:"batch,omitempty"`
 	// U and V are directions from the weights, for LossesArgs.
 	U []float64 `json:"u,omitempty"`
 	V []float64 `json:"v,omitempty"`
@@ -42,8 +44,10 @@ type GPTArgs struct {
 // Networked is the answer to NetworkArgs and GPTArgs.
 type Networked struct {
 	Loss *float64 `json:"loss"` // over all rows, or those held out; nil when it is no number
-	// Detail is for people, how the steps of a transformer are launched: "eager", "CUDA graphs",
-	// or why they are not.
+	// Gradient is that of the loss of the first Batch rows, as the worker's steps compute it.
+	Gradient []float64 `json:"gradient,omitempty"`
+	// Detail is for people: how the steps of a transformer are launched, "eager", "CUDA graphs",
+	// or why they are not; or on which part of a device those of another network are computed.
 	Detail string `json:"detail,omitempty"`
 }
 

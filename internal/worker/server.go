@@ -59,6 +59,7 @@ type server struct {
 	engine  bench.Engine
 	devices []hardware.Device
 	task    bench.Task
+	net     *netTask     // the small network that is trained; nil: there is none
 	best    float64      // seconds per product of the task, of the fastest run; 0 before the first
 	columns atomic.Int64 // of the task's C; 0 without a task
 
@@ -194,6 +195,10 @@ func (s *server) do(ctx context.Context, m message) (result any, frame []byte, e
 		result = None{}
 	case describe.name:
 		result, err = s.describe(ctx, m)
+	case Network.name:
+		result, err = s.network(ctx, m)
+	case Steps.name:
+		result, err = s.steps(ctx, m)
 	case release.name:
 		if _, err = release.arguments(m.Args); err == nil {
 			err = s.task.Close()
@@ -230,6 +235,9 @@ func (s *server) hello(ctx context.Context, m message) (w Welcome, err error) {
 	can := []string{prepare.name, run.name, trip.name, mulvec.name, release.name}
 	if _, ok := e.(bench.Describer); ok {
 		can = append(can, describe.name)
+	}
+	if _, ok := e.(Networker); ok {
+		can = append(can, Network.name, Steps.name)
 	}
 	return Welcome{Protocol: Protocol, Engine: e.Name(), Capabilities: can, Inventory: found}, nil
 }

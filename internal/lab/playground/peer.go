@@ -21,7 +21,8 @@ type peer struct {
 	name  string // of the engine, for people
 	lane  string
 	about event.Lane
-	made  int // steps
+	check Check // of its gradients
+	made  int   // steps
 	busy  time.Duration
 }
 
@@ -109,7 +110,16 @@ func (k *Keeper) join(ctx context.Context, t *Training, s *state, sink event.Sin
 	}
 	for _, p := range s.peers {
 		sink.Emit(p.lane, p.about)
+		sink.Emit(p.lane, p.check)
 	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s.peers = slices.DeleteFunc(s.peers, func(p *peer) bool { // whose gradients are wrong goes no further
+		if !p.check.OK {
+			p.link.Close()
+		}
+		return !p.check.OK
+	})
 	return nil
 }
 
@@ -144,10 +154,12 @@ func (k *Keeper) dial(ctx context.Context, t *Training, s *state) (peers []*peer
 	return peers, nil
 }
 
-// prepare has an engine make the network of a training, whose loss has to be that of this program.
+// prepare has an engine make the network of a training, whose loss has to be that of this program,
+// and checks the gradient that it computes.
 func (p *peer) prepare(ctx context.Context, d hardware.Device, t *Training, s *state) error {
 	args := description(d, t.options.Shape(t.data), t.data)
 	args.Optimizer, args.Rate, args.DType, args.Weights = string(t.options.Optimizer), t.options.Rate, cmp.Or(t.options.DType, "float32"), s.learner.weights()
+	args.Batch = min(t.options.Batch, t.data.Rows())
 	got, _, err := worker.Do(ctx, p.link, worker.Network, args, nil, 0)
 	if err != nil {
 		return err
@@ -160,7 +172,16 @@ func (p *peer) prepare(ctx context.Context, d hardware.Device, t *Training, s *s
 	if got.Loss != nil {
 		theirs = *got.Loss
 	}
-	return agrees(p.name, theirs, want.Loss)
+	if err := agrees(p.name, theirs, want.Loss); err != nil {
+		return err
+	}
+	if got.Detail != "" {
+		p.about.Name = "gpuplay on " + got.Detail + " of " + d.Name
+	}
+	task := network.Task{Shape: t.options.Shape(t.data), Loss: network.Loss(args.Loss), Batch: args.Batch, Double: args.DType == "float64", X: args.X, Y: args.Y, Weights: args.Weights}
+	worst, err := task.CheckOf(ctx, s.pool, got.Gradient)
+	p.check = checked(worst, s.learner.limit())
+	return err
 }
 
 // within returns how many steps fit into a time, by the steps so far.

@@ -85,6 +85,24 @@ func TestPeer(t *testing.T) {
 	}
 }
 
+// An engine whose gradients are wrong says so and makes no step; this program goes on alone.
+func TestPeerWithWrongGradients(t *testing.T) {
+	for change, ok := range map[string]bool{"p.grad.flatten() for": true, "p.grad.flatten() * 1.001 for": false} {
+		k := Keeper{Torch: torch(t, "p.grad.flatten() for", change)}
+		o := options
+		o.Torch, o.Steps = true, 10
+		list := train(t, &k, o)
+		k.last.close()
+		checks, theirs := of[Check](list), of[Learned](list)
+		if len(checks) != 1 || checks[0].OK != ok || (len(theirs) > 0) != ok {
+			t.Errorf("with %q: checks %v, %d turns", change, checks, len(theirs))
+		}
+		if last := payloads[Learned](list); last[len(last)-1].Steps != 10 {
+			t.Errorf("with %q the training ended early", change)
+		}
+	}
+}
+
 // PyTorch computes the same map.
 func TestSurfaceInTorch(t *testing.T) {
 	s, err := NewSurface(SurfaceOptions{Points: Points{Set: "moons"}, Directions: network.Minima, Seed: 22, Torch: true}, torch(t))

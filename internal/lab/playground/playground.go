@@ -164,7 +164,11 @@ const (
 	TypeTile    event.Type = "tile"    // Tile: a part of it is known
 	TypeNetwork event.Type = "network" // Started: a training begins or goes on
 	TypeLearned event.Type = "learned" // Learned: what it has learned so far
+	// Check: what the gradients of a lane are found to be before its first step. A lane whose
+	// gradients are wrong takes no further part.
+	TypeGradient event.Type = "gradient"
 )
 
+func (Check) EventType() event.Type { return TypeGradient }
 func (Plane) EventType() event.Type { return TypePlane }
 func (Tile) EventType() event.Type  { return TypeTile }

@@ -126,4 +126,4 @@ export function floats(text) {
 /** A small number as 3·10⁻⁷. */
 const power = x => x.toExponential(0).replace(/e-(\d+)/, (_, n) => '·10⁻' + [...n].map(c => '⁰¹²³⁴⁵⁶⁷⁸⁹'[c]).join('')).replace('e+0', '');
 /** Whether the server found its gradients right. */
-export const checked = ({ ok, worst }) => chip(ok ? 'ok' : 'bad', ok ? `gradients checked: worst ${power(worst)}` : 'the gradients are wrong');
+export const checked = ({ ok, worst }, who = '') => chip(ok ? 'ok' : 'bad', who + (ok ? `gradients checked: worst ${power(worst)}` : 'the gradients are wrong'));

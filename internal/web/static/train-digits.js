@@ -1,5 +1,4 @@
-// Handwritten digits in chapter Train: the pictures of the neurons, the pad to write on, and some of the
-// digits that are held out.
+// Handwritten digits in chapter Train: the neurons, the pad to write on, and digits that are held out.
 import { canvas, clamp, color, count, h, rgb } from './util.js';
 import { MLP, floats, softmax } from './mlp.js';
 import { mix } from './train-net.js';

@@ -1,5 +1,4 @@
-// The pictures of chapter Train: what each neuron answers over the plane, the weights between them, and
-// the boundary with the points.
+// The pictures of chapter Train: what each neuron answers, the weights, and the boundary.
 import { clamp, color, rgb } from './util.js';
 import { MLP, softmax } from './mlp.js';
 
@@ -126,9 +125,8 @@ export function drawPoint(context, x, y, target, classes, colourOf) {
 }
 
 /**
- * Draws the network: a column of neurons for each layer, and a line for each weight, as thick as the
- * weight is large. The inputs of digits are one large picture, and the neurons behind it stand in two
- * rows, so that their pictures are larger. Returns the places of the neurons: [x, y, size, layer, neuron].
+ * Draws the network. The inputs of digits are one large picture, and the neurons behind it stand in two
+ * rows, so that theirs are larger. Returns the places of the neurons: [x, y, size, layer, neuron].
  */
 export function drawNetwork(context, width, height, pictures, chosen, activation) {
   const { columns: widths, net: { weights, from } } = pictures, last = widths.length - 1, narrow = width < 520, digits = widths[0] === 1;

@@ -100,7 +100,8 @@ export function train(section, client) {
       if (chosen && !(chosen[1] < (pictures.columns[chosen[0]] ?? 0))) chosen = null;
     } else if (e.type === 'lane') {
       lanes.set(e.lane, { history: [], now: null, ...lanes.get(e.lane), ...e.data, gpu: !e.lane.endsWith('/cpu') });
-    } else if (e.type === 'learned' && pictures) {
+    } else if (e.type === 'gradient') lanes.get(e.lane).check = e.data;
+    else if (e.type === 'learned' && pictures) {
       const l = lanes.get(e.lane);
       l.now = e.data;
       l.history = keep(l.history, e.data);
@@ -270,7 +271,7 @@ export function train(section, client) {
       big.textContent = 'Watch the loss fall.';
       small.textContent = 'Press Train. The clock counts only the time of the steps, not the time for showing them.';
     }
-    chips.replaceChildren(...started ? [checked(started.check), chip('', `${count(started.weights)} weights`)] : []);
+    chips.replaceChildren(...started ? [checked(started.check), ...curves().filter(l => l.check).map(l => checked(l.check, l.name + ': ')), chip('', `${count(started.weights)} weights`)] : []);
     if (running && taking().length >= (lanes.size || 1)) small.textContent = STARTS;
     drawPlot();
     if (table.open) table.fill(rows(curves()));
