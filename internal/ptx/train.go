@@ -65,9 +65,6 @@ const mostThreads = 512
 // threads share out the numbers that are to be computed. What a step needs is in shared memory
 // if it fits, and else in C.
 func NewTrainer(c Card, n Network, rows int) (*Trainer, error) {
-	if n.Rule == network.Muon {
-		return nil, fault.Errorf(fault.Unsupported, "the kernel for networks on NVIDIA GPUs has no Muon").With(fault.Advice("choose another optimizer")...)
-	}
 	if c.CC < oldest {
 		return nil, fault.Errorf(fault.Unsupported, "compute capability %d.%d is older than %d.%d", c.CC/10, c.CC%10, oldest/10, oldest%10)
 	}
@@ -111,6 +108,7 @@ type trainer struct {
 	f       string // type of a number
 	size    int
 	layers  []dense
+	moved   []moved // of each layer, for Muon
 	slots   int
 	grad    int // the gradient, in the order of the slots
 	target  int // of each row
@@ -151,6 +149,9 @@ func (g *trainer) lay() {
 		l.x = x
 		x = take(g.Batch * (l.out + 1))
 		l.y, l.dy = x, take(g.Batch*l.out)
+	}
+	if g.Rule == network.Muon {
+		g.layMuon(take)
 	}
 	g.total = at
 }

@@ -152,47 +152,68 @@ func (g *trainer) softmax() {
 
 // optimize moves the weights.
 func (g *trainer) optimize() {
-	g.each(g.slots, func() {
-		g.address("at", 0, "i", 1)
-		g.line("\t.reg .%s w, d, m, s, rate, first, second, root;", g.f)
-		g.line("\tld.global.%s rate, [factors+0];", g.f)
-		g.load("w", "at", 0)
-		g.load("d", "at", g.grad)
-		mean, square := g.slots, 2*g.slots
-		// decay sets a mean to old·share + with·rest.
-		decay := func(of string, share float64, with string) {
-			g.line("\tmul.%[1]s root, %[2]s, %[3]s;\n\tfma.rn.%[1]s %[4]s, %[4]s, %[5]s, root;", g.f, with, g.number(1-share), of, g.number(share))
+	if g.Rule == network.Muon {
+		g.muon()
+		return
+	}
+	g.each(g.slots, func() { g.move("i", g.step) })
+}
+
+// move moves the weight in a slot, whose number is in a register, by what step leaves in the
+// register d, which holds the gradient before, times the learning rate. step may use m, s, first
+// and second, and the address at.
+func (g *trainer) move(slot string, step func()) {
+	g.address("at", 0, slot, 1)
+	g.line("\t.reg .%[1]s w, d, m, s, rate, first, second, root;\n\tld.global.%[1]s rate, [factors+0];", g.f)
+	g.load("w", "at", 0)
+	g.load("d", "at", g.grad)
+	step()
+	g.line("\tneg.%[1]s rate, rate;\n\tfma.rn.%[1]s w, rate, d, w;", g.f)
+	g.store("at", 0, "w")
+}
+
+func (g *trainer) step() {
+	switch g.Rule {
+	case network.Momentum, network.Nesterov:
+		g.load("m", "at", g.slots)
+		g.line("\tfma.rn.%[1]s m, m, %[2]s, d;", g.f, g.number(momentum))
+		g.store("at", g.slots, "m")
+		if g.Rule == network.Momentum {
+			g.line("\tmov.%[1]s d, m;", g.f)
+		} else {
+			g.line("\tfma.rn.%[1]s d, m, %[2]s, d;", g.f, g.number(momentum))
 		}
-		switch g.Rule {
-		case network.Momentum, network.Nesterov:
-			g.load("m", "at", mean)
-			g.line("\tfma.rn.%[1]s m, m, %[2]s, d;", g.f, g.number(momentum))
-			g.store("at", mean, "m")
-			if g.Rule == network.Momentum {
-				g.line("\tmov.%[1]s d, m;", g.f)
-			} else {
-				g.line("\tfma.rn.%[1]s d, m, %[2]s, d;", g.f, g.number(momentum))
-			}
-		case network.RMSProp, network.Adam:
-			if g.Rule == network.Adam {
-				g.load("m", "at", mean)
-				decay("m", beta1, "d")
-				g.store("at", mean, "m")
-			}
-			share := alpha
-			if g.Rule == network.Adam {
-				share = beta2
-			}
-			g.load("s", "at", square)
-			g.line("\tmul.%[1]s second, d, d;", g.f)
-			decay("s", share, "second")
-			g.store("at", square, "s")
-			if g.Rule == network.Adam {
-				g.line("\tld.global.%[1]s first, [factors+%[2]d];\n\tld.global.%[1]s second, [factors+%[3]d];\n\tdiv.rn.%[1]s d, m, first;\n\tdiv.rn.%[1]s s, s, second;", g.f, g.size, 2*g.size)
-			}
-			g.line("\tsqrt.rn.%[1]s root, s;\n\tadd.%[1]s root, root, %[2]s;\n\tdiv.rn.%[1]s d, d, root;", g.f, g.number(epsilon))
-		}
-		g.line("\tneg.%[1]s rate, rate;\n\tfma.rn.%[1]s w, rate, d, w;", g.f)
-		g.store("at", 0, "w")
-	})
+	case network.RMSProp:
+		g.squares(alpha)
+		g.divide()
+	case network.Adam:
+		g.adam()
+	}
+}
+
+func (g *trainer) adam() {
+	g.squares(beta2)
+	g.load("m", "at", g.slots)
+	g.decay("m", beta1, "d")
+	g.store("at", g.slots, "m")
+	g.line("\tld.global.%[1]s first, [factors+%[2]d];\n\tld.global.%[1]s second, [factors+%[3]d];\n\tdiv.rn.%[1]s d, m, first;\n\tdiv.rn.%[1]s s, s, second;", g.f, g.size, 2*g.size)
+	g.divide()
+}
+
+// squares brings the mean of the squares up to date, in s.
+func (g *trainer) squares(share float64) {
+	g.load("s", "at", 2*g.slots)
+	g.line("\tmul.%[1]s second, d, d;", g.f)
+	g.decay("s", share, "second")
+	g.store("at", 2*g.slots, "s")
+}
+
+// decay sets a mean to its share of itself and the rest of what is new.
+func (g *trainer) decay(mean string, share float64, what string) {
+	g.line("\tmul.%[1]s root, %[2]s, %[3]s;\n\tfma.rn.%[1]s %[4]s, %[4]s, %[5]s, root;", g.f, what, g.number(1-share), mean, g.number(share))
+}
+
+// divide divides d by the root of s.
+func (g *trainer) divide() {
+	g.line("\tsqrt.rn.%[1]s root, s;\n\tadd.%[1]s root, root, %[2]s;\n\tdiv.rn.%[1]s d, d, root;", g.f, g.number(epsilon))
 }

@@ -207,12 +207,13 @@ func TestNetworkOnGPU(t *testing.T) {
 		for _, set := range []string{"moons", "plane", "classes"} {
 			for _, rule := range network.Rules {
 				for _, double := range []bool{true, false} {
-					if rule == network.Muon {
-						continue
-					}
 					t.Run(fmt.Sprint(a, " ", set, " ", rule, " ", double), func(t *testing.T) {
 						c := newCourse(t, e, mustMake(t, set), network.Settings{Hidden: []int{8, 8}, Activation: a, Optimizer: rule, Rate: 0.02, Batch: 32, Seed: 4}, double)
-						rows := c.rows(20)
+						steps := 20
+						if rule == network.Muon { // which magnifies rounding
+							steps = 5
+						}
+						rows := c.rows(steps)
 						if _, err := c.stepper.Steps(t.Context(), rows, 0.02); err != nil {
 							t.Fatal(err)
 						}
