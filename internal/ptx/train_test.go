@@ -117,6 +117,52 @@ func TestTrainer(t *testing.T) {
 	}
 }
 
+// A phase that has more numbers than the block has threads takes several rounds, and sums are
+// longer than what is added up at once.
+func TestTrainerLarge(t *testing.T) {
+	d, err := network.Make("moons", 60, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range []network.Rule{network.Adam, network.Muon} {
+		tr := training{network.Settings{Hidden: []int{13, 27}, Activation: network.Tanh, Optimizer: rule, Rate: 0.05, Batch: 60, Seed: 4}, d}
+		if worst := follow[float64](t, tr, Card{CC: 90, Shared: 227 << 10}, 2); !(worst < 1e-13) {
+			t.Errorf("%s: the weights differ by %.1e", rule, worst)
+		}
+	}
+}
+
+// A weight that is no number makes all those no number that it should: nothing hides it.
+func TestTrainerKeepsNaN(t *testing.T) {
+	for _, a := range network.Activations {
+		for _, set := range []string{"moons", "plane", "csv"} {
+			tr := training{network.Settings{Hidden: []int{3}, Activation: a, Optimizer: network.SGD, Rate: 1, Batch: 7, Seed: 4}, dataOf(t, set)}
+			k, err := tr.kernelOf(Card{CC: 50}, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			state := make([]float64, k.Memory/k.Size)
+			state[k.Slot[0]] = math.NaN() // of the first neuron
+			at := map[ParamKind]uint64{A: 1 << 40, B: 2 << 40, C: 3 << 40}
+			c := memory(matrix.Float32, state)
+			data := memory(matrix.Float32, append(append([]float64{}, tr.data.X...), tr.data.Y...))
+			factors := make([]float64, 3*MaxSteps)
+			factors[0] = 1
+			in := interpreter{base: at, regions: []region{{at[A], data}, {at[B], append(memory(matrix.Float32, factors), make([]byte, 4*7)...)}, {at[C], c}}}
+			l := k.Launches[0]
+			l.Params = append([]Param{}, l.Params...)
+			l.Params[3].Word = 1
+			if err := in.launch(k.Text, l); err != nil {
+				t.Fatal(err)
+			}
+			last := k.Slot[len(k.Slot)-1] // the bias of the last output
+			if x := number(matrix.Float32, c, last); !math.IsNaN(x) {
+				t.Errorf("%s, %s: the last bias is %v", a, set, x)
+			}
+		}
+	}
+}
+
 func dataOf(t *testing.T, set string) *network.Data {
 	t.Helper()
 	if set == "csv" {
