@@ -40,8 +40,9 @@ export function plot({ width, height, x, y, label, lines, right = 90, left = 44,
     if (l.dots) for (const p of points) g.append(mark(l.token, X(p[0]), Y(p[1]), 3.4));
     if (l.label) ends.push({ x: X(points.at(-1)[0]) + 9, y: Y(points.at(-1)[1]) + 4, l });
   }
-  ends.sort((a, b) => a.y - b.y).forEach((e, i) => {
-    if (i && e.y - ends[i - 1].y < 16 && Math.abs(e.x - ends[i - 1].x) < 80) e.y = ends[i - 1].y + 16;
+  ends.sort((a, b) => b.y - a.y).forEach((e, i) => {
+    const under = ends[i - 1], wide = under && 8 * (under.x < e.x ? under : e).l.label.length; // about, in pixels
+    if (under && under.y - e.y < 16 && Math.abs(e.x - under.x) < wide) e.y = under.y - 16;
     g.append(text(e.x, e.y, e.l.label, { fill: color(e.l.token + '-ink'), 'font-size': 13, 'font-weight': 620, class: 'halo' }));
   });
   extra?.(g, X, Y, text);

@@ -28,6 +28,7 @@ export function train(section, client) {
   let layers = (o.layers || usual()).split('-').map(Number).filter(n => n >= 1 && n <= MOST_NEURONS).slice(0, MOST_LAYERS);
   let drawn = [], pasted = '', drawClass = 1;
   let engines = []; // those of ENGINES that can take part here
+  let told = 0; // a frame in which what was learned is shown
   const others = new Set(o.with.split('-')); // those that are to
 
   // What the server has told.
@@ -114,7 +115,8 @@ export function train(section, client) {
       if (e.data.error && !e.data.stopped) problem.textContent = e.data.error.message;
     }
     if (e.type === 'idle' && (wanted || (seen && !started))) { wanted ??= 'look'; setTimeout(begin); }
-    if (['network', 'learned', 'end'].includes(e.type)) words();
+    if (['network', 'end'].includes(e.type)) words();
+    if (e.type === 'learned') told ||= requestAnimationFrame(() => { told = 0; words(); }); // once for all lanes
   });
 
   // --- the elements
@@ -160,8 +162,8 @@ export function train(section, client) {
         h('label', { class: 'pick' }, h('span', {}, 'learning rate η ', etaOut), eta),
         select('batch', [1, 4, 8, 16, 32, 64, 128], o.batch, k => set('batch')(+k)),
         select('type', ['float32', 'float64'], o.dtype, set('dtype')),
-        besideBox,
-        select('watch at', PACES, o.pace, k => { o.pace = +k; remember(); if (running) client.tell({ pace: o.pace }); })),
+        select('watch at', PACES, o.pace, k => { o.pace = +k; remember(); if (running) client.tell({ pace: o.pace }); }),
+        besideBox),
       problem,
       h('div', { class: 'train' }, h('div', { class: 'net' }, netCanvas), h('div', { class: 'out' }, h('div', { class: 'db' }, answerCanvas))),
       digits.element,
