@@ -86,7 +86,7 @@ func TestTrainLanes(t *testing.T) {
 	p := open(t, site, 1440, 900)
 	toggle := `[aria-label="Engines beside this program"] `
 	p.show("train")
-	p.wait(fmt.Sprintf(`document.querySelectorAll('#train %sbutton').length === 2 && gpuplay.client.current === null`, toggle))
+	p.wait(fmt.Sprintf(`document.querySelectorAll('#train %sbutton').length === 3 && gpuplay.client.current === null`, toggle))
 	p.click("#train " + toggle + "[data-value=cuda]")
 	p.wait(`location.hash.includes('train.with=cuda') && gpuplay.client.current === null`)
 	p.click("#train " + toggle + "[data-value=torch]")
@@ -121,11 +121,11 @@ func TestTrainLanes(t *testing.T) {
 	// One is enough, and the address keeps it.
 	p.click("#train " + toggle + "[data-value=torch]")
 	p.wait(`!location.hash.includes('torch') && gpuplay.client.current === null`)
-	p.do(chromedp.Evaluate[chromedp.Void](`window.old = true; location.reload()`))
-	p.wait(`!window.old && document.documentElement?.dataset.ready === 'true' && document.readyState === 'complete'`)
+	p.do(chromedp.Reload())
+	p.wait(`document.documentElement?.dataset.ready === 'true'`)
 	p.show("train")
-	p.wait(fmt.Sprintf(`document.querySelectorAll('#train %sbutton').length === 2`, toggle))
-	if pressed := eval[string](p, `[...document.querySelectorAll('#train `+toggle+`button')].map(b => b.getAttribute('aria-pressed')).join()`); pressed != "false,true" {
+	p.wait(fmt.Sprintf(`document.querySelectorAll('#train %sbutton').length === 3`, toggle))
+	if pressed := eval[string](p, `[...document.querySelectorAll('#train `+toggle+`button')].map(b => b.getAttribute('aria-pressed')).join()`); pressed != "false,true,false" {
 		t.Errorf("after a reload the toggles are %s", pressed)
 	}
 	if wrong := p.wrong(); len(wrong) > 0 {

@@ -160,8 +160,8 @@ func TestTrain(t *testing.T) {
 	if eval[bool](p, `'hacked' in window`) {
 		t.Error("a label became markup")
 	}
-	if eval[bool](p, `document.querySelector('#train [aria-label="Engines beside this program"]').checkVisibility()`) {
-		t.Error("engines are offered that are not here")
+	if values := eval[string](p, `[...document.querySelectorAll('#train [aria-label="Engines beside this program"] button')].map(b => b.dataset.value).join()`); values != "browser" {
+		t.Errorf("the engines %q are offered, and only this browser is here", values)
 	}
 	// Values instead of classes.
 	p.click("#train [data-value=plane]")

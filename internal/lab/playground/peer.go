@@ -101,8 +101,12 @@ func (k *Keeper) join(ctx context.Context, t *Training, s *state, sink event.Sin
 		}
 		sink.Emit(Lane, learned)
 		peers, err := k.dial(ctx, t, s)
+		var page *guest
+		if err == nil && t.options.Browser {
+			page, err = t.invite(ctx, sink, s)
+		}
 		k.mu.Lock()
-		s.peers, s.joined = peers, err == nil
+		s.peers, s.guest, s.joined = peers, page, err == nil
 		k.mu.Unlock()
 		if err != nil {
 			return err

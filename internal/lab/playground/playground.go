@@ -167,6 +167,9 @@ const (
 	// Check: what the gradients of a lane are found to be before its first step. A lane whose
 	// gradients are wrong takes no further part.
 	TypeGradient event.Type = "gradient"
+	TypeJoin     event.Type = "join" // Join, Turn, Left: to and of the page that takes part
+	TypeTurn     event.Type = "turn"
+	TypeLeft     event.Type = "left"
 )
 
 func (Check) EventType() event.Type { return TypeGradient }

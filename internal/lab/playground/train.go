@@ -41,6 +41,8 @@ type TrainOptions struct {
 	Torch bool `json:"torch,omitempty"`
 	// CUDA has this program's kernel make them on the first NVIDIA GPU.
 	CUDA bool `json:"cuda,omitempty"`
+	// Browser has the page that starts the training make them through WebGPU.
+	Browser bool `json:"browser,omitempty"`
 	// Steps is how many steps to make; 0: until it is stopped.
 	Steps int `json:"steps,omitempty"`
 	// Pace is how many steps a second are made at most, so that one can follow them; 0: as
@@ -60,12 +62,15 @@ func (t TrainOptions) same(o TrainOptions) bool {
 }
 
 // peers reports whether other engines take part.
-func (t TrainOptions) peers() bool { return t.Torch || t.CUDA }
+func (t TrainOptions) peers() bool { return t.Torch || t.CUDA || t.Browser }
 
 // A Change is what can change while a training runs; what is nil stays.
 type Change struct {
 	Rate *float64 `json:"rate"`
 	Pace *int     `json:"pace"`
+	// Turn is the turn that the page answers: it has made the steps, or it Leaves.
+	Turn   *int `json:"turn"`
+	Leaves bool `json:"leaves"`
 }
 
 // A Training is options that were checked.
@@ -74,9 +79,10 @@ type Training struct {
 	data    *network.Data
 	keeper  *Keeper
 
-	mu   sync.Mutex
-	rate float64
-	pace int
+	mu      sync.Mutex
+	rate    float64
+	pace    int
+	awaited awaited
 }
 
 // A Keeper keeps the last training, so that it can go on and be exported.
@@ -85,8 +91,9 @@ type Keeper struct {
 	// GPU; nil: there is none.
 	Torch, CUDA func(ctx context.Context) (*worker.Client, error)
 
-	mu   sync.Mutex
-	last *state
+	mu    sync.Mutex
+	last  *state
+	turns int // of pages, so far
 }
 
 // A state is a network in training.
@@ -100,6 +107,7 @@ type state struct {
 	pool    *gemm.Pool
 	peers   []*peer // other engines with the same network
 	joined  bool    // whether all of them that were asked for take part
+	guest   *guest  // the page, if it was asked to take part
 }
 
 func (s *state) close() {
@@ -116,6 +124,9 @@ func (k *Keeper) New(o TrainOptions) (*Training, error) {
 	}
 	if d := cmp.Or(o.DType, "float32"); d != "float32" && d != "float64" {
 		return nil, fault.Errorf(fault.Invalid, "dtype %q: float32 or float64", o.DType)
+	}
+	if o.Browser && o.DType == "float64" {
+		return nil, fault.Errorf(fault.Invalid, "WebGPU has no float64: train in float32, or without this browser")
 	}
 	d, err := o.read()
 	if err != nil {
@@ -148,6 +159,9 @@ func (t *Training) Change(c Change) error {
 			return fault.Errorf(fault.Invalid, "a pace of %d steps a second: 0 to %d", *c.Pace, MaxSteps)
 		}
 		t.pace = *c.Pace
+	}
+	if c.Turn != nil {
+		return t.answered(*c.Turn, c.Leaves)
 	}
 	return nil
 }
@@ -213,6 +227,9 @@ func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 		for _, p := range s.peers { // whose turns are not to take longer than one can wait
 			most = min(most, p.within(100*time.Millisecond))
 		}
+		if s.guest.here() {
+			most = min(most, s.guest.most)
+		}
 		if t.options.Look {
 			most = 0
 		}
@@ -233,6 +250,9 @@ func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 				return err
 			}
 			sink.Emit(p.lane, learned)
+		}
+		if s.guest.here() && len(rows) > 0 {
+			t.turn(ctx, sink, s, rate, rows, min(s.options.Batch, s.data.Rows()))
 		}
 		if learned.Diverged || t.options.Look || t.options.Steps > 0 && s.learner.made() >= began+t.options.Steps {
 			break
@@ -294,7 +314,7 @@ func (s *state) steps(ctx context.Context, rate float64, most int, within time.D
 		if err := s.learner.step(ctx, some); err != nil {
 			return l, nil, err
 		}
-		if len(s.peers) > 0 {
+		if len(s.peers) > 0 || s.guest.here() {
 			rows = append(rows, some...)
 		}
 	}

@@ -2,6 +2,7 @@
 // sample is several products and one wait, of at least 200 ms; no single submission is longer than 250 ms,
 // which is when a system may end it; 64 elements are checked against float64; and a page that was hidden
 // meanwhile has measured nothing.
+import { missing, openDevice } from './gpu.js';
 import { chip, h, median, num, rate, rng } from './util.js';
 
 const N = 1024, SMALL = 128; // a software adapter is measured with SMALL
@@ -40,23 +41,9 @@ fn main(@builtin(local_invocation_index) t: u32, @builtin(workgroup_id) g: vec3u
   for (var i = 0u; i < 4u; i++) { for (var j = 0u; j < 4u; j++) { c[(row + ty + i) * n + col + tx + j] = sum[i * 4u + j]; } }
 }`;
 
-/** Why WebGPU cannot be used, or that it can. */
-function availability() {
-  if (!isSecureContext) return 'WebGPU needs HTTPS';
-  return navigator.gpu ? 'WebGPU: can join' : 'No WebGPU';
-}
-
 async function measure(tell) {
-  let hidden = document.hidden;
-  const watch = () => { hidden ||= document.hidden; };
-  document.addEventListener('visibilitychange', watch);
-  const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' });
-  if (!adapter) throw new Error('The browser found no WebGPU adapter.');
-  const info = adapter.info ?? {}, software = Boolean(info.isFallbackAdapter ?? adapter.isFallbackAdapter) || /swiftshader|llvmpipe|lavapipe|basic render/i.test(`${info.architecture} ${info.device} ${info.description}`);
-  const device = await adapter.requestDevice();
+  const gpu = await openDevice(), { device, software, name } = gpu;
   try {
-    let lost = null;
-    device.lost.then(l => { lost = l.message; });
     const n = software ? SMALL : N, random = rng(1), usage = GPUBufferUsage;
     const matrix = () => Float32Array.from({ length: n * n }, () => Math.fround(random() * 2 - 1));
     const put = (data, kind) => { const b = device.createBuffer({ size: data.byteLength, usage: kind | usage.COPY_DST }); device.queue.writeBuffer(b, 0, data); return b; };
@@ -88,14 +75,12 @@ async function measure(tell) {
     for (let i = 0; i < MOST && kept.length < 5; i++) {
       const submissions = Math.max(1, Math.ceil(SAMPLE / Math.max(took, 1e-3)));
       const ms = await timed(count, submissions), seconds = ms / 1000 / (count * submissions);
+      gpu.check();
       if (ms < SAMPLE * .9) { took = ms / submissions; continue; } // too short to be one
       samples.push(seconds);
       if (steady) kept.push(seconds); else if ((steady = warm())) kept = samples.slice(-3);
       tell(2 * n ** 3 / median(kept.length ? kept : samples));
-      if (lost || hidden) break;
     }
-    if (lost) throw new Error(`The browser lost the GPU: ${lost}`);
-    if (hidden) throw new Error('Not measured: the page was hidden meanwhile, and browsers slow down hidden pages.');
     const e = device.createCommandEncoder();
     e.copyBufferToBuffer(c, 0, back, 0, 4 * n * n);
     device.queue.submit([e.finish()]);
@@ -109,10 +94,9 @@ async function measure(tell) {
       worst = Math.max(worst, Math.abs(C[i * n + j] - sum) / scale);
     }
     const list = kept.length ? kept : samples;
-    return { n, speed: 2 * n ** 3 / median(list), samples: list.length, steady, worst, verified: worst < n * 2 ** -24, compiled, software, name: info.description || [info.vendor, info.architecture].filter(Boolean).join(' ') || 'unnamed adapter' };
+    return { n, speed: 2 * n ** 3 / median(list), samples: list.length, steady, worst, verified: worst < n * 2 ** -24, compiled, software, name };
   } finally {
-    document.removeEventListener('visibilitychange', watch);
-    device.destroy();
+    gpu.close();
   }
 }
 
@@ -121,11 +105,12 @@ export class Browser {
   speed = 0;
   onResult = () => {};
   constructor() {
-    this.available = availability();
-    this.says = h('p', this.available === 'WebGPU: can join' ? 'WebGPU. 64 elements are checked against float64; each sample lasts at least 200 ms.' : `${this.available}: this browser cannot take part.`);
+    const lacks = missing();
+    this.available = lacks || 'WebGPU: can join';
+    this.says = h('p', lacks ? `${lacks}: this browser cannot take part.` : 'WebGPU. 64 elements are checked against float64; each sample lasts at least 200 ms.');
     this.rate = h('b.webrate');
     this.kind = chip('web', 'browser');
-    this.join = h('button', { id: 'web-join', disabled: this.available !== 'WebGPU: can join', onclick: () => this.run() }, 'Join');
+    this.join = h('button', { id: 'web-join', disabled: Boolean(lacks), onclick: () => this.run() }, 'Join');
     this.line = h('i');
     this.element = h('article.lane.slim.c-web', h('div.who', h('h3', h('i.mark'), 'This browser')), this.says, this.rate, this.kind, this.join, h('div.bar', this.line));
   }

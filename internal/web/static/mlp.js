@@ -16,9 +16,17 @@ export function softmax(logits) {
   return powers.map(x => x / sum);
 }
 
+/** The loss of the outputs for one row, whose target is t. */
+const losses = {
+  logistic: ([z], t) => Math.max(z, 0) - z * t + Math.log1p(Math.exp(-Math.abs(z))),
+  softmax: (out, t) => { const most = Math.max(...out); return most + Math.log(out.reduce((sum, z) => sum + Math.exp(z - most), 0)) - out[t]; },
+  squares: ([z], t) => (z - t) ** 2,
+};
+
 export class MLP {
   /** shape is the server's: {inputs, hidden, outputs, activation}. */
-  constructor(shape) {
+  constructor(shape, loss = 'logistic') {
+    this.cost = losses[loss];
     this.widths = [shape.inputs, ...shape.hidden, shape.outputs];
     [this.f, this.df] = activations[shape.activation];
     this.values = this.widths.map(n => new Float64Array(n));
@@ -47,16 +55,16 @@ export class MLP {
     return values[last];
   }
 
-  /** The mean cross-entropy of two classes over data {x, y, n}; its gradient goes into g if given. */
+  /** The mean loss over data {x, y, n}; the gradient of that of two classes goes into g if given. */
   loss(data, w = this.weights, g = null) {
     const { widths, values, deltas, from } = this, last = widths.length - 1;
     let sum = 0;
     g?.fill(0);
     for (let row = 0; row < data.n; row++) {
-      const z = this.forward(data.x.subarray(row * widths[0]), w)[0], t = data.y[row];
-      sum += Math.max(z, 0) - z * t + Math.log1p(Math.exp(-Math.abs(z)));
+      const out = this.forward(data.x.subarray(row * widths[0]), w), t = data.y[row];
+      sum += this.cost(out, t);
       if (!g) continue;
-      deltas[last][0] = (1 / (1 + Math.exp(-z)) - t) / data.n;
+      deltas[last][0] = (1 / (1 + Math.exp(-out[0])) - t) / data.n;
       for (let l = last - 1; l >= 0; l--) {
         const n = widths[l], m = widths[l + 1], x = values[l], below = deltas[l];
         below.fill(0);
@@ -117,11 +125,9 @@ export const rules = {
   },
 };
 
-/** Numbers that the server sent as float32 in base64. */
-export function floats(text) {
-  const bytes = Uint8Array.from(atob(text), c => c.charCodeAt(0));
-  return new Float32Array(bytes.buffer);
-}
+/** Bytes that the server sent in base64, and numbers as float32. */
+export const decode = text => Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer;
+export const floats = text => new Float32Array(decode(text));
 
 /** A small number as 3·10⁻⁷. */
 const power = x => x.toExponential(0).replace(/e-(\d+)/, (_, n) => '·10⁻' + [...n].map(c => '⁰¹²³⁴⁵⁶⁷⁸⁹'[c]).join('')).replace('e+0', '');

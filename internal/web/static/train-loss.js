@@ -17,7 +17,7 @@ export const perSecond = now => now.steps / (now.busy_ns / 1e9);
 /** The rows of the table: lanes are {name, history}. */
 export const rows = lanes => lanes.flatMap(({ name, history }) => history.map(([t, n, l]) => [name, count(n), t.toPrecision(4), fix(l, 4), num(n / t)]));
 
-/** Draws the loss over the time that the steps took: lanes are {name, history, gpu, dash}. */
+/** Draws the loss over the time that the steps took: lanes are {name, history, gpu, dash, token}. */
 export function drawLoss(box, lanes) {
   const all = lanes.flatMap(l => l.history), losses = all.map(p => p[2]), end = Math.max(.002, ...all.map(p => p[0]));
   const low = 10 ** Math.floor(Math.log10(Math.max(1e-4, losses.length ? Math.min(...losses) : .5))), high = 1.05 * Math.max(1, ...losses);
@@ -26,6 +26,6 @@ export function drawLoss(box, lanes) {
     width: Math.max(300, box.clientWidth || 700), height: 200, left: 52, right: lanes.length > 1 ? 100 : 20, label: 'Loss over the time that the steps took', linear: true,
     x: [0, end, Array.from({ length: Math.floor(end / step) + 1 }, (_, i) => i * step), `${name} of steps`, t => num(t * unit)],
     y: [low, high, high > 10 * low ? ticks(low, high) : [1, 1.5, 2, 3, 4, 5, 7].map(t => t * low).filter(t => t <= high), 'loss', t => num(t)],
-    lines: lanes.map(l => ({ token: l.gpu ? 'gpu' : 'cpu', dash: l.dash, points: l.history.map(p => [p[0], Math.max(low, p[2])]), label: lanes.length > 1 && l.name })),
+    lines: lanes.map(l => ({ token: l.token ?? (l.gpu ? 'gpu' : 'cpu'), dash: l.dash, points: l.history.map(p => [p[0], Math.max(low, p[2])]), label: lanes.length > 1 && l.name })),
   }));
 }

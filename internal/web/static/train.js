@@ -5,12 +5,14 @@ import { OWN, settings } from './client.js';
 import { checked, floats } from './mlp.js';
 import { Pictures, drawNetwork, drawPoint } from './train-net.js';
 import { Digits } from './train-digits.js';
+import { missing } from './gpu.js';
+import { BrowserLane } from './train-gpu.js';
 import { trainText } from './train-text.js';
 import { HEADS, STARTS, drawLoss, keep, perSecond, rows } from './train-loss.js';
 
 const SETS = ['circle', 'xor', 'gauss', 'spiral', 'moons', 'plane', 'hills', 'digits', 'draw', 'csv', 'text'];
 const MOST_LAYERS = 6, MOST_NEURONS = 16, MOST_DRAWN = 600, MOST_TEXT = 60_000;
-const ENGINES = { torch: 'PyTorch', cuda: 'gpuplay on CUDA' }; // beside this program, by their settings
+const ENGINES = { torch: 'PyTorch', cuda: 'gpuplay on CUDA', browser: 'this browser' }; // beside this program, by their settings
 const PACES = [[100, '100 steps/s'], [2000, '2,000 steps/s'], [0, 'full speed']];
 
 /** Has the browser save text or bytes as a file. */
@@ -36,6 +38,8 @@ export function train(section, client) {
   let started = null, pictures = null, points = null, chosen = null, spots = [], seen = false;
   // What is to be started as soon as nothing else runs: 'look', 'run' or 'step'.
   let wanted = null, running = false;
+  const browser = new BrowserLane(client, () => words());
+  let mine = false; // whether this page has started what runs: another one takes no part
 
   const asked = more => {
     const own = o.data === 'draw' || o.data === 'csv';
@@ -67,10 +71,11 @@ export function train(section, client) {
     const more = { look: { look: true }, run: { continue: true }, step: { continue: true, steps: 1, pace: 0 } }[mode];
     try {
       running = mode === 'run';
+      mine = true;
       await client.start('train', asked(more));
       problem.textContent = '';
     } catch (e) {
-      running = false;
+      running = mine = false;
       if (e.status === 409 && mode === 'look') wanted = mode;
       problem.textContent = e.message;
     }
@@ -92,6 +97,8 @@ export function train(section, client) {
   }
 
   client.on('train', e => {
+    if (e.type === 'network' || mine && ['join', 'turn', 'left'].includes(e.type)) browser.take(e);
+    if (e.type === 'join' && mine) lanes.set(e.lane, browser);
     if (e.type === 'network') {
       const d = e.data;
       if (!d.continued) lanes = new Map();
@@ -111,7 +118,7 @@ export function train(section, client) {
         paint();
       }
     } else if (e.type === 'end') {
-      running = false;
+      running = mine = false;
       if (e.data.error && !e.data.stopped) problem.textContent = e.data.error.message;
     }
     if (e.type === 'idle' && (wanted || (seen && !started))) { wanted ??= 'look'; setTimeout(begin); }
@@ -204,7 +211,7 @@ export function train(section, client) {
 
   /** Shows which engines can take part beside this program. */
   function showEngines(list) {
-    engines = list.filter(e => ENGINES[e]);
+    engines = [...list, ...missing() ? [] : ['browser']].filter(e => ENGINES[e]);
     besideBox.hidden = !engines.length;
     beside.replaceChildren(...engines.map(e => h('button', { 'data-value': e, 'aria-pressed': String(others.has(e)), onclick: () => {
       if (!others.delete(e)) others.add(e);
@@ -251,7 +258,7 @@ export function train(section, client) {
 
   const curves = () => [...lanes.values()].map(l => ({ ...l, about: l.name + (l.engine === 'torch' ? ', eager' : ''), name: ENGINES[l.engine] ?? 'this program', dash: l.engine === 'torch' }));
   function words() {
-    const now = own(), speed = l => perSecond(l.now), ran = curves().filter(l => l.now?.steps).sort((a, b) => speed(b) - speed(a)), speeds = ran.map(l => `${count(+speed(l).toPrecision(3))} by ${l.about}`);
+    const now = own(), speed = l => perSecond(l.now), ran = curves().filter(l => l.now?.steps).sort((a, b) => speed(b) - speed(a)), [first, second] = ran.filter(l => l.engine !== 'browser'), speeds = ran.map(l => `${count(+speed(l).toPrecision(3))} by ${l.about}`);
     runLabel.textContent = running ? 'Stop' : 'Train';
     stepsOut.textContent = now ? count(now.steps) : '0';
     lossOut.textContent = !now ? '–' : now.diverged ? 'NaN' : fix(now.loss, 3);
@@ -263,8 +270,9 @@ export function train(section, client) {
       big.textContent = 'It diverged: lower the learning rate.';
       small.textContent = `After ${count(now.steps)} steps the loss is no longer a finite number. Reset starts again.`;
     } else if (ran.length > 1) {
-      big.textContent = `Here ${ran[0].name} is ${num(speed(ran[0]) / speed(ran[1]), 2)}× as fast as ${ran[1].name}.`;
-      small.textContent = `Steps a second: ${speeds.join('; ')}. All make the same steps, in turns. A network with only ${count(started.weights)} weights says little about larger ones.`;
+      big.textContent = second ? `Here ${first.name} is ${num(speed(first) / speed(second), 2)}× as fast as ${second.name}.` : `${count(+speed(first).toPrecision(3))} steps a second by ${first.name}.`;
+      small.textContent = `Steps a second: ${speeds.join('; ')}. All make the same steps, in turns. A network with only ${count(started.weights)} weights says little about larger ones.` +
+        (browser.now ? ' The browser times itself, with each submission, and enters no ratio.' : '');
     } else if (now?.steps) {
       big.textContent = `${count(+perSecond(now).toPrecision(3))} steps a second.`;
       small.textContent = `${num(now.busy_ns / 1e6)} ms for ${count(now.steps)} steps of ${Math.min(o.batch, started.rows)} ${pictures === digits ? 'digits' : 'points'}, by ${ran[0].about}. ` +
@@ -274,6 +282,7 @@ export function train(section, client) {
       small.textContent = 'Press Train. The clock counts only the time of the steps, not the time for showing them.';
     }
     chips.replaceChildren(...started ? [checked(started.check), ...curves().filter(l => l.check).map(l => checked(l.check, l.name + ': ')), chip('', `${count(started.weights)} weights`)] : []);
+    if (browser.why) small.textContent += ` This browser takes part no longer. ${browser.why}`;
     if (running && taking().length >= (lanes.size || 1)) small.textContent = STARTS;
     drawPlot();
     if (table.open) table.fill(rows(curves()));
