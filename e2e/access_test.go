@@ -101,24 +101,26 @@ func TestReducedMotion(t *testing.T) {
 func TestPhone(t *testing.T) {
 	w := newSite(t, manyLanes(4))
 	p := open(t, w, 360, 740)
-	look := func(when string) {
-		t.Helper()
-		if over := eval[float64](p, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
-			t.Errorf("%s: the page is %v pixels too wide: %v", when, over, eval[[]string](p, `[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.scroll')).slice(0, 5).map(e => e.tagName + '.' + e.className)`))
-		}
-		small := eval[[]string](p, `[...document.querySelectorAll('button, a[href], select, summary, input')].filter(e => {
+	p.fits("idle")
+	p.do(chromedp.Evaluate[chromedp.Void](clickRaceGo))
+	p.wait(mode + ` === 'done'`)
+	p.do(chromedp.Evaluate[chromedp.Void](`for (const d of document.querySelectorAll('details')) d.open = true`))
+	p.fits("done")
+}
+
+// fits checks that nothing scrolls sideways, and that a finger hits every target.
+func (p *tab) fits(when string) {
+	p.t.Helper()
+	if over := eval[float64](p, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
+		p.t.Errorf("%s: the page is %v pixels too wide: %v", when, over, eval[[]string](p, `[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest('.scroll')).slice(0, 5).map(e => e.tagName + '.' + e.className)`))
+	}
+	small := eval[[]string](p, `[...document.querySelectorAll('button, a[href], select, summary, input')].filter(e => {
 			const r = e.getBoundingClientRect(), after = getComputedStyle(e, '::after');
 			if (!r.width || e.matches('.skip')) return false;
 			const more = after.content !== 'none' && after.position === 'absolute' ? 8 : 0;
 			return Math.round(r.height) + more < 44 || Math.round(r.width) < 44;
 		}).map(e => e.tagName + ' ' + e.textContent.slice(0, 30) + ' ' + e.getBoundingClientRect().width + '×' + e.getBoundingClientRect().height)`)
-		if len(small) > 0 {
-			t.Errorf("%s: too small for a finger: %v", when, small)
-		}
+	if len(small) > 0 {
+		p.t.Errorf("%s: too small for a finger: %v", when, small)
 	}
-	look("idle")
-	p.do(chromedp.Evaluate[chromedp.Void](clickRaceGo))
-	p.wait(mode + ` === 'done'`)
-	p.do(chromedp.Evaluate[chromedp.Void](`for (const d of document.querySelectorAll('details')) d.open = true`))
-	look("done")
 }

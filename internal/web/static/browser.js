@@ -112,7 +112,7 @@ export class Browser {
     this.kind = chip('web', 'browser');
     this.join = h('button', { id: 'web-join', disabled: Boolean(lacks), onclick: () => this.run() }, 'Join');
     this.line = h('i');
-    this.element = h('article.lane.slim.c-web', h('div.who', h('h3', h('i.mark'), 'This browser')), this.says, this.rate, this.kind, this.join, h('div.bar', this.line));
+    this.element = h('article.lane.slim.c-web', { 'aria-label': 'This browser' }, h('div.who', h('h3', h('i.mark'), 'This browser')), this.says, this.rate, this.kind, this.join, h('div.bar', this.line));
   }
   async run() {
     this.join.disabled = true;

@@ -56,7 +56,7 @@ export class LaneView {
     this.count = h('div.n');
     this.bar = h('i');
     this.why = h('div.why');
-    this.picture = h('canvas', { role: 'img', 'aria-label': 'Products that the ' + k.name + ' completed' });
+    this.picture = h('canvas', { role: 'img' });
     this.tag = h('span');
     this.element = h('article', { class: `lane c-${k.token}${small ? ' small' : ''}` },
       h('div.who', h('h3', h('i.mark'), k.name), this.where, this.tag, h('div.rate.none', this.number, this.unit), this.count),
@@ -79,6 +79,9 @@ export class LaneView {
     if (!lane) this.numbers(1);
     this.element.classList.toggle('off', !lane && this.why.childNodes.length > 0);
     this.where.replaceChildren(lane?.place ?? place, h('br'), lane?.name ?? '');
+    const name = [kinds[this.kind].name, lane?.name].filter(Boolean).join(', ');
+    this.element.ariaLabel = name;
+    this.picture.ariaLabel = 'Completed products: ' + name;
   }
 
   /** Where the pile is, and how large a cell. */

@@ -7,11 +7,11 @@ class Side {
   constructor(token, name) {
     this.token = token;
     this.text = h('div.txt');
-    this.picture = h('canvas', { role: 'img', 'aria-label': 'One line for each token, over time' });
+    this.picture = h('canvas', { role: 'img', 'aria-label': `Tokens of the ${name} over time` });
     this.about = h('small');
     const stats = ['first token', 'tokens/s', 'tokens', 'memory'].map(stat), [first, rate, count, memory] = stats.map(s => s[1]);
     this.values = { first, rate, count, memory };
-    this.element = h('article', { class: `c-${token} idle` }, h('header', h('i.mark'), name, this.about), this.text, this.picture,
+    this.element = h('article', { class: `c-${token} idle`, 'aria-label': name }, h('header', h('i.mark'), name, this.about), this.text, this.picture,
       h('div.stat', stats.map(s => s[0])));
     this.clear();
   }

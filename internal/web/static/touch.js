@@ -107,13 +107,13 @@ export function touch(section, client) {
   const tip = h('div.tip'), diverged = h('div.dv', { role: 'status' });
   const formula = h('div.eq'), profileNote = h('span');
   const slider = h('input', { type: 'range', id: 'touch-eta', min: '-2.5', max: '0.48', step: '0.01' });
-  const etaOut = h('output', { for: 'touch-eta' });
+  const etaOut = h('b');
   const playLabel = h('span', 'Let them roll'), playButton = h('button.go', play(), playLabel);
   const stepButton = h('button', 'One step'), anew = h('button', { title: 'Another network and another plane' }, 'New map');
   const lead = h('p'), footer = h('div.foot');
   const table = dataTable('Data of the balls', ['optimizer', 'steps', 'a', 'b', 'loss', 'ended'], []);
   const ways = choice(WAYS.map(w => w.slice(0, 2)), directions, chosen => { directions = chosen; torch = false; remember(); request(); }, 'Directions of the plane');
-  const buttons = RULES.map(r => h('button', { 'data-rule': r.id, onclick: () => { rule = r.id; direction = null; remember(); paint(); } }, icon(r), h('span', r.name), h('output')));
+  const buttons = RULES.map(r => h('button', { 'data-rule': r.id, onclick: () => { rule = r.id; direction = null; remember(); paint(); } }, icon(r), h('span', r.name), h('b')));
   section.append(
     h('div.head', h('h2', 'Touch the gradient'), lead, h('div.acts', ways)),
     h('div.panel.touch',
@@ -340,7 +340,7 @@ export function touch(section, client) {
     for (const button of buttons) {
       const of = ballOf(button.dataset.rule);
       button.setAttribute('aria-pressed', of.id === rule);
-      $('output', button).textContent = fix(of.losses.at(-1), 3);
+      $('b', button).textContent = fix(of.losses.at(-1), 3);
     }
     const off = balls.filter(o => o.diverged).map(o => ruleOf(o.id).name);
     put(diverged, off.length ? `${off.length === RULES.length ? 'All six' : off.join(', ')} diverged: lower the learning rate` : '');
