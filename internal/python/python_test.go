@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -76,12 +77,19 @@ var interpreters = map[string]string{}
 
 func python3(t *testing.T) string {
 	t.Helper()
-	path, err := exec.LookPath("python3")
+	path, err := onPath()
 	if err != nil {
-		enginetest.Require(t, "python", "python3 is not on PATH")
+		enginetest.Require(t, "python", "python3 is not on PATH: "+err.Error())
 	}
 	return path
 }
+
+// onPath returns the file of the python3 that is on PATH, where a script may be that looks
+// for it (pyenv), which takes longer than Python itself.
+var onPath = sync.OnceValues(func() (string, error) {
+	out, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
+	return strings.TrimSpace(string(out)), err
+})
 
 func TestConforms(t *testing.T) {
 	for _, f := range Frameworks {
