@@ -75,9 +75,12 @@ func TestScripts(t *testing.T) {
 		},
 		// [torch] is true where the component is; where GPUPLAY_REQUIRE names it and
 		// it is missing, the script fails instead of being skipped.
+		// [cases] is true where all cases are tried.
 		Condition: func(name string) (bool, error) {
 			path, known := there[name]
 			switch {
+			case name == "cases":
+				return enginetest.AllCases(), nil
 			case !known:
 				return false, fmt.Errorf("unknown condition %q", name)
 			case path == "" && enginetest.Required(name):

@@ -8,12 +8,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gpuplay/gpuplay/internal/engine/enginetest"
 	"github.com/gpuplay/gpuplay/internal/record"
 )
 
 // A new engine is a package and a line in the list: this one is added to the program as
 // an overlay, and takes part in a race.
 func TestNewEngine(t *testing.T) {
+	if !enginetest.AllCases() {
+		t.Skip("builds the program again: GPUPLAY_REQUIRE=cases runs it")
+	}
 	dir := t.TempDir()
 	module, err := filepath.Abs("../..")
 	if err != nil {

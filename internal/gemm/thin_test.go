@@ -23,7 +23,7 @@ func TestThin(t *testing.T) {
 	eachISA(t, func(t *testing.T, isa ISA) {
 		for _, threads := range []int{1, 2, 3} {
 			for _, small := range []bool{false, true} {
-				if testing.Short() && (threads != 2 || !small || isa == Portable) || !enginetest.AllCases() && threads == 3 {
+				if testing.Short() && (threads != 2 || !small || isa == Portable) || !enginetest.AllCases() && threads != 2 {
 					continue
 				}
 				p := newPool(t, isa, threads, small)
