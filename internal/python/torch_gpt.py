@@ -107,7 +107,8 @@ class Graph:
     def record(self, device):
         """Makes a step a graph, after steps that make what is only made once
         (docs.pytorch.org/docs/stable/notes/cuda.html, "CUDA Graphs")."""
-        with torch.cuda.device(device):
+        # A recording that fails leaves its stream the current one: the outer context takes it back.
+        with torch.cuda.device(device), torch.cuda.stream(torch.cuda.current_stream(device)):
             side = torch.cuda.Stream()
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
