@@ -36,7 +36,7 @@ type gptFlags struct {
 }
 
 // gptFiles are what --save writes into the folder: the weights, and a program for each framework.
-var gptFiles = []string{gpt.Weights, "gpt_torch.py", "gpt_mlx.py"}
+var gptFiles = []string{gpt.WeightsFile, "gpt_torch.py", "gpt_mlx.py"}
 
 func newLearnGPT(a *app) *cobra.Command {
 	f := gptFlags{TextOptions: playground.DefaultText()}

@@ -9,8 +9,8 @@ import (
 	"github.com/gpuplay/gpuplay/internal/network"
 )
 
-// Weights is the name of the file that the programs of Code read.
-const Weights = "gpt.safetensors"
+// WeightsFile is the name of the file that the programs of Code read.
+const WeightsFile = "gpt.safetensors"
 
 // WriteSafetensors writes the weights as a safetensors file, with the names and shapes that they
 // have in the programs of Code, and in float32: MLX reads no float64.
@@ -23,7 +23,7 @@ func (n *Network[T]) WriteSafetensors(w io.Writer) error {
 }
 
 // Code returns a Python program with the same network in a framework, torch or mlx. It reads the
-// weights from the file Weights beside it, and writes as Trainer.Write does, with random numbers of
+// weights from WeightsFile beside it, and writes as Trainer.Write does, with random numbers of
 // its framework.
 func Code(framework string, shape Shape, t *Text) (string, error) {
 	text, ok := map[string]string{"torch": torchCode, "mlx": mlxCode}[framework]
@@ -31,7 +31,7 @@ func Code(framework string, shape Shape, t *Text) (string, error) {
 		return "", fmt.Errorf("no code for %q: there is some for torch and mlx", framework)
 	}
 	return strings.NewReplacer(
-		"{weights}", Weights,
+		"{weights}", WeightsFile,
 		"{characters}", strconv.QuoteToASCII(string(t.Characters)), // whose escapes are Python's as well
 		"{context}", strconv.Itoa(shape.Context), "{layers}", strconv.Itoa(shape.Layers),
 		"{heads}", strconv.Itoa(shape.Heads), "{width}", strconv.Itoa(shape.Width),

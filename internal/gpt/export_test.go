@@ -66,7 +66,7 @@ func exported[T network.Real](t *testing.T, folder, framework, logits string) (p
 	}
 	code += "import json\nprint(json.dumps([characters, " + strings.Replace(logits, "TOKENS", "["+string(tokens)+"]", 1) + ".flatten().tolist()]))\n"
 	program = filepath.Join(folder, "gpt.py")
-	for name, content := range map[string][]byte{program: []byte(code), filepath.Join(folder, Weights): weights.Bytes()} {
+	for name, content := range map[string][]byte{program: []byte(code), filepath.Join(folder, WeightsFile): weights.Bytes()} {
 		if err := os.WriteFile(name, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
