@@ -26,9 +26,9 @@ const learned = "What is learned"
 // flagGroups are in the help's order; flags in none of them come last.
 var flagGroups = []flagGroup{
 	{"What is measured", []string{"engines", "engine", "device", "all-gpus", "mamf", "size", "sizes", "shapes", "crossover", "m", "n", "k", "trans-a", "trans-b", "dtype", "data", "seed", "prompt", "ngl", "sweep", "tokens", "runtime", "raw"}},
-	{learned, []string{"data", "adapter", "iters", "batch", "layers", "rank", "lr", "scale", "dropout", "dora", "qlora", "max-length", "save-every", "eval-every"}},
-	{"How", []string{"framework", "isa", "protocol", "repeat", "time", "sustain", "resume", "bench", "threads", "ctx", "llama-cpp", "python", "model-dir", "yes", "timeout", "threshold", "fail-on"}},
-	{"Output", []string{"format", "output", "plot", "theme", "json", "verbose", "quiet", "no-reference", "kind", "limit", "tag", "no-store"}},
+	{learned, []string{"data", "adapter", "iters", "steps", "batch", "layers", "width", "context", "rank", "lr", "rate", "scale", "dropout", "dora", "qlora", "max-length", "save-every", "eval-every"}},
+	{"How", []string{"framework", "torch", "eager", "isa", "protocol", "repeat", "time", "sustain", "resume", "bench", "threads", "ctx", "llama-cpp", "python", "model-dir", "yes", "timeout", "threshold", "fail-on"}},
+	{"Output", []string{"format", "output", "plot", "save", "theme", "json", "verbose", "quiet", "no-reference", "kind", "limit", "tag", "no-store"}},
 }
 
 // helpWidth is how many columns help uses at most: longer lines are hard to read.
