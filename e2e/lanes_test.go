@@ -111,7 +111,7 @@ func TestTrainLanes(t *testing.T) {
 	if names != "this program,PyTorch,gpuplay on CUDA" {
 		t.Errorf("the table has rows of %s", names)
 	}
-	saved := eval[string](p, `new Promise(resolve => { URL.createObjectURL = b => { b.text().then(resolve); return '#'; }; [...document.querySelectorAll('#train .exports button')].at(-1).click(); })`)
+	saved := eval[string](p, `new Promise(resolve => { URL.createObjectURL = b => { b.text().then(resolve); return '#'; }; [...document.querySelectorAll('#train .exports button')].find(b => b.textContent === 'The run').click(); })`)
 	for _, engine := range []string{"gocpu,", "torch,", "cuda,"} {
 		if !strings.Contains(saved, "\n"+engine) {
 			t.Errorf("the CSV has no rows of %s: %.200s", engine, saved)

@@ -240,7 +240,7 @@ func TestNetworkSizesOnGPU(t *testing.T) {
 		batch  int
 	}{
 		{"moons", nil, 1}, {"moons", []int{8, 8}, 32}, {"moons", []int{16, 16, 16, 16, 16, 16}, 128}, {"moons", []int{128, 128, 128}, 240},
-		{network.Digits, []int{32}, 32}, {network.Digits, []int{128, 128, 128, 128, 128, 128}, 1024},
+		{network.Digits, []int{32}, 32}, {network.Digits, []int{128, 128, 128}, 256},
 	} {
 		t.Run(fmt.Sprint(c.set, c.hidden, c.batch), func(t *testing.T) {
 			c := newCourse(t, e, mustMake(t, c.set), network.Settings{Hidden: c.hidden, Activation: network.Tanh, Optimizer: network.Adam, Rate: 0.01, Batch: c.batch, Seed: 4}, false)
