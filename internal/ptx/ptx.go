@@ -7,7 +7,8 @@
 // units: every type on every card. Those of mma.go use the tensor cores of a warp, from
 // compute capability 7.5 on, and those of hopper.go what capability 9.0 has beyond that.
 // Every kernel computes every shape; an operand in a layout that it cannot read is first
-// copied (repack.go). The PTX ISA manual is NVIDIA's "Parallel Thread Execution ISA", version 8.8.
+// copied (repack.go). Another kernel trains small networks (train.go). The PTX ISA manual is
+// NVIDIA's "Parallel Thread Execution ISA", version 8.8.
 //
 // Its tests run the text in an interpreter (interpret_test.go) instead of comparing with
 // the same loops in Go, since what goes wrong in such kernels is in the text: an address,
