@@ -258,7 +258,7 @@ func TestWork(t *testing.T) {
 		{whole, Usual, 16, ""},
 		{whole, Usual, MaxBatch, ""},
 		{whole, Size{MaxLayers, MaxWidth, MaxContext}, 4, ""},
-		{whole, Size{MaxLayers, MaxWidth, MaxContext}, MaxBatch, "a step of 64 sequences of 128 characters with 4770304 weights is 9.1 times what is allowed: "},
+		{whole, Size{MaxLayers, MaxWidth, MaxContext}, MaxBatch, "a step of 64 sequences of 128 characters with 4770304 weights is 4.5 times what is allowed: "},
 		{whole, Size{1, 32, MaxContext + 1}, 1, "a context of 129 characters: must be between 1 and 128"},
 		{short, Size{1, 32, 119}, 1, ""},
 		{short, Size{1, 32, 120}, 1, "a text of 1200 characters is too short for a context of 120: it needs 1201"},

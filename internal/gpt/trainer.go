@@ -28,9 +28,9 @@ const (
 // Limits of a step.
 const (
 	MaxBatch = 64
-	// MaxWork is the most that the weights times the characters of a step may be, ten times what
+	// MaxWork is the most that the weights times the characters of a step may be, twenty times what
 	// is usual: a step then takes about a second on one core.
-	MaxWork = 4 << 30
+	MaxWork = 8 << 30
 )
 
 // Check returns an error that names what is wrong with the settings.

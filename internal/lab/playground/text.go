@@ -343,7 +343,8 @@ func (k *TextKeeper) join(ctx context.Context, t *TextTraining, s *textState, ea
 	if err != nil {
 		return "", err
 	}
-	p.about.Name += ", " + got.Detail
+	d.Detail = got.Detail
+	p.about.Name = d.Label()
 	if eager {
 		p.lane += "#eager"
 	}

@@ -163,7 +163,7 @@ func TestTextRefuses(t *testing.T) {
 		{func(o *TextOptions) { o.Width = 0 }, "a width of 0"},
 		{func(o *TextOptions) { o.Context = 1 << 40 }, "a context of 1099511627776 characters"},
 		{func(o *TextOptions) { o.Batch = 65 }, "a batch of 65 sequences: must be between 1 and 64"},
-		{func(o *TextOptions) { o.Size, o.Batch = gpt.Size{Layers: 6, Width: 256, Context: 128}, 64 }, "9.1 times what is allowed"},
+		{func(o *TextOptions) { o.Size, o.Batch = gpt.Size{Layers: 6, Width: 256, Context: 128}, 64 }, "4.5 times what is allowed"},
 	} {
 		o := DefaultText()
 		tt.change(&o)
@@ -239,7 +239,7 @@ func TestTextPeer(t *testing.T) {
 					}
 				}
 			}
-			if about := of[event.Lane](list); !strings.Contains(about[0].Name, ", cpu, "+tt.want) {
+			if about := of[event.Lane](list); !strings.Contains(about[0].Name, " cpu, "+tt.want) {
 				t.Errorf("%+v", about)
 			}
 		})
