@@ -39,10 +39,27 @@ func full(t *testing.T, width, height int, more ...chromedp.Action[chromedp.Void
 	return p
 }
 
-// Tab reaches every control of every chapter, and one sees where it is; keys start and stop,
-// drop the ball, step, and export.
-func TestKeyboardEverywhere(t *testing.T) {
+// Every chapter, with what it shows: by name, with axe, by finger and by keyboard.
+func TestEverywhere(t *testing.T) {
 	p := full(t, wide, high)
+	p.names()
+	p.axe("light")
+	p.do(chromedp.Evaluate[chromedp.Void](`gpuplay.setTheme('dark')`))
+	p.wait(`document.getAnimations().length === 0`)
+	p.axe("dark")
+	p.do(chromedp.EmulateViewport(360, 740))
+	p.fits("all chapters")
+	p.do(chromedp.EmulateViewport(wide, high))
+	p.keyboard()
+	if wrong := p.wrong(); len(wrong) > 0 {
+		t.Error(wrong)
+	}
+}
+
+// keyboard checks that Tab reaches every control, that one sees where it is, and that keys start
+// and stop, drop the ball, step, and export.
+func (p *tab) keyboard() {
+	t := p.t
 	p.do(chromedp.Evaluate[chromedp.Void](`
 		const shown = e => e.checkVisibility({ visibilityProperty: true }) && !e.disabled;
 		window.__left = new Set([...document.querySelectorAll('a[href], button, select, input, textarea, summary, [tabindex="0"]')].filter(shown));
@@ -86,23 +103,6 @@ func TestKeyboardEverywhere(t *testing.T) {
 	p.do(chromedp.Evaluate[chromedp.Void](`window.__saved = []; HTMLAnchorElement.prototype.click = function () { __saved.push(this.download); }`))
 	on("#train .exports button", kb.Enter)
 	p.wait(`__saved.includes('network.safetensors')`)
-	if wrong := p.wrong(); len(wrong) > 0 {
-		t.Error(wrong)
-	}
-}
-
-// axe finds nothing in any chapter that shows something, light and dark.
-func TestAccessibilityEverywhere(t *testing.T) {
-	p := full(t, wide, high)
-	p.axe("light")
-	p.do(chromedp.Evaluate[chromedp.Void](`gpuplay.setTheme('dark')`))
-	p.wait(`document.getAnimations().length === 0`)
-	p.axe("dark")
-}
-
-// On a phone no chapter scrolls sideways, and a finger hits every target.
-func TestPhoneEverywhere(t *testing.T) {
-	full(t, 360, 740).fits("all chapters")
 }
 
 // With reduced motion no chapter is drawn more than twice a second, and the balls roll to where
@@ -136,9 +136,10 @@ func TestReducedMotionEverywhere(t *testing.T) {
 	}
 }
 
-// Everything that can be operated, and every picture, has a name of its own within its chapter.
-func TestNames(t *testing.T) {
-	p := full(t, wide, high)
+// names checks that everything that can be operated, every picture and every lane has a name of
+// its own within its chapter.
+func (p *tab) names() {
+	t := p.t
 	var tree accessibility.GetFullAXTreeResult
 	p.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) (err error) {
 		tree, err = cdp.Call(ctx, t, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})

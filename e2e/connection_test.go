@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -118,5 +120,65 @@ func TestTooManyPoints(t *testing.T) {
 	}
 	if wrong := p.wrong(); len(wrong) > 0 {
 		t.Error(wrong)
+	}
+}
+
+// An address that is opened in the tab of another one is opened, although only what is behind #
+// differs: one with a token in a page that is locked, one with settings in a page in use.
+func TestOtherAddress(t *testing.T) {
+	w := newSite(t, withGPU(4))
+	printed := w.address
+	w.address = "http://" + w.host + "/"
+	p := open(t, w, wide, high, clearCookies())
+	follow := func(address string) {
+		t.Helper()
+		p.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`window.__old = true; location.href = %q`, address)))
+		for {
+			if ready, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](`!window.__old && document.documentElement?.dataset.ready === 'true'`)); err == nil && ready {
+				return
+			}
+			if p.ctx.Err() != nil { // else the page is on its way
+				t.Fatalf("%s is not opened", address)
+			}
+		}
+	}
+	follow(printed)
+	if !eval[bool](p, `document.querySelector('#race-go') !== null`) {
+		t.Error("the page is still locked")
+	}
+	follow("/#touch?touch.eta=0.5&race.size=1024")
+	if eta := eval[float64](p, `+document.querySelector('#touch-eta').value`); math.Abs(eta-math.Log10(.5)) > .01 {
+		t.Errorf("the slider is at %v", eta)
+	}
+	if says := eval[string](p, sub); !strings.Contains(says, "1024 × 1024") {
+		t.Errorf("the page says %q", says)
+	}
+}
+
+// A page that is reloaded during a run, or opened in a second tab, shows the run from its
+// beginning; a window that changes its size changes no number.
+func TestReload(t *testing.T) {
+	sc := withGPU(12)
+	pause, paused := make(chan struct{}), make(chan struct{})
+	sc.pause, sc.paused = pause, paused
+	w := newSite(t, sc)
+	p := open(t, w, wide, high)
+	p.click("#race-go")
+	<-paused
+	p.do(chromedp.Reload())
+	p.wait(`document.documentElement?.dataset.ready === 'true' && document.querySelector('#race').dataset.mode === 'live'`)
+	second := open(t, w, wide, high)
+	for _, width := range []int64{600, 1100, 360} {
+		p.do(chromedp.EmulateViewport(width, high))
+	}
+	close(pause)
+	for _, q := range []*tab{p, second} {
+		q.wait(mode + ` === 'done'`)
+		if got := eval[string](q, `document.querySelector('#race').dataset.received`); got != fmt.Sprint(w.fly) {
+			t.Errorf("the page got %s products of %d", got, w.fly)
+		}
+		if wrong := q.wrong(); len(wrong) > 0 {
+			t.Error(wrong)
+		}
 	}
 }

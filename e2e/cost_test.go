@@ -76,14 +76,14 @@ func TestDay(t *testing.T) {
 		}
 		p.do(chromedp.Evaluate[chromedp.Void](`for (const o of document.querySelectorAll('option')) o.remove()`)) // one for each race
 	}
-	some(4)
+	some(3)
 	before := p.metrics()
-	some(12)
+	some(8)
 	after := p.metrics()
 	for name, most := range map[string]float64{"JSHeapUsedSize": 400e3, "Nodes": 60, "JSEventListeners": 8} {
 		t.Logf("%s: %.0f, then %.0f", name, before[name], after[name])
 		if after[name]-before[name] > most {
-			t.Errorf("%s grew from %.0f to %.0f in 12 races", name, before[name], after[name])
+			t.Errorf("%s grew from %.0f to %.0f in 8 races", name, before[name], after[name])
 		}
 	}
 }

@@ -68,6 +68,8 @@ client.on('', e => {
   else if (e.data === 'over') tell('The session of this page is over, since gpuplay was started again. Open the address that it has printed.');
   else losing = setTimeout(tell, 3000, 'The connection to gpuplay is lost. Once gpuplay answers again, the page continues.');
 });
+// Another address that differs behind # alone, from a link or with a new token, is opened like any other.
+addEventListener('hashchange', () => location.reload());
 const open = await client.open().catch(e => { $('#locked').replaceChildren(h('h1', 'No connection'), h('p', e.message)); return false; });
 if (open) {
   const began = chapterNow();

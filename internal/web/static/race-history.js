@@ -32,13 +32,14 @@ export class History {
     const narrow = w < 500, left = narrow ? 0 : 40, right = narrow || !power ? 0 : 52, y0 = height - 32, y1 = 8, end = Math.max(1, run?.end ?? 1), at = stage.at();
     const X = t => left + (w - left - right) * t / end, Y = u => y0 - (y0 - y1) * u, token = machine ? 'cpu' : 'gpu';
     const most = power ? nice(Math.max(...power.values.values()) * 1.05 || 1) : 1;
-    for (const u of [0, .5, 1]) {
+    const empty = !run || !busy && !power;
+    for (const u of empty ? [0, 1] : [0, .5, 1]) {
       x.fillStyle = color('grid'); x.fillRect(left, Math.round(Y(u)), w - left - right, 1);
       if (narrow) continue;
       label(x, u * 100 + (u === 1 ? ' %' : ''), left - 7, Y(u), '500 11px', 'ink-3', 'right', 'middle');
       if (power) label(x, u * most + (u === 1 ? ' W' : ''), w - right + 7, Y(u), '500 11px', 'ink-3', 'left', 'middle');
     }
-    if (!run || !busy && !power) label(x, run ? 'No sensor was read in this run.' : 'Utilisation and power appear here during a race.', w / 2, (y0 + y1) / 2, '500 13px', 'ink-2', 'center', 'middle');
+    if (empty) label(x, run ? 'No sensor was read in this run.' : 'Utilisation and power appear here during a race.', w / 2, (y0 + y1) / 2, '500 13px', 'ink-2', 'center', 'middle');
     const points = s => Array.from(s.at.values(s.at.upper(at)), (t, i) => [X(t), s.values.at(i)]);
     if (busy?.at.length > 1) {
       let last = left, was = 0;

@@ -84,7 +84,7 @@ export function race(section, client) {
       main[kind] = now;
       main[kind].why.replaceChildren();
       if (kind === 'gpu' && run && !first && stage.mode !== 'live') {
-        noGPU.querySelector('p').textContent = view?.run.missing?.filter(m => m.kind === 'gpu').map(m => m.reason)[0] ?? 'No engine reached one.';
+        noGPU.querySelector('p').textContent = view?.run.missing?.filter(m => m.kind === 'gpu').map(m => m.reason + '.')[0] ?? 'No engine reached one.';
         main.gpu.why.append(noGPU);
       }
       main[kind].show(first, kind === 'cpu' ? client.machine.cpu : client.machine.cards[0]?.name);

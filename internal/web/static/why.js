@@ -105,13 +105,13 @@ export function why(section, client) {
       lines: [line('cpu', cpu), line('gpu', gpu)],
       extra(g, X, Y, text) {
         const from = (n, ink, dash, ...says) => {
-          const x = X(n), left = x > width * .6;
+          const x = X(n), left = x > width - 130; // the longest text has 120 pixels
           g.append(s('line', { x1: x, x2: x, y1: 20, y2: Y(y0), stroke: color(ink), 'stroke-width': 1.25, 'stroke-dasharray': dash }));
           for (const [y, what, look] of says) g.append(text(x + (left ? -7 : 7), y, what, { class: 'halo', 'text-anchor': left ? 'end' : 'start', fill: color('ink-2'), ...look }));
         };
         if (crossing?.from && crossing.below) g.append(s('rect', { x: X(crossing.below), width: X(crossing.from) - X(crossing.below), y: 20, height: Y(y0) - 20, fill: color('ink'), opacity: .05 }));
-        if (crossing?.from) from(crossing.from, 'ink', '3 3', [Y(y0) - 24, `n = ${crossing.from}`, { fill: color('ink'), 'font-size': 14, 'font-weight': 680 }], [Y(y0) - 9, 'from here on']);
         if (withCopies?.from) from(withCopies.from, 'ink-3', '1.5 4', [32, `with copies: n = ${withCopies.from}`]);
+        if (crossing?.from) from(crossing.from, 'ink', '3 3', [Y(y0) - 24, `n = ${crossing.from}`, { fill: color('ink'), 'font-size': 14, 'font-weight': 680 }], [Y(y0) - 9, 'from here on']);
       },
     }));
     sweepSay.textContent = head ? `${head.Figure}${head.Unit ? ' ' + head.Unit : ''}: ${head.Claim}.` : live ? 'Each size is a race of its own.' : '';
@@ -162,12 +162,12 @@ export function why(section, client) {
         }
         if (published > 0) g.append(s('line', { x1: X(1), x2: X(x1), y1: Y(published), y2: Y(published), stroke: color('gpu'), 'stroke-width': 1.5, 'stroke-dasharray': '1.5 4' }), text(X(x1), Y(published) - 6, `GPU, published ${rate(published).join(' ')}`, { 'text-anchor': 'end', fill: color('gpu-ink') }));
         const named = new Set();
-        for (const p of points.sort((a, b) => b.x - a.x)) {
+        for (const p of points.sort((a, b) => b.x - a.x || b.y - a.y)) {
           g.append(mark(p.token, X(p.x), Y(p.y), 5));
           rows.push([`${p.token.toUpperCase()}, ${p.name}`, num(p.x), rate(p.y).join(' ')]);
           if (named.has(p.token)) continue;
           named.add(p.token);
-          g.append(text(X(p.x) - 10, Y(p.y) + 19, `${p.token.toUpperCase()} ${p.name}`, { fill: color('ink'), 'font-weight': 600, 'text-anchor': 'end', class: 'halo' }));
+          g.append(text(X(p.x) + 6, Y(p.y) - 11, `${p.token.toUpperCase()} ${p.name}`, { fill: color('ink'), 'font-weight': 600, 'text-anchor': 'end', class: 'halo' }));
         }
       },
     }));
