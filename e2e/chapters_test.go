@@ -91,14 +91,15 @@ func (p *tab) keyboard() {
 	p.wait(ball + `.startsWith('SGD1')`)
 	on("#touch-eta", kb.ArrowRight)
 	p.wait(`location.hash.includes('touch.eta')`)
-	for chapter, goes := range map[string]string{"#train": "#train .go", "#why": "#why-go", "#talk": "#talk-go"} {
-		on(goes, kb.Enter)
-		p.wait(`gpuplay.client.has(` + fmt.Sprintf("%q", map[string]string{"#train": "train", "#why": "sweep", "#talk": "llm"}[chapter]) + `) || document.querySelector('` + chapter + `').dataset.mode === 'done'`)
-		if chapter == "#train" {
+	const posted = `performance.getEntriesByType('resource').filter(e => e.name.endsWith('/runs')).length`
+	for _, c := range []struct{ button, kind string }{{"#train .go", "train"}, {"#why-go", "sweep"}, {"#talk-go", "llm"}} {
+		before := eval[int](p, posted)
+		on(c.button, kb.Enter)
+		if c.kind == "train" {
 			p.wait(`document.querySelector('#train .go').textContent === 'Stop'`)
-			on(goes, kb.Enter)
+			on(c.button, kb.Enter)
 		}
-		p.wait(`gpuplay.client.current === null`)
+		p.wait(fmt.Sprintf(`%s > %d && !gpuplay.client.has(%q)`, posted, before, c.kind))
 	}
 	p.do(chromedp.Evaluate[chromedp.Void](`window.__saved = []; HTMLAnchorElement.prototype.click = function () { __saved.push(this.download); }`))
 	on("#train .exports button", kb.Enter)
