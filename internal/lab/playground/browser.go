@@ -47,8 +47,8 @@ const (
 	// patience is how long the page may take to answer. Compiling the network's program is
 	// what takes longest.
 	patience = 15 * time.Second
-	// pageTurn is how long a turn of the page may take, with the way there and back.
-	pageTurn = 200 * time.Millisecond
+	// pageTurn is about how long a turn of the page may take.
+	pageTurn = 100 * time.Millisecond
 )
 
 // A guest is the page that takes part.
@@ -59,10 +59,25 @@ type guest struct {
 
 func (g *guest) here() bool { return g != nil && !g.left }
 
-// An awaited answer is that of the page to a turn: whether it leaves.
+// next sets how many steps the page makes in its next turn, after some that it has made: by its
+// own clock, since the way there and back can take longer than the steps.
+func (g *guest) next(steps int, took, roundTrip time.Duration) {
+	if took <= 0 || took > roundTrip {
+		took = roundTrip
+	}
+	g.most = max(1, min(4*steps, int(float64(steps)*float64(pageTurn)/float64(took))))
+}
+
+// An answer is that of the page to a turn.
+type answer struct {
+	leaves bool
+	took   time.Duration
+}
+
+// awaited is the turn whose answer is awaited.
 type awaited struct {
 	turn   int
-	answer chan bool
+	answer chan answer
 }
 
 // invite has the page join a training that has made no step yet.
@@ -84,22 +99,22 @@ func (t *Training) invite(ctx context.Context, sink event.Sink, s *state) (*gues
 // made last.
 func (t *Training) turn(ctx context.Context, sink event.Sink, s *state, rate float64, rows []int, batch int) {
 	steps, begun := len(rows)/batch, time.Now()
-	t.ask(ctx, sink, s.guest, func(turn int) event.Data {
+	took := t.ask(ctx, sink, s.guest, func(turn int) event.Data {
 		b := make([]byte, 0, 2*len(rows))
 		for _, row := range rows {
 			b = binary.LittleEndian.AppendUint16(b, uint16(row))
 		}
 		return Turn{turn, s.learner.made() - steps, rate, b}
 	})
-	s.guest.most = max(1, int(float64(steps)*float64(pageTurn)/float64(time.Since(begun))))
+	s.guest.next(steps, took, time.Since(begun))
 }
 
-// ask tells the page what to do, and waits for its answer. If ctx ends, the page does it
-// nevertheless.
-func (t *Training) ask(ctx context.Context, sink event.Sink, g *guest, what func(turn int) event.Data) {
+// ask tells the page what to do, waits for its answer, and returns how long it took by the
+// page's clock. If ctx ends, the page does it nevertheless.
+func (t *Training) ask(ctx context.Context, sink event.Sink, g *guest, what func(turn int) event.Data) (took time.Duration) {
 	t.keeper.mu.Lock()
 	t.keeper.turns++
-	wait := awaited{t.keeper.turns, make(chan bool, 1)}
+	wait := awaited{t.keeper.turns, make(chan answer, 1)}
 	t.keeper.mu.Unlock()
 	t.await(wait)
 	defer t.await(awaited{})
@@ -108,7 +123,8 @@ func (t *Training) ask(ctx context.Context, sink event.Sink, g *guest, what func
 	defer late.Stop()
 	select {
 	case <-ctx.Done():
-	case g.left = <-wait.answer:
+	case a := <-wait.answer:
+		took, g.left = a.took, a.leaves
 		if g.left {
 			sink.Emit(Browser, Left{"The page left."})
 		}
@@ -116,6 +132,7 @@ func (t *Training) ask(ctx context.Context, sink event.Sink, g *guest, what func
 		g.left = true
 		sink.Emit(Browser, Left{fmt.Sprintf("The page did not answer within %.0f s.", patience.Seconds())})
 	}
+	return took
 }
 
 func (t *Training) await(a awaited) {
@@ -125,11 +142,11 @@ func (t *Training) await(a awaited) {
 }
 
 // answered takes the page's answer to a turn; the caller holds mu.
-func (t *Training) answered(turn int, leaves bool) error {
+func (t *Training) answered(turn int, a answer) error {
 	if t.awaited.answer == nil || t.awaited.turn != turn {
 		return fault.Errorf(fault.Invalid, "an answer to turn %d, which is not awaited", turn)
 	}
-	t.awaited.answer <- leaves
+	t.awaited.answer <- a
 	t.awaited = awaited{}
 	return nil
 }

@@ -183,3 +183,25 @@ func TestPageLeaves(t *testing.T) {
 		t.Errorf("%+v, %v", s, err)
 	}
 }
+
+// A turn of the page lasts about a tenth of a second by its own clock, however long the way there
+// and back takes; a clock that cannot be right is not believed.
+func TestPageTurns(t *testing.T) {
+	for _, tt := range []struct {
+		steps           int
+		took, roundTrip time.Duration
+		want            int
+	}{
+		{4, 10 * time.Millisecond, time.Second, 16},
+		{100, 50 * time.Millisecond, time.Second, 200},
+		{100, 400 * time.Millisecond, time.Second, 25},
+		{100, 0, 200 * time.Millisecond, 50},
+		{100, time.Second, 200 * time.Millisecond, 50},
+		{1, 10 * time.Second, 11 * time.Second, 1},
+	} {
+		var g guest
+		if g.next(tt.steps, tt.took, tt.roundTrip); g.most != tt.want {
+			t.Errorf("after %d steps in %v of %v: %d", tt.steps, tt.took, tt.roundTrip, g.most)
+		}
+	}
+}

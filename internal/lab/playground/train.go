@@ -69,8 +69,9 @@ type Change struct {
 	Rate *float64 `json:"rate"`
 	Pace *int     `json:"pace"`
 	// Turn is the turn that the page answers: it has made the steps, or it Leaves.
-	Turn   *int `json:"turn"`
-	Leaves bool `json:"leaves"`
+	Turn   *int  `json:"turn"`
+	Leaves bool  `json:"leaves"`
+	Took   int64 `json:"took_ns"` // by the page's clock; it only decides how long the next turn is
 }
 
 // A Training is options that were checked.
@@ -161,7 +162,7 @@ func (t *Training) Change(c Change) error {
 		t.pace = *c.Pace
 	}
 	if c.Turn != nil {
-		return t.answered(*c.Turn, c.Leaves)
+		return t.answered(*c.Turn, answer{c.Leaves, time.Duration(c.Took)})
 	}
 	return nil
 }

@@ -126,6 +126,7 @@ export class BrowserLane {
     if (type === 'left') this.why ||= data.why;
     else if (type === 'network') { if (!data.continued) this.clear(data); }
     else {
+      const busy = this.network?.busy;
       try {
         if (this.why) throw new Error(this.why);
         if (type === 'join') {
@@ -138,7 +139,7 @@ export class BrowserLane {
         this.why = e.message;
         this.network?.gpu.close();
       }
-      await this.client.tell({ turn: data.turn, leaves: Boolean(this.why) })?.catch(() => {}); // the run may be over
+      await this.client.tell({ turn: data.turn, leaves: Boolean(this.why), took_ns: Math.round((this.network?.busy - busy) * 1e6) || 0 })?.catch(() => {}); // the run may be over
     }
   }
 }
