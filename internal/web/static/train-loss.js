@@ -1,9 +1,8 @@
 // What the trainings of chapter Train share: the history of a loss, its plot and its table.
-import { count, fix, num } from './util.js';
+import { count, dataTable, fix, num } from './util.js';
 import { plot, ticks } from './plot.js';
 
 export const STARTS = 'Other engines take some seconds to start.';
-export const HEADS = ['engine', 'steps', 'seconds', 'loss', 'steps/s'];
 
 /** A history, [seconds, steps, loss] each, with one more place, and with every other one if there are many. */
 export function keep(history, now) {
@@ -14,8 +13,20 @@ export function keep(history, now) {
 /** Steps a second of what a lane has learned. */
 export const perSecond = now => now.steps / (now.busy_ns / 1e9);
 
-/** The rows of the table: lanes are {name, history}. */
-export const rows = lanes => lanes.flatMap(({ name, history }) => history.map(([t, n, l]) => [name, count(n), t.toPrecision(4), fix(l, 4), num(n / t)]));
+/** The table of a training. table.show(lanes) fills it while it is open, once a second at most: a training tells of itself 25 times. */
+export function lossTable() {
+  const table = dataTable('Data of the training', ['engine', 'steps', 'seconds', 'loss', 'steps/s'], []);
+  let shown = -Infinity, later = 0;
+  table.show = lanes => {
+    clearTimeout(later);
+    if (!table.open) return;
+    const wait = shown + 1000 - performance.now();
+    if (wait > 0) { later = setTimeout(table.show, wait, lanes); return; }
+    shown = performance.now();
+    table.fill(lanes.flatMap(({ name, history }) => history.map(([t, n, l]) => [name, count(n), t.toPrecision(4), fix(l, 4), num(n / t)])));
+  };
+  return table;
+}
 
 /** Draws the loss over the time that the steps took: lanes are {name, history, gpu, dash, token}. */
 export function drawLoss(box, lanes) {

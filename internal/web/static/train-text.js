@@ -1,9 +1,9 @@
 // The data set "text" of chapter Train: a GPT learns to write, character by character. What it writes is
 // text, never markup. The clock of the loss counts only the steps.
-import { chip, count, dataTable, fix, h, num, onWidth, play, select, stat } from './util.js';
+import { chip, count, fix, h, num, onWidth, play, select, stat } from './util.js';
 import { OWN, settings } from './client.js';
 import { checked } from './mlp.js';
-import { HEADS, STARTS, drawLoss, keep, perSecond, rows } from './train-loss.js';
+import { STARTS, drawLoss, keep, lossTable, perSecond } from './train-loss.js';
 
 const MOST_BODY = 64_000;
 const SIZES = { layers: [1, 2, 3, 4, 6], width: [32, 64, 96, 128, 192, 256], context: [8, 16, 32, 64, 128], batch: [1, 4, 8, 16, 32, 64] };
@@ -22,7 +22,7 @@ export function trainText(client) {
   const use = h('button', { onclick: () => { pasted = text.value; anew(); } }, 'Learn this text');
   const written = h('pre', { class: 'written', tabindex: '0', 'aria-label': 'What the network writes' });
   const picture = h('div'), big = h('div', { class: 'big' }), small = h('p'), chips = h('div', { class: 'acts' });
-  const table = dataTable('Data of the training', HEADS, []);
+  const table = lossTable();
   const take = (label, name, content) => h('button', { onclick: async () => {
     try {
       const url = URL.createObjectURL(new Blob([await content()]));
@@ -115,7 +115,7 @@ export function trainText(client) {
     }
     chips.replaceChildren(...started ? [checked(started.check), chip('', `${count(started.weights)} weights`), chip('', `${count(started.characters)} characters`)] : []);
     for (const b of exports.querySelectorAll('button')) b.disabled = !now?.steps;
-    if (table.open) table.fill(rows([...lanes.values()]));
+    table.show([...lanes.values()]);
     draw();
   }
   table.addEventListener('toggle', words);

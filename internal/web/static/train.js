@@ -1,6 +1,6 @@
 // Chapter Train: a small network learns on the server, which tells its weights after each slice of steps. The
 // clock of the loss counts the steps alone, so that the pace of watching changes nothing.
-import { h, canvas, chip, choice, clamp, color, count, dataTable, fix, num, onWidth, play, select, stat, whenSeen } from './util.js';
+import { h, canvas, chip, choice, clamp, color, count, fix, num, onWidth, play, select, stat, whenSeen } from './util.js';
 import { OWN, settings } from './client.js';
 import { checked, floats } from './mlp.js';
 import { Pictures, drawNetwork, drawPoint } from './train-net.js';
@@ -8,7 +8,7 @@ import { Digits } from './train-digits.js';
 import { missing } from './gpu.js';
 import { BrowserLane } from './train-gpu.js';
 import { trainText } from './train-text.js';
-import { HEADS, STARTS, drawLoss, keep, perSecond, rows } from './train-loss.js';
+import { STARTS, drawLoss, keep, lossTable, perSecond } from './train-loss.js';
 
 const SETS = ['circle', 'xor', 'gauss', 'spiral', 'moons', 'plane', 'hills', 'digits', 'draw', 'csv', 'text'];
 const MOST_LAYERS = 6, MOST_NEURONS = 16, MOST_DRAWN = 600, MOST_TEXT = 60_000;
@@ -144,7 +144,7 @@ export function train(section, client) {
   const paste = h('div', { class: 'paste', hidden: true },
     h('p', {}, 'One line per point: x, y and a label. Up to ten different labels are classes; if there are more, the labels are numbers to be learned. Columns with values beyond ±1 are scaled.'),
     text, h('div', { class: 'acts' }, h('button', { class: 'go', onclick: () => usePasted(text.value) }, 'Use these points'), h('button', { onclick: () => file.click() }, 'Choose a file'), file));
-  const table = dataTable('Data of the training', HEADS, []);
+  const table = lossTable();
   const sizes = h('div', { class: 'sizes', role: 'group', 'aria-label': 'Hidden layers' });
   const beside = h('div', { class: 'seg', role: 'group', 'aria-label': 'Engines beside this program' }), besideBox = h('div', { class: 'pick', hidden: true }, h('span', {}, 'beside this program'), beside);
   const exports = h('div', { class: 'acts exports' },
@@ -285,7 +285,7 @@ export function train(section, client) {
     if (browser.why) small.textContent += ` This browser takes part no longer. ${browser.why}`;
     if (running && taking().length >= (lanes.size || 1)) small.textContent = STARTS;
     drawPlot();
-    if (table.open) table.fill(rows(curves()));
+    table.show(curves());
   }
   table.addEventListener('toggle', words);
 
