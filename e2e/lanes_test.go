@@ -23,7 +23,7 @@ var others = []struct {
 	about event.Lane
 	speed int64
 }{
-	{"torch/cuda:GPU-0", event.Lane{Name: "PyTorch 2.15.0, cuda:GPU-0", Engine: "torch"}, 2},
+	{"torch/cuda:GPU-0", event.Lane{Name: "PyTorch 2.15 cuda, eager", Engine: "torch"}, 2},
 	{"cuda/cuda:GPU-0", event.Lane{Name: "gpuplay on one of 132 multiprocessors", Engine: "cuda"}, 20},
 }
 
@@ -96,7 +96,7 @@ func TestTrainLanes(t *testing.T) {
 	p.click("#train .go")
 	p.wait(`gpuplay.client.current === null`)
 	said := eval[string](p, `document.querySelector('#train .big').nextSibling.textContent`)
-	for _, want := range []string{"by gpuplay on one of 132 multiprocessors;", "by PyTorch 2.15.0, cuda:GPU-0, eager;", "by this program on one thread of the CPU."} {
+	for _, want := range []string{"by gpuplay on one of 132 multiprocessors;", "by PyTorch 2.15 cuda, eager;", "by this program on one thread of the CPU."} {
 		if !strings.Contains(said, want) {
 			t.Errorf("%q does not say %q", said, want)
 		}

@@ -66,7 +66,7 @@ func connect(ctx context.Context, engine string, client func(context.Context) (*
 		link.Close()
 		return nil, d, err
 	}
-	about := event.Lane{Name: d.Library + " " + d.Version + ", " + d.ID, Engine: engine, Device: d.Name, Card: d.Card}
+	about := event.Lane{Name: d.Label(), Engine: engine, Device: d.Name, Card: d.Card}
 	return &peer{link: link, name: name, lane: engine + "/" + d.ID, about: about}, d, nil
 }
 

@@ -256,7 +256,7 @@ export function train(section, client) {
   });
   const paint = () => { net.paint(); answer.paint(); };
 
-  const curves = () => [...lanes.values()].map(l => ({ ...l, about: l.name + (l.engine === 'torch' ? ', eager' : ''), name: ENGINES[l.engine] ?? 'this program', dash: l.engine === 'torch' }));
+  const curves = () => [...lanes.values()].map(l => ({ ...l, about: l.name, name: ENGINES[l.engine] ?? 'this program', dash: l.engine === 'torch' }));
   function words() {
     const now = own(), speed = l => perSecond(l.now), ran = curves().filter(l => l.now?.steps).sort((a, b) => speed(b) - speed(a)), [first, second] = ran.filter(l => l.engine !== 'browser'), speeds = ran.map(l => `${count(+speed(l).toPrecision(3))} by ${l.about}`);
     runLabel.textContent = running ? 'Stop' : 'Train';

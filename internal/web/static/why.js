@@ -160,7 +160,7 @@ export function why(section, client) {
           const a = X(.3), b = Y(.3 * cpu.bandwidth) - 9, turn = -Math.atan2(Y(1) - Y(10), X(10) - X(1)) * 180 / Math.PI;
           g.append(text(a, b, bytes(cpu.bandwidth) + '/s', { fill: color('cpu-ink'), 'font-weight': 600, 'font-size': 12.5, transform: `rotate(${turn} ${a} ${b})` }));
         }
-        if (published > 0) g.append(s('line', { x1: X(1), x2: X(x1), y1: Y(published), y2: Y(published), stroke: color('gpu'), 'stroke-width': 1.5, 'stroke-dasharray': '1.5 4' }), text(X(x1), Y(published) - 6, `GPU, published ${rate(published).join(' ')}`, { 'text-anchor': 'end', fill: color('gpu-ink') }));
+        if (published > 0) g.append(s('line', { x1: X(1), x2: X(x1), y1: Y(published), y2: Y(published), stroke: color('gpu'), 'stroke-width': 1.5, 'stroke-dasharray': '1.5 4' }), text(X(1), Y(published) - 6, `GPU, published ${rate(published).join(' ')}`, { fill: color('gpu-ink') }));
         const named = new Set();
         for (const p of points.sort((a, b) => b.x - a.x || b.y - a.y)) {
           g.append(mark(p.token, X(p.x), Y(p.y), 5));
