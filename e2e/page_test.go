@@ -369,8 +369,12 @@ func TestWebGPU(t *testing.T) {
 // scale, the same numbers in its table, and the size from which the GPU wins even so.
 func TestCopies(t *testing.T) {
 	p := open(t, newSite(t, withGPU(4)), wide, high)
+	if eval[bool](p, `document.querySelector('#why .hist').offsetHeight > 0`) {
+		t.Error("there is a picture of the sensors before there is a sweep")
+	}
 	p.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('#why-go').click()`))
 	p.wait(`document.querySelector('#why').dataset.mode === 'done'`)
+	p.wait(`document.querySelector('#why .hist b').textContent === 'Sensors of GPU 0'`)
 	bars := eval[[]string](p, `[...document.querySelectorAll('#why .split svg')].map(x => x.getAttribute('aria-label'))`)
 	if len(bars) != 3 || bars[2] != "copying in 44 %, launching and waiting 0 %, computing 34 %, copying out 22 %" {
 		t.Errorf("bars %q", bars)

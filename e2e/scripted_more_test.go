@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/gpuplay/gpuplay/internal/bench"
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/llm"
 	"github.com/gpuplay/gpuplay/internal/record"
@@ -11,10 +12,20 @@ import (
 	"github.com/gpuplay/gpuplay/internal/web"
 )
 
-// sweep is an example of a sweep, told at once.
-func (w *site) sweep(_ context.Context, s *event.Stream) (*record.Run, error) {
+// sweep is an example of a sweep, told at once, with a reading of a card at each result.
+func (w *site) sweep(ctx context.Context, s *event.Stream) (*record.Run, error) {
 	r := *recordtest.Sweeps()["copies"]
 	r.ID = s.Run()
+	_, r.Cards = machine(ctx)
+	zero, source := 0, record.TelemetrySource{Name: "NVML", Series: []record.TelemetrySeries{{Sensor: event.Sensor{Quantity: event.Utilization, Card: new(int)}}}}
+	for i, x := range r.Results {
+		busy := float64(10 * i)
+		s.Emit(x.Lane, bench.Prepared(*x))
+		s.Emit("", event.Telemetry{Source: source.Name, Readings: []event.Reading{{Sensor: event.Sensor{Quantity: event.Utilization, Card: &zero}, Value: busy}}})
+		s.Emit(x.Lane, x)
+		source.At, source.Series[0].Values = append(source.At, s.Now()), append(source.Series[0].Values, &busy)
+	}
+	r.Telemetry = &record.Telemetry{Sources: []record.TelemetrySource{source}}
 	s.Emit("", &r)
 	return &r, nil
 }

@@ -1,4 +1,4 @@
-// What the sensors read during a race, with its phases and, below, who computed when.
+// What the sensors read during a run, with its phases and, below, who computed when.
 import { canvas, clamp, color, h, label, line } from './util.js';
 
 const nice = x => { const p = 10 ** Math.floor(Math.log10(x)); for (const m of [1, 2, 2.5, 5, 10]) if (m * p >= x) return m * p; };
@@ -8,8 +8,8 @@ export class History {
   constructor(stage) {
     this.stage = stage;
     this.picture = h('canvas', { role: 'img', 'aria-label': 'Utilisation and power over the run, with its phases' });
-    this.title = h('b', 'Sensors');
-    this.key = h('span', 'area: utilisation, line: power');
+    this.title = h('b');
+    this.key = h('span');
     this.chip = h('span.chip', 'measured, 10 times a second');
     this.element = h('div.hist', h('header', this.title, this.key, this.chip), this.picture);
     this.canvas = canvas(this.picture, (x, w, height) => this.draw(x, w, height));

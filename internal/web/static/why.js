@@ -2,6 +2,8 @@
 import { bytes, chip, color, dataTable, h, median, num, onWidth, play, rate, s, showBadge } from './util.js';
 import { told } from './client.js';
 import { mark, plot, ticks } from './plot.js';
+import { History } from './race-history.js';
+import { RaceRun } from './race-run.js';
 
 const verified = r => r.verified ?? (!r.error && r.check?.passed !== false && (r.samples ?? []).length > 0);
 const flop = g => 2 * g.m * g.n * g.k, square = g => g.m === g.n && g.n === g.k;
@@ -78,12 +80,13 @@ export function why(section, client) {
   const partsKey = h('span.key'), partsChip = chip('', ''), partsSay = h('p');
   const sweepTable = dataTable('Data of the sweep', ['n', 'CPU', 'by', 'GPU', 'by'], []), partsTable = dataTable('Data of the parts', ['n', 'copy in', 'launch and wait', 'compute', 'copy out', 'in all', 'by'], []), roofTable = dataTable('Data of the rooflines', ['what', 'operations per byte', 'speed'], []);
   const roofChips = h('span.acts');
+  const stage = { run: null, at: () => stage.run.end }, sensors = new History(stage), watched = h('div.panel', { hidden: true }, sensors.element);
   section.append(
     h('div.head', h('h2', 'What makes the difference'), h('p', 'Two pictures explain most results: how large a product must be, and how often each number is used once it has been read from memory.'), h('div.acts', badge, go)),
     h('div.two',
       h('div.panel.plot', h('h3', 'From which size the GPU wins'), sweepSay, sweepBox, h('div.foot', chip('', 'measured'), sweepTable)),
       h('div.panel.plot', h('h3', 'The roofline of each device'), roofSay, roofBox, h('div.foot', roofChips, roofGo, roofTable))),
-    parts);
+    parts, watched);
   parts.append(h('header', h('h3', 'Where the time of one product goes, on the GPU'), partsKey, partsChip), splitBox, h('div.foot', partsSay, partsTable));
 
   function drawSweep() {
@@ -202,7 +205,13 @@ export function why(section, client) {
     partsTable.fill(list.map(([n, r, t]) => [String(n), copies ? time(t.in) : '–', t.split ? time(t.launch) : 'in compute', time(t.compute), copies ? time(t.out) : '–', time(t.total), by(r)]));
   }
 
-  function draw() { drawSweep(); drawRoof(); drawParts(); }
+  function draw() {
+    drawSweep();
+    drawRoof();
+    drawParts();
+    watched.hidden = !stage.run?.sensors.size;
+    if (!watched.hidden) sensors.canvas.paint();
+  }
 
   function state() {
     section.dataset.mode = live ? 'live' : results.length ? 'done' : 'idle';
@@ -217,15 +226,21 @@ export function why(section, client) {
     if (v) {
       results = v.run.results ?? [];
       [crossing, withCopies, head] = [v.run.crossing, v.run.crossing_with_copies, v.headline];
+      stage.run = RaceRun.of(v.run);
+      stage.run.phases = [];
+      for (const r of results) if (r.samples?.length) size(r, r.samples[0].start_ns);
       copiesSay = withCopies ? v.run.sentences?.find(text => text.includes('copies')) ?? '' : '';
     }
     draw();
     state();
   }
 
+  const size = ({ gemm }, ns) => stage.run.phase(`${gemm.n}³`, ns / 1e6);
   client.on('sweep', e => {
+    if (e.at_ns && e.type !== 'phase') stage.run?.take(e);
     switch (e.type) {
-      case 'run': results = []; crossing = withCopies = head = null; copiesSay = ''; live = true; break;
+      case 'prepared': if (stage.run) size(e.data, e.at_ns); return;
+      case 'run': stage.run = new RaceRun(); results = []; crossing = withCopies = head = null; copiesSay = ''; live = true; break;
       case 'result': results = [...results, e.data]; break;
       case 'end':
         live = false;
