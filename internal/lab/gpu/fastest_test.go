@@ -3,6 +3,8 @@ package gpu
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -132,6 +134,37 @@ func TestOptions(t *testing.T) {
 	for _, o := range []Options{{Time: -1}, {Time: time.Second}, {DType: "float8"}} {
 		if err := o.check(); !errors.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", o, err)
+		}
+	}
+}
+
+// Of equal cards, the first is searched, or the one that more engines reach.
+func TestWorthSearching(t *testing.T) {
+	on := func(api string, card int) hardware.Device {
+		return hardware.Device{ID: fmt.Sprint(api, card), Name: "GPU", Kind: hardware.GPU, API: api, Card: &card}
+	}
+	all := []hardware.Device{on("cuda", 0), on("vulkan", 0), on("cuda", 1), on("vulkan", 1)}
+	hidden := []hardware.Device{on("vulkan", 0), on("cuda", 1), on("vulkan", 1)} // card 0 from CUDA
+	other := on("cuda", 1)
+	other.Name = "another GPU"
+	for _, tt := range []struct {
+		name    string
+		devices []hardware.Device
+		want    []int
+	}{{"equal", all, []int{0}}, {"hidden", hidden, []int{1}}, {"different", []hardware.Device{on("cuda", 0), other}, []int{0, 1}}} {
+		var gpus []record.GPU
+		var lanes []bench.Lane
+		for _, d := range tt.devices {
+			gpus, lanes = append(gpus, record.GPU{Device: d}), append(lanes, bench.Lane{Device: d})
+		}
+		var got []int
+		for i := range gpus {
+			if worthSearching(i, gpus, lanes) {
+				got = append(got, i)
+			}
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%s: %v are searched, want %v", tt.name, got, tt.want)
 		}
 	}
 }

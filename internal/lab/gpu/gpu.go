@@ -111,12 +111,10 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 	}
 	lab.LaneIDs(computing)
 	for i := range gpus {
-		if o.Time == 0 || ctx.Err() != nil || slices.ContainsFunc(gpus[:i], func(g record.GPU) bool {
-			return same(g.Device, gpus[i].Device) || hardware.Equal(g.Device, gpus[i].Device)
-		}) {
+		if o.Time == 0 || ctx.Err() != nil || !worthSearching(i, gpus, computing) {
 			continue
 		}
-		its := slices.DeleteFunc(slices.Clone(computing), func(l bench.Lane) bool { return !same(l.Device, gpus[i].Device) })
+		its := reaching(gpus[i].Device, computing)
 		lab.Note(s, "searching for the fastest product of "+gpus[i].Device.Name)
 		gpus[i].Fastest = findFastest(ctx, d, o, s, its)
 		r.GPUs = slices.Clone(gpus)
@@ -126,6 +124,27 @@ func Run(ctx context.Context, d lab.Deps, o Options, s *event.Stream) (*record.R
 		r.Error = lab.NoGPU(r.Missing)
 	}
 	return d.Finish(ctx, s, r), nil
+}
+
+// reaching returns the lanes that compute on the card of a device.
+func reaching(d hardware.Device, lanes []bench.Lane) []bench.Lane {
+	return slices.DeleteFunc(slices.Clone(lanes), func(l bench.Lane) bool { return !same(l.Device, d) })
+}
+
+// worthSearching reports whether a GPU is the one that is searched of those that are the same card
+// or equal: the one that most lanes reach, since CUDA_VISIBLE_DEVICES hides a card from some of
+// them, and else the first.
+func worthSearching(i int, gpus []record.GPU, lanes []bench.Lane) bool {
+	mine := len(reaching(gpus[i].Device, lanes))
+	for j, g := range gpus {
+		if j == i || !same(g.Device, gpus[i].Device) && !hardware.Equal(g.Device, gpus[i].Device) {
+			continue
+		}
+		if its := len(reaching(g.Device, lanes)); its > mine || its == mine && j < i {
+			return false
+		}
+	}
+	return true
 }
 
 // same reports whether two devices are one card, or one device of none.
