@@ -3,6 +3,8 @@ package playground
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -106,9 +108,10 @@ func (k *Keeper) join(ctx context.Context, t *Training, s *state, sink event.Sin
 			page, err = t.invite(ctx, sink, s)
 		}
 		k.mu.Lock()
-		s.peers, s.guest, s.joined = peers, page, err == nil
+		s.peers, s.guest, s.joined = peers, page, true
 		k.mu.Unlock()
 		if err != nil {
+			k.part(s)
 			return err
 		}
 	}
@@ -125,6 +128,17 @@ func (k *Keeper) join(ctx context.Context, t *Training, s *state, sink event.Sin
 		return !p.check.OK
 	})
 	return nil
+}
+
+// part ends the engines of a training, one of which has not made its steps. What this program has
+// learned can still be exported, but the training cannot go on with all of them.
+func (k *Keeper) part(s *state) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, p := range s.peers {
+		p.link.Close()
+	}
+	s.peers, s.guest, s.joined = nil, nil, false
 }
 
 // dial has the engines that were asked for make the network of a training that has made no step
@@ -166,7 +180,7 @@ func (p *peer) prepare(ctx context.Context, d hardware.Device, t *Training, s *s
 	args.Batch = min(t.options.Batch, t.data.Rows())
 	got, _, err := worker.Do(ctx, p.link, worker.Network, args, nil, 0)
 	if err != nil {
-		return err
+		return p.named(err)
 	}
 	want, err := s.learner.evaluate(ctx)
 	if err != nil {
@@ -188,10 +202,22 @@ func (p *peer) prepare(ctx context.Context, d hardware.Device, t *Training, s *s
 	return err
 }
 
+// named returns an error of an engine with its name in front, which it needs where several take
+// part.
+func (p *peer) named(err error) error {
+	var e *fault.Error
+	if !errors.As(err, &e) {
+		return fmt.Errorf("%s: %w", p.name, err)
+	}
+	named := *e // with its code and remedies, which fault.From does not find around a wrapped error
+	named.Message = p.name + ": " + e.Message
+	return &named
+}
+
 // within returns how many steps fit into a time, by the steps so far.
 func (p *peer) within(d time.Duration) int {
-	if p.made == 0 {
-		return 4 // the first ones take long
+	if p.busy == 0 { // the first ones take long, unless the clock is too coarse to show it
+		return 4
 	}
 	return max(1, int(float64(p.made)*d.Seconds()/p.busy.Seconds()))
 }
@@ -201,7 +227,7 @@ func (p *peer) steps(ctx context.Context, rate float64, rows []int, batch int) (
 	// A context that ends meanwhile would cost the worker, and with it the training.
 	got, _, err := worker.Do(context.WithoutCancel(ctx), p.link, worker.Steps, worker.StepsArgs{Rows: rows, Batch: batch, Rate: rate}, nil, 0)
 	if err != nil {
-		return Learned{}, err
+		return Learned{}, p.named(err)
 	}
 	p.made += len(rows) / batch
 	p.busy += got.Wall

@@ -52,8 +52,8 @@ type TextTraining struct {
 	keeper  *TextKeeper
 }
 
-// A TextKeeper keeps the last training of a text, so that it can go on and be exported. It runs one at
-// a time.
+// A TextKeeper keeps the last training of a text, so that it can go on and be exported. It runs one
+// at a time.
 type TextKeeper struct {
 	// Torch makes the parent's end of a worker for such networks in PyTorch, with that many
 	// threads; nil: there is none.
@@ -75,6 +75,7 @@ type textState struct {
 	check   Check
 	busy    time.Duration
 	peers   []*peer // PyTorch with the same network, in one or two ways; none: it does not take part
+	parted  bool    // PyTorch has not made all steps: the training cannot go on with it
 }
 
 func (s *textState) close() {
@@ -121,6 +122,15 @@ func (k *TextKeeper) end() {
 		k.last.close()
 		k.last = nil
 	}
+}
+
+// part ends PyTorch's part in a training, whose steps it has not made. What this program has learned
+// can still be exported.
+func (k *TextKeeper) part(s *textState) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	s.close()
+	s.peers, s.parted = nil, true
 }
 
 // TextStarted tells of a training of a text that begins or goes on.
@@ -215,12 +225,15 @@ func (t *TextTraining) Run(ctx context.Context, sink event.Sink) error {
 			}
 			first := p.made == 0
 			theirs, err := p.steps(ctx, t.options.Rate, starts, t.options.Batch)
-			if err == nil && first {
-				err = agreeAfter(theirs, learned)
-			}
 			if err != nil {
-				k.Close() // the two do not go on together
+				k.part(s)
 				return err
+			}
+			if first {
+				if err := agreeAfter(theirs, learned); err != nil {
+					k.Close()
+					return err
+				}
 			}
 			sink.Emit(p.lane, theirs)
 		}
@@ -242,7 +255,7 @@ func (k *TextKeeper) take(t *TextTraining) (*textState, error) {
 	if k.last != nil && t.options.Continue {
 		now, last := t.options, k.last.options
 		now.Steps, now.Continue, last.Steps, last.Continue = 0, false, 0, false
-		if now == last {
+		if now == last && !k.last.parted {
 			return k.last, nil
 		}
 	}
@@ -341,7 +354,7 @@ func (k *TextKeeper) join(ctx context.Context, t *TextTraining, s *textState, ea
 		Tokens: tokens, Weights: s.author.weights(), Held: s.author.HeldOut(),
 	}, nil, 0)
 	if err != nil {
-		return "", err
+		return "", p.named(err)
 	}
 	d.Detail = got.Detail
 	p.about.Name = d.Label()

@@ -248,6 +248,7 @@ func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 			}
 			learned, err := p.steps(ctx, rate, rows, min(s.options.Batch, s.data.Rows()))
 			if err != nil {
+				k.part(s)
 				return err
 			}
 			sink.Emit(p.lane, learned)

@@ -1,0 +1,97 @@
+package playground
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gpuplay/gpuplay/internal/event"
+	"github.com/gpuplay/gpuplay/internal/fault"
+	"github.com/gpuplay/gpuplay/internal/python"
+	"github.com/gpuplay/gpuplay/internal/worker"
+)
+
+// dies makes a PyTorch worker whose process ends in its second turn.
+func dies(t *testing.T, name string) func(context.Context, int) (*worker.Client, error) {
+	start := torchWorker(t, name)
+	return func(ctx context.Context, threads int) (*worker.Client, error) {
+		c, err := start(ctx, threads)
+		if err != nil {
+			return nil, err
+		}
+		long := slices.Index(c.Args, strconv.Itoa(len(c.Source)))
+		const steps = "    def steps(self, rows, batch, rate):\n"
+		c.Source = []byte(strings.Replace(string(c.Source), steps, steps+"        self.turns = getattr(self, 'turns', 0) + 1\n        if self.turns == 2: os._exit(3)\n", 1))
+		c.Args[long] = strconv.Itoa(len(c.Source))
+		return c, nil
+	}
+}
+
+// An engine that dies in the middle of a training ends it with an error; what this program has
+// learned can be exported, and the next training starts from the first step, with a new worker.
+func TestPeerDies(t *testing.T) {
+	start := dies(t, python.Network)
+	k := Keeper{Torch: func(ctx context.Context) (*worker.Client, error) { return start(ctx, 1) }}
+	defer func() { k.last.close() }()
+	o := options
+	o.Torch, o.Continue = true, true
+	for range 2 {
+		training, err := k.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := run(t.Context(), training)
+		if err == nil || fault.From(err).Message != "PyTorch: ended with exit code 3 while training" {
+			t.Errorf("error %v", err)
+		}
+		if s := payloads[Started](list); s[0].Continued || s[0].Steps > 0 {
+			t.Errorf("%+v", s[0])
+		}
+		if theirs := of[Learned](list); len(theirs) != 1 {
+			t.Errorf("%d turns", len(theirs))
+		}
+		if e, err := k.Export(); err != nil || e.Steps <= 4 {
+			t.Errorf("%+v, %v", e, err)
+		}
+	}
+}
+
+// The same is true of a text.
+func TestTextPeerDies(t *testing.T) {
+	k := TextKeeper{Threads: 1, Torch: dies(t, python.GPT)}
+	defer k.Close()
+	o := fewSteps(12)
+	o.Torch, o.Device, o.Continue = true, "cpu", true
+	for range 2 {
+		training, err := k.New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := run(t.Context(), training)
+		if err == nil || fault.From(err).Message != "PyTorch: ended with exit code 3 while training" {
+			t.Errorf("error %v", err)
+		}
+		if s := payloads[TextStarted](list); s[0].Steps > 0 {
+			t.Errorf("%+v", s[0])
+		}
+		if theirs := of[Learned](list); len(theirs) != 1 || theirs[0].Steps != firstTurn {
+			t.Errorf("turns %+v", theirs)
+		}
+		if e, err := k.Export(); err != nil || e == nil || e.Steps <= firstTurn {
+			t.Errorf("%+v, %v", e, err)
+		}
+	}
+}
+
+// run runs a training and returns what it told.
+func run(ctx context.Context, r interface {
+	Run(context.Context, event.Sink) error
+}) (list []event.Event, err error) {
+	s := event.NewStream("test", nil)
+	s.Subscribe(func(e event.Event) { list = append(list, e) })
+	err = r.Run(ctx, s)
+	s.Close()
+	return list, err
+}
