@@ -106,7 +106,9 @@ func (t *Training) turn(ctx context.Context, sink event.Sink, s *state, rate flo
 		}
 		return Turn{turn, s.learner.made() - steps, rate, b}
 	})
-	s.guest.next(steps, took, time.Since(begun))
+	if ctx.Err() == nil { // else the time is that until the training was stopped
+		s.guest.next(steps, took, time.Since(begun))
+	}
 }
 
 // ask tells the page what to do, waits for its answer, and returns how long it took by the
