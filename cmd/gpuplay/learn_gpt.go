@@ -88,6 +88,15 @@ is launched as one CUDA graph; --eager shows what that is worth.`,
 			if f.out.format != events && f.out.to != nil {
 				return usagef("for example --output gpt.events", "--output %s: only events are written to a file", f.out.output)
 			}
+			name := "Shakespeare's Coriolanus"
+			if len(args) > 0 {
+				name = args[0]
+				text, err := readText(a.stdin, name)
+				if err != nil {
+					return err
+				}
+				f.Text = text
+			}
 			if f.save != "" {
 				if err := os.MkdirAll(f.save, 0o777); err != nil {
 					return usagef("name a folder that may be written to", "--save %s: %v", f.save, cause(err))
@@ -99,15 +108,6 @@ is launched as one CUDA graph; --eager shows what that is worth.`,
 					}
 					f.files = append(f.files, d)
 				}
-			}
-			name := "Shakespeare's Coriolanus"
-			if len(args) > 0 {
-				name = args[0]
-				text, err := readText(a.stdin, name)
-				if err != nil {
-					return err
-				}
-				f.Text = text
 			}
 			return a.learnGPT(c.Context(), f, name)
 		},
@@ -188,9 +188,16 @@ func (a *app) learnGPT(ctx context.Context, f gptFlags, name string) error {
 
 // save writes what was learned where --save says, unless it is nothing.
 func (v *gptView) save(keeper *playground.TextKeeper, f gptFlags) error {
+	if len(f.files) == 0 {
+		return nil
+	}
 	e, err := keeper.Export()
-	if err != nil || e == nil || len(f.files) == 0 || e.Steps == 0 || v.lanes[0].now.Diverged {
+	if err != nil || e == nil || e.Steps == 0 {
 		return err
+	}
+	if v.lanes[0].now.Diverged {
+		say(v.out, "\n%s: nothing is written, since the weights are no finite numbers.\n", plain.Line(f.save))
+		return nil
 	}
 	for i, content := range [][]byte{e.Safetensors, []byte(e.Torch), []byte(e.MLX)} {
 		if err := f.files[i].write(func(w io.Writer) error { _, err := w.Write(content); return err }); err != nil {
@@ -220,6 +227,14 @@ type gptLane struct {
 // speed returns an engine's steps per second.
 func (l gptLane) speed() float64 { return float64(l.now.Steps) / time.Duration(l.now.Busy).Seconds() }
 
+// loss returns the loss of text that was not learned, for people.
+func (l gptLane) loss() string {
+	if l.now.Diverged {
+		return "not a finite number"
+	}
+	return fmt.Sprintf("%.3f", l.now.Loss)
+}
+
 func (v *gptView) show(e event.Event) {
 	switch d := e.Data.(type) {
 	case playground.TextStarted:
@@ -247,7 +262,7 @@ func (v *gptView) show(e event.Event) {
 		say(v.out, "\n")
 		for _, l := range v.lanes {
 			if l.now.Steps > 0 {
-				say(v.out, "%s, loss %.3f, %s steps/s: %s\n", unit.Plural(l.now.Steps, "step"), l.now.Loss, unit.Digits3(l.speed()), plain.Line(l.name))
+				say(v.out, "%s, loss %s, %s steps/s: %s\n", unit.Plural(l.now.Steps, "step"), l.loss(), unit.Digits3(l.speed()), plain.Line(l.name))
 			}
 		}
 		for l := range strings.SplitSeq(strings.Trim(plain.Text(d.Text), "\n"), "\n") {
@@ -269,12 +284,12 @@ func (v *gptView) sum() {
 		say(v.out, "\nAfter %s the loss is not a finite number: the training diverged. Lower the learning rate with --rate.\n", unit.Plural(own.now.Steps, "step"))
 		return
 	}
-	say(v.out, "\n%s took %s: %s steps/s by %s. Loss of text that was not learned: %.3f.\n", unit.Plural(own.now.Steps, "step"), took, unit.Digits3(own.speed()), own.name, own.now.Loss)
+	say(v.out, "\n%s took %s: %s steps/s by %s. Loss of text that was not learned: %s.\n", unit.Plural(own.now.Steps, "step"), took, unit.Digits3(own.speed()), own.name, own.loss())
 	others := v.lanes[1:]
 	for _, other := range others {
 		if other.now.Steps > 0 {
-			say(v.out, "%s: %s steps/s, %s times the speed of this program. Its loss: %.3f.\n",
-				plain.Line(other.name), unit.Digits3(other.speed()), unit.Times(other.speed()/own.speed()), other.now.Loss)
+			say(v.out, "%s: %s steps/s, %s times the speed of this program. Its loss: %s.\n",
+				plain.Line(other.name), unit.Digits3(other.speed()), unit.Times(other.speed()/own.speed()), other.loss())
 		}
 	}
 	if len(others) == 0 || !stats.MedianInterval(own.turns).Firm() {

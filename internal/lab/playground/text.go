@@ -203,6 +203,7 @@ func (t *TextTraining) Run(ctx context.Context, sink event.Sink) error {
 		now := sink.Now()
 		next = now + max(writeEvery, 10*(now-before)) // a large network takes seconds to write
 	}
+	diverged := false
 	for ctx.Err() == nil && (k.Time == 0 || sink.Now() < begun+k.Time) {
 		most := MaxSteps
 		if t.options.Steps > 0 {
@@ -237,14 +238,17 @@ func (t *TextTraining) Run(ctx context.Context, sink event.Sink) error {
 			}
 			sink.Emit(p.lane, theirs)
 		}
-		if learned.Diverged || t.options.Steps > 0 && s.author.made() >= began+t.options.Steps {
+		diverged = learned.Diverged
+		if diverged || t.options.Steps > 0 && s.author.made() >= began+t.options.Steps {
 			break
 		}
 		if sink.Now() > next {
 			write()
 		}
 	}
-	write()
+	if !diverged { // a network without numbers writes nothing of its own
+		write()
+	}
 	sink.Emit(Lane, event.Phase{Phase: "finished"})
 	return ctx.Err()
 }

@@ -143,9 +143,13 @@ func TestTextDiverges(t *testing.T) {
 	k.last.author.(typedAuthor[float32]).Network.Weights[0] = float32(math.NaN())
 	o := fewSteps(1e6) // it ends after its first turn, long before that
 	o.Continue = true
-	learned := payloads[Learned](learn(t, &k, o))
+	list := learn(t, &k, o)
+	learned := payloads[Learned](list)
 	if last := learned[len(learned)-1]; !last.Diverged || last.Loss != -1 || last.Steps > 1e6 {
 		t.Errorf("%+v", last)
+	}
+	if written := payloads[Written](list); len(written) > 0 {
+		t.Errorf("wrote %+v", written)
 	}
 }
 
