@@ -64,13 +64,13 @@ func (s *server) network(ctx context.Context, m message) (n Networked, err error
 		if err := s.netClose(); err != nil {
 			return n, err
 		}
-		pool, err := gemm.NewPool(gemm.ISAs()[0], 1)
+		// Without a thread: one would be pinned to the CPU of the one that trains in the parent.
+		pool, err := gemm.NewInline(gemm.ISAs()[0])
 		if err != nil {
 			return n, err
 		}
 		stepper, err := start(t)
 		if err != nil {
-			pool.Close()
 			return n, err
 		}
 		s.net = &netTask{t, stepper, pool}
@@ -86,7 +86,6 @@ func (s *server) netClose() error {
 	if s.net == nil {
 		return nil
 	}
-	s.net.pool.Close()
 	err := s.net.stepper.Close()
 	s.net = nil
 	return err

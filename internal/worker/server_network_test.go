@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
 	"testing"
 	"time"
 
@@ -111,7 +110,7 @@ func TestNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	weights, _ := other.Weights(t.Context())
-	if want, err = task.LossAt(t.Context(), pool, weights); err != nil || math.Abs(*made.Loss-want) > 0 || made.Wall != time.Millisecond {
+	if want, err = task.LossAt(t.Context(), pool, weights); err != nil || *made.Loss != want || made.Wall != time.Millisecond {
 		t.Errorf("a loss of %v after two steps in %v, not %v, %v", *made.Loss, made.Wall, want, err)
 	}
 	if first.Detail != "one of 3 cores" || closed != 3 { // both of the gradient, and the first network
