@@ -82,7 +82,7 @@ type awaited struct {
 
 // invite has the page join a training that has made no step yet.
 func (t *Training) invite(ctx context.Context, sink event.Sink, s *state) (*guest, error) {
-	g, n := &guest{most: 4}, t.data.Rows() // the first steps take long
+	g, n := &guest{most: firstTurn}, t.data.Rows()
 	batch, shape := min(t.options.Batch, n), t.options.Shape(t.data)
 	kind, _ := t.data.Loss()
 	var shaders []network.Shader

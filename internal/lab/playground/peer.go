@@ -214,10 +214,14 @@ func (p *peer) named(err error) error {
 	return &named
 }
 
+// firstTurn is how many steps are made while nothing is known of their speed: the first ones take
+// long.
+const firstTurn = 4
+
 // within returns how many steps fit into a time, by the steps so far.
 func (p *peer) within(d time.Duration) int {
-	if p.busy == 0 { // the first ones take long, unless the clock is too coarse to show it
-		return 4
+	if p.busy == 0 { // also where the clock is too coarse for the first steps
+		return firstTurn
 	}
 	return max(1, int(float64(p.made)*d.Seconds()/p.busy.Seconds()))
 }

@@ -161,7 +161,6 @@ const (
 	textSlice  = 400 * time.Millisecond // of steps, until they are told
 	writeEvery = 3 * time.Second
 	writeLong  = 240 // characters
-	firstTurn  = 4   // steps that both engines make until their losses are compared
 )
 
 // Run trains until the steps are made, the time is over or ctx ends, and tells of it.
@@ -210,11 +209,7 @@ func (t *TextTraining) Run(ctx context.Context, sink event.Sink) error {
 			most = began + t.options.Steps - s.author.made()
 		}
 		for _, p := range s.peers { // whose turn is not to take longer than one can wait
-			if p.made == 0 {
-				most = min(most, firstTurn)
-			} else {
-				most = min(most, p.within(textSlice))
-			}
+			most = min(most, p.within(textSlice))
 		}
 		k.mu.Lock()
 		learned, starts := s.steps(ctx, most)
