@@ -179,8 +179,9 @@ const Tolerance = 1e-5
 
 // Check compares the gradient that is computed in T with central differences of the loss of the
 // same network in float64, and returns the largest difference, relative to the largest element
-// of the gradient of the same tensor. It tries the largest element of each tensor, and
-// others that are spread evenly over it, nine unless the network is large. The weights and the order of the steps stay as they are.
+// of the gradient of the same tensor. It tries the largest element of each tensor, and others that
+// are spread evenly over it, nine unless the network is large. The weights and the order of the
+// steps stay as they are.
 func (t *Trainer[T]) Check() (worst float64, err error) {
 	const sequences, h = 2, 1e-5
 	each := min(9, max(1, 4<<20/len(t.Network.Weights))) // takes about a second at most
@@ -230,8 +231,8 @@ func (t *Trainer[T]) Check() (worst float64, err error) {
 // likelier.
 const temperature = 0.8
 
-// Write has the network write some characters, fewer if ctx ends. It begins as if a line of the text had ended,
-// and draws each character by the probability that the network gives it.
+// Write has the network write some characters, fewer if ctx ends. It begins as if a line of the text
+// had ended, and draws each character by the probability that the network gives it.
 func (t *Trainer[T]) Write(ctx context.Context, some int, seed uint64) string {
 	r := random(seed, 3)
 	tokens := []int32{t.text.begin()}

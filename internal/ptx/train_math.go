@@ -55,7 +55,7 @@ func (g *trainer) most() float64 {
 	return 87
 }
 
-// sigmoid declares the register to and computes 1 / (1 + e^-z), for a z that is NaN NaN.
+// sigmoid declares the register to and computes 1 / (1 + e^-z) in it. NaN stays NaN.
 func (g *trainer) sigmoid(to, z string) {
 	g.line("\t.reg .%[1]s %[2]s;\n\t{\n\t.reg .%[1]s v;\n\t.reg .pred nan;\n\tneg.%[1]s v, %[3]s;\n\tmax.%[1]s v, v, %[4]s;\n\tmin.%[1]s v, v, %[5]s;", g.f, to, z, g.number(-g.most()), g.number(g.most()))
 	g.exponential("v")
@@ -159,9 +159,9 @@ func (g *trainer) optimize() {
 	g.each(g.slots, func() { g.move("i", g.step) })
 }
 
-// move moves the weight in a slot, whose number is in a register, by what step leaves in the
-// register d, which holds the gradient before, times the learning rate. step may use m, s, first
-// and second, and the address at.
+// move subtracts the learning rate times the register d from the weight in a slot, whose number is
+// in a register. d holds the gradient until step replaces it by the optimizer's direction. step may
+// use the registers m, s, first, second and root, and the address at.
 func (g *trainer) move(slot string, step func()) {
 	g.address("at", 0, slot, 1)
 	g.line("\t.reg .%[1]s w, d, m, s, rate, first, second, root;\n\tld.global.%[1]s rate, [factors+0];", g.f)

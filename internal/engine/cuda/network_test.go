@@ -90,7 +90,8 @@ func (c *course) apart(t *testing.T, rows []int) float64 {
 }
 
 // What is launched is what the kernel expects: the data, the weights in their slots, the rows and
-// factors of each step. A test that computes nothing itself writes what the kernel would have.
+// factors of each step. The stand-in for the driver runs no kernel: the test writes the weights that
+// a kernel would have written.
 func TestNetworkIsLaunched(t *testing.T) {
 	e := on(standIn(t, none), Options{})
 	used := count(t, "in_use")
