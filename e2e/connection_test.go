@@ -56,8 +56,8 @@ func TestSecondClick(t *testing.T) {
 	}
 }
 
-// After gpuplay was started again, a page of the one before says that its session is over, and
-// what to do; a run that was cut is over as well. It no longer asks for anything.
+// After gpuplay was restarted, a page that was open before says that its session is over, and what
+// to do; a run that was cut is over as well. It no longer asks for anything.
 func TestSessionOver(t *testing.T) {
 	sc := withGPU(12)
 	pause, paused := make(chan struct{}), make(chan struct{})
@@ -70,7 +70,7 @@ func TestSessionOver(t *testing.T) {
 	w.again()
 	p.wait(`/session of this page is over.*Open the address/.test(document.querySelector('.lost:not([hidden])')?.textContent)`)
 	p.wait(mode + ` === 'idle'`)
-	if says := eval[string](p, big+` + ' ' + `+sub); !strings.Contains(says, "started again during the run") {
+	if says := eval[string](p, big+` + ' ' + `+sub); !strings.Contains(says, "restarted during the run") {
 		t.Errorf("the page says %q", says)
 	}
 	p.do(chromedp.Evaluate[chromedp.Void](`performance.clearResourceTimings()`), chromedp.Sleep(3e9))
@@ -91,6 +91,11 @@ func TestLost(t *testing.T) {
 	p.wait(`/connection to gpuplay is lost/.test(document.querySelector('.lost:not([hidden])')?.textContent)`)
 	p.axe("lost")
 	w.refuses.Store(false)
+	p.wait(`document.querySelector('.lost').hidden`)
+	w.gone.Store(true) // which the browser itself notices, at each of its attempts
+	w.cut()
+	p.wait(`!document.querySelector('.lost').hidden`)
+	w.gone.Store(false)
 	p.wait(`document.querySelector('.lost').hidden`)
 	p.do(chromedp.Evaluate[chromedp.Void](clickRaceGo))
 	p.wait(mode + ` === 'done'`)

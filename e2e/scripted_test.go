@@ -44,6 +44,7 @@ type site struct {
 
 	refuses atomic.Bool  // to open streams
 	refused atomic.Int64 // that it did not open
+	gone    atomic.Bool  // closes every new connection
 }
 
 // A scene is what a scripted race finds.
@@ -298,6 +299,9 @@ func newSite(t *testing.T, sc scene, instead ...web.Activity) *site {
 	})
 	var conns sync.Map
 	h.ConnState = func(c net.Conn, state http.ConnState) {
+		if state == http.StateNew && w.gone.Load() {
+			c.Close()
+		}
 		if state == http.StateClosed {
 			conns.Delete(c)
 		} else {

@@ -93,8 +93,8 @@ export class Client {
     const run = this.current?.run ?? (await this.#asked?.answer.catch(() => null))?.id;
     if (run) await this.#ask('DELETE', 'runs/' + run).catch(e => { if (e.status !== 404) throw e; }); // 404: it has ended
   }
-  /** Gives what is measured a message. */
-  tell(message) { return this.current && this.post(`runs/${this.current.run}/messages`, message); }
+  /** Gives what is measured a message; it may be over before that arrives. */
+  async tell(message) { if (this.current) await this.post(`runs/${this.current.run}/messages`, message).catch(() => {}); }
 
   /**
    * Calls f(event) for the events of runs of a kind: those of docs/event.schema.json, and those of the
@@ -125,10 +125,12 @@ export class Client {
     on('hello', d => {
       this.connected = true;
       wait = 1000;
+      if (!d.resumed && !d.current) this.#asked = null;
       if (this.current && d.current?.run !== this.current.run && !d.resumed) { // it ended while nobody listened
         this.#say({ type: 'gap', data: { missed: 0 } });
         this.#ended({ ...this.current, result: this.current.run });
       }
+      this.current ??= d.current ?? null; // its begin may be among the events that are missing
       this.#say({ type: 'link', data: true }, undefined);
     });
     on('begin', d => {
@@ -152,7 +154,7 @@ export class Client {
       if (source.readyState !== EventSource.CLOSED) return;
       setTimeout(async () => {
         if (await this.get('machine').then(() => false, e => e.status === 401)) {
-          if (this.current) this.#ended({ ...this.current, error: { message: 'gpuplay was started again during the run.' } });
+          if (this.current) this.#ended({ ...this.current, error: { message: 'gpuplay was restarted during the run.' } });
           this.#say({ type: 'link', data: 'over' }, undefined);
         } else this.#listen(after, Math.min(2 * wait, 30_000));
       }, wait);

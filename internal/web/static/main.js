@@ -62,11 +62,14 @@ let losing = 0;
 $('header').after(lost);
 client.on('', e => {
   if (e.type !== 'link') return;
-  clearTimeout(losing);
   const tell = text => { lost.textContent = text; lost.hidden = !text; };
-  if (e.data === true) tell('');
-  else if (e.data === 'over') tell('The session of this page is over, since gpuplay was started again. Open the address that it has printed.');
-  else losing = setTimeout(tell, 3000, 'The connection to gpuplay is lost. Once gpuplay answers again, the page continues.');
+  if (e.data === false) { // for each attempt
+    losing ||= setTimeout(tell, 3000, 'The connection to gpuplay is lost. The page continues when gpuplay answers again.');
+    return;
+  }
+  clearTimeout(losing);
+  losing = 0;
+  tell(e.data === true ? '' : 'The session of this page is over because gpuplay was restarted. Open the address that it printed.');
 });
 // Another address that differs behind # alone, from a link or with a new token, is opened like any other.
 addEventListener('hashchange', () => location.reload());
