@@ -210,7 +210,7 @@ func TestTrainInThisBrowser(t *testing.T) {
 	}
 	p.axe("train, this browser")
 	p.do(chromedp.Evaluate[chromedp.Void](`Object.defineProperty(document, 'hidden', { configurable: true, get: () => true })`))
-	p.wait(`/takes part no longer. The page was hidden/.test(document.querySelector('#train .say2').textContent)`)
+	p.wait(`/no longer takes part: The page was hidden/.test(document.querySelector('#train .say2').textContent)`)
 	steps := `+document.querySelector('#train .stat b').textContent.replace(/,/g, '')`
 	p.wait(fmt.Sprintf("%s > %d", steps, eval[int](p, steps)+100)) // it goes on
 	p.click("#train .go")
@@ -240,5 +240,18 @@ func TestTrainInThisBrowser(t *testing.T) {
 	}
 	if wrong := p.wrong(); len(wrong) > 0 {
 		t.Error(wrong)
+	}
+}
+
+// A page that is asked to go on with steps that another page has made leaves, and says why.
+func TestTurnOfAnotherPage(t *testing.T) {
+	p := open(t, newSite(t, withGPU(1)), 1440, 900)
+	got := eval[string](p, `(async () => {
+		const { BrowserLane } = await import('/train-gpu.js'), told = [], lane = new BrowserLane({ tell: m => told.push(m) }, () => {});
+		await lane.take({ type: 'turn', data: { turn: 7, steps: 40, rows: '', rate: .1 } });
+		return lane.why + JSON.stringify(told);
+	})()`)
+	if want := `Another page has made the first steps.[{"turn":7,"leaves":true,"took_ns":0}]`; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }

@@ -118,17 +118,20 @@ export class BrowserLane {
   }
   clear(started) {
     this.network?.gpu.close();
-    Object.assign(this, { started, network: null, check: null, now: null, history: [], why: '' }); // why: it takes part no longer
+    Object.assign(this, { started, network: null, check: null, now: null, history: [], why: '' }); // why it no longer takes part
   }
   /** Takes an event of the types network, join, turn and left, one after the other. */
   take(e) { return this.#last = this.#last.then(() => this.#take(e)).then(this.changed); }
   async #take({ type, data }) {
-    if (type === 'left') this.why ||= data.why;
-    else if (type === 'network') { if (!data.continued) this.clear(data); }
+    if (type === 'left') {
+      this.why ||= data.why;
+      this.network?.gpu.close();
+    } else if (type === 'network') { if (!data.continued) this.clear(data); }
     else {
       const busy = this.network?.busy;
       try {
         if (this.why) throw new Error(this.why);
+        if (type === 'turn' && !this.network) throw new Error('Another page has made the first steps.');
         if (type === 'join') {
           const { gpu, check } = this.network = await GPUNetwork.open(this.started, data);
           this.check = check;
@@ -139,7 +142,7 @@ export class BrowserLane {
         this.why = e.message;
         this.network?.gpu.close();
       }
-      await this.client.tell({ turn: data.turn, leaves: Boolean(this.why), took_ns: Math.round((this.network?.busy - busy) * 1e6) || 0 })?.catch(() => {}); // the run may be over
+      await this.client.tell({ turn: data.turn, leaves: Boolean(this.why), took_ns: Math.round((this.network?.busy - busy) * 1e6) || 0 });
     }
   }
 }
