@@ -89,6 +89,8 @@ func (p *tab) keyboard() {
 	ball := `document.querySelector('#touch details.data tbody tr').textContent`
 	on("#touch .map canvas", kb.ArrowRight, kb.Enter)
 	p.wait(ball + `.startsWith('SGD1')`)
+	on("#train .net canvas", kb.ArrowRight, kb.ArrowDown)
+	p.wait(`document.querySelector('#train .net [role=status]').textContent === 'Hidden layer 1, neuron 2 of 8'`)
 	on("#touch-eta", kb.ArrowRight)
 	p.wait(`location.hash.includes('touch.eta')`)
 	const posted = `performance.getEntriesByType('resource').filter(e => e.name.endsWith('/runs')).length`
@@ -111,12 +113,19 @@ func (p *tab) keyboard() {
 func TestReducedMotionEverywhere(t *testing.T) {
 	p := full(t, wide, high, emulate(&emulation.MediaFeature{Name: "prefers-reduced-motion", Value: "reduce"}))
 	drawn := `gpuplay.frames.drawn`
-	for _, does := range []string{"#race-again", "#talk .prompt .acts button:not(.go)", "#touch .side > .acts .go"} {
+	p.do(chromedp.Evaluate[chromedp.Void](`window.__steps = 0; new MutationObserver(() => __steps++).observe(document.querySelector('#train .stat b'), { childList: true })`))
+	const race, talk, touch, train = "#race-again", "#talk .prompt .acts button:not(.go)", "#touch .side > .acts .go", "#train .go"
+	for _, does := range [][]string{{race, touch}, {touch, train}, {train, race, talk, touch}} { // touch the second time and train end
 		p.wait(mode + ` === 'done' && document.querySelector('#talk').dataset.mode === 'done'`)
-		before := eval[float64](p, drawn)
-		p.click(does)
-		if n := eval[float64](p, `new Promise(f => setTimeout(() => f(`+drawn+`), 1500))`) - before; n > 4 {
+		before, steps := eval[float64](p, drawn), eval[float64](p, `__steps`)
+		for _, button := range does {
+			p.click(button)
+		}
+		if n := eval[float64](p, `new Promise(f => setTimeout(() => f(`+drawn+`), 1500))`) - before; n > 4 || n == 0 {
 			t.Errorf("%s: %v updates in 1.5 s", does, n)
+		}
+		if n := eval[float64](p, `__steps`) - steps; n > 5 || slices.Contains(does, train) && n == 0 {
+			t.Errorf("%s: the steps of Train changed %v times in 1.5 s", does, n)
 		}
 	}
 	p.click("#touch .side > .acts .go") // pauses

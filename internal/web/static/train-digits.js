@@ -1,5 +1,5 @@
 // Handwritten digits in chapter Train: the neurons, the pad to write on, and digits that are held out.
-import { canvas, clamp, color, count, h, rgb } from './util.js';
+import { canvas, clamp, color, count, h, label, rgb } from './util.js';
 import { MLP, floats, softmax } from './mlp.js';
 import { mix } from './train-net.js';
 
@@ -38,8 +38,8 @@ export class Digits {
     this.says = h('p');
     this.about = h('p');
     const picture = h('canvas', { tabindex: '0', role: 'img', 'aria-label': 'Digits that are held out, with the answers of the network. Arrow keys choose one.' });
-    this.element = h('div', { class: 'digits', hidden: true },
-      h('div', { class: 'acts' }, this.says, h('button', { onclick: () => this.choose(this.chosen) }, 'Clear')), picture, this.about);
+    this.element = h('div.digits', { hidden: true },
+      h('div.acts', this.says, h('button', { onclick: () => this.choose(this.chosen) }, 'Clear')), picture, this.about);
     this.gallery = canvas(picture, (c, width) => this.drawGallery(c, width));
     const across = () => Math.max(1, Math.floor(this.gallery.width / CELL));
     picture.onclick = e => {
@@ -125,12 +125,7 @@ export class Digits {
     context.fillStyle = `rgb(${shade(v).map(Math.round)})`;
     context.fillRect(x, y, size, size);
     if (layer < last) return;
-    context.fillStyle = color(v > .5 ? 'surface' : 'ink');
-    context.font = `${v > .5 ? 700 : 500} ${Math.max(10, size * .55)}px ${color('font')}`;
-    context.textAlign = 'center';
-    context.textBaseline = 'middle';
-    context.fillText(neuron, x + size / 2, y + size / 2 + 1);
-    context.textBaseline = 'alphabetic';
+    label(context, neuron, x + size / 2, y + size / 2 + 1, `${v > .5 ? 700 : 500} ${Math.max(10, size * .55)}px`, v > .5 ? 'surface' : 'ink', 'center', 'middle');
   }
 
   /** Draws the pad: what is written with what the network gets of it, or the chosen digit. */
@@ -162,7 +157,6 @@ export class Digits {
     if (!this.answers) return;
     this.fit();
     const across = Math.max(1, Math.floor(width / CELL)), size = CELL - 8;
-    context.textAlign = 'center';
     this.answers.forEach((answer, i) => {
       const x = i % across * CELL + 4, y = Math.floor(i / across) * CELL_HIGH + 4, right = answer === this.y[i];
       this.ink(context, this.pixels(i), x, y, size);
@@ -170,9 +164,7 @@ export class Digits {
       context.lineWidth = mine ? 3 : right ? 1 : 2;
       context.strokeStyle = color(mine ? 'focus' : right ? 'line' : 'warn');
       context.strokeRect(x, y, size, size);
-      context.fillStyle = color(right ? 'ink-3' : 'warn');
-      context.font = `${right ? 450 : 700} 11px ${color('font')}`;
-      context.fillText(right ? answer : `${answer}, is ${this.y[i]}`, x + size / 2, y + size + 13);
+      label(context, right ? answer : `${answer}, is ${this.y[i]}`, x + size / 2, y + size + 13, `${right ? 450 : 700} 11px`, right ? 'ink-3' : 'warn', 'center');
     });
   }
 }

@@ -1,5 +1,5 @@
-// What the trainings of chapter Train share: the history of a loss, its plot and its table.
-import { count, dataTable, fix, num } from './util.js';
+// What the trainings of chapter Train share: the history of a loss, its plot and its table, and files to save.
+import { count, dataTable, fix, h, num } from './util.js';
 import { plot, ticks } from './plot.js';
 
 export const STARTS = 'Other engines take some seconds to start.';
@@ -26,6 +26,13 @@ export function lossTable() {
     table.fill(lanes.flatMap(({ name, history }) => history.map(([t, n, l]) => [name, count(n), t.toPrecision(4), fix(l, 4), num(n / t)])));
   };
   return table;
+}
+
+/** Has the browser save text or bytes as a file. */
+export function save(name, content) {
+  const url = URL.createObjectURL(new Blob([content]));
+  h('a', { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
 /** Draws the loss over the time that the steps took: lanes are {name, history, gpu, dash, token}. */

@@ -1,5 +1,5 @@
 // The pictures of chapter Train: what each neuron answers, the weights, and the boundary.
-import { clamp, color, rgb } from './util.js';
+import { clamp, color, label, rgb } from './util.js';
 import { MLP, softmax } from './mlp.js';
 
 const GRID = 64; // places along each side at which a neuron is asked
@@ -174,11 +174,8 @@ export function drawNetwork(context, width, height, pictures, chosen, activation
         context.fillText('xy'[j], left - 14, cy + 5);
       }
     }
-    context.fillStyle = color('ink-3');
-    context.font = `550 ${narrow ? 11 : 12}px ${color('font')}`;
-    context.textAlign = 'center';
     const crowded = narrow || last > 4;
-    context.fillText(l === 0 ? 'inputs' : l === last ? 'output' : crowded ? String(widths[l]) : `${widths[l]} neurons, ${activation}`, Math.max(22, Math.min(width - 24, x(l))), 20);
+    label(context, l === 0 ? 'inputs' : l === last ? 'output' : crowded ? String(widths[l]) : `${widths[l]} neurons, ${activation}`, clamp(x(l), 22, width - 24), 20, `550 ${narrow ? 11 : 12}px`, 'ink-3', 'center');
   }
   return spots;
 }

@@ -1,9 +1,9 @@
 // The data set "text" of chapter Train: a GPT learns to write, character by character. What it writes is
 // text, never markup. The clock of the loss counts only the steps.
-import { chip, count, fix, h, num, onWidth, play, select, stat } from './util.js';
+import { chip, count, fix, h, num, onWidth, play, select, soon, stat } from './util.js';
 import { OWN, settings } from './client.js';
-import { checked } from './mlp.js';
-import { STARTS, drawLoss, keep, lossTable, perSecond } from './train-loss.js';
+import { checked, decode } from './mlp.js';
+import { STARTS, drawLoss, keep, lossTable, perSecond, save } from './train-loss.js';
 
 const MOST_BODY = 64_000;
 const SIZES = { layers: [1, 2, 3, 4, 6], width: [32, 64, 96, 128, 192, 256], context: [8, 16, 32, 64, 128], batch: [1, 4, 8, 16, 32, 64] };
@@ -14,41 +14,37 @@ export function trainText(client) {
   let pasted = '', started = null, running = false, lanes = new Map(); // {name, history: [seconds, steps, loss], now}
   let going = false; // whether the next run goes on from the last one
 
-  const problem = h('p', { class: 'problem', role: 'status' }), label = h('span', {}, 'Train');
-  const go = h('button', { class: 'go', onclick: () => running ? client.stop() : begin() }, play(), label);
+  const problem = h('p.problem', { role: 'status' }), label = h('span', 'Train');
+  const go = h('button.go', { onclick: () => running ? client.stop() : begin() }, play(), label);
   const reset = h('button', { onclick: () => anew() }, 'Reset');
   const [stepsBox, steps] = stat('steps'), [lossBox, loss] = stat('loss'), [speedBox, speed] = stat('steps/s');
   const text = h('textarea', { rows: '3', spellcheck: 'false', 'aria-label': 'The text that is learned', placeholder: "Paste a text of 1,000 characters or more. While this is empty, Shakespeare's Coriolanus is learned." });
   const use = h('button', { onclick: () => { pasted = text.value; anew(); } }, 'Learn this text');
-  const written = h('pre', { class: 'written', tabindex: '0', 'aria-label': 'What the network writes' });
-  const picture = h('div'), big = h('div', { class: 'big' }), small = h('p'), chips = h('div', { class: 'acts' });
+  const written = h('pre.written', { tabindex: '0', 'aria-label': 'What the network writes' });
+  const picture = h('div'), big = h('div.big'), small = h('p'), chips = h('div.acts');
   const table = lossTable();
   const take = (label, name, content) => h('button', { onclick: async () => {
-    try {
-      const url = URL.createObjectURL(new Blob([await content()]));
-      h('a', { href: url, download: name }).click();
-      setTimeout(() => URL.revokeObjectURL(url), 10_000);
-    } catch (e) { problem.textContent = e.message; }
+    try { save(name, await content()); } catch (e) { problem.textContent = e.message; }
   } }, label);
   const last = () => client.get('text');
-  const exports = h('div', { class: 'acts exports' }, h('span', {}, 'Take it with you:'),
-    take('Weights', 'gpt.safetensors', async () => Uint8Array.from(atob((await last()).safetensors), c => c.charCodeAt(0))),
+  const exports = h('div.acts.exports', h('span', 'Take it with you:'),
+    take('Weights', 'gpt.safetensors', async () => decode((await last()).safetensors)),
     take('PyTorch', 'gpt_torch.py', async () => (await last()).torch),
     take('MLX', 'gpt_mlx.py', async () => (await last()).mlx),
     take('The run', 'training.csv', () => 'engine,steps,seconds,loss\n' + [...lanes].flatMap(([id, l]) => l.history.map(([t, n, loss]) => `${id},${n},${t},${loss}\n`)).join('')));
   const set = (name, value) => { o[name] = value; address.set(o); anew(); };
-  const element = h('div', {}, h('div', { class: 'panel' },
-    h('div', { class: 'strip' }, h('div', { class: 'acts' }, go, reset), h('div', { class: 'stat sp' }, stepsBox, lossBox, speedBox)),
-    h('div', { class: 'paste' }, text, h('div', { class: 'acts' }, use)),
-    h('div', { class: 'strip picks' },
+  const element = h('div', h('div.panel',
+    h('div.strip', h('div.acts', go, reset), h('div.stat.sp', stepsBox, lossBox, speedBox)),
+    h('div.paste', text, h('div.acts', use)),
+    h('div.strip.picks',
       ...Object.entries(SIZES).map(([name, sizes]) => select(name, sizes.includes(o[name]) ? sizes : [o[name], ...sizes], o[name], k => set(name, +k))),
       select('learning rate', [.0005, .001, .002, .004, .01], o.eta, k => set('eta', +k)),
       select('type', ['float32', 'float64'], o.dtype, k => set('dtype', k)),
       select('weights', [1, 2, 3, 4].map(k => [k, `seed ${k}`]), o.seed, k => set('seed', +k)),
       select('engines', [['', 'this program'], ['gpu', 'and PyTorch on the GPU'], ['cpu', 'and PyTorch on the CPU']], o.torch, k => set('torch', k))),
     problem, written,
-    h('div', { class: 'wall' }, picture, h('div', { class: 'say2' }, big, small, chips)),
-    h('div', { class: 'strip last' }, exports)), table);
+    h('div.wall', picture, h('div.say2', big, small, chips)),
+    h('div.strip.last', exports)), table);
 
   async function begin() {
     problem.textContent = '';
@@ -70,7 +66,7 @@ export function trainText(client) {
     started = null;
     lanes = new Map();
     written.textContent = '';
-    if (client.current?.kind === 'text') client.stop();
+    if (client.has('text')) client.stop();
     words();
   }
 
@@ -90,8 +86,9 @@ export function trainText(client) {
       going = started !== null && !e.data.error;
       if (e.data.error && !e.data.stopped) problem.textContent = e.data.error.message;
     }
-    words();
+    if (e.type === 'learned') later(); else words();
   });
+  const later = soon(words);
 
   function words() {
     const now = lanes.get(OWN)?.now, [other] = [...lanes].filter(([id]) => id !== OWN);
@@ -108,7 +105,7 @@ export function trainText(client) {
       small.textContent = `${num(mine)} steps a second by ${started.threads} thread${started.threads > 1 ? 's' : ''} of this program, ${num(its)} by ${other[1].name}. Both make the same steps, in turns; their losses are ${fix(now.loss, 3)} and ${fix(other[1].now.loss, 3)}.`;
     } else if (now?.steps) {
       big.textContent = `${num(perSecond(now))} steps a second.`;
-      small.textContent = 'The loss is that of text that is not learned, in nats per character.' + (running && o.torch && !other ? ' ' + STARTS : '');
+      small.textContent = 'The loss is that of text held out from training, in nats per character.' + (running && o.torch && !other ? ' ' + STARTS : '');
     } else {
       big.textContent = 'Watch it learn to write.';
       small.textContent = running && o.torch && started ? STARTS : 'A transformer reads a play and guesses each next character. Press Train; every few seconds it shows what it would write.';

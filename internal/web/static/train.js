@@ -1,26 +1,19 @@
 // Chapter Train: a small network learns on the server, which tells its weights after each slice of steps. The
 // clock of the loss counts the steps alone, so that the pace of watching changes nothing.
-import { h, canvas, chip, choice, clamp, color, count, fix, num, onWidth, play, select, stat, whenSeen } from './util.js';
+import { h, canvas, chip, choice, clamp, color, count, fix, label, num, onWidth, play, select, soon, stat, whenSeen } from './util.js';
 import { OWN, settings } from './client.js';
-import { checked, floats } from './mlp.js';
+import { checked, decode, floats } from './mlp.js';
 import { Pictures, drawNetwork, drawPoint } from './train-net.js';
 import { Digits } from './train-digits.js';
 import { missing } from './gpu.js';
 import { BrowserLane } from './train-gpu.js';
 import { trainText } from './train-text.js';
-import { STARTS, drawLoss, keep, lossTable, perSecond } from './train-loss.js';
+import { STARTS, drawLoss, keep, lossTable, perSecond, save } from './train-loss.js';
 
 const SETS = ['circle', 'xor', 'gauss', 'spiral', 'moons', 'plane', 'hills', 'digits', 'draw', 'csv', 'text'];
 const MOST_LAYERS = 6, MOST_NEURONS = 16, MOST_DRAWN = 600, MOST_TEXT = 60_000;
 const ENGINES = { torch: 'PyTorch', cuda: 'gpuplay on CUDA', browser: 'this browser' }; // beside this program, by their settings
 const PACES = [[100, '100 steps/s'], [2000, '2,000 steps/s'], [0, 'full speed']];
-
-/** Has the browser save text or bytes as a file. */
-function save(name, content, type) {
-  const url = URL.createObjectURL(new Blob([content], { type })), link = h('a', { href: url, download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
-}
 
 export function train(section, client) {
   const address = settings('train', { data: 'spiral', layers: '', activation: 'tanh', optimizer: 'adam', eta: .02, batch: 32, seed: 1, dtype: 'float32', pace: 2000, with: '' });
@@ -30,15 +23,15 @@ export function train(section, client) {
   let layers = (o.layers || usual()).split('-').map(Number).filter(n => n >= 1 && n <= MOST_NEURONS).slice(0, MOST_LAYERS);
   let drawn = [], pasted = '', drawClass = 1;
   let engines = []; // those of ENGINES that can take part here
-  let told = 0; // a frame in which what was learned is shown
   const others = new Set(o.with.split('-')); // those that are to
 
   // What the server has told.
   let lanes = new Map(); // of all engines: {engine, name, gpu, history, now}
+  let weights = null, first = true; // that are not shown yet; whether no others are
   let started = null, pictures = null, points = null, chosen = null, spots = [], seen = false;
   // What is to be started as soon as nothing else runs: 'look', 'run' or 'step'.
   let wanted = null, running = false;
-  const browser = new BrowserLane(client, () => words());
+  const browser = new BrowserLane(client, () => later());
   let mine = false; // whether this page has started what runs: another one takes no part
 
   const asked = more => {
@@ -96,86 +89,99 @@ export function train(section, client) {
     words();
   }
 
+  function showLearned() {
+    if (weights && pictures) {
+      pictures.learn(weights);
+      weights = null;
+      first = false;
+      paint();
+    }
+    words();
+  }
+  const later = soon(showLearned); // once for all lanes
+
   client.on('train', e => {
+    const l = lanes.get(e.lane);
     if (e.type === 'network' || mine && ['join', 'turn', 'left'].includes(e.type)) browser.take(e);
     if (e.type === 'join' && mine) lanes.set(e.lane, browser);
     if (e.type === 'network') {
       const d = e.data;
-      if (!d.continued) lanes = new Map();
       started = d;
-      pictures = d.set === 'digits' ? digits.take(d) : new Pictures(d);
+      if (!d.continued || !pictures) {
+        lanes = new Map();
+        pictures = d.set === 'digits' ? digits.take(d) : new Pictures(d);
+        weights = null;
+        first = true;
+      }
       points = { x: floats(d.x), y: floats(d.y) };
       if (chosen && !(chosen[1] < (pictures.columns[chosen[0]] ?? 0))) chosen = null;
     } else if (e.type === 'lane') {
-      lanes.set(e.lane, { history: [], now: null, ...lanes.get(e.lane), ...e.data, gpu: !e.lane.endsWith('/cpu') });
-    } else if (e.type === 'gradient') lanes.get(e.lane).check = e.data;
-    else if (e.type === 'learned' && pictures) {
-      const l = lanes.get(e.lane);
+      lanes.set(e.lane, { history: [], now: null, ...l, ...e.data, gpu: !e.lane.endsWith('/cpu') });
+    } else if (e.type === 'gradient' && l) l.check = e.data;
+    else if (e.type === 'learned' && l) {
       l.now = e.data;
       l.history = keep(l.history, e.data);
-      if (e.lane === OWN) {
-        if (!e.data.diverged) pictures.learn(floats(e.data.weights));
-        paint();
-      }
+      if (e.lane === OWN && !e.data.diverged) weights = floats(e.data.weights);
+      if (first) showLearned(); else later();
     } else if (e.type === 'end') {
       running = mine = false;
       if (e.data.error && !e.data.stopped) problem.textContent = e.data.error.message;
     }
     if (e.type === 'idle' && (wanted || (seen && !started))) { wanted ??= 'look'; setTimeout(begin); }
     if (['network', 'end'].includes(e.type)) words();
-    if (e.type === 'learned') told ||= requestAnimationFrame(() => { told = 0; words(); }); // once for all lanes
   });
 
   // --- the elements
-  const problem = h('p', { class: 'problem', role: 'status' });
-  const runLabel = h('span', {}, 'Train'), runButton = h('button', { class: 'go', onclick: () => { if (running || wanted === 'run') { wanted = null; client.stop(); } else want('run'); } }, play(), runLabel);
+  const problem = h('p.problem', { role: 'status' });
+  const runLabel = h('span', 'Train'), runButton = h('button.go', { onclick: () => { if (running || wanted === 'run') { wanted = null; client.stop(); } else want('run'); } }, play(), runLabel);
   const stepButton = h('button', { onclick: () => want('step') }, 'Step');
   const resetButton = h('button', { onclick: () => { forget(); want('look'); } }, 'Reset');
   const seedButton = h('button', { title: 'Start from other random weights', onclick: () => { o.seed = o.seed % 1000 + 1; anew(); } }, 'Other weights');
   const [stepsBox, stepsOut] = stat('steps'), [lossBox, lossOut] = stat('loss'), [rightBox, rightOut] = stat('right'), rightName = rightBox.lastChild;
-  const pen = h('span', { class: 'pen' }, choice([[1, '●'], [0, '■']], 1, k => { drawClass = +k; }, 'Class to draw'), h('button', { onclick: () => { drawn = []; empty(); } }, 'Clear'));
-  const netCanvas = h('canvas', { tabindex: '0', role: 'img', 'aria-label': 'The network: a picture for each neuron, a line for each weight. Arrow keys choose a neuron.' });
+  const pen = h('span.pen', choice([[1, '●'], [0, '■']], 1, k => { drawClass = +k; }, 'Class to draw'), h('button', { onclick: () => { drawn = []; empty(); } }, 'Clear'));
+  const spoken = h('span.vh', { role: 'status' }); // the neuron that arrow keys have chosen
+  const netCanvas = h('canvas', { tabindex: '0', role: 'application', 'aria-label': 'The network: a picture for each neuron, a line for each weight. Arrow keys choose a neuron.' });
   const answerCanvas = h('canvas', { role: 'img' });
   const digits = new Digits(answerCanvas, () => paint());
-  const about = h('p'), plot = h('div'), big = h('div', { class: 'big' }), small = h('p'), chips = h('div', { class: 'acts' });
-  const eta = h('input', { type: 'range', min: '-4', max: '1', step: '0.05', 'aria-label': 'learning rate' }), etaOut = h('output');
+  const about = h('p'), plot = h('div'), big = h('div.big'), small = h('p'), chips = h('div.acts');
+  const eta = h('input', { type: 'range', min: '-4', max: '1', step: '0.05', 'aria-label': 'learning rate' }), etaOut = h('b');
   const text = h('textarea', { rows: '5', spellcheck: 'false', 'aria-label': 'Points as CSV', placeholder: 'x, y, label\n0.2, 0.7, a\n…' });
   const file = h('input', { type: 'file', accept: '.csv,.tsv,.txt', class: 'vh', 'aria-label': 'A file of points' });
-  const paste = h('div', { class: 'paste', hidden: true },
-    h('p', {}, 'One line per point: x, y and a label. Up to ten different labels are classes; if there are more, the labels are numbers to be learned. Columns with values beyond ±1 are scaled.'),
-    text, h('div', { class: 'acts' }, h('button', { class: 'go', onclick: () => usePasted(text.value) }, 'Use these points'), h('button', { onclick: () => file.click() }, 'Choose a file'), file));
+  const paste = h('div.paste', { hidden: true },
+    h('p', 'One line per point: x, y and a label. Up to ten different labels are classes; if there are more, the labels are numbers to be learned. Columns with values beyond ±1 are scaled.'),
+    text, h('div.acts', h('button.go', { onclick: () => usePasted(text.value) }, 'Use these points'), h('button', { onclick: () => file.click() }, 'Choose a file'), file));
   const table = lossTable();
-  const sizes = h('div', { class: 'sizes', role: 'group', 'aria-label': 'Hidden layers' });
-  const beside = h('div', { class: 'seg', role: 'group', 'aria-label': 'Engines beside this program' }), besideBox = h('div', { class: 'pick', hidden: true }, h('span', {}, 'beside this program'), beside);
-  const exports = h('div', { class: 'acts exports' },
-    h('span', {}, 'Take it with you:'),
-    h('button', { onclick: () => take(e => save('network.safetensors', Uint8Array.from(atob(e.safetensors), c => c.charCodeAt(0)), 'application/octet-stream')) }, 'Weights'),
-    h('button', { onclick: () => take(e => save('network_torch.py', e.torch, 'text/x-python')) }, 'PyTorch'),
-    h('button', { onclick: () => take(e => save('network_mlx.py', e.mlx, 'text/x-python')) }, 'MLX'),
-    h('button', { onclick: () => save('training.csv', 'engine,steps,seconds,loss\n' + [...lanes.values()].flatMap(l => l.history.map(([t, n, v]) => `${l.engine},${n},${t},${v}\n`)).join(''), 'text/csv') }, 'The run'));
+  const sizes = h('div.sizes', { role: 'group', 'aria-label': 'Hidden layers' });
+  const beside = h('div.seg', { role: 'group', 'aria-label': 'Engines beside this program' }), besideBox = h('div.pick', { hidden: true }, h('span', 'beside this program'), beside);
+  const exports = h('div.acts.exports',
+    h('span', 'Take it with you:'),
+    h('button', { onclick: () => take(e => save('network.safetensors', decode(e.safetensors))) }, 'Weights'),
+    h('button', { onclick: () => take(e => save('network_torch.py', e.torch)) }, 'PyTorch'),
+    h('button', { onclick: () => take(e => save('network_mlx.py', e.mlx)) }, 'MLX'),
+    h('button', { onclick: () => save('training.csv', 'engine,steps,seconds,loss\n' + [...lanes.values()].flatMap(l => l.history.map(([t, n, v]) => `${l.engine},${n},${t},${v}\n`)).join('')) }, 'The run'));
   const take = async f => { try { f(await client.get('train')); } catch (e) { problem.textContent = e.message; } };
 
   const set = name => value => { o[name] = value; anew(); };
   const writer = trainText(client);
   section.append(
-    h('div', { class: 'head' }, h('h2', {}, 'Train it'), about,
-      h('div', { class: 'acts' }, choice(SETS.map(k => [k, k === 'csv' ? 'CSV' : k]), o.data, chosenSet, 'Data set'))),
-    h('div', { class: 'panel' },
-      h('div', { class: 'strip' }, h('div', { class: 'acts' }, runButton, stepButton, resetButton, seedButton), pen, h('div', { class: 'stat sp' }, stepsBox, lossBox, rightBox)),
+    h('div.head', h('h2', 'Train it'), about,
+      h('div.acts', choice(SETS.map(k => [k, k === 'csv' ? 'CSV' : k]), o.data, chosenSet, 'Data set'))),
+    h('div.panel',
+      h('div.strip', h('div.acts', runButton, stepButton, resetButton, seedButton), pen, h('div.stat.sp', stepsBox, lossBox, rightBox)),
       paste,
-      h('div', { class: 'strip picks' }, sizes,
+      h('div.strip.picks', sizes,
         select('activation', ['tanh', 'relu', 'sigmoid', 'identity'], o.activation, set('activation')),
         select('optimizer', [['sgd', 'SGD'], ['momentum', 'momentum'], ['nesterov', 'Nesterov'], ['rmsprop', 'RMSProp'], ['adam', 'Adam'], ['muon', 'Muon']], o.optimizer, set('optimizer')),
-        h('label', { class: 'pick' }, h('span', {}, 'learning rate η ', etaOut), eta),
+        h('label.pick', h('span', 'learning rate η ', etaOut), eta),
         select('batch', [1, 4, 8, 16, 32, 64, 128], o.batch, k => set('batch')(+k)),
         select('type', ['float32', 'float64'], o.dtype, set('dtype')),
         select('watch at', PACES, o.pace, k => { o.pace = +k; remember(); if (running) client.tell({ pace: o.pace }); }),
         besideBox),
       problem,
-      h('div', { class: 'train' }, h('div', { class: 'net' }, netCanvas), h('div', { class: 'out' }, h('div', { class: 'db' }, answerCanvas))),
+      h('div.train', h('div.net', netCanvas, spoken), h('div.out', h('div.db', answerCanvas))),
       digits.element,
-      h('div', { class: 'wall' }, h('div', {}, plot), h('div', { class: 'say2' }, big, small, chips)),
-      h('div', { class: 'strip last' }, exports)),
+      h('div.wall', h('div', plot), h('div.say2', big, small, chips)),
+      h('div.strip.last', exports)),
     table, writer);
 
   /** Shows what belongs to the data set. */
@@ -197,7 +203,7 @@ export function train(section, client) {
     }
     o.data = k;
     showSet();
-    if (client.current?.kind === 'text') client.stop();
+    if (client.has('text')) client.stop();
     running = false;
     anew();
   }
@@ -223,8 +229,8 @@ export function train(section, client) {
   function showSizes() {
     const change = (i, by) => { layers[i] = clamp(layers[i] + by, 1, MOST_NEURONS); showSizes(); anew(); };
     sizes.replaceChildren(
-      ...layers.map((n, i) => h('span', { class: 'size', role: 'group', 'aria-label': `Hidden layer ${i + 1}` },
-        h('button', { 'aria-label': `One neuron fewer in layer ${i + 1}`, disabled: n <= 1, onclick: () => change(i, -1) }, '−'), h('b', {}, String(n)),
+      ...layers.map((n, i) => h('span.size', { role: 'group', 'aria-label': `Hidden layer ${i + 1}` },
+        h('button', { 'aria-label': `One neuron fewer in layer ${i + 1}`, disabled: n <= 1, onclick: () => change(i, -1) }, '−'), h('b', String(n)),
         h('button', { 'aria-label': `One more neuron in layer ${i + 1}`, disabled: n >= MOST_NEURONS, onclick: () => change(i, 1) }, '+'))),
       h('button', { 'aria-label': 'One layer fewer', disabled: !layers.length, onclick: () => { layers.pop(); showSizes(); anew(); } }, '− layer'),
       h('button', { 'aria-label': 'One more layer', disabled: layers.length >= MOST_LAYERS, onclick: () => { layers.push(layers.at(-1) ?? 4); showSizes(); anew(); } }, '+ layer'));
@@ -236,16 +242,15 @@ export function train(section, client) {
   eta.onchange = () => { remember(); if (running) client.tell({ rate: o.eta }); };
 
   // --- the pictures
-  const net = canvas(netCanvas, (c, width, height) => { if (pictures) spots = drawNetwork(c, width, height, pictures, chosen, o.activation); });
+  const net = canvas(netCanvas, (c, width, height) => { if (pictures && !first) spots = drawNetwork(c, width, height, pictures, chosen, o.activation); });
   const answer = canvas(answerCanvas, (c, width) => {
+    if (pictures && first) return;
     if (pictures === digits) { digits.drawPad(c, width, chosen); return; }
     if (!points || (!pictures && !points.y.length)) {
       c.fillStyle = color('sunken');
       c.fillRect(0, 0, width, width);
-      c.fillStyle = color('ink-2');
-      c.textAlign = 'center';
       const lines = o.data === 'draw' ? ['Draw your own points here', 'Choose ● or ■ above. Five of each will do.'] : o.data === 'csv' ? ['Paste your points above', 'or drop a file here'] : [];
-      lines.forEach((line, i) => { c.font = `${i ? '450 14' : '600 17'}px ${color('font')}`; c.fillText(line, width / 2, width / 2 - 6 + 26 * i); });
+      lines.forEach((line, i) => label(c, line, width / 2, width / 2 - 6 + 26 * i, i ? '450 14px' : '600 17px', 'ink-2', 'center'));
       return;
     }
     if (pictures && chosen) pictures.draw(c, chosen[0], chosen[1], 0, 0, width, .78);
@@ -272,7 +277,7 @@ export function train(section, client) {
     } else if (ran.length > 1) {
       big.textContent = second ? `Here ${first.name} is ${num(speed(first) / speed(second), 2)}× as fast as ${second.name}.` : `${count(+speed(first).toPrecision(3))} steps a second by ${first.name}.`;
       small.textContent = `Steps a second: ${speeds.join('; ')}. All make the same steps, in turns. A network with only ${count(started.weights)} weights says little about larger ones.` +
-        (browser.now ? ' The browser times itself, with each submission, and enters no ratio.' : '');
+        (browser.now ? ' The browser is timed by its own clock, submissions included, so it enters no ratio.' : '');
     } else if (now?.steps) {
       big.textContent = `${count(+perSecond(now).toPrecision(3))} steps a second.`;
       small.textContent = `${num(now.busy_ns / 1e6)} ms for ${count(now.steps)} steps of ${Math.min(o.batch, started.rows)} ${pictures === digits ? 'digits' : 'points'}, by ${ran[0].about}. ` +
@@ -282,7 +287,7 @@ export function train(section, client) {
       small.textContent = 'Press Train. The clock counts only the time of the steps, not the time for showing them.';
     }
     chips.replaceChildren(...started ? [checked(started.check), ...curves().filter(l => l.check).map(l => checked(l.check, l.name + ': ')), chip('', `${count(started.weights)} weights`)] : []);
-    if (browser.why) small.textContent += ` This browser takes part no longer. ${browser.why}`;
+    if (browser.why) small.textContent += ` This browser no longer takes part: ${browser.why}`;
     if (running && taking().length >= (lanes.size || 1)) small.textContent = STARTS;
     drawPlot();
     table.show(curves());
@@ -327,6 +332,7 @@ export function train(section, client) {
     e.preventDefault();
     const widths = pictures.columns, l = clamp((chosen?.[0] ?? 1) + (chosen ? move[0] : 0), 0, widths.length - 1);
     choose([l, clamp((chosen?.[1] ?? 0) + (chosen ? move[1] : 0), 0, widths[l] - 1)]);
+    spoken.textContent = `${l === 0 ? 'Input' : l === widths.length - 1 ? 'Output' : `Hidden layer ${l}, neuron`} ${chosen[1] + 1} of ${widths[l]}`;
   };
 
   showSet();

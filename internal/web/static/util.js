@@ -155,25 +155,33 @@ export function label(context, text, x, y, font, ink, textAlign = 'left', textBa
   context.fillText(text, x, y);
 }
 
-/** What tests count: frames that were drawn, and what listens for the theme. */
-export const frames = { drawn: 0, get themed() { return themed.size; } };
+/** What tests count: frames in which something was drawn, and what listens for the theme. */
+export const frames = { drawn: 0, at: 0, get themed() { return themed.size; } };
 
-/** Calls draw(now) for each frame between start() and stop(); twice a second with reduced motion. */
+const half = ms => Math.floor(ms / 500);
+/** Calls draw(now) for each frame between start() and stop(); with reduced motion once in each half second, for all loops in the same frame. */
 export function loop(draw) {
-  let on = false, last = -Infinity;
+  let on = false, last = 0;
   const tick = now => {
     if (!on) return;
     requestAnimationFrame(tick);
-    if (motion.reduced && now - last < 500) return;
-    last = now;
-    frames.drawn++;
+    if (motion.reduced && half(now) === last) return;
+    last = half(now);
+    if (frames.at !== now) frames.drawn++;
+    frames.at = now;
     draw(now);
   };
   return {
-    start() { if (!on) { on = true; last = -Infinity; requestAnimationFrame(tick); } },
+    start() { if (!on) { on = true; last = half(performance.now()); requestAnimationFrame(tick); } },
     stop() { on = false; },
     get on() { return on; },
   };
+}
+
+/** A function that has draw called once, in the next frame of a loop, however often it is called until then. */
+export function soon(draw) {
+  const once = loop(() => { once.stop(); draw(); });
+  return once.start;
 }
 
 /** Calls f once, when an element reaches the middle third of the window, however tall it is. */
