@@ -150,7 +150,6 @@ func emulate(features ...*emulation.MediaFeature) chromedp.Action[chromedp.Void]
 	return call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features})
 }
 
-var dark = &emulation.MediaFeature{Name: "prefers-color-scheme", Value: "dark"}
 
 func addScript(source string) chromedp.Action[chromedp.Void] {
 	return call(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: source})
