@@ -97,13 +97,13 @@ const smallCSV = "0,0,a\n1,1,b\n0.5,-1,c\n-0.3,0.2,a\n0.9,0.8,b\n0.4,-0.7,c\n0.1
 
 // The kernel makes the steps of package network: for every activation, loss and optimizer, in
 // shared and in global memory, in float64 to thirteen digits and in float32 to four. One case in
-// three is tried, all of them where GPUPLAY_REQUIRE names ptxas, as in CI.
+// three is tried, all of them where GPUPLAY_REQUIRE names cases, as in CI.
 func TestTrainer(t *testing.T) {
 	shared, global := Card{CC: 90, Shared: 227 << 10}, Card{CC: 50}
 	for i, a := range network.Activations {
 		for j, set := range []string{"moons", "plane", "csv"} { // logistic, squares, softmax
 			for k, rule := range network.Rules {
-				if (i+j+k)%3 > 0 && !enginetest.Required("ptxas") {
+				if (i+j+k)%3 > 0 && !enginetest.AllCases() {
 					continue
 				}
 				data := dataOf(t, set)
@@ -205,7 +205,7 @@ func TestTrainerAssembles(t *testing.T) {
 			rule := network.Rules[(3*i+j)%len(network.Rules)]
 			tr := training{network.Settings{Hidden: []int{8, 8}, Activation: a, Optimizer: rule, Rate: 0.05, Batch: 32, Seed: 4}, dataOf(t, set)}
 			for k, c := range []Card{{CC: 90, Shared: 227 << 10}, {CC: 50}} {
-				if (i+j+k)%2 > 0 && !enginetest.Required("ptxas") {
+				if (i+j+k)%2 > 0 && !enginetest.AllCases() {
 					continue
 				}
 				kernel, err := tr.kernelOf(c, (i+k)%2 == 1)
