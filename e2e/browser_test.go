@@ -150,7 +150,6 @@ func emulate(features ...*emulation.MediaFeature) chromedp.Action[chromedp.Void]
 	return call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: features})
 }
 
-
 func addScript(source string) chromedp.Action[chromedp.Void] {
 	return call(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: source})
 }
