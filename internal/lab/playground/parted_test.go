@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gpuplay/gpuplay/internal/event"
 	"github.com/gpuplay/gpuplay/internal/fault"
@@ -13,8 +14,8 @@ import (
 	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
-// dies makes a PyTorch worker whose process ends in its second turn.
-func dies(t *testing.T, name string) func(context.Context, int) (*worker.Client, error) {
+// inSecondTurn makes a PyTorch worker that runs some Python in its second turn.
+func inSecondTurn(t *testing.T, name, python string) func(context.Context, int) (*worker.Client, error) {
 	start := torchWorker(t, name)
 	return func(ctx context.Context, threads int) (*worker.Client, error) {
 		c, err := start(ctx, threads)
@@ -23,7 +24,7 @@ func dies(t *testing.T, name string) func(context.Context, int) (*worker.Client,
 		}
 		long := slices.Index(c.Args, strconv.Itoa(len(c.Source)))
 		const steps = "    def steps(self, rows, batch, rate):\n"
-		c.Source = []byte(strings.Replace(string(c.Source), steps, steps+"        self.turns = getattr(self, 'turns', 0) + 1\n        if self.turns == 2: os._exit(3)\n", 1))
+		c.Source = []byte(strings.Replace(string(c.Source), steps, steps+"        self.turns = getattr(self, 'turns', 0) + 1\n        if self.turns == 2: "+python+"\n", 1))
 		c.Args[long] = strconv.Itoa(len(c.Source))
 		return c, nil
 	}
@@ -32,7 +33,7 @@ func dies(t *testing.T, name string) func(context.Context, int) (*worker.Client,
 // An engine that dies in the middle of a training ends it with an error; what this program has
 // learned can be exported, and the next training starts from the first step, with a new worker.
 func TestPeerDies(t *testing.T) {
-	start := dies(t, python.Network)
+	start := inSecondTurn(t, python.Network, "os._exit(3)")
 	k := Keeper{Torch: func(ctx context.Context) (*worker.Client, error) { return start(ctx, 1) }}
 	defer func() { k.last.close() }()
 	o := options
@@ -58,9 +59,43 @@ func TestPeerDies(t *testing.T) {
 	}
 }
 
-// The same is true of a text.
+// A training that is stopped ends though an engine does not finish its turn.
+func TestPeerHangs(t *testing.T) {
+	defer func(d time.Duration) { turnGrace = d }(turnGrace)
+	turnGrace = time.Millisecond
+	start := inSecondTurn(t, python.Network, "time.sleep(3600)")
+	k := Keeper{Torch: func(ctx context.Context) (*worker.Client, error) { return start(ctx, 1) }}
+	defer func() { k.last.close() }()
+	o := options
+	o.Torch = true
+	training, err := k.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	s := event.NewStream("test", nil)
+	made := 0 // turns of PyTorch
+	s.Subscribe(func(e event.Event) {
+		if _, ok := e.Data.(Learned); ok && e.Lane != Lane {
+			made++
+		} else if ok && made > 0 { // before its second one
+			stop()
+		}
+	})
+	err = training.Run(ctx, s)
+	s.Close()
+	if err == nil || fault.From(err).Message != "PyTorch: did not finish its turn within 1.00 ms after the training was stopped" {
+		t.Errorf("error %v", err)
+	}
+	if e, err := k.Export(); err != nil || e.Steps == 0 {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
+// The same is true of a text whose engine dies.
 func TestTextPeerDies(t *testing.T) {
-	k := TextKeeper{Threads: 1, Torch: dies(t, python.GPT)}
+	k := TextKeeper{Threads: 1, Torch: inSecondTurn(t, python.GPT, "os._exit(3)")}
 	defer k.Close()
 	o := fewSteps(12)
 	o.Torch, o.Device, o.Continue = true, "cpu", true

@@ -14,6 +14,7 @@ import (
 	"github.com/gpuplay/gpuplay/internal/fault"
 	"github.com/gpuplay/gpuplay/internal/hardware"
 	"github.com/gpuplay/gpuplay/internal/network"
+	"github.com/gpuplay/gpuplay/internal/unit"
 	"github.com/gpuplay/gpuplay/internal/worker"
 )
 
@@ -226,10 +227,21 @@ func (p *peer) within(d time.Duration) int {
 	return max(1, int(float64(p.made)*d.Seconds()/p.busy.Seconds()))
 }
 
+// turnGrace is how long an engine may take to finish its turn after the training was stopped. What a
+// driver or a framework never finishes must not keep the training from ending.
+var turnGrace = 10 * time.Second
+
 // steps makes steps with those rows.
 func (p *peer) steps(ctx context.Context, rate float64, rows []int, batch int) (Learned, error) {
-	// A context that ends meanwhile would cost the worker, and with it the training.
-	got, _, err := worker.Do(context.WithoutCancel(ctx), p.link, worker.Steps, worker.StepsArgs{Rows: rows, Batch: batch, Rate: rate}, nil, 0)
+	// A turn that is under way when ctx ends may be finished, since ending it would cost the worker.
+	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	grace := turnGrace
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
+	got, _, err := worker.Do(working, p.link, worker.Steps, worker.StepsArgs{Rows: rows, Batch: batch, Rate: rate}, nil, 0)
+	if err != nil && working.Err() != nil {
+		err = fault.Errorf(fault.Timeout, "did not finish its turn within %s after the training was stopped", unit.Seconds(grace))
+	}
 	if err != nil {
 		return Learned{}, p.named(err)
 	}
