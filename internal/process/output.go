@@ -30,7 +30,7 @@ func Output(ctx context.Context, cmd *exec.Cmd) (stdout, stderr string, err erro
 	}
 	var out, log tail
 	cmd.Stdout, cmd.Stderr = &out, &log
-	cmd.WaitDelay = 100 * time.Millisecond // for what its own children keep open
+	cmd.WaitDelay = time.Second // for what its own children keep open; a busy machine was seen to read nothing within a tenth of it
 	Detach(cmd)
 	wait, err := Start(cmd)
 	if err != nil {
