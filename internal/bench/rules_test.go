@@ -204,6 +204,15 @@ func TestBounds(t *testing.T) {
 			r.lanes[0].Bounded = true
 			r.Peak = func(context.Context, bench.GEMM) (float64, bool) { return high, true }
 		}, ""},
+		{"a peak that other load made too low at first", []fake.Device{cpu("A")}, func(r *rig) {
+			r.lanes[0].Bounded = true
+			found := []float64{low, low / 2, low / 2, high}
+			r.Peak = func(context.Context, bench.GEMM) (float64, bool) {
+				now := found[0]
+				found = found[1:]
+				return now, true
+			}
+		}, ""},
 		{"no peak", []fake.Device{cpu("A")}, func(r *rig) {
 			r.lanes[0].Bounded = true
 			r.Peak = func(context.Context, bench.GEMM) (float64, bool) { return 0, false }

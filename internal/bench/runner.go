@@ -275,16 +275,40 @@ func (r *Runner) bound(ctx context.Context, entries []*entry) {
 			continue
 		}
 		if _, asked := peaks[of]; !asked && r.Peak != nil && ctx.Err() == nil {
-			step, cancel := r.step(ctx)
-			if flops, ok := r.Peak(step, e.GEMM); ok {
-				peaks[of] = &flops
-			} else {
-				peaks[of] = nil // not again for every lane
-			}
-			cancel()
+			peaks[of] = r.askPeak(ctx, e.GEMM, topSpeed(e, entries)) // nil: not again for every lane
 		}
 		e.result.Facts.Peak = peaks[of]
 	}
+}
+
+// askPeak has the peak of an arithmetic measured, and again while lanes have reached more. The
+// highest value counts; nil: it is not known.
+func (r *Runner) askPeak(ctx context.Context, g GEMM, reached float64) (peak *float64) {
+	step, cancel := r.step(ctx)
+	defer cancel()
+	for try := 0; step.Err() == nil && try < peakTries && (peak == nil || reached > *peak); try++ {
+		flops, ok := r.Peak(step, g)
+		if !ok {
+			break
+		}
+		if peak == nil || flops > *peak {
+			peak = &flops
+		}
+	}
+	return peak
+}
+
+// topSpeed returns the highest speed, in FLOP/s, of the lanes on e's kind of device with e's
+// arithmetic.
+func topSpeed(e *entry, entries []*entry) float64 {
+	most := 0.0
+	for _, x := range entries {
+		if x.Device.Kind == e.Device.Kind && x.GEMM.In == e.GEMM.In && x.GEMM.Acc == e.GEMM.Acc {
+			speed, _ := x.result.Speed()
+			most = max(most, speed.Value)
+		}
+	}
+	return most
 }
 
 func running(entries []*entry) []*entry {
@@ -439,19 +463,13 @@ func (r *Runner) peakAgain(ctx context.Context, e *entry, racing []*entry) {
 	if e.result.Facts.Peak == nil {
 		return
 	}
-	fastest := 0.0
-	for _, x := range racing {
-		if x.Device.Kind == e.Device.Kind && x.GEMM.In == e.GEMM.In && x.GEMM.Acc == e.GEMM.Acc {
-			speed, _ := x.result.Speed()
-			fastest = max(fastest, speed.Value)
-		}
-	}
+	reached := topSpeed(e, racing)
 	e.task.Close() // an engine may be limited to one task
 	step, cancel := r.step(ctx)
 	defer cancel()
 	g := e.GEMM
 	g.M, g.N, g.K = 1, 1, 1
-	for try := 0; ctx.Err() == nil && try < peakTries && (try == 0 || fastest > *e.result.Facts.Peak); try++ {
+	for try := 0; ctx.Err() == nil && try < peakTries && (try == 0 || reached > *e.result.Facts.Peak); try++ {
 		task, err := e.Engine.Prepare(step, e.Device, g, e.result.Seed, func(Tuning) {})
 		if err != nil {
 			return
