@@ -307,21 +307,21 @@ func (k *Keeper) take(ctx context.Context, t *Training) (*state, error) {
 // those of all steps, for peers to make the same.
 func (s *state) steps(ctx context.Context, rate float64, most int, within time.Duration) (l Learned, rows []int, err error) {
 	s.learner.setRate(rate)
-	begun, made := time.Now(), 0
-	for ; made < most; made++ {
+	begun := time.Now()
+	for made := 0; made < most; made++ {
 		if made%16 == 0 && time.Since(begun) > within {
 			break
 		}
 		some := s.learner.rows()
+		stepping := time.Now() // other engines receive the rows, so that choosing them is not timed
 		if err := s.learner.step(ctx, some); err != nil {
 			return l, nil, err
 		}
+		s.busy += time.Since(stepping)
 		if len(s.peers) > 0 || s.guest.here() {
 			rows = append(rows, some...)
 		}
 	}
-	took := time.Since(begun)
-	s.busy += took
 	score, err := s.learner.evaluate(ctx)
 	if err != nil {
 		return l, nil, err
