@@ -1,5 +1,6 @@
 // What the trainings of chapter Train share: the history of a loss, its plot and its table, and files to save.
 import { count, dataTable, fix, h, num } from './util.js';
+import { decode } from './mlp.js';
 import { plot, ticks } from './plot.js';
 
 export const STARTS = 'Other engines take some seconds to start.';
@@ -28,11 +29,17 @@ export function lossTable() {
   return table;
 }
 
-/** Has the browser save text or bytes as a file. */
-export function save(name, content) {
+function save(name, content) {
   const url = URL.createObjectURL(new Blob([content]));
   h('a', { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+/** Buttons that save the weights and programs of get(), and the run; lanes() are [engine, history]. */
+export function takeAlong(name, get, lanes, problem) {
+  const take = (label, file, content) => h('button', { onclick: () => get().then(e => save(name + file, content(e))).catch(e => { problem.textContent = e.message; }) }, label);
+  return h('div.acts.exports', h('span', 'Take it with you:'),
+    take('Weights', '.safetensors', e => decode(e.safetensors)), take('PyTorch', '_torch.py', e => e.torch), take('MLX', '_mlx.py', e => e.mlx),
+    h('button', { onclick: () => save('training.csv', 'engine,steps,seconds,loss\n' + lanes().flatMap(([engine, history]) => history.map(([t, n, loss]) => `${engine},${n},${t},${loss}\n`)).join('')) }, 'The run'));
 }
 
 /** Draws the loss over the time that the steps took: lanes are {name, history, gpu, dash, token}. */

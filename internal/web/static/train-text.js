@@ -2,8 +2,8 @@
 // text, never markup. The clock of the loss counts only the steps.
 import { chip, count, fix, h, num, onWidth, play, select, soon, stat } from './util.js';
 import { OWN, settings } from './client.js';
-import { checked, decode } from './mlp.js';
-import { STARTS, drawLoss, keep, lossTable, perSecond, save } from './train-loss.js';
+import { checked } from './mlp.js';
+import { STARTS, drawLoss, keep, lossTable, perSecond, takeAlong } from './train-loss.js';
 
 const MOST_BODY = 64_000;
 const SIZES = { layers: [1, 2, 3, 4, 6], width: [32, 64, 96, 128, 192, 256], context: [8, 16, 32, 64, 128], batch: [1, 4, 8, 16, 32, 64] };
@@ -23,15 +23,7 @@ export function trainText(client) {
   const written = h('pre.written', { tabindex: '0', 'aria-label': 'What the network writes' });
   const picture = h('div'), big = h('div.big'), small = h('p'), chips = h('div.acts');
   const table = lossTable();
-  const take = (label, name, content) => h('button', { onclick: async () => {
-    try { save(name, await content()); } catch (e) { problem.textContent = e.message; }
-  } }, label);
-  const last = () => client.get('text');
-  const exports = h('div.acts.exports', h('span', 'Take it with you:'),
-    take('Weights', 'gpt.safetensors', async () => decode((await last()).safetensors)),
-    take('PyTorch', 'gpt_torch.py', async () => (await last()).torch),
-    take('MLX', 'gpt_mlx.py', async () => (await last()).mlx),
-    take('The run', 'training.csv', () => 'engine,steps,seconds,loss\n' + [...lanes].flatMap(([id, l]) => l.history.map(([t, n, loss]) => `${id},${n},${t},${loss}\n`)).join('')));
+  const exports = takeAlong('gpt', () => client.get('text'), () => [...lanes].map(([id, l]) => [id, l.history]), problem);
   const set = (name, value) => { o[name] = value; address.set(o); anew(); };
   const element = h('div', h('div.panel',
     h('div.strip', h('div.acts', go, reset), h('div.stat.sp', stepsBox, lossBox, speedBox)),

@@ -2,13 +2,13 @@
 // clock of the loss counts the steps alone, so that the pace of watching changes nothing.
 import { h, canvas, chip, choice, clamp, color, count, fix, label, num, onWidth, play, select, soon, stat, whenSeen } from './util.js';
 import { OWN, settings } from './client.js';
-import { checked, decode, floats } from './mlp.js';
+import { checked, floats } from './mlp.js';
 import { Pictures, drawNetwork, drawPoint } from './train-net.js';
 import { Digits } from './train-digits.js';
 import { missing } from './gpu.js';
 import { BrowserLane } from './train-gpu.js';
 import { trainText } from './train-text.js';
-import { STARTS, drawLoss, keep, lossTable, perSecond, save } from './train-loss.js';
+import { STARTS, drawLoss, keep, lossTable, perSecond, takeAlong } from './train-loss.js';
 
 const SETS = ['circle', 'xor', 'gauss', 'spiral', 'moons', 'plane', 'hills', 'digits', 'draw', 'csv', 'text'];
 const MOST_LAYERS = 6, MOST_NEURONS = 16, MOST_DRAWN = 600, MOST_TEXT = 60_000;
@@ -153,13 +153,7 @@ export function train(section, client) {
   const table = lossTable();
   const sizes = h('div.sizes', { role: 'group', 'aria-label': 'Hidden layers' });
   const beside = h('div.seg', { role: 'group', 'aria-label': 'Engines beside this program' }), besideBox = h('div.pick', { hidden: true }, h('span', 'beside this program'), beside);
-  const exports = h('div.acts.exports',
-    h('span', 'Take it with you:'),
-    h('button', { onclick: () => take(e => save('network.safetensors', decode(e.safetensors))) }, 'Weights'),
-    h('button', { onclick: () => take(e => save('network_torch.py', e.torch)) }, 'PyTorch'),
-    h('button', { onclick: () => take(e => save('network_mlx.py', e.mlx)) }, 'MLX'),
-    h('button', { onclick: () => save('training.csv', 'engine,steps,seconds,loss\n' + [...lanes.values()].flatMap(l => l.history.map(([t, n, v]) => `${l.engine},${n},${t},${v}\n`)).join('')) }, 'The run'));
-  const take = async f => { try { f(await client.get('train')); } catch (e) { problem.textContent = e.message; } };
+  const exports = takeAlong('network', () => client.get('train'), () => [...lanes.values()].map(l => [l.engine, l.history]), problem);
 
   const set = name => value => { o[name] = value; anew(); };
   const writer = trainText(client);
