@@ -36,13 +36,24 @@ func (r Rule) Check() error {
 	return nil
 }
 
+// The constants of the rules. They are those of PyTorch's optimizers, and every engine computes with them.
 const (
-	momentum     = 0.9
-	muonMomentum = 0.95
-	alpha        = 0.99
-	beta1, beta2 = 0.9, 0.999
-	epsilon      = 1e-8
+	Decay        = 0.9 // of the sum of gradients, for Momentum and Nesterov
+	Alpha        = 0.99
+	Beta1, Beta2 = 0.9, 0.999
+	Epsilon      = 1e-8
+
+	MuonDecay           = 0.95 // of the mean of gradients
+	MuonA, MuonB, MuonC = 3.4445, -4.7750, 2.0315
+	MuonEpsilon         = 1e-7 // is added to the norm
+	MuonRounds          = 5    // of Newton and Schulz
 )
+
+// AdamShares returns the shares that Adam's two means, which begin at 0, have of full ones after
+// some steps: 1 - β₁ⁿ and 1 - β₂ⁿ.
+func AdamShares(steps int) (mean, square float64) {
+	return 1 - math.Pow(Beta1, float64(steps)), 1 - math.Pow(Beta2, float64(steps))
+}
 
 // An Optimizer moves weights against their gradient.
 type Optimizer[T Real] struct {
@@ -77,18 +88,18 @@ func (o *Optimizer[T]) Step(ctx context.Context, weights, grad []T) error {
 		}
 	case Momentum:
 		for i, g := range grad {
-			o.mean[i] = momentum*o.mean[i] + g
+			o.mean[i] = Decay*o.mean[i] + g
 			weights[i] -= o.Rate * o.mean[i]
 		}
 	case Nesterov:
 		for i, g := range grad {
-			o.mean[i] = momentum*o.mean[i] + g
-			weights[i] -= o.Rate * (g + momentum*o.mean[i])
+			o.mean[i] = Decay*o.mean[i] + g
+			weights[i] -= o.Rate * (g + Decay*o.mean[i])
 		}
 	case RMSProp:
 		for i, g := range grad {
-			o.square[i] = alpha*o.square[i] + (1-alpha)*g*g
-			weights[i] -= o.Rate * g / (root(o.square[i]) + epsilon)
+			o.square[i] = Alpha*o.square[i] + (1-Alpha)*g*g
+			weights[i] -= o.Rate * g / (root(o.square[i]) + Epsilon)
 		}
 	case Adam:
 		o.adam(weights, grad, 0, len(grad))
@@ -107,13 +118,13 @@ func (o *Optimizer[T]) Step(ctx context.Context, weights, grad []T) error {
 // adam makes Adam's step for a range of the weights. The means begin at 0, and are divided by
 // the share that they lack of a full mean.
 func (o *Optimizer[T]) adam(weights, grad []T, from, to int) {
-	full1 := T(1 - math.Pow(beta1, float64(o.steps)))
-	full2 := T(1 - math.Pow(beta2, float64(o.steps)))
+	first, second := AdamShares(o.steps)
+	mean, square := T(first), T(second)
 	for i := from; i < to; i++ {
 		g := grad[i]
-		o.mean[i] = beta1*o.mean[i] + (1-beta1)*g
-		o.square[i] = beta2*o.square[i] + (1-beta2)*g*g
-		weights[i] -= o.Rate * (o.mean[i] / full1) / (root(o.square[i]/full2) + epsilon)
+		o.mean[i] = Beta1*o.mean[i] + (1-Beta1)*g
+		o.square[i] = Beta2*o.square[i] + (1-Beta2)*g*g
+		weights[i] -= o.Rate * (o.mean[i] / mean) / (root(o.square[i]/square) + Epsilon)
 	}
 }
 
@@ -122,8 +133,8 @@ func (o *Optimizer[T]) adam(weights, grad []T, from, to int) {
 func (o *Optimizer[T]) matrix(ctx context.Context, weights, grad []T, t Tensor) error {
 	w, g, m := part(weights, t), part(grad, t), part(o.mean, t)
 	for i := range g {
-		m[i] += (1 - muonMomentum) * (g[i] - m[i])
-		g[i] += muonMomentum * (m[i] - g[i])
+		m[i] += (1 - MuonDecay) * (g[i] - m[i])
+		g[i] += MuonDecay * (m[i] - g[i])
 	}
 	rows, columns := t.Shape[0], t.Shape[1]
 	if err := o.muon.orthogonalize(ctx, g, rows, columns); err != nil {
@@ -146,12 +157,11 @@ type orthogonalizer[T Real] struct {
 // are all near 1, by five Newton–Schulz steps X ← aX + (bA + cA²)X with A = X·Xᵀ. The
 // coefficients are Keller Jordan's: they bring small values up fast and end between 0.7 and 1.2.
 func (o *orthogonalizer[T]) orthogonalize(ctx context.Context, x []T, rows, columns int) error {
-	const a, b, c = 3.4445, -4.7750, 2.0315
 	norm := T(0)
 	for _, v := range x {
 		norm += v * v
 	}
-	norm = root(norm) + 1e-7
+	norm = root(norm) + MuonEpsilon
 	for i := range x {
 		x[i] /= norm
 	}
@@ -159,7 +169,7 @@ func (o *orthogonalizer[T]) orthogonalize(ctx context.Context, x []T, rows, colu
 	tall := rows > columns
 	n := min(rows, columns)
 	o.gram, o.gramSquared, o.moved = resize(o.gram, n*n), resize(o.gramSquared, n*n), resize(o.moved, len(x))
-	for range 5 {
+	for range MuonRounds {
 		g := gemm.Problem{M: n, N: n, K: len(x) / n, TransA: tall, TransB: !tall}
 		if err := multiply(ctx, o.pool, g, x, x, o.gram); err != nil {
 			return err
@@ -168,7 +178,7 @@ func (o *orthogonalizer[T]) orthogonalize(ctx context.Context, x []T, rows, colu
 			return err
 		}
 		for i := range o.gram {
-			o.gram[i] = b*o.gram[i] + c*o.gramSquared[i]
+			o.gram[i] = MuonB*o.gram[i] + MuonC*o.gramSquared[i]
 		}
 		left, right, k := o.gram, x, rows
 		if tall {
@@ -178,7 +188,7 @@ func (o *orthogonalizer[T]) orthogonalize(ctx context.Context, x []T, rows, colu
 			return err
 		}
 		for i := range x {
-			x[i] = a*x[i] + o.moved[i]
+			x[i] = MuonA*x[i] + o.moved[i]
 		}
 	}
 	return nil

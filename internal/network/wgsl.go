@@ -51,11 +51,27 @@ var shaderLosses = map[Loss]string{
 // How weight k moves by its gradient g.
 var shaderRules = map[Rule]string{
 	SGD:      `s[k] -= rate * g;`,
-	Momentum: `s[MEAN + k] = 0.9 * s[MEAN + k] + g; s[k] -= rate * s[MEAN + k];`,
-	Nesterov: `s[MEAN + k] = 0.9 * s[MEAN + k] + g; s[k] -= rate * (g + 0.9 * s[MEAN + k]);`,
-	RMSProp:  `s[SQUARE + k] = 0.99 * s[SQUARE + k] + 0.01 * g * g; s[k] -= rate * g / (sqrt(s[SQUARE + k]) + 1e-8);`,
-	Adam: `s[MEAN + k] = 0.9 * s[MEAN + k] + 0.1 * g; s[SQUARE + k] = 0.999 * s[SQUARE + k] + 0.001 * g * g;
-      s[k] -= rate * (s[MEAN + k] / full.x) / (sqrt(s[SQUARE + k] / full.y) + 1e-8);`,
+	Momentum: `s[MEAN + k] = DECAY * s[MEAN + k] + g; s[k] -= rate * s[MEAN + k];`,
+	Nesterov: `s[MEAN + k] = DECAY * s[MEAN + k] + g; s[k] -= rate * (g + DECAY * s[MEAN + k]);`,
+	RMSProp:  `s[SQUARE + k] = ALPHA * s[SQUARE + k] + (1.0 - ALPHA) * g * g; s[k] -= rate * g / (sqrt(s[SQUARE + k]) + EPSILON);`,
+	Adam: `s[MEAN + k] = BETA1 * s[MEAN + k] + (1.0 - BETA1) * g; s[SQUARE + k] = BETA2 * s[SQUARE + k] + (1.0 - BETA2) * g * g;
+      s[k] -= rate * (s[MEAN + k] / full.x) / (sqrt(s[SQUARE + k] / full.y) + EPSILON);`,
+}
+
+// shaderConstants declares those of the optimizers, under their names here. WGSL computes with them
+// in float64.
+func shaderConstants() string {
+	var b strings.Builder
+	for _, c := range []struct {
+		name  string
+		value float64
+	}{
+		{"DECAY", Decay}, {"ALPHA", Alpha}, {"BETA1", Beta1}, {"BETA2", Beta2}, {"EPSILON", Epsilon},
+		{"MUON_DECAY", MuonDecay}, {"MUON_A", MuonA}, {"MUON_B", MuonB}, {"MUON_C", MuonC}, {"MUON_EPSILON", MuonEpsilon},
+	} {
+		fmt.Fprintf(&b, "const %s = %g;\n", c.name, c.value)
+	}
+	return b.String()
 }
 
 // NewShader returns the program for a network whose steps have that many rows. If shared is
@@ -118,7 +134,7 @@ const OUTPUTS = %du;
 const GRADIENT = %du;
 const MEAN = %du;
 const SQUARE = %du;
-struct How { first: u32, steps: u32, rate: f32 }
+%sstruct How { first: u32, steps: u32, rate: f32 }
 @group(0) @binding(0) var<storage, read_write> %s: array<f32>;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> targets: array<f32>;
@@ -137,7 +153,7 @@ fn main(@builtin(local_invocation_index) t: u32) {
 %s  }
   %s
 }
-`, rows, widths[last], weights, 2*weights, 3*weights, state, local, shaderActivations[s.Activation], shaderDerivatives[s.Activation], load, rows, g.text.String(), store)
+`, rows, widths[last], weights, 2*weights, 3*weights, shaderConstants(), state, local, shaderActivations[s.Activation], shaderDerivatives[s.Activation], load, rows, g.text.String(), store)
 	return Shader{code, g.floats, bytes}
 }
 
@@ -209,18 +225,18 @@ func (g *shaderWriter) muon(tensors []Tensor) {
 			step = element(x, "i", n, "q") + " * " + element(both, "q", least, "j")
 		}
 		g.line("%s", each(t.From, t.From+size, fmt.Sprintf(
-			"let g = s[GRADIENT + k]; s[MEAN + k] += 0.05 * (g - s[MEAN + k]); s[%du + k - %du] = g + 0.95 * (s[MEAN + k] - g);", x, t.From)))
+			"let g = s[GRADIENT + k]; s[MEAN + k] += (1.0 - MUON_DECAY) * (g - s[MEAN + k]); s[%du + k - %du] = g + MUON_DECAY * (s[MEAN + k] - g);", x, t.From)))
 		g.barrier()
-		g.line("{ var z = 0.0; for (var q = 0u; q < %[1]du; q++) { z += s[%[2]du + q] * s[%[2]du + q]; } let norm = sqrt(z) + 1e-7;", size, x)
+		g.line("{ var z = 0.0; for (var q = 0u; q < %[1]du; q++) { z += s[%[2]du + q] * s[%[2]du + q]; } let norm = sqrt(z) + MUON_EPSILON;", size, x)
 		g.barrier()
 		g.line("%s }", each(x, x+size, "s[k] /= norm;"))
 		g.barrier()
-		g.line("for (var again = 0; again < 5; again++) {")
+		g.line("for (var again = 0; again < %d; again++) {", MuonRounds)
 		g.product(least, least, max(m, n), row("i")+" * "+row("j"), gram, "0.0", "z")
 		g.barrier()
-		g.product(least, least, least, element(gram, "i", least, "q")+" * "+element(gram, "q", least, "j"), both, "0.0", fmt.Sprintf("2.0315 * z - 4.7750 * s[%du + k]", gram))
+		g.product(least, least, least, element(gram, "i", least, "q")+" * "+element(gram, "q", least, "j"), both, "0.0", fmt.Sprintf("MUON_C * z + MUON_B * s[%du + k]", gram))
 		g.barrier()
-		g.product(m, n, least, step, moved, fmt.Sprintf("3.4445 * s[%du + k]", x), "z")
+		g.product(m, n, least, step, moved, fmt.Sprintf("MUON_A * s[%du + k]", x), "z")
 		g.barrier()
 		g.line("%s", each(0, size, fmt.Sprintf("s[%du + k] = s[%du + k];", x, moved)))
 		g.barrier()

@@ -23,8 +23,9 @@ type Network struct {
 //   - A, the data: the inputs of all rows, then their targets
 //   - C, the memory of the kernel: first the state, Slots numbers each of weights, means and
 //     mean squares, which are kept from launch to launch
-//   - B, the turn: for each of up to MaxSteps steps the learning rate and the two factors of
-//     Factors; then, from byte Rows on, the numbers of the rows of each step, of 32 bits
+//   - B, the turn: for each of up to MaxSteps steps the learning rate and Adam's two shares
+//     (network.AdamShares); then, from byte Rows on, the numbers of the rows of each step, of 32
+//     bits
 //   - the number of steps
 //
 // The arithmetic is that of package network, whose comments say what each optimizer does.
@@ -39,19 +40,6 @@ type Trainer struct {
 
 // MaxSteps is how many steps one launch makes at most.
 const MaxSteps = 2048
-
-// Factors are 1 - β₁ⁿ and 1 - β₂ⁿ of step n, from 1 on, by which Adam divides its means.
-func Factors(n int) (first, second float64) {
-	return 1 - math.Pow(beta1, float64(n)), 1 - math.Pow(beta2, float64(n))
-}
-
-// The constants of the optimizers, which are those of package network.
-const (
-	momentum     = 0.9
-	alpha        = 0.99
-	beta1, beta2 = 0.9, 0.999
-	epsilon      = 1e-8
-)
 
 // mostThreads is how many threads the block has at most: more would wait for one another
 // longer than they save.
@@ -216,6 +204,13 @@ func (g *trainer) split(width int) {
 	g.line("\t.reg .u32 row, column;\n\tdiv.u32 row, i, %[1]d;\n\trem.u32 column, i, %[1]d;", width)
 }
 
+// place stores sum as element (row, column) of a matrix.
+func (g *trainer) place(at, pitch int) {
+	g.line("\tmad.lo.u32 row, row, %d, column;", pitch)
+	g.address("to", at, "row", 1)
+	g.store("to", 0, "sum")
+}
+
 func (g *trainer) barrier() { g.line("\tbar.sync 0;") }
 
 // dot declares the register sum and adds up n products of numbers from the addresses a and b
@@ -331,34 +326,34 @@ func (g *trainer) gather(rows int) {
 	first := g.layers[0]
 	g.each(g.Batch*first.in, func() {
 		g.split(first.in)
-		g.line(`	.reg .u64 at, which, over;
-	.reg .u32 picks;
-	.reg .%[1]s x;
-	mul.wide.u32 which, row, 4;
-	add.u64 which, which, picked;
-	ld.global.u32 picks, [which+0];
-	mul.wide.u32 at, picks, %[2]d;
-	mul.wide.u32 over, column, %[3]d;
+		g.pick("row", first.in)
+		g.line(`	.reg .u64 over;
+	mul.wide.u32 over, column, %[2]d;
 	add.u64 at, at, over;
-	add.u64 at, at, data;
 	ld.global.%[1]s x, [at+0];
-	mad.lo.u32 row, row, %[4]d, column;`, g.f, first.in*g.size, g.size, first.inputs)
+	mad.lo.u32 row, row, %[3]d, column;`, g.f, g.size, first.inputs)
 		g.address("to", first.x, "row", 1)
 		g.store("to", 0, "x")
 	})
 	g.each(g.Batch, func() {
-		g.line(`	.reg .u64 at, which;
-	.reg .u32 picks;
-	.reg .%[1]s x;
-	mul.wide.u32 which, i, 4;
-	add.u64 which, which, picked;
-	ld.global.u32 picks, [which+0];
-	mul.wide.u32 at, picks, %[2]d;
-	add.u64 at, at, data;
-	ld.global.%[1]s x, [at+%[3]d];`, g.f, g.size, rows*first.in*g.size)
+		g.pick("i", 1)
+		g.line("\tld.global.%s x, [at+%d];", g.f, rows*first.in*g.size)
 		g.address("to", g.target, "i", 1)
 		g.store("to", 0, "x")
 	})
+}
+
+// pick declares the register at, with the address in the data of the row that stands at a place of
+// the step, in rows of some width, and the register x.
+func (g *trainer) pick(place string, width int) {
+	g.line(`	.reg .u64 at, which;
+	.reg .u32 picks;
+	.reg .%[1]s x;
+	mul.wide.u32 which, %[2]s, 4;
+	add.u64 which, which, picked;
+	ld.global.u32 picks, [which+0];
+	mul.wide.u32 at, picks, %[3]d;
+	add.u64 at, at, data;`, g.f, place, width*g.size)
 }
 
 // forward computes the outputs of a layer, and for a single output the derivative of the loss.
@@ -376,9 +371,7 @@ func (g *trainer) forward(i int) {
 			g.store("to", 0, "sum")
 			return
 		}
-		g.line("\tmad.lo.u32 row, row, %d, column;", l.out+1)
-		g.address("to", l.y, "row", 1)
-		g.store("to", 0, "sum")
+		g.place(l.y, l.out+1)
 	})
 }
 
@@ -391,9 +384,7 @@ func (g *trainer) backward(i int) {
 		g.address("dy", l.dy, "row", 1)
 		g.address("from", l.x, "column", 1)
 		g.dot(g.Batch, "dy", l.out, "from", l.inputs)
-		g.line("\tmad.lo.u32 row, row, %d, column;", l.pitch)
-		g.address("to", g.grad+l.weights, "row", 1)
-		g.store("to", 0, "sum")
+		g.place(g.grad+l.weights, l.pitch)
 	})
 	if i == 0 {
 		return

@@ -176,15 +176,15 @@ func (g *trainer) step() {
 	switch g.Rule {
 	case network.Momentum, network.Nesterov:
 		g.load("m", "at", g.slots)
-		g.line("\tfma.rn.%[1]s m, m, %[2]s, d;", g.f, g.number(momentum))
+		g.line("\tfma.rn.%[1]s m, m, %[2]s, d;", g.f, g.number(network.Decay))
 		g.store("at", g.slots, "m")
 		if g.Rule == network.Momentum {
 			g.line("\tmov.%[1]s d, m;", g.f)
 		} else {
-			g.line("\tfma.rn.%[1]s d, m, %[2]s, d;", g.f, g.number(momentum))
+			g.line("\tfma.rn.%[1]s d, m, %[2]s, d;", g.f, g.number(network.Decay))
 		}
 	case network.RMSProp:
-		g.squares(alpha)
+		g.squares(network.Alpha)
 		g.divide()
 	case network.Adam:
 		g.adam()
@@ -192,9 +192,9 @@ func (g *trainer) step() {
 }
 
 func (g *trainer) adam() {
-	g.squares(beta2)
+	g.squares(network.Beta2)
 	g.load("m", "at", g.slots)
-	g.decay("m", beta1, "d")
+	g.decay("m", network.Beta1, "d")
 	g.store("at", g.slots, "m")
 	g.line("\tld.global.%[1]s first, [factors+%[2]d];\n\tld.global.%[1]s second, [factors+%[3]d];\n\tdiv.rn.%[1]s d, m, first;\n\tdiv.rn.%[1]s s, s, second;", g.f, g.size, 2*g.size)
 	g.divide()
@@ -215,5 +215,5 @@ func (g *trainer) decay(mean string, share float64, what string) {
 
 // divide divides d by the root of s.
 func (g *trainer) divide() {
-	g.line("\tsqrt.rn.%[1]s root, s;\n\tadd.%[1]s root, root, %[2]s;\n\tdiv.rn.%[1]s d, d, root;", g.f, g.number(epsilon))
+	g.line("\tsqrt.rn.%[1]s root, s;\n\tadd.%[1]s root, root, %[2]s;\n\tdiv.rn.%[1]s d, d, root;", g.f, g.number(network.Epsilon))
 }

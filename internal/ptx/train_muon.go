@@ -1,14 +1,9 @@
 package ptx
 
-import "math"
+import (
+	"math"
 
-// The constants of Muon, which are those of package network.
-const (
-	muonMomentum = 0.95
-	muonA, muonB = 3.4445, -4.7750
-	muonC        = 2.0315
-	muonNorm     = 1e-7
-	muonRounds   = 5
+	"github.com/gpuplay/gpuplay/internal/network"
 )
 
 // A moved matrix is what Muon needs of a layer beside its gradient, in which the matrix X begins.
@@ -56,7 +51,7 @@ func (g *trainer) muon() {
 			g.line("\t.reg .%s d, m, off;", g.f)
 			g.load("d", "at", g.grad)
 			g.load("m", "at", g.slots)
-			g.line("\tsub.%[1]s off, d, m;\n\tfma.rn.%[1]s m, off, %[2]s, m;\n\tsub.%[1]s off, m, d;\n\tfma.rn.%[1]s d, off, %[3]s, d;", g.f, g.number(1-muonMomentum), g.number(muonMomentum))
+			g.line("\tsub.%[1]s off, d, m;\n\tfma.rn.%[1]s m, off, %[2]s, m;\n\tsub.%[1]s off, m, d;\n\tfma.rn.%[1]s d, off, %[3]s, d;", g.f, g.number(1-network.MuonDecay), g.number(network.MuonDecay))
 			g.store("at", g.slots, "m")
 			g.store("at", g.grad, "d")
 		})
@@ -80,14 +75,14 @@ func (g *trainer) muon() {
 				g.load("part", "norms", j)
 				g.line("\tadd.%[1]s norm, norm, part;", g.f)
 			}
-			g.line("\tsqrt.rn.%[1]s norm, norm;\n\tadd.%[1]s norm, norm, %[2]s;", g.f, g.number(muonNorm))
+			g.line("\tsqrt.rn.%[1]s norm, norm;\n\tadd.%[1]s norm, norm, %[2]s;", g.f, g.number(network.MuonEpsilon))
 			g.address("at", g.grad+l.weights, "slot", 1)
 			g.load("part", "at", 0)
 			g.line("\tdiv.rn.%[1]s part, part, norm;", g.f)
 			g.store("at", 0, "part")
 		})
 	})
-	for round := range muonRounds {
+	for round := range network.MuonRounds {
 		from := func(l dense, m moved) (x, next int) {
 			if round%2 == 0 {
 				return g.grad + l.weights, m.next
@@ -117,7 +112,7 @@ func (g *trainer) muon() {
 				g.line("\t.reg .u32 same;\n\t.reg .%s x;\n\tmad.lo.u32 same, row, %d, column;", g.f, m.pitch)
 				g.address("here", m.gram, "same", 1)
 				g.load("x", "here", 0)
-				g.line("\tmul.%[1]s sum, sum, %[2]s;\n\tfma.rn.%[1]s sum, x, %[3]s, sum;", g.f, g.number(muonC), g.number(muonB))
+				g.line("\tmul.%[1]s sum, sum, %[2]s;\n\tfma.rn.%[1]s sum, x, %[3]s, sum;", g.f, g.number(network.MuonC), g.number(network.MuonB))
 				g.place(m.square, m.pitch)
 			})
 		})
@@ -138,7 +133,7 @@ func (g *trainer) muon() {
 				g.line("\t.reg .%s x;", g.f)
 				g.address("here", x, "slot", 1)
 				g.load("x", "here", 0)
-				g.line("\tfma.rn.%[1]s sum, x, %[2]s, sum;", g.f, g.number(muonA))
+				g.line("\tfma.rn.%[1]s sum, x, %[2]s, sum;", g.f, g.number(network.MuonA))
 				g.place(next, l.pitch)
 			})
 		})
@@ -156,11 +151,4 @@ func (g *trainer) muon() {
 			g.store("at", 0, "w")
 		})
 	}
-}
-
-// place stores sum as element (row, column) of a matrix.
-func (g *trainer) place(at, pitch int) {
-	g.line("\tmad.lo.u32 row, row, %d, column;", pitch)
-	g.address("to", at, "row", 1)
-	g.store("to", 0, "sum")
 }

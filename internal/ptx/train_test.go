@@ -65,7 +65,7 @@ func follow[T network.Real](t *testing.T, tr training, c Card, steps int) float6
 		factors := make([]float64, 3*MaxSteps)
 		var rows []byte
 		for s := range some {
-			first, second := Factors(made + s + 1)
+			first, second := network.AdamShares(made + s + 1)
 			copy(factors[3*s:], []float64{tr.settings.Rate, first, second})
 			picked := trainer.Rows()
 			for _, r := range picked {

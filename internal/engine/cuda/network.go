@@ -138,7 +138,7 @@ func (t *training) turn(rows []int, rate float64) (time.Duration, error) {
 	steps := len(rows) / t.task.Batch
 	factors := make([]float64, 0, 3*ptx.MaxSteps)
 	for i := range steps {
-		first, second := ptx.Factors(t.made + i + 1)
+		first, second := network.AdamShares(t.made + i + 1)
 		factors = append(factors, rate, first, second)
 	}
 	turn := t.bytes(factors[:cap(factors)])

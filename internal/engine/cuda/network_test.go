@@ -14,7 +14,6 @@ import (
 	"github.com/gpuplay/gpuplay/internal/ffi/dl"
 	"github.com/gpuplay/gpuplay/internal/gemm"
 	"github.com/gpuplay/gpuplay/internal/network"
-	"github.com/gpuplay/gpuplay/internal/ptx"
 )
 
 // A course is a network that package network and an engine train side by side.
@@ -123,7 +122,7 @@ func TestNetworkIsLaunched(t *testing.T) {
 				}
 			}
 			for s := range 3 {
-				first, second := ptx.Factors(made + s + 1)
+				first, second := network.AdamShares(made + s + 1)
 				for i, want := range []float64{0.125, first, second} {
 					if got := number(args[2], 3*s+i); math.Abs(got-want) > 1e-7 {
 						t.Errorf("factor %d of step %d is %v, not %v", i, made+s, got, want)

@@ -83,6 +83,8 @@ export class MLP {
   }
 }
 
+/** The shares that Adam's two means have of full ones after t steps. */
+export const full = t => [1 - .9 ** t, 1 - .999 ** t];
 /** How each rule moves the two coordinates of a ball; the constants are the server's. */
 export const rules = {
   sgd: () => (p, g, rate) => { for (const i of [0, 1]) p[i] -= rate * g[i]; },
@@ -102,11 +104,11 @@ export const rules = {
     const m = [0, 0], v = [0, 0];
     let t = 0;
     return (p, g, rate) => {
-      t++;
+      const [mean, square] = full(++t);
       for (const i of [0, 1]) {
         m[i] = .9 * m[i] + .1 * g[i];
         v[i] = .999 * v[i] + .001 * g[i] * g[i];
-        p[i] -= rate * m[i] / (1 - .9 ** t) / (Math.sqrt(v[i] / (1 - .999 ** t)) + 1e-8);
+        p[i] -= rate * m[i] / mean / (Math.sqrt(v[i] / square) + 1e-8);
       }
     };
   },

@@ -1,7 +1,7 @@
 // This browser as an engine of chapter Train: the same network, from the same weights, with the same rows,
 // on its GPU. The server sends the program in WGSL (internal/network/wgsl.go); what is measured stays here.
 import { openDevice } from './gpu.js';
-import { MLP, decode, floats } from './mlp.js';
+import { MLP, decode, floats, full } from './mlp.js';
 import { keep } from './train-loss.js';
 
 const LONGEST = 80; // ms of a submission
@@ -48,7 +48,7 @@ export class GPUNetwork {
   /** Makes a step with each batch of the rows. The clock counts from each submission until it is done. */
   async run(rows, rate) {
     const { device } = this.gpu, count = rows.length / this.batch;
-    const more = [Uint32Array.from(rows), Float32Array.from({ length: 2 * count }, (_, i) => 1 - (i % 2 ? .999 : .9) ** (this.steps + 1 + (i >> 1)))].map(v => this.put(v));
+    const more = [Uint32Array.from(rows), new Float32Array(Array.from({ length: count }, (_, i) => full(this.steps + 1 + i)).flat())].map(v => this.put(v));
     const group = device.createBindGroup({ layout: this.pipeline.getBindGroupLayout(0), entries: [...this.data, ...more, this.how].map((buffer, binding) => ({ binding, resource: { buffer } })) });
     for (let first = 0, steps; first < count; first += steps) {
       steps = Math.min(count - first, Math.max(1, Math.floor(LONGEST / this.step) || 1));
