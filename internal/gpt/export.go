@@ -31,6 +31,7 @@ func Code(framework string, shape Shape, t *Text) (string, error) {
 		return "", fmt.Errorf("no code for %q: there is some for torch and mlx", framework)
 	}
 	return strings.NewReplacer(
+		"{block}", blockLayers,
 		"{weights}", WeightsFile,
 		"{characters}", strconv.QuoteToASCII(string(t.Characters)), // whose escapes are Python's as well
 		"{context}", strconv.Itoa(shape.Context), "{layers}", strconv.Itoa(shape.Layers),
@@ -38,6 +39,16 @@ func Code(framework string, shape Shape, t *Text) (string, error) {
 		"{begin}", strconv.Itoa(int(t.begin())), "{temperature}", strconv.FormatFloat(temperature, 'g', -1, 64),
 	).Replace(text), nil
 }
+
+// blockLayers begins the class of a block, in both frameworks.
+const blockLayers = `        super().__init__()
+        self.norm1 = nn.LayerNorm(width, bias=False)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.proj = nn.Linear(width, width, bias=False)
+        self.norm2 = nn.LayerNorm(width, bias=False)
+        self.up = nn.Linear(width, 4 * width, bias=False)
+        self.down = nn.Linear(4 * width, width, bias=False)
+`
 
 const torchCode = `"""A GPT that writes text, character by character, with the weights of {weights} beside it.
 
@@ -57,14 +68,7 @@ context, layers, heads, width = {context}, {layers}, {heads}, {width}
 
 class Block(nn.Module):
     def __init__(self):
-        super().__init__()
-        self.norm1 = nn.LayerNorm(width, bias=False)
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.proj = nn.Linear(width, width, bias=False)
-        self.norm2 = nn.LayerNorm(width, bias=False)
-        self.up = nn.Linear(width, 4 * width, bias=False)
-        self.down = nn.Linear(4 * width, width, bias=False)
-
+{block}
     def forward(self, x):
         q, k, v = self.qkv(self.norm1(x)).unflatten(2, (3, heads, width // heads)).permute(2, 0, 3, 1, 4)
         x = x + self.proj(F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).flatten(2))
@@ -115,14 +119,7 @@ context, layers, heads, width = {context}, {layers}, {heads}, {width}
 
 class Block(nn.Module):
     def __init__(self):
-        super().__init__()
-        self.norm1 = nn.LayerNorm(width, bias=False)
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.proj = nn.Linear(width, width, bias=False)
-        self.norm2 = nn.LayerNorm(width, bias=False)
-        self.up = nn.Linear(width, 4 * width, bias=False)
-        self.down = nn.Linear(4 * width, width, bias=False)
-
+{block}
     def __call__(self, x):
         q, k, v = self.qkv(self.norm1(x)).reshape(*x.shape[:2], 3, heads, width // heads).transpose(2, 0, 3, 1, 4)
         mask = nn.MultiHeadAttention.create_additive_causal_mask(x.shape[1])

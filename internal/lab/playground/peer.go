@@ -87,6 +87,14 @@ func description(d hardware.Device, s network.Shape, data *network.Data) worker.
 // loss, or of 1 if the loss is smaller.
 const sameLoss = 1e-4
 
+// lossOf returns the loss that a worker tells, which is nil when it is no number.
+func lossOf(told *float64) float64 {
+	if told == nil {
+		return math.NaN()
+	}
+	return *told
+}
+
 // agrees returns an error if an engine's loss of a network is not that of this program.
 func agrees(engine string, theirs, ours float64) error {
 	if math.Abs(theirs-ours) <= sameLoss*max(1, ours) {
@@ -187,11 +195,7 @@ func (p *peer) prepare(ctx context.Context, d hardware.Device, t *Training, s *s
 	if err != nil {
 		return err
 	}
-	theirs := math.NaN()
-	if got.Loss != nil {
-		theirs = *got.Loss
-	}
-	if err := agrees(p.name, theirs, want.Loss); err != nil {
+	if err := agrees(p.name, lossOf(got.Loss), want.Loss); err != nil {
 		return err
 	}
 	if got.Detail != "" {

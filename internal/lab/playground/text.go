@@ -360,11 +360,7 @@ func (k *TextKeeper) join(ctx context.Context, t *TextTraining, s *textState, ea
 	if eager {
 		p.lane += "#eager"
 	}
-	theirs := math.NaN()
-	if got.Loss != nil {
-		theirs = *got.Loss
-	}
-	return got.Detail, agrees(p.name, theirs, s.author.Evaluate())
+	return got.Detail, agrees(p.name, lossOf(got.Loss), s.author.Evaluate())
 }
 
 // sameAfter is how far apart the losses of two engines may be after the first steps with the same
