@@ -56,17 +56,24 @@ func TestSecondClick(t *testing.T) {
 	}
 }
 
-// After gpuplay was restarted, a page that was open before says that its session is over, and what
-// to do; a run that was cut is over as well. It no longer asks for anything.
-func TestSessionOver(t *testing.T) {
+// midRace starts a race, which stays in its middle until resume is called.
+func midRace(t *testing.T) (w *site, p *tab, resume func()) {
+	t.Helper()
 	sc := withGPU(12)
 	pause, paused := make(chan struct{}), make(chan struct{})
 	sc.pause, sc.paused = pause, paused
-	w := newSite(t, sc)
-	p := open(t, w, wide, high)
+	w = newSite(t, sc)
+	p = open(t, w, wide, high)
 	p.do(chromedp.Evaluate[chromedp.Void](clickRaceGo))
 	<-paused
-	close(pause)
+	return w, p, func() { close(pause) }
+}
+
+// After gpuplay was restarted, a page that was open before says that its session is over, and what
+// to do; a run that was cut is over as well. It no longer asks for anything.
+func TestSessionOver(t *testing.T) {
+	w, p, resume := midRace(t)
+	resume()
 	w.again()
 	p.wait(`/session of this page is over.*Open the address/.test(document.querySelector('.lost:not([hidden])')?.textContent)`)
 	p.wait(mode + ` === 'idle'`)
@@ -163,20 +170,14 @@ func TestOtherAddress(t *testing.T) {
 // A page that is reloaded during a run, or opened in a second tab, shows the run from its
 // beginning; a window that changes its size changes no number.
 func TestReload(t *testing.T) {
-	sc := withGPU(12)
-	pause, paused := make(chan struct{}), make(chan struct{})
-	sc.pause, sc.paused = pause, paused
-	w := newSite(t, sc)
-	p := open(t, w, wide, high)
-	p.click("#race-go")
-	<-paused
+	w, p, resume := midRace(t)
 	p.do(chromedp.Reload())
 	p.wait(`document.documentElement?.dataset.ready === 'true' && document.querySelector('#race').dataset.mode === 'live'`)
 	second := open(t, w, wide, high)
 	for _, width := range []int64{600, 1100, 360} {
 		p.do(chromedp.EmulateViewport(width, high))
 	}
-	close(pause)
+	resume()
 	for _, q := range []*tab{p, second} {
 		q.wait(mode + ` === 'done'`)
 		if got := eval[string](q, `document.querySelector('#race').dataset.received`); got != fmt.Sprint(w.fly) {

@@ -162,13 +162,7 @@ func TestStall(t *testing.T) {
 func TestCut(t *testing.T) {
 	for _, refuses := range []bool{false, true} {
 		t.Run(fmt.Sprint(refuses), func(t *testing.T) {
-			sc := withGPU(12)
-			pause, paused := make(chan struct{}), make(chan struct{})
-			sc.pause, sc.paused = pause, paused
-			w := newSite(t, sc)
-			p := open(t, w, wide, high)
-			p.do(chromedp.Evaluate[chromedp.Void](clickRaceGo))
-			<-paused
+			w, p, resume := midRace(t)
 			w.refuses.Store(refuses)
 			w.cut()
 			p.wait(`!gpuplay.client.connected`)
@@ -176,7 +170,7 @@ func TestCut(t *testing.T) {
 				p.wait(`true`)
 			}
 			w.refuses.Store(false)
-			close(pause)
+			resume()
 			p.wait(mode + ` === 'done'`)
 			if got := eval[string](p, `document.querySelector('#race').dataset.received`); got != fmt.Sprint(w.fly) {
 				t.Errorf("the page got %s products of %d", got, w.fly)
