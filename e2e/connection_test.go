@@ -108,7 +108,7 @@ func TestLost(t *testing.T) {
 	p.wait(mode + ` === 'done'`)
 }
 
-// Points that are too many are refused with a message, however they come.
+// Too many points are refused with a message, however they arrive.
 func TestTooManyPoints(t *testing.T) {
 	p := open(t, newSite(t, withGPU(1)), wide, high)
 	p.show("train")
@@ -135,8 +135,8 @@ func TestTooManyPoints(t *testing.T) {
 	}
 }
 
-// An address that is opened in the tab of another one is opened, although only what is behind #
-// differs: one with a token in a page that is locked, one with settings in a page in use.
+// An address that differs only after # is opened too when it is entered in a tab that has the page:
+// one with a token in a page that is locked, one with settings in a page in use.
 func TestOtherAddress(t *testing.T) {
 	w := newSite(t, withGPU(4))
 	printed := w.address

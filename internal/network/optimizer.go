@@ -46,7 +46,7 @@ const (
 	MuonDecay           = 0.95 // of the mean of gradients
 	MuonA, MuonB, MuonC = 3.4445, -4.7750, 2.0315
 	MuonEpsilon         = 1e-7 // is added to the norm
-	MuonRounds          = 5    // of Newton and Schulz
+	MuonRounds          = 5    // Newton–Schulz iterations
 )
 
 // AdamShares returns the shares that Adam's two means, which begin at 0, have of full ones after

@@ -30,7 +30,9 @@ func Output(ctx context.Context, cmd *exec.Cmd) (stdout, stderr string, err erro
 	}
 	var out, log tail
 	cmd.Stdout, cmd.Stderr = &out, &log
-	cmd.WaitDelay = time.Second // for what its own children keep open; a busy machine was seen to read nothing within a tenth of it
+	// For what its own children keep open. It is long, because on a busy machine 100 ms passed before
+	// anything was read.
+	cmd.WaitDelay = time.Second
 	Detach(cmd)
 	wait, err := Start(cmd)
 	if err != nil {

@@ -208,7 +208,7 @@ func (t *TextTraining) Run(ctx context.Context, sink event.Sink) error {
 		if t.options.Steps > 0 {
 			most = began + t.options.Steps - s.author.made()
 		}
-		for _, p := range s.peers { // whose turn is not to take longer than one can wait
+		for _, p := range s.peers { // a turn must not keep viewers waiting
 			most = min(most, p.within(textSlice))
 		}
 		k.mu.Lock()

@@ -225,7 +225,7 @@ func (t *Training) Run(ctx context.Context, sink event.Sink) error {
 		if t.options.Steps > 0 {
 			most = min(most, began+t.options.Steps-s.learner.made())
 		}
-		for _, p := range s.peers { // whose turns are not to take longer than one can wait
+		for _, p := range s.peers { // a turn must not keep viewers waiting
 			most = min(most, p.within(100*time.Millisecond))
 		}
 		if s.guest.here() {
